@@ -1,0 +1,23 @@
+"""dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
+
+The public functions are those of :mod:`dgbench.api`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dgbench.api import leaderboard, plan, records, rules, run, select
+
+__all__ = ["__version__", "leaderboard", "plan", "records", "rules", "run", "select"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first asked for: ``import dgbench`` stays free of cost."""
+    if name in __all__:
+        return getattr(importlib.import_module("dgbench.api"), name)
+    raise AttributeError(f"module 'dgbench' has no attribute '{name}'; it has {', '.join(__all__)}")

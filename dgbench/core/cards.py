@@ -1,0 +1,286 @@
+"""Cards: TOML files that describe an algorithm, a dataset or a board, read into typed models.
+
+Unknown keys are refused, and every error names the file, the field, what was expected, and the closest known name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from dgbench.core.errors import CardError, UnknownNameError, did_you_mean
+from dgbench.core.paths import shipped
+from dgbench.core.registry import SLOTS, Slot
+
+Model = TypeVar("Model", bound=BaseModel)
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+
+
+class Card(BaseModel):
+    """What all cards share: nothing unknown, nothing changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paper(Card):
+    """Where a method was published."""
+
+    title: str
+    authors: tuple[str, ...]
+    venue: str
+    year: int = Field(ge=1900, le=2100)
+    arxiv: str | None = Field(default=None, pattern=r"^\d{4}\.\d{4,5}$")
+    code: str | None = None
+
+    def cite(self) -> str:
+        """One line: authors, title, venue and year."""
+        first = self.authors[0] + (" et al." if len(self.authors) > 2 else "")
+        who = " and ".join(self.authors) if len(self.authors) == 2 else first
+        return f"{who}: {self.title}. {self.venue} {self.year}" + (f", arXiv {self.arxiv}" if self.arxiv else "")
+
+
+class Space(Card):
+    """Where a hyperparameter is searched.
+
+    ``choice`` draws one of ``values``; ``uniform``, ``loguniform`` and ``integer`` draw between ``low`` and ``high``,
+    both included.
+    """
+
+    kind: Literal["choice", "uniform", "loguniform", "integer"]
+    values: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Space:
+        if self.kind == "choice":
+            if not self.values or self.low is not None or self.high is not None:
+                raise ValueError("kind 'choice' takes a list 'values', and neither 'low' nor 'high'")
+        elif self.low is None or self.high is None or self.values is not None or not self.low < self.high:
+            raise ValueError(f"kind '{self.kind}' takes 'low' below 'high', and no 'values'")
+        elif self.kind == "loguniform" and self.low <= 0:
+            raise ValueError("kind 'loguniform' takes 'low' above 0")
+        return self
+
+    def at(self, u: float) -> Any:
+        """The value at quantile ``u`` in [0, 1)."""
+        if self.values is not None:
+            return self.values[int(u * len(self.values))]
+        assert self.low is not None
+        assert self.high is not None
+        if self.kind == "integer":
+            return int(self.low + u * (self.high - self.low + 1))
+        if self.kind == "loguniform":
+            return float(self.low * (self.high / self.low) ** u)
+        return self.low + u * (self.high - self.low)
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return "one of " + ", ".join(map(str, self.values))
+        return f"{self.kind} in [{self.low:g}, {self.high:g}]"
+
+
+class PartChoice(BaseModel):
+    """One slot of a recipe: the part's name, and the hyperparameters that the recipe sets."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    part: str
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the card sets; everything else keeps the board's or the part's own value."""
+        return dict(self.model_extra or {})
+
+
+class RecipeSlots(Card):
+    """The slots that a card fills; the board's defaults fill the others."""
+
+    sampler: PartChoice | None = None
+    adapter: PartChoice | None = None
+    objective: PartChoice | None = None
+    optimizer: PartChoice | None = None
+    averaging: PartChoice | None = None
+    predictor: PartChoice | None = None
+
+    def filled(self) -> dict[Slot, PartChoice]:
+        """The slots with a part, in the order of a training."""
+        return {slot: choice for slot in SLOTS if (choice := getattr(self, slot)) is not None}
+
+
+class Published(Card):
+    """Hyperparameters that a paper or its code used, for a setting; shown, never used silently."""
+
+    setting: str
+    values: dict[str, Any]
+
+
+class Difference(Card):
+    """Where a paper, its released code and the part here differ, and which form runs by default."""
+
+    what: str
+
+
+class AlgorithmCard(Card):
+    """One algorithm: the parts it names, and where they come from."""
+
+    name: Name
+    title: str
+    summary: str
+    licence: str = "MIT"
+    paper: Paper
+    recipe: RecipeSlots = RecipeSlots()
+    search: dict[str, Space] = Field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+
+class SplitRules(Card):
+    """How the examples of a source domain are divided."""
+
+    validation: float = Field(gt=0, lt=1)
+
+
+class TrainingRules(Card):
+    """What every training on a board shares."""
+
+    steps: int = Field(ge=1)
+    checkpoints: int = Field(ge=1)
+    batch_per_domain: int = Field(ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    norm_mode: Literal["train", "frozen"] = "frozen"
+
+    @model_validator(mode="after")
+    def _whole(self) -> TrainingRules:
+        if self.steps % self.checkpoints:
+            raise ValueError(f"'steps' ({self.steps}) must be a multiple of 'checkpoints' ({self.checkpoints})")
+        return self
+
+
+class BoardCard(Card):
+    """The rules of a leaderboard: what is compared, on what, with which budget, and how models are selected."""
+
+    name: Name
+    title: str
+    version: int = Field(ge=1)
+    summary: str
+    dataset: str
+    protocol: Literal["leave-one-domain-out"] = "leave-one-domain-out"
+    tracks: dict[Literal["inductive", "online"], str] = Field(min_length=1)
+    trials: int = Field(ge=1)
+    draws: int = Field(ge=1, default=1)
+    criterion: str
+    algorithms: tuple[str, ...] = Field(min_length=1)
+    split: SplitRules
+    training: TrainingRules
+    defaults: RecipeSlots = RecipeSlots()
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    search: dict[str, Space] = Field(default_factory=dict)
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+def read_toml(path: Path, model: type[Model]) -> Model:
+    """Read one TOML file into a model.
+
+    Raises:
+        CardError: the file is missing, is no TOML, or does not fit; the message names the file and each field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read ({error})") from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CardError(f"{path}: not valid TOML: {error}") from error
+    try:
+        card = model.model_validate(content)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(problem, model)}" for problem in error.errors())
+        raise CardError(f"{path}: the card does not fit:\n{problems}") from error
+    if getattr(card, "name", path.stem) not in (path.stem, path.parent.name):
+        raise CardError(
+            f"{path}: name: expected '{path.stem}', the name of the file, got '{getattr(card, 'name', '')}'"
+        )
+    return card
+
+
+def _explain(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    where = ".".join(map(str, problem["loc"])) or "card"
+    if problem["type"] == "extra_forbidden":
+        owner: Any = model
+        for key in problem["loc"][:-1]:
+            owner = _field_model(owner, str(key))
+        known = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
+        return f"{where}: unknown field.{did_you_mean(str(problem['loc'][-1]), known)}"
+    if problem["type"] == "missing":
+        return f"{where}: missing; a card needs it"
+    return f"{where}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _field_model(owner: Any, key: str) -> Any:
+    """The model that describes field ``key`` of ``owner``, looking through containers and optionals."""
+    if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
+        return owner
+    if key not in owner.model_fields:
+        return None
+    pending = [owner.model_fields[key].annotation]
+    while pending:
+        kind = pending.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+        pending.extend(getattr(kind, "__args__", ()))
+    return None
+
+
+def _card_path(folder: str, kind: str, name: str) -> Path:
+    given = Path(name)
+    if given.suffix == ".toml":
+        return given
+    path = shipped(folder) / f"{name}.toml"
+    if not path.is_file():
+        raise UnknownNameError(kind, name, card_names(folder))
+    return path
+
+
+@cache
+def card_names(folder: str) -> tuple[str, ...]:
+    """Names of the cards that come with dgbench in a folder."""
+    return tuple(sorted(path.stem for path in shipped(folder).glob("*.toml")))
+
+
+@cache
+def algorithm_card(name: str) -> AlgorithmCard:
+    """The card of an algorithm, by name or by the path of a ``.toml`` file.
+
+    Raises:
+        UnknownNameError: no such card.
+        CardError: the card does not fit.
+    """
+    return read_toml(_card_path("algorithms", "algorithm", name), AlgorithmCard)
+
+
+def board_names() -> tuple[str, ...]:
+    """Names of the boards that come with dgbench."""
+    return tuple(sorted(path.parent.name for path in shipped("leaderboards").glob("*/board.toml")))
+
+
+def board_card(name: str) -> BoardCard:
+    """The rules of a board, by name or by the path of its ``board.toml``.
+
+    Raises:
+        UnknownNameError: no such board.
+        CardError: the rules do not fit.
+    """
+    given = Path(name)
+    if given.suffix == ".toml":
+        return read_toml(given, BoardCard)
+    path = shipped("leaderboards") / name / "board.toml"
+    if not path.is_file():
+        raise UnknownNameError("board", name, board_names())
+    return read_toml(path, BoardCard)

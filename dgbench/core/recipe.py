@@ -1,0 +1,216 @@
+"""Recipes: algorithms composed from cards, and their hyperparameters resolved to exact values.
+
+``compose("sam + adanpc")`` puts the parts of two cards together; ``resolve`` fills the open slots with the board's
+defaults and checks every hyperparameter against the part's own declaration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dgbench.core import registry
+from dgbench.core.cards import BoardCard, PartChoice, Space, algorithm_card
+from dgbench.core.errors import RecipeError, did_you_mean
+from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.seeds import generator
+from dgbench.core.spec import Spec
+
+STANDARD: dict[Slot, str] = {
+    "sampler": "balanced",
+    "adapter": "full",
+    "objective": "cross_entropy",
+    "optimizer": "adamw",
+    "averaging": "last",
+    "predictor": "argmax",
+}
+"""The part of a slot that neither a card nor the board fills."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An algorithm before its hyperparameters are fixed.
+
+    Attributes:
+        name: As written, normalised: ``sam + adanpc``, ``wise_ft(alpha=0.3)``.
+        title: For people.
+        cards: Names of the cards it was composed from.
+        slots: The parts that the cards name.
+        search: Search space by ``slot.hyperparameter``.
+        settings: Values that the expression sets, by ``slot.hyperparameter`` or by the bare name.
+    """
+
+    name: str
+    title: str
+    cards: tuple[str, ...]
+    slots: dict[Slot, PartChoice]
+    search: dict[str, Space] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with every hyperparameter fixed.
+
+    Attributes:
+        recipe: Where it comes from.
+        parts: One instance a slot.
+        specs: For each slot the part's name, version and all its hyperparameters: what identities are made of.
+    """
+
+    recipe: Recipe
+    parts: dict[Slot, Any]
+    specs: dict[Slot, Spec]
+
+
+_TERM = re.compile(r"^\s*(?P<card>[\w./-]+)\s*(?:\((?P<settings>.*)\))?\s*$")
+
+
+def compose(expression: str) -> Recipe:
+    """Read a recipe such as ``pego + sam + adanpc`` or ``wise_ft(alpha=0.3)``.
+
+    Raises:
+        RecipeError: two cards fill one slot differently, or the expression cannot be read.
+        UnknownNameError: there is no such card.
+    """
+    names, titles, cards = [], [], []
+    slots: dict[Slot, PartChoice] = {}
+    owner: dict[Slot, str] = {}
+    search: dict[str, Space] = {}
+    settings: dict[str, Any] = {}
+    for term in expression.split("+"):
+        match = _TERM.match(term)
+        if match is None:
+            raise RecipeError(f"cannot read '{term.strip()}' in '{expression}': expected card names joined by '+'")
+        card = algorithm_card(match["card"])
+        given = _read_settings(match["settings"], term)
+        for slot, choice in card.recipe.filled().items():
+            if slot in slots and slots[slot] != choice:
+                raise RecipeError(
+                    f"'{expression}' has two parts for the slot '{slot}': {slots[slot].part} (from {owner[slot]}) and "
+                    f"{choice.part} (from {card.name}); a recipe takes one part for each slot"
+                )
+            slots[slot], owner[slot] = choice, card.name
+        search |= card.search
+        settings |= given
+        inside = ", ".join(f"{key}={value}" for key, value in given.items())
+        names.append(card.name + (f"({inside})" if inside else ""))
+        titles.append(card.title + (f" ({inside})" if inside else ""))
+        cards.append(card.name)
+    return Recipe(" + ".join(names), " + ".join(titles), tuple(cards), slots, search, settings)
+
+
+def _read_settings(text: str | None, term: str) -> dict[str, Any]:
+    if not text or not text.strip():
+        return {}
+    settings: dict[str, Any] = {}
+    for pair in text.split(","):
+        key, equals, value = (piece.strip() for piece in pair.partition("="))
+        if not (key and equals and value):
+            raise RecipeError(f"cannot read '{pair.strip()}' in '{term.strip()}': expected hyperparameter=value")
+        try:
+            settings[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = value
+    return settings
+
+
+_CHECKED: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def build_part(slot: Slot, name: str, hyperparameters: dict[str, Any], where: str) -> Any:
+    """One part with checked hyperparameters.
+
+    Raises:
+        RecipeError: an unknown hyperparameter, or a value outside its range; ``where`` opens the message.
+    """
+    part = registry.load(slot, name)
+    if part not in _CHECKED:
+        _CHECKED[part] = TypeAdapter(part)
+    try:
+        return _CHECKED[part].validate_python(hyperparameters)
+    except ValidationError as error:
+        known = [f.name for f in dataclasses.fields(part)]
+        problems = []
+        for problem in error.errors():
+            key = str(problem["loc"][0]) if problem["loc"] else name
+            if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+                problems.append(f"{slot} '{name}' has no hyperparameter '{key}'.{did_you_mean(key, known)}")
+            else:
+                problems.append(f"{slot}.{key}: {problem['msg']}, got {problem['input']!r}")
+        raise RecipeError(f"{where}: " + "; ".join(problems)) from error
+
+
+def describe(slot: Slot, name: str, part: Any) -> Spec:
+    """What identifies a part: its name, its version and every hyperparameter."""
+    return {"part": name, "version": part.version, **dataclasses.asdict(part)}
+
+
+def space_of(recipe: Recipe, board: BoardCard) -> dict[str, Space]:
+    """The search spaces of a recipe on a board; the card's own space wins over the board's."""
+    return board.search | recipe.search
+
+
+def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) -> Resolved:
+    """Fix every hyperparameter of a recipe.
+
+    A value comes from the first of these that sets it: the expression, the draw (from draw 1 on; draw 0 is the
+    recipe's own values), the board's overrides for a card, the card, the board's values for all, the part itself.
+
+    A draw depends on (draw, trial, name of the hyperparameter) alone: two algorithms that share a hyperparameter try
+    the same values, and a new hyperparameter never shifts the draws of another.
+
+    Raises:
+        RecipeError: a hyperparameter that no part has, or a value out of range.
+    """
+    where = f"recipe '{recipe.name}'"
+    defaults = board.defaults.filled()
+    choices = {slot: recipe.slots.get(slot) or defaults.get(slot) or PartChoice(part=STANDARD[slot]) for slot in SLOTS}
+    fields = {slot: [f.name for f in dataclasses.fields(registry.load(slot, c.part))] for slot, c in choices.items()}
+    values: dict[Slot, dict[str, Any]] = {slot: {} for slot in SLOTS}
+
+    def put(source: dict[str, Any], *, strict: bool, origin: str) -> None:
+        for key, value in source.items():
+            slots = [s for s in SLOTS if key == f"{s}.{key.rpartition('.')[2]}" or "." not in key]
+            owners = [s for s in slots if key.rpartition(".")[2] in fields[s]]
+            if strict and len(owners) != 1:
+                everything = [f"{s}.{name}" if "." in key else name for s in SLOTS for name in fields[s]]
+                problem = f"belongs to {' and '.join(owners)}" if owners else "is no hyperparameter of this recipe"
+                raise RecipeError(f"{where}: '{key}' ({origin}) {problem}.{did_you_mean(key, everything)}")
+            for owner in owners:
+                values[owner][key.rpartition(".")[2]] = value
+
+    put(board.hyperparameters, strict=False, origin="board")
+    for slot, choice in choices.items():
+        values[slot] |= choice.hyperparameters
+    for card in recipe.cards:
+        put(board.overrides.get(card, {}), strict=True, origin="the board's overrides")
+    if draw > 0:
+        for key, space in space_of(recipe, board).items():
+            put({key: space.at(generator("draw", draw, trial, key).random())}, strict=False, origin="search")
+    put(recipe.settings, strict=True, origin="the expression")
+
+    parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
+    specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}
+    _check_needs(recipe, parts)
+    return Resolved(recipe, parts, specs)
+
+
+def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
+    """Every part's needs that other parts must meet; what the backbone provides is checked where it is known."""
+    provided = frozenset().union(*(part.provides() for part in parts.values())) | {"attention"}
+    remedies = {
+        "domain_heads": "take the adapter 'domain_heads'",
+        "reference_head": "take an adapter that starts from a trained head, as full(head='linear_probe')",
+    }
+    for slot, part in parts.items():
+        for need in sorted(part.needs() - provided):
+            raise RecipeError(
+                f"recipe '{recipe.name}': the {slot} {type(part).__name__} needs {need.replace('_', ' ')}, which no "
+                f"part provides; {remedies.get(need, 'choose another part')}"
+            )
