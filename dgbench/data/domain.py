@@ -1,0 +1,79 @@
+"""What a dataset is: domains of (input, label, group), and what a training step sees of them: a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The examples of one domain, in a fixed order; an example's row is its index everywhere.
+
+    Attributes:
+        name: The domain's name, unique in its dataset.
+        inputs: Images as uint8 ``[n, height, width, 3]``.
+        labels: Class numbers, int64 ``[n]``.
+        groups: Examples with one group number (one font family, one display) never part ways in a split, int64 ``[n]``.
+    """
+
+    name: str
+    inputs: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Domains that share their classes.
+
+    Attributes:
+        name: The card's name.
+        classes: Class names; a label is a position in this tuple.
+        domains: In the card's order.
+        manifest: SHA-256 over every domain's name and bytes; two datasets with one manifest are the same data.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    domains: tuple[Domain, ...]
+    manifest: str
+
+    def domain(self, name: str) -> Domain:
+        """The domain of that name; raises KeyError when there is none."""
+        return next(d for d in self.domains if d.name == name)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The source domains' minibatches, concatenated, on the device of the network.
+
+    Attributes:
+        x: Inputs as the backbone wants them (scaled, augmented, normalised), float ``[n, ...]``.
+        y: Class numbers, int64 ``[n]``.
+        domain: Number of the source domain, 0 to M - 1, int64 ``[n]``.
+        index: Row of the example in its domain, int64 ``[n]``.
+        target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
+    """
+
+    x: Tensor
+    y: Tensor
+    domain: Tensor
+    index: Tensor
+    target: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def replace(self, **fields: Any) -> Batch:
+        """The same batch with some fields changed."""
+        return replace(self, **fields)

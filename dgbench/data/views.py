@@ -1,0 +1,82 @@
+"""Validation images under a shift: one drawn shift for each image and family, cached on disk.
+
+What an image becomes depends on the data, its domain, its row, the family and the replica: neither on the order nor on
+the number of workers, and not on which other rows are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from dgbench.core.files import whole
+from dgbench.core.paths import cache_root
+from dgbench.core.seeds import seed
+from dgbench.core.shift_families import VIEWS_VERSION
+from dgbench.data.domain import Dataset
+from dgbench.data.shifts import shift
+
+log = logging.getLogger(__name__)
+
+
+def shifted(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> NDArray[np.uint8]:
+    """The images of some rows of a domain, each under one shift of a family, uint8 ``[len(rows), h, w, 3]``.
+
+    Args:
+        dataset: Where the images are from.
+        domain: Its domain.
+        rows: Which images.
+        family: One of ``FAMILIES``.
+        replica: Another number draws other shifts.
+
+    Raises:
+        UnknownNameError: there is no such family.
+    """
+    path = _path(dataset, domain, rows, family, replica)
+    expected = (len(rows), *dataset.domain(domain).inputs.shape[1:])
+    images = _read(path, expected)
+    if images is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            images = _read(path, expected)  # another process may have drawn them meanwhile
+            if images is None:
+                images = _draw(dataset, domain, rows, family, replica)
+                with whole(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, images)
+    return images
+
+
+def _draw(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> NDArray[np.uint8]:
+    inputs = dataset.domain(domain).inputs
+    images = np.empty((len(rows), *inputs.shape[1:]), np.uint8)
+    for image, row in zip(images, rows.tolist(), strict=True):
+        image[:] = shift(
+            inputs[row], family, seed("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
+        )
+    return images
+
+
+def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> Path:
+    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:16]
+    folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / domain
+    return folder / f"{family}-{replica}-{chosen}.npy"
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """What the file holds; None where there is none, or one that cannot be trusted."""
+    if not path.is_file():
+        return None
+    try:
+        images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        log.warning("the cached images in %s are damaged (%s): they are drawn anew", path, error)
+        return None
+    if images.shape != shape or images.dtype != np.uint8:
+        log.warning("the cached images in %s are %s %s: they are drawn anew", path, images.dtype, images.shape)
+        return None
+    return images
