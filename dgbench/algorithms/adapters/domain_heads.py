@@ -1,0 +1,29 @@
+"""One further linear head for each source domain, beside the shared one; everything is trained.
+
+The heads of DRM (Zhang, Wang, Liang, Zhang, Yu, Wang, Tao, Xie: Domain-Specific Risk Minimization for Domain
+Generalization. KDD 2023. arXiv 2208.08661). Who trains them and who predicts with them is the business of the objective
+and the predictor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from dgbench.algorithms.slots import Adapter
+from dgbench.models.network import Network
+
+
+@dataclass(frozen=True)
+class DomainHeads(Adapter):
+    """Full fine-tuning with a head for each source domain."""
+
+    def provides(self) -> frozenset[str]:
+        """The heads."""
+        return frozenset({"domain_heads"})
+
+    def attach(self, network: Network, domains: int) -> None:
+        """Add the heads, drawn as every linear layer is; numbers come from the CPU, the same for every device."""
+        network.requires_grad_(True)
+        network.domain_heads = nn.Linear(network.info.dim, domains * network.classes).to(network.head.weight)

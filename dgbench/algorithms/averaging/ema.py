@@ -1,0 +1,37 @@
+"""EMA: an exponential moving average of the weights after every step.
+
+Morales-Brotons, Vogels, Hendrikx: Exponential Moving Average of Weights in Deep Learning: Dynamics and Benefits.
+TMLR 2024. arXiv 2411.18704.
+
+    mean_t = decay * mean_{t-1} + (1 - decay) * w_t        mean_0 = 0        result = mean_T / (1 - decay^T)
+
+The division makes it a true weighted mean: a short training is not pulled towards anything. Code in common use starts
+from the initial weights or ramps the decay up instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dgbench.algorithms.slots import DECAYS, Averaging, State, Trajectory
+from dgbench.core.units import Fraction
+
+
+@dataclass(frozen=True)
+class EMA(Averaging):
+    """Bias-corrected exponential average, at the end of training.
+
+    Attributes:
+        decay: Weight of the past; about the last ``1 / (1 - decay)`` steps count. One that every training records.
+    """
+
+    decay: Fraction = 0.99
+
+    def __post_init__(self) -> None:
+        if self.decay not in DECAYS:
+            raise ValueError(f"decay {self.decay} is not recorded by trainings; take one of {DECAYS}")
+
+    def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
+        """One candidate."""
+        yield trajectory.steps[-1], trajectory.ema(self.decay)

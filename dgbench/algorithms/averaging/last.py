@@ -1,0 +1,17 @@
+"""The weights at the end of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dgbench.algorithms.slots import Averaging, State, Trajectory
+
+
+@dataclass(frozen=True)
+class Last(Averaging):
+    """No averaging and no choice."""
+
+    def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
+        """One candidate."""
+        yield trajectory.steps[-1], trajectory.at(trajectory.steps[-1])

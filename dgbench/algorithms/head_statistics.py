@@ -1,0 +1,41 @@
+"""Closed forms for the gradient of the cross-entropy in a linear head: no per-sample backward, no double backward.
+
+For logits ``z = W phi + b`` and a target ``y`` the gradient in the logits is the residual ``r = softmax(z) - y``, and
+the gradient of one example in ``[W | b]`` is the outer product ``r [phi, 1]'``. Everything here follows from that, and
+is differentiable by one ordinary backward.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgbench.algorithms.step import Forward
+
+
+def residuals(forward: Forward) -> Tensor:
+    """Gradient of each example's cross-entropy in its logits, ``[n, C]``; every row sums to 0."""
+    batch, logits = forward.batch, forward.logits
+    target = F.one_hot(batch.y, logits.shape[1]) if batch.target is None else batch.target
+    return logits.softmax(1) - target
+
+
+def gradient_moments(forward: Forward) -> tuple[Tensor, Tensor]:
+    """Mean and mean square, over the examples of each domain, of the head's gradient ``[W | b]``.
+
+    Both are ``[M, C, d + 1]``, with the bias in the last column. The n outer products are never formed.
+    """
+    r = residuals(forward)
+    phi = F.pad(forward.features, (0, 1), value=1.0)
+    share = forward.domain_means(torch.eye(len(r), dtype=r.dtype, device=r.device))  # [M, n], rows sum to 1
+    return (
+        torch.einsum("mn,nc,nd->mcd", share, r, phi),
+        torch.einsum("mn,nc,nd->mcd", share, r.square(), phi.square()),
+    )
+
+
+def squared_norms(forward: Forward) -> tuple[Tensor, Tensor]:
+    """Squared norm of each example's gradient in the weight and in the bias, ``[n]`` each."""
+    bias = residuals(forward).square().sum(1)
+    return bias * forward.features.square().sum(1), bias

@@ -1,0 +1,36 @@
+"""What the penalties of DomainBed share that set in after a while: IRM and V-REx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dgbench.algorithms.slots import Objective
+from dgbench.algorithms.step import Forward
+from dgbench.core.units import Fraction, NonNegative
+
+
+@dataclass(frozen=True)
+class Annealed(Objective):
+    """A penalty with weight 1 at first and ``penalty_weight`` later, when the base optimizer starts afresh.
+
+    Attributes:
+        penalty_weight: Weight of the penalty after the switch.
+        anneal: Share of the steps before the switch.
+    """
+
+    penalty_weight: NonNegative
+    anneal: Fraction = 0.1
+
+    def penalised(self, forward: Forward, penalty: Tensor) -> Tensor:
+        """Mean of the domains' risks, and the penalty at its weight for this step."""
+        weight = 1.0 if forward.step < self._onset(forward.steps) else self.penalty_weight
+        return forward.domain_risks().mean() + weight * penalty
+
+    def resets_optimizer(self, step: int, steps: int) -> bool:
+        """At the switch: Adam's second moments are those of much smaller gradients."""
+        return step == self._onset(steps)
+
+    def _onset(self, steps: int) -> int:
+        return round(self.anneal * steps)

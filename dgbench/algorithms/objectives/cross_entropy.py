@@ -1,0 +1,70 @@
+"""Cross-entropy: empirical risk minimisation, with label smoothing and mixup where they are asked for.
+
+Vapnik: Statistical Learning Theory. Wiley, 1998.
+Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception Architecture for Computer Vision. CVPR 2016.
+Zhang, Cisse, Dauphin, Lopez-Paz: mixup: Beyond Empirical Risk Minimization. ICLR 2018.
+
+    x <- l x + (1 - l) x[pi]        q <- l q + (1 - l) q[pi]        l ~ Beta(a, a), pi a permutation
+    q <- (1 - e) q + e / C
+    loss = mean_i CE(f(x_i), q_i)
+
+As in the mixup paper's code, one ``l`` and one permutation serve the whole batch; the batch holds all source domains,
+so images are mixed across domains. (DomainBed's Mixup draws one ``l`` for each pair of domains.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgbench.algorithms.slots import Objective
+from dgbench.algorithms.step import Forward
+from dgbench.core.units import Fraction, NonNegative
+from dgbench.data.domain import Batch
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """Mean cross-entropy over the batch, in nats.
+
+    Attributes:
+        label_smoothing: Share of each label that is spread evenly over all classes.
+        mixup: Parameter of the symmetric Beta distribution that mixing weights come from; 0 turns mixup off.
+    """
+
+    label_smoothing: Fraction = 0.0
+    mixup: NonNegative = 0.0
+
+    def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
+        """Mix, then smooth. Where both are off, the batch stays what it is and no random number is drawn."""
+        if self.mixup == 0 and self.label_smoothing == 0:
+            return batch
+        x = batch.x
+        target = F.one_hot(batch.y, classes).to(x.dtype) if batch.target is None else batch.target
+        if self.mixup > 0:
+            share = symmetric_beta(self.mixup, generator).to(x)
+            partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(x.device)
+            x = share * x + (1 - share) * x[partner]
+            target = share * target + (1 - share) * target[partner]
+        target = (1 - self.label_smoothing) * target + self.label_smoothing / classes
+        return batch.replace(x=x, target=target)
+
+    def loss(self, forward: Forward) -> Tensor:
+        """Mean over the examples."""
+        return forward.cross_entropy.mean()
+
+
+def symmetric_beta(a: float, generator: torch.Generator) -> Tensor:
+    """One draw from Beta(a, a), a float64 scalar on the generator's device.
+
+    Bailey's polar method gives a Student t with 2a degrees of freedom from two uniform numbers, with no rejection; with
+    ``s = t / sqrt(2a)``, ``(1 + s / sqrt(1 + s^2)) / 2`` is Beta(a, a). The sine of the arc tangent stays exact where
+    ``s`` overflows, which a small ``a`` brings about.
+    """
+    u, v = torch.rand(2, generator=generator, device=generator.device, dtype=torch.float64)
+    s = torch.expm1(-u.log() / a).sqrt() * torch.cos(2 * math.pi * v)
+    return (1 + s.atan().sin()) / 2

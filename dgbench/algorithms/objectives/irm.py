@@ -1,0 +1,46 @@
+"""IRM: features on which one and the same classifier is optimal in every domain.
+
+Arjovsky, Bottou, Gulrajani, Lopez-Paz: Invariant Risk Minimization. 2019. arXiv 1907.02893.
+
+IRMv1 penalises the gradient of each domain's risk in a scalar ``s`` that multiplies the logits, at ``s = 1``:
+
+    g_i = sum_c (softmax(z_i) - y_i)_c z_ic
+    loss = mean_e L_e + w mean_e (mean_{even i in e} g_i) (mean_{odd i in e} g_i)
+
+The product over two halves of a domain's batch estimates the squared gradient without bias. It can be negative, so the
+loss has no lower bound when ``w`` is huge. As in DomainBed, ``w`` is 1 before the switch, and the loss is never divided
+by ``w`` (the authors' ColoredMNIST code divides). ``g`` is exact, with no double backward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgbench.algorithms.head_statistics import residuals
+from dgbench.algorithms.objectives.annealed import Annealed
+from dgbench.algorithms.step import Forward
+from dgbench.core.units import NonNegative
+
+
+@dataclass(frozen=True)
+class IRM(Annealed):
+    """Mean risk plus the invariance penalty. A domain with fewer than two examples in the batch has no penalty."""
+
+    penalty_weight: NonNegative = 100.0
+
+    def loss(self, forward: Forward) -> Tensor:
+        """A scalar, possibly negative."""
+        slopes = (residuals(forward) * forward.logits).sum(1)
+        halves = _halves(forward).domain_means(slopes).view(-1, 2)
+        return self.penalised(forward, halves.prod(1).mean())
+
+
+def _halves(forward: Forward) -> Forward:
+    """The same pass with every other example of a domain counted as a domain of its own: 2M domains in all."""
+    domain = forward.batch.domain
+    seen = F.one_hot(domain, forward.domains).cumsum(0)
+    half = seen.gather(1, domain[:, None]).squeeze(1) % 2
+    return replace(forward, batch=forward.batch.replace(domain=2 * domain + half), domains=2 * forward.domains)

@@ -1,0 +1,30 @@
+"""V-REx: risks that are equal in every domain.
+
+Krueger, Caballero, Jacobsen, Zhang, Binas, Zhang, Le Priol, Courville: Out-of-Distribution Generalization via Risk
+Extrapolation (REx). ICML 2021. arXiv 2003.00688.
+
+    loss = mean_e L_e + w (1/M) sum_e (L_e - mean L)^2
+
+As in DomainBed, ``w`` is 1 before the switch. The loss is never divided by ``w``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dgbench.algorithms.objectives.annealed import Annealed
+from dgbench.algorithms.step import Forward
+from dgbench.core.units import NonNegative
+
+
+@dataclass(frozen=True)
+class VREx(Annealed):
+    """Mean risk plus the variance of the domains' risks."""
+
+    penalty_weight: NonNegative = 10.0
+
+    def loss(self, forward: Forward) -> Tensor:
+        """A scalar, at least 0."""
+        return self.penalised(forward, forward.domain_risks().var(correction=0))

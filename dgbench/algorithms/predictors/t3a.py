@@ -1,0 +1,103 @@
+"""T3A: class prototypes that move with the test examples.
+
+Iwasawa, Matsuo: Test-Time Classifier Adjustment Module for Model-Agnostic Domain Generalization. NeurIPS 2021.
+
+Supports of class c: unit features that the head assigns to c, the head's own weight rows among them from the start.
+A batch joins first, then each class keeps its M supports of least entropy (of the head's prediction), then
+
+    prototype_c = unit(sum of the supports of c)        logits = z . prototype_c
+
+Support sets do not depend on the order of examples or on the batch size, predictions do. A class without support has
+logit 0. Deviation from the released code: ``all`` keeps every support, where the code's M = -1 drops the most uncertain
+one of every class at every batch. Equal entropies are kept in order of arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dgbench.algorithms.slots import Predictor, Source, Stream, Track
+from dgbench.core.units import Count
+from dgbench.models.network import Network
+
+
+@dataclass(frozen=True)
+class T3A(Predictor):
+    """Adjusted prototypes in place of the head.
+
+    Attributes:
+        filter_size: M, how many supports a class keeps, or ``all``.
+    """
+
+    filter_size: Count | Literal["all"] = 20
+    scores: ClassVar[Literal["logits", "probabilities"]] = "logits"
+
+    @property
+    def track(self) -> Track:
+        """Predictions depend on the examples before."""
+        return "online"
+
+    def prepare(self, network: Network, source: Source | None) -> Stream:
+        """A stream whose supports are the rows of the head."""
+        return _All(network.head) if self.filter_size == "all" else _Filtered(network.head, self.filter_size)
+
+
+class _All(Stream):
+    """Every support is kept: a sum for each class says it all."""
+
+    def __init__(self, head: nn.Linear) -> None:
+        self.head = head
+        self.start = head.weight.detach()
+        self.sums = torch.zeros_like(self.start)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """The head's rows only."""
+        self.sums.zero_()
+        self._join(self.start)
+
+    @torch.no_grad()
+    def _join(self, features: Tensor) -> None:
+        logits = self.head(features)
+        entropy = torch.special.entr(F.softmax(logits, 1)).sum(1)
+        self._keep(F.normalize(features, dim=1), logits.argmax(1), entropy)
+
+    def _keep(self, supports: Tensor, labels: Tensor, entropy: Tensor) -> None:
+        self.sums += F.one_hot(labels, len(self.sums)).to(supports).T @ supports
+
+    def observe(self, features: Tensor) -> Tensor:
+        """Logits ``[b, C]``."""
+        self._join(features)
+        return features @ F.normalize(self.sums, dim=1).T
+
+
+class _Filtered(_All):
+    """Each class keeps M slots, in ascending order of (entropy, arrival); a free slot has infinite entropy."""
+
+    def __init__(self, head: nn.Linear, slots: int) -> None:
+        classes, dim = head.weight.shape
+        self.supports = head.weight.new_zeros(classes, slots, dim)
+        self.entropy = head.weight.new_zeros(classes, slots)
+        super().__init__(head)
+
+    def reset(self, seed: int) -> None:
+        """The head's rows only."""
+        self.supports.zero_()
+        self.entropy.fill_(torch.inf)
+        super().reset(seed)
+
+    def _keep(self, supports: Tensor, labels: Tensor, entropy: Tensor) -> None:
+        touched = labels.unique()  # type: ignore[no-untyped-call]
+        slots = self.entropy.shape[1]
+        arrived = torch.where(labels == touched[:, None], entropy, torch.inf)
+        ranked, order = torch.cat([self.entropy[touched], arrived], 1).sort(dim=1, stable=True)
+        order = order[:, :slots, None]
+        kept = self.supports[touched].take_along_dim(order.clamp(max=slots - 1), 1)
+        self.supports[touched] = torch.where(order < slots, kept, supports[(order - slots).clamp(min=0).squeeze(2)])
+        self.entropy[touched] = ranked[:, :slots]
+        self.sums[touched] = self.supports[touched].sum(1)

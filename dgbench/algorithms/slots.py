@@ -1,0 +1,231 @@
+"""The six slots of a recipe, and what a part in each of them does.
+
+A part is a frozen dataclass whose fields are its hyperparameters. It holds no state: what changes during a training
+lives in the network, the base optimizer and the stored trajectory, all of which the loop saves and restores.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from dgbench.core.registry import Slot
+
+if TYPE_CHECKING:
+    from dgbench.algorithms.step import Closure, Forward
+    from dgbench.data.domain import Batch
+    from dgbench.models.network import Network
+
+Track = Literal["inductive", "online"]
+State = dict[str, Tensor]
+"""Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
+DECAYS = (0.9, 0.99, 0.999)
+"""Decays of the exponential averages that every training records."""
+
+
+class Part(ABC):
+    """What all parts share.
+
+    Attributes:
+        slot: The slot that the part fills.
+        version: Raised by one whenever a change of code changes numbers; it is part of a training's identity.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    slot: ClassVar[Slot]
+    version: ClassVar[int] = 1
+
+    def needs(self) -> frozenset[str]:
+        """What other parts or the backbone must provide: ``attention``, ``domain_heads``, ``reference_head``."""
+        return frozenset()
+
+    def provides(self) -> frozenset[str]:
+        """What this part provides to the others."""
+        return frozenset()
+
+
+class Sampler(Part):
+    """What does a step see?"""
+
+    slot = "sampler"
+
+    @abstractmethod
+    def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
+        """The rows that a step takes from each source domain.
+
+        Args:
+            pools: Training rows of each domain, int64 ``[n_d]``.
+            size: How many rows to take from each domain.
+            step: From 0. The answer depends on nothing before it, so a training resumes anywhere.
+            seeds: One seed for each domain.
+
+        Returns:
+            One int64 tensor ``[size]`` for each domain.
+        """
+
+    @abstractmethod
+    def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Training augmentation of images in [0, 1], ``[n, 3, h, w]``, on their device."""
+
+    @abstractmethod
+    def families(self) -> frozenset[str]:
+        """The shift families that training images are drawn from: `strict` validation holds these out."""
+
+
+class Adapter(Part):
+    """What is trainable, starting from where?"""
+
+    slot = "adapter"
+
+    def reference_head(self) -> bool:
+        """Whether training starts from the linear probe's head, on the same backbone and data, not a random one."""
+        return False
+
+    @abstractmethod
+    def attach(self, network: Network, domains: int) -> None:
+        """Choose what is trainable (``requires_grad``) and add what is new, in place.
+
+        The function of the network must not change. Random numbers come from torch's global generator, which the
+        loop has seeded.
+        """
+
+    def penalty(self, network: Network) -> Tensor:
+        """A loss on the adapter's own parameters, added on every pass; a scalar."""
+        return torch.zeros((), device=network.head.weight.device)
+
+
+class Objective(Part):
+    """What is minimised?"""
+
+    slot = "objective"
+
+    def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
+        """Change the batch once before the step's passes (mixup, soft targets)."""
+        return batch
+
+    @abstractmethod
+    def loss(self, forward: Forward) -> Tensor:
+        """A scalar, differentiable in the network's weights."""
+
+    def resets_optimizer(self, step: int, steps: int) -> bool:
+        """Whether the base optimizer starts afresh before this step (a penalty that sets in)."""
+        return False
+
+
+class Optimizer(Part):
+    """How does a step descend?"""
+
+    slot = "optimizer"
+
+    #: Forward-and-backward passes a step costs, for time estimates.
+    passes: ClassVar[float] = 1.0
+
+    @abstractmethod
+    def build(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+        """The base optimizer, over the trainable parameters."""
+
+    @abstractmethod
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at a step."""
+
+    def clip(self) -> float | None:
+        """Largest allowed L2 norm of the descent direction, or None."""
+        return None
+
+    def direction(self, closure: Closure, parameters: Sequence[Tensor]) -> Tensor:
+        """Leave in ``.grad`` the direction that the base optimizer descends; return the loss, detached.
+
+        The weights are, on return, bit for bit what they were.
+        """
+        return closure("descent")
+
+    def restart(self, steps: int) -> int | None:
+        """The step before which weights and base optimizer return to the best checkpoint so far, if there is one."""
+        return None
+
+
+class Trajectory(Protocol):
+    """What a finished training keeps of its way, enough for every averaging part to work after the fact."""
+
+    steps: tuple[int, ...]
+    """Steps after which a checkpoint was taken, ascending; the last is the end of training."""
+
+    def initial(self) -> State:
+        """Weights before the first step, the head included."""
+
+    def at(self, step: int) -> State:
+        """Weights at a checkpoint."""
+
+    def segment(self, step: int) -> State:
+        """Mean of the weights after every step since the checkpoint before, up to this one."""
+
+    def ema(self, decay: float) -> State:
+        """Bias-corrected exponential average of the weights after every step, for a decay that was recorded."""
+
+    def validation_loss(self, step: int) -> float:
+        """Cross-entropy on clean source validation images at a checkpoint: mean over domains, in nats."""
+
+
+class Averaging(Part):
+    """Which weights are kept?"""
+
+    slot = "averaging"
+
+    @abstractmethod
+    def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
+        """The weights to predict with, each with the step it belongs to.
+
+        Where there are several, the board's criterion chooses among them.
+        """
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled features of the source *training* images, for predictors that remember them.
+
+    Attributes:
+        features: ``[n, d]``.
+        labels: int64 ``[n]``.
+        domains: Number of the source domain, int64 ``[n]``.
+    """
+
+    features: Tensor
+    labels: Tensor
+    domains: Tensor
+
+
+class Stream(ABC):
+    """A predictor at work on one stream of unlabelled batches."""
+
+    @abstractmethod
+    def reset(self, seed: int) -> None:
+        """Back to the prepared state, bit for bit."""
+
+    @abstractmethod
+    def observe(self, features: Tensor) -> Tensor:
+        """Scores ``[b, C]`` for a batch of features ``[b, d]``. No labels, no domain, no length of the stream."""
+
+
+class Predictor(Part):
+    """How is a prediction made?"""
+
+    slot = "predictor"
+
+    #: Whether scores are ``logits`` or ``probabilities``.
+    scores: ClassVar[Literal["logits", "probabilities"]]
+    #: Whether :meth:`prepare` needs the labelled source training features.
+    needs_source: ClassVar[bool] = False
+
+    @property
+    def track(self) -> Track:
+        """``inductive`` when each prediction depends on its own example alone, else ``online``."""
+        return "inductive"
+
+    @abstractmethod
+    def prepare(self, network: Network, source: Source | None) -> Stream:
+        """A stream on trained weights. The network is shared and frozen: never change it."""

@@ -1,0 +1,137 @@
+"""What happens in one training step, as the parts see it: a forward pass, and a closure that evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dgbench.data.domain import Batch
+from dgbench.models.network import Network
+
+if TYPE_CHECKING:
+    from dgbench.algorithms.slots import Adapter, Objective
+
+Phase = Literal["ascent", "descent"]
+NormMode = Literal["train", "frozen"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One forward pass over the concatenated batch.
+
+    Attributes:
+        network: With the weights that made this pass.
+        batch: What went in, n examples of M source domains.
+        features: ``[n, d]``, before the head.
+        logits: ``[n, C]`` of the shared head.
+        step, steps: The step this is (from 0) and how many there will be.
+        domains: M, the number of source domains.
+    """
+
+    network: Network
+    batch: Batch
+    features: Tensor
+    logits: Tensor
+    step: int
+    steps: int
+    domains: int
+
+    @cached_property
+    def cross_entropy(self) -> Tensor:
+        """Cross-entropy of each example against its label, or its soft target, ``[n]``, in nats."""
+        target = self.batch.y if self.batch.target is None else self.batch.target
+        return F.cross_entropy(self.logits, target, reduction="none")
+
+    def domain_means(self, values: Tensor) -> Tensor:
+        """Mean of ``values [n, ...]`` over the examples of each domain, ``[M, ...]``; a domain without any gives 0."""
+        member = F.one_hot(self.batch.domain, self.domains).to(values.dtype)
+        sums = torch.einsum("nm,n...->m...", member, values)
+        return sums / member.sum(0).clamp(min=1).view(-1, *[1] * (values.ndim - 1))
+
+    def domain_risks(self) -> Tensor:
+        """Mean cross-entropy of each source domain, ``[M]``."""
+        return self.domain_means(self.cross_entropy)
+
+    def split(self, values: Tensor) -> list[Tensor]:
+        """``values [n, ...]`` taken apart by domain: M tensors."""
+        return [values[self.batch.domain == d] for d in range(self.domains)]
+
+
+class Closure:
+    """Evaluates the objective at the current weights of the network and leaves its gradients in ``.grad``.
+
+    Every pass of a step sees the same prepared and augmented batch. Normalisation statistics move on the first
+    pass only, and only in mode ``train``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        adapter: Adapter,
+        batch: Batch,
+        *,
+        step: int,
+        steps: int,
+        domains: int,
+        norm_mode: NormMode = "train",
+        precision: Precision = "float32",
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.adapter = adapter
+        self.batch = batch
+        self.step = step
+        self.steps = steps
+        self.domains = domains
+        self.norm_mode = norm_mode
+        self.precision = precision
+        self.passes = 0
+
+    def forward(self, batch: Batch | None = None) -> Forward:
+        """A forward pass with a graph; on ``batch`` in place of the step's own where one is given."""
+        batch = self.batch if batch is None else batch
+        moving = self.norm_mode == "train" and self.passes == 0
+        half = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        with _norm_statistics(self.network, moving=moving), half:
+            features = self.network.features(batch.x)
+        self.passes += 1
+        features = features.float()
+        logits = self.network.head(features)
+        return Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
+
+    def loss(self, forward: Forward) -> Tensor:
+        """The objective and the adapter's penalty on its own parameters: what is minimised, a scalar."""
+        return self.objective.loss(forward) + self.adapter.penalty(self.network)
+
+    def __call__(self, phase: Phase) -> Tensor:
+        """Gradients of the loss at the current weights replace what is in ``.grad``; the loss, detached."""
+        self.network.zero_grad(set_to_none=True)
+        loss = self.loss(self.forward())
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+@contextmanager
+def _norm_statistics(network: Network, *, moving: bool) -> Iterator[None]:
+    """Let running statistics move, or hold them while the batch's own statistics still normalise."""
+    if moving:
+        yield
+        return
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,169 @@
+"""What holds for every adapter in the registry, on a small vision transformer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from dgbench.algorithms.slots import Adapter
+from dgbench.core import registry
+from dgbench.models import zoo
+from dgbench.models.effective import effective_state, load_effective
+from dgbench.models.network import Network
+
+NAMES = sorted(registry.BUILT_IN["adapter"])
+FACTORS = {
+    f"backbone.blocks.{block}.attn.qkv.parametrizations.weight.{target}.{factor}"
+    for block in range(3)
+    for target in (0, 1)
+    for factor in "AB"
+}
+HEAD = {"head.weight", "head.bias"}
+
+
+def plain() -> Network:
+    torch.manual_seed(0)
+    return Network(zoo.build("vit-micro"), classes=10)
+
+
+def attached(name: str) -> tuple[Adapter, Network]:
+    network = plain()
+    adapter = registry.load("adapter", name)()
+    torch.manual_seed(1)
+    adapter.attach(network, domains=3)
+    return adapter, network
+
+
+def moved(name: str) -> Network:
+    """As after a few steps: everything trainable is somewhere else."""
+    _, network = attached(name)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_function_is_unchanged_at_the_start(name: str, images: torch.Tensor) -> None:
+    before, (_, network) = plain(), attached(name)
+    assert torch.equal(network(images), before(images))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_effective_weights_are_unchanged_at_the_start(name: str) -> None:
+    before, (_, network) = plain().state_dict(), attached(name)
+    state = effective_state(network)
+    assert all(torch.equal(state[key], value) for key, value in before.items())
+    assert {key.partition(".")[0] for key in state.keys() - before.keys()} <= {"domain_heads"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_attaching_depends_on_the_seed_alone(name: str) -> None:
+    first, second = attached(name)[1].state_dict(), attached(name)[1].state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], value) for key, value in second.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_merged_weights_in_a_plain_network_give_the_same_function(name: str, images: torch.Tensor) -> None:
+    network, other = moved(name), plain()
+    assert not torch.equal(network(images), other(images))
+    state = effective_state(network)
+    load_effective(other, state)
+    torch.testing.assert_close(other(images), network(images), rtol=0, atol=1e-5)
+    again = effective_state(other)
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[key], value) for key, value in state.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_raw_weights_go_into_a_network_with_the_adapter(name: str, images: torch.Tensor) -> None:
+    network, (_, other) = moved(name), attached(name)
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(images), network(images))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_changes_what_is_trainable_and_nothing_else(name: str, images: torch.Tensor) -> None:
+    adapter, network = attached(name)
+    raw = {key: value.clone() for key, value in network.state_dict().items()}
+    trainable = {key for key, parameter in network.named_parameters() if parameter.requires_grad}
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):  # a factor that multiplies 0 moves on the second step
+        features = network.features(images)
+        loss = network.head(features).square().sum() + adapter.penalty(network)
+        if network.domain_heads is not None:
+            loss = loss + network.domain_logits(features).square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, raw[key])}
+    assert changed == trainable
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("linear_probe", HEAD), ("lora", FACTORS | HEAD), ("pego", FACTORS | HEAD)],
+)
+def test_frozen_backbones_train_exactly_these(name: str, expected: set[str]) -> None:
+    _, network = attached(name)
+    assert {key for key, parameter in network.named_parameters() if parameter.requires_grad} == expected
+
+
+@pytest.mark.parametrize("name", ["full", "domain_heads"])
+def test_full_fine_tuning_freezes_nothing_even_what_came_frozen(name: str) -> None:
+    network = plain()
+    network.backbone.requires_grad_(False)
+    registry.load("adapter", name)().attach(network, domains=3)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_penalty_is_a_scalar_and_zero_at_the_start(name: str) -> None:
+    adapter, network = attached(name)
+    assert adapter.penalty(network).shape == ()
+    assert adapter.penalty(network).item() == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_adapter_that_changes_attention_says_so(name: str) -> None:
+    adapter, network = attached(name)
+    assert ("attention" in adapter.needs()) == any("parametrizations" in key for key in network.state_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_adapter_that_adds_domain_heads_says_so(name: str, images: torch.Tensor) -> None:
+    adapter, network = attached(name)
+    assert ("domain_heads" in adapter.provides()) == (network.domain_heads is not None)
+    if network.domain_heads is not None:
+        assert network.domain_logits(network.features(images)).shape == (4, 3, 10)
+
+
+def test_only_full_with_a_probed_head_starts_from_one() -> None:
+    full = registry.load("adapter", "full")
+    assert full(head="linear_probe").reference_head()
+    assert full(head="linear_probe").provides() == {"reference_head"}
+    others = [registry.load("adapter", name)() for name in NAMES]
+    assert not any(adapter.reference_head() or "reference_head" in adapter.provides() for adapter in others)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NAMES)
+def test_adapters_follow_the_networks_device_and_start_alike(name: str) -> None:
+    _, reference = attached(name)
+    network = plain().to("cuda")
+    torch.manual_seed(1)
+    registry.load("adapter", name)().attach(network, domains=3)
+    assert {parameter.device.type for parameter in network.parameters()} == {"cuda"}
+    for key, value in reference.state_dict().items():
+        assert torch.equal(network.state_dict()[key].cpu(), value)
+    heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    assert all(module.weight.is_cuda for module in heads)

@@ -1,0 +1,74 @@
+"""What holds for every averaging part in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from dgbench.algorithms.averaging.ema import EMA
+from dgbench.algorithms.slots import DECAYS
+from dgbench.core import registry
+from dgbench.core.errors import RecipeError
+from dgbench.core.recipe import build_part
+from dgbench.train import trajectory
+
+NAMES = sorted(registry.BUILT_IN["averaging"])
+LOSSES = [1.0, 0.8, 0.5, 0.3, 0.31, 0.32, 0.33, 0.9]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_candidates_are_states_of_the_network_at_checkpoints(name: str, scripted: Callable[..., Any]) -> None:
+    path = scripted(LOSSES)
+    candidates = list(registry.load("averaging", name)().candidates(path))
+    steps = [step for step, _ in candidates]
+    assert steps == sorted(set(steps))
+    assert set(steps) <= set(path.steps)
+    for _, state in candidates:
+        assert {key: tensor.shape for key, tensor in state.items()} == {"w": (3, 2)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_that_never_moves_gives_its_weights(name: str, scripted: Callable[..., Any]) -> None:
+    path = scripted(LOSSES)
+    path.path[:] = [path.start] * len(path.path)
+    for _, state in registry.load("averaging", name)().candidates(path):
+        torch.testing.assert_close(state["w"], path.start["w"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_trajectory_is_left_alone(name: str, scripted: Callable[..., Any]) -> None:
+    path, untouched = scripted(LOSSES), scripted(LOSSES)
+    list(registry.load("averaging", name)().candidates(path))
+    for state, before in zip([path.start, *path.path], [untouched.start, *untouched.path], strict=True):
+        assert torch.equal(state["w"], before["w"])
+
+
+def test_last_is_the_end(scripted: Callable[..., Any]) -> None:
+    path = scripted(LOSSES)
+    ((step, state),) = registry.load("averaging", "last")().candidates(path)
+    assert step == 16
+    assert torch.equal(state["w"], path.path[-1]["w"])
+
+
+def test_best_offers_every_checkpoint(scripted: Callable[..., Any]) -> None:
+    path = scripted(LOSSES)
+    candidates = dict(registry.load("averaging", "best")().candidates(path))
+    assert tuple(candidates) == path.steps
+    assert all(torch.equal(candidates[step]["w"], path.at(step)["w"]) for step in path.steps)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_ema_is_the_recorded_average(decay: float, scripted: Callable[..., Any]) -> None:
+    path = scripted(LOSSES)
+    ((step, state),) = EMA(decay).candidates(path)
+    assert step == path.steps[-1]
+    assert torch.equal(state["w"], path.ema(decay)["w"])
+
+
+def test_ema_takes_only_decays_that_trainings_record() -> None:
+    assert trajectory.DECAYS == DECAYS
+    with pytest.raises(RecipeError, match=r"decay 0\.95 is not recorded"):
+        build_part("averaging", "ema", {"decay": 0.95}, "here")
