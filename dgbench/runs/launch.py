@@ -1,0 +1,218 @@
+"""Carrying out a plan in a pool of local processes.
+
+A unit of work is one training with the runs that come from it. Units start when the trainings they build on are
+finished. What another process already works on is put off, not done twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dgbench.core.errors import DGBenchError
+from dgbench.core.files import write_json
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.progress import Progress, Silent
+from dgbench.runs.store import BusyError, Store
+from dgbench.train.spec import TrainingSpec
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PATIENCE = 0.25
+"""Seconds to wait before asking again for work that another process has."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training and the runs that come from it."""
+
+    training: TrainingSpec
+    runs: tuple[RunSpec, ...]
+
+    def needs(self) -> tuple[str, ...]:
+        """Trainings that this one starts from."""
+        return tuple(id_ for id_ in (self.training.weights, self.training.reference) if id_ is not None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a unit came to: how much was done, or that it is another's, or why it failed."""
+
+    trainings: int = 0
+    runs: int = 0
+    busy: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What carrying out a plan came to."""
+
+    trainings: int
+    runs: int
+    seconds: float
+    failed: dict[str, str]
+
+
+def launch(
+    plan: Plan,
+    store: Store,
+    *,
+    device: DeviceName = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Carry out what is missing of a plan, and list its runs as the board's.
+
+    Args:
+        plan: What is to be there.
+        store: Where it is kept.
+        device: ``auto`` takes an accelerator where there is one.
+        workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
+        progress: Is told what happens.
+    """
+    started = time.perf_counter()
+    write_json(store.index(plan.board), index(plan))
+    runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
+    for run in plan.runs.values():
+        if not store.finished("run", run.id):
+            runs[run.training].append(run)
+    unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
+    units = [Unit(plan.trainings[id_], tuple(todo)) for id_, todo in runs.items() if todo or id_ in unfinished]
+    progress = progress or Silent()
+    progress.start(len(unfinished), sum(len(unit.runs) for unit in units))
+    if not units:
+        progress.stop()
+        return Summary(0, 0, time.perf_counter() - started, {})
+    where = resolve_device(device)
+    workers = workers or (os.cpu_count() or 1 if where == "cpu" else 1)
+    workers = min(workers, len(units))
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _set_up, (threads, where)) as pool:
+        summary = _drain(units, unfinished, pool, workers, store.root, where, progress)
+    progress.stop()
+    return Summary(*summary[:2], time.perf_counter() - started, summary[2])
+
+
+def _drain(
+    units: list[Unit],
+    unfinished: set[str],
+    pool: ProcessPoolExecutor,
+    workers: int,
+    root: Path,
+    device: str,
+    progress: Progress,
+) -> tuple[int, int, dict[str, str]]:
+    waiting = deque(sorted(units, key=lambda unit: len(unit.needs())))
+    running: dict[Future[Outcome], Unit] = {}
+    failed: dict[str, str] = {}
+    trainings = done_runs = 0
+    while waiting or running:
+        progress.running(len(running))
+        for _ in range(len(waiting)):
+            if len(running) >= workers:
+                break
+            unit = waiting.popleft()
+            broken = [need for need in unit.needs() if need in failed]
+            if broken:
+                failed[unit.training.id] = f"training {broken[0]}, which it starts from, failed"
+            elif any(need in unfinished for need in unit.needs()):
+                waiting.append(unit)
+            else:
+                running[pool.submit(work, unit, root, device)] = unit
+        if not running:
+            continue
+        progress.running(len(running))
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            unit = running.pop(future)
+            try:
+                outcome = future.result()
+            except BrokenProcessPool as error:
+                raise DGBenchError(
+                    f"a worker process died during training {unit.training.id} (out of memory, or killed); "
+                    "what is finished is kept, so run again, with fewer workers if memory is short"
+                ) from error
+            if outcome.busy:
+                waiting.append(unit)
+                time.sleep(PATIENCE)
+                continue
+            if outcome.error is not None:
+                failed[unit.training.id] = outcome.error
+                log.error("training %s: %s", unit.training.id, outcome.error)
+            was_unfinished = unit.training.id in unfinished
+            unfinished.discard(unit.training.id)
+            trainings, done_runs = trainings + outcome.trainings, done_runs + outcome.runs
+            progress.advance(int(was_unfinished), len(unit.runs), unit)
+    return trainings, done_runs, failed
+
+
+def _set_up(threads: int, device: str) -> None:
+    """A worker's threads; deterministic kernels where torch has them."""
+    import torch
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+
+
+def _end_with_parent() -> None:
+    """A worker whose launcher was killed stops at once, wherever it is: nothing half-done counts as finished."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def work(unit: Unit, root: Path, device: str) -> Outcome:
+    """Do a unit in this process."""
+    import torch
+
+    from dgbench.runs.execute import do_runs, do_training
+
+    store = Store(root)
+    try:
+        trained = do_training(unit.training, store, torch.device(device))
+        runs = do_runs(unit.training, unit.runs, store, torch.device(device)) if unit.runs else 0
+    except BusyError:
+        return Outcome(busy=True)
+    except DGBenchError as error:
+        return Outcome(error=str(error))
+    return Outcome(int(trained), runs)
+
+
+def resolve_device(name: DeviceName) -> str:
+    """The device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        DGBenchError: that device is not there.
+    """
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if not there[name]:
+        available = ", ".join(device for device, here in there.items() if here)
+        raise DGBenchError(f"device '{name}' is not there; this machine has {available}")
+    return name
+
+
+def index(plan: Plan) -> dict[str, object]:
+    """The runs of a board, as plain JSON: enough to collect its results without torch."""
+    return {
+        "schema": "dgbench.index/1",
+        "board": plan.board.model_dump(mode="json"),
+        "entries": [entry.row() for entry in plan.entries],
+    }

@@ -1,0 +1,69 @@
+"""Features and scores of whole sets of images, without augmentation, in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgbench.models.network import Network
+from dgbench.train.sources import normalise
+
+CHUNK = 128  # images at once: larger ones are slower on a CPU, where activations then leave the cache
+
+
+@contextmanager
+def evaluating(network: Network) -> Iterator[None]:
+    """Evaluation mode inside, and every module's own mode again afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def features(network: Network, images: Tensor) -> Tensor:
+    """Features ``[n, d]`` of uint8 images ``[n, 3, h, w]`` on the network's device; call it while ``evaluating``."""
+    chunks = torch.split(images, CHUNK)
+    return torch.cat([network.features(normalise(chunk.float() / 255, network.info)) for chunk in chunks])
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions on n examples, on the CPU.
+
+    Attributes:
+        prediction: Predicted class, int64 ``[n]``.
+        confidence: Probability of the predicted class, ``[n]``.
+        p_label: Probability of the true class, ``[n]``.
+    """
+
+    prediction: Tensor
+    confidence: Tensor
+    p_label: Tensor
+
+
+def score(scores: Tensor, labels: Tensor, kind: Literal["logits", "probabilities"]) -> Scored:
+    """What is kept of scores ``[n, C]``; probabilities that do not sum to one are normalised."""
+    p = F.softmax(scores, 1) if kind == "logits" else scores / scores.sum(1, keepdim=True)
+    confidence, prediction = p.max(1)
+    p_label = p.gather(1, labels[:, None]).squeeze(1)
+    return Scored(prediction.cpu(), confidence.cpu(), p_label.cpu())
+
+
+def accuracy(scored: Scored, labels: Tensor) -> float:
+    """Share of correct predictions."""
+    return float((scored.prediction == labels.cpu()).double().mean())
+
+
+def negative_log_likelihood(scored: Scored) -> float:
+    """Mean negative log-probability of the true class, in nats; probabilities below 1e-12 count as 1e-12."""
+    return float(-scored.p_label.double().clamp(min=1e-12).log().mean())

@@ -1,0 +1,248 @@
+"""The one loop that trains every recipe. It knows no algorithm.
+
+A step depends on the weights before it and on its own number: batches, augmentation and dropout draw from seeds named
+after the step. A training that is killed goes on from its last checkpoint and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, State
+from dgbench.algorithms.step import Closure
+from dgbench.core.errors import DGBenchError
+from dgbench.core.files import whole, write_json
+from dgbench.core.seeds import seed
+from dgbench.models.network import Network
+from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
+from dgbench.train.sources import Sources
+from dgbench.train.spec import TrainingSpec
+from dgbench.train.trajectory import Recorder, save
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that shape a training."""
+
+    sampler: Sampler
+    adapter: Adapter
+    objective: Objective
+    optimizer: Optimizer
+
+
+@dataclass
+class _Snapshot:
+    """The best checkpoint so far, for optimizers that return to it."""
+
+    score: float = -math.inf
+    step: int = 0
+    state: State = field(default_factory=dict)
+
+
+def train(
+    spec: TrainingSpec,
+    parts: Parts,
+    network: Network,
+    sources: Sources,
+    folder: Path,
+    on_step: Callable[[int], None] = lambda step: None,
+) -> None:
+    """Train ``network`` and leave a finished training in ``folder``.
+
+    Args:
+        spec: What to train.
+        parts: The parts named in the spec.
+        network: On the device of the sources, with its initial weights, adapter not yet attached.
+        sources: The source domains.
+        folder: The training's own folder in the store; what an earlier attempt left there is gone on from.
+        on_step: Called with the number of steps done.
+
+    Raises:
+        DGBenchError: the loss is not finite at a checkpoint.
+    """
+    torch.manual_seed(seed("adapter", spec.trial))
+    parts.adapter.attach(network, len(spec.sources))
+    run = _Training(spec, parts, network, sources, folder)
+    run.resume()
+    checkpoints = set(spec.checkpoint_steps())
+    for step in range(run.step, spec.steps):
+        run.take(step)
+        if step + 1 in checkpoints:
+            run.checkpoint(step + 1)
+        on_step(step + 1)
+    run.finish()
+
+
+class _Training:
+    """The state of one training between steps."""
+
+    def __init__(self, spec: TrainingSpec, parts: Parts, network: Network, sources: Sources, folder: Path) -> None:
+        self.spec = spec
+        self.parts = parts
+        self.network = network
+        self.sources = sources
+        self.folder = folder
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.base = parts.optimizer.build(self.parameters)
+        self.recorder = Recorder(network, folder)
+        self.best = _Snapshot()
+        self.history: list[dict[str, Any]] = []
+        self.step = 0
+        self.seconds = 0.0
+        self.clock = time.perf_counter()
+        self._set_modes()
+
+    def _set_modes(self) -> None:
+        """Training mode; but a frozen backbone evaluates, and so does every norm layer in mode ``frozen``."""
+        self.network.train()
+        if not any(p.requires_grad for p in self.network.backbone.parameters()):
+            self.network.backbone.eval()
+        if self.spec.norm_mode == "frozen":
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def take(self, step: int) -> None:
+        """One step of the optimizer."""
+        spec, parts = self.spec, self.parts
+        if parts.optimizer.restart(spec.steps) == step and self.best.state:
+            self._load(self.best.state)
+            log.info("step %d: back to the best checkpoint, step %d", step, self.best.step)
+        if parts.objective.resets_optimizer(step, spec.steps):
+            self.base = parts.optimizer.build(self.parameters)
+        rate = parts.optimizer.rate(step, spec.steps)
+        for group in self.base.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(seed("step", spec.trial, step))  # dropout, the same for every algorithm
+        generator = torch.Generator(self.sources.device).manual_seed(seed("objective", spec.trial, step))
+        batch = parts.objective.prepare(self.sources.batch(parts.sampler, step), self.network.classes, generator)
+        closure = Closure(
+            self.network,
+            parts.objective,
+            parts.adapter,
+            batch,
+            step=step,
+            steps=spec.steps,
+            domains=len(spec.sources),
+            norm_mode=spec.norm_mode,
+            precision=spec.precision,
+        )
+        self.loss = parts.optimizer.direction(closure, self.parameters)
+        if (norm := parts.optimizer.clip()) is not None:
+            nn.utils.clip_grad_norm_(self.parameters, norm)
+        self.base.step()
+        self.recorder.after_step()
+
+    def checkpoint(self, step: int) -> None:
+        """Validate on the clean source images, keep the weights, and make the training resumable from here."""
+        if not bool(torch.isfinite(self.loss)):
+            raise DGBenchError(
+                f"training diverged: the loss at step {step} is {float(self.loss)}; lower the learning rate"
+            )
+        rows = [
+            {"step": step, "loss": float(self.loss), **self._validate(number)}
+            for number in range(len(self.spec.sources))
+        ]
+        self.history += rows
+        self.recorder.checkpoint(step)
+        mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
+        if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
+            self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
+        self._save(step)
+
+    def _validate(self, number: int) -> dict[str, Any]:
+        domain = self.sources.domains[number]
+        rows = domain.validation.to(self.sources.device)
+        with evaluating(self.network):
+            logits = self.network.head(features(self.network, domain.images[rows]))
+        scored = score(logits, domain.labels[rows], "logits")
+        return {
+            "domain": domain.name,
+            "accuracy": accuracy(scored, domain.labels[rows]),
+            "nll": negative_log_likelihood(scored),
+            "n": len(rows),
+        }
+
+    def _state(self) -> State:
+        """Raw weights (adapters not merged) and the base optimizer's tensors."""
+        tensors = {f"net/{k}": t for k, t in self.network.state_dict().items()}
+        for number, parameter in enumerate(self.parameters):
+            for key, value in self.base.state[parameter].items():
+                tensors[f"base/{number}/{key}"] = value
+        return tensors
+
+    def _load(self, tensors: State) -> None:
+        self.network.load_state_dict({k.removeprefix("net/"): t for k, t in tensors.items() if k.startswith("net/")})
+        self.base = self.parts.optimizer.build(self.parameters)
+        state: dict[int, State] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "base":
+                number, _, key = rest.partition("/")
+                state.setdefault(int(number), {})[key] = tensor.clone()
+        self.base.load_state_dict({"state": state, "param_groups": self.base.state_dict()["param_groups"]})
+
+    def _save(self, step: int) -> None:
+        now = time.perf_counter()
+        self.seconds, self.clock = self.seconds + now - self.clock, now
+        tensors = self._state() | {f"mean/{k}": t for k, t in self.recorder.state().items()}
+        tensors |= {f"best/{k}": t for k, t in self.best.state.items()}
+        progress = {
+            "step": step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "best": [self.best.score, self.best.step] if self.best.state else None,
+        }
+        save(self.folder / "state" / "last.safetensors", tensors, {"progress": json.dumps(progress)})
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, or start afresh."""
+        path = self.folder / "state" / "last.safetensors"
+        if not path.is_file():
+            self.recorder.start()
+            return
+        with safe_open(path, framework="pt", device=str(self.sources.device)) as file:
+            progress = json.loads(file.metadata()["progress"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        groups: dict[str, State] = {"net": {}, "base": {}, "mean": {}, "best": {}}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            groups[kind][rest if kind in ("mean", "best") else name] = tensor
+        self._load(groups["net"] | groups["base"])
+        self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
+        self.recorder.restore(groups["mean"], self.step)
+        if progress["best"] is not None:
+            best, at = progress["best"]
+            self.best = _Snapshot(best, at, groups["best"])
+        log.info("resumed at step %d of %d", self.step, self.spec.steps)
+
+    def finish(self) -> None:
+        """Write what comes last; its presence says that the training is whole."""
+        self.recorder.finish()
+        with whole(self.folder / "history.parquet") as temporary:
+            pl.DataFrame(self.history).write_parquet(temporary)
+        device = self.sources.device
+        write_json(
+            self.folder / "done.json",
+            {
+                "seconds": round(self.seconds, 3),
+                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+                "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+                "torch": torch.__version__,
+            },
+        )
+        (self.folder / "state" / "last.safetensors").unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""What identifies a training: everything that changes its weights, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dgbench.core.registry import Slot
+from dgbench.core.spec import Spec, identity
+
+SHAPING: tuple[Slot, ...] = ("sampler", "adapter", "objective", "optimizer")
+"""The slots that shape a training. Averaging and prediction come after it and share it."""
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """The meaning of a training; the target domain is no part of it.
+
+    Attributes:
+        dataset: Name of the dataset.
+        manifest: Its SHA-256.
+        sources: Source domains, in the order that numbers them.
+        trial: Seed of the split, the head's initial weights, the batches and the augmentation. Algorithms share them.
+        validation: Share of each source domain kept for validation.
+        test: Share of each domain kept from everything, the same in all trials; 0 where whole domains are tested.
+        backbone: As ``dgbench:vit-micro``.
+        weights: The training that the backbone's initial weights come from, or None for random ones.
+        reference: The training whose head this one starts from, or None for a random head.
+        parts: Name, version and all hyperparameters of the part in each of the shaping slots.
+        steps: Number of optimizer steps.
+        checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
+        batch_per_domain: Images of each source domain in a step.
+        precision: Of the forward passes; weights and penalties stay in float32.
+        norm_mode: ``frozen`` keeps normalisation statistics as they were pretrained, ``train`` moves them.
+    """
+
+    dataset: str
+    manifest: str
+    sources: tuple[str, ...]
+    trial: int
+    validation: float
+    test: float
+    backbone: str
+    weights: str | None
+    reference: str | None
+    parts: dict[Slot, Spec]
+    steps: int
+    checkpoints: int
+    batch_per_domain: int
+    precision: Literal["float32", "bfloat16"]
+    norm_mode: Literal["train", "frozen"]
+
+    def spec(self) -> Spec:
+        """As plain JSON."""
+        return {
+            "schema": "dgbench.training/1",
+            **self.__dict__,
+            "sources": list(self.sources),
+            "parts": {slot: self.parts[slot] for slot in SHAPING},
+        }
+
+    @property
+    def id(self) -> str:
+        """The training's name in the store."""
+        return identity(self.spec())
+
+    def checkpoint_steps(self) -> tuple[int, ...]:
+        """Steps after which a checkpoint is taken, ascending."""
+        every = self.steps // self.checkpoints
+        return tuple(range(every, self.steps + 1, every))
+
+    @staticmethod
+    def read(spec: Spec) -> TrainingSpec:
+        """The reverse of :meth:`spec`."""
+        fields = {key: value for key, value in spec.items() if key != "schema"}
+        return TrainingSpec(**(fields | {"sources": tuple(fields["sources"])}))

@@ -1,0 +1,92 @@
+"""A training that is killed at any instant ends, run again, with the same bits."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from dgbench.runs.execute import do_runs, do_training
+from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.store import Store
+from small import small_board
+
+CPU = torch.device("cpu")
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["dgbench.runs.execute"])
+
+
+def _work(plan: Plan, root: Path, seconds: float | None) -> None:
+    """Do the whole plan; SIGKILL this process after some time, wherever it then is."""
+    torch.set_num_threads(1)
+    if seconds is not None:
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    for training in plan.trainings.values():
+        do_training(training, Store(root), CPU)
+        do_runs(training, [run for run in plan.runs.values() if run.training == training.id], Store(root), CPU)
+    os._exit(0)
+
+
+def _in_process(plan: Plan, root: Path, seconds: float | None) -> int | None:
+    process = SERVER.Process(target=_work, args=(plan, root, seconds))
+    process.start()
+    process.join(120)
+    return process.exitcode
+
+
+def _contents(root: Path) -> dict[str, str]:
+    """A hash of every weight file and every table of predictions."""
+    weights = {str(p.relative_to(root)): p.read_bytes() for p in root.glob("trainings/*/weights/*.safetensors")}
+    tables = {
+        str(p.relative_to(root)): pl.read_parquet(p).write_csv().encode()
+        for p in root.glob("runs/*/predictions.parquet")
+    }
+    return {name: hashlib.sha256(content).hexdigest() for name, content in (weights | tables).items()}
+
+
+@pytest.mark.parametrize("algorithm", ["udim + ema", "pego + swad", "drm", "mixup + t3a"])
+def test_sigkill_at_random_points_changes_no_bit(algorithm: str, tmp_path: Path) -> None:
+    plan = make_plan(small_board(algorithm, steps=12))
+    target = next(iter(plan.runs.values())).target
+    plan.runs = {id_: run for id_, run in plan.runs.items() if run.target == target}
+    plan.trainings = {run.training: plan.trainings[run.training] for run in plan.runs.values()}
+
+    assert _in_process(plan, tmp_path / "whole", None) == 0
+    rng, killed = random.Random(algorithm), 0
+    for _ in range(40):
+        code = _in_process(plan, tmp_path / "broken", rng.uniform(0.02, 0.6))
+        killed += code == -signal.SIGKILL
+        if code == 0:
+            break
+    assert _in_process(plan, tmp_path / "broken", None) == 0
+    assert killed >= 1
+    whole, broken = _contents(tmp_path / "whole"), _contents(tmp_path / "broken")
+    assert len(whole) > 5
+    assert whole == broken
+
+
+def test_a_training_resumes_at_its_last_checkpoint(tmp_path: Path) -> None:
+    """Nothing is done twice that a checkpoint holds."""
+    training = next(iter(make_plan(small_board("erm", steps=8)).trainings.values()))
+    store = Store(tmp_path)
+
+    class KilledError(Exception):
+        pass
+
+    def stop(step: int) -> None:
+        if step == 6:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        do_training(training, store, CPU, stop)
+    steps: list[int] = []
+    do_training(training, store, CPU, steps.append)
+    assert steps == [5, 6, 7, 8]
+    assert not do_training(training, store, CPU, steps.append)
+    assert not list((store.folder("training", training.id) / "state").iterdir())

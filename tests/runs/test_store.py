@@ -1,0 +1,120 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dgbench import api
+from dgbench.core.errors import StoreError
+from dgbench.core.files import read_json
+from dgbench.runs.store import BusyError, Store
+from small import small_board
+
+BOARD = small_board("erm", "t3a", "wise_ft")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which the small board was run by two processes at once."""
+    root = tmp_path_factory.mktemp("finished") / "store"
+    code = (
+        "import sys; from pathlib import Path; from dgbench import api; from small import small_board\n"
+        "if __name__ == '__main__':\n"
+        "    s = api.run(small_board('erm', 't3a', 'wise_ft'), store=Path(sys.argv[1]), device='cpu', workers=1)\n"
+        "    print('did', s.trainings, s.runs, len(s.failed))\n"
+    )
+    script = root.parent / "work.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    both = [
+        subprocess.Popen([sys.executable, str(script), str(root)], stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(2)
+    ]
+    counts = []
+    for process in both:
+        printed, _ = process.communicate(timeout=240)
+        assert process.returncode == 0
+        match = re.search(r"did (\d+) (\d+) (\d+)", printed)
+        assert match, printed
+        counts.append([int(number) for number in match.groups()])
+    made = api.plan(BOARD)
+    assert [sum(column) for column in zip(*counts, strict=True)] == [len(made.trainings), len(made.runs), 0]
+    return root
+
+
+def test_two_processes_share_the_work_and_corrupt_nothing(finished: Path) -> None:
+    made = api.plan(BOARD)
+    store = Store(finished)
+    for run in made.runs.values():
+        assert store.read("run", run.id, "spec.json") == run.spec()
+        table = pl.read_parquet(store.folder("run", run.id) / "predictions.parquet")
+        assert table.select(pl.struct("step", "split", "domain", "view", "index").is_duplicated().any()).item() is False
+    for training in made.trainings.values():
+        assert store.read("training", training.id, "spec.json") == training.spec()
+
+
+def test_nothing_is_done_twice_even_when_everything_moves(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path / "elsewhere" / "store"
+    shutil.copytree(finished, moved)
+    shutil.copytree(os.environ["DGBENCH_CACHE"], tmp_path / "cache")
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    summary = api.run(BOARD, store=moved, device="cpu")
+    assert (summary.trainings, summary.runs) == (0, 0)
+    assert api.leaderboard(BOARD, store=moved).tracks
+
+
+def test_a_spec_holds_no_path_no_device_and_no_worker_count(finished: Path) -> None:
+    for path in finished.glob("*/*/spec.json"):
+        text = path.read_text()
+        assert str(finished) not in text
+        assert os.environ["DGBENCH_CACHE"] not in text
+        assert not re.search(r"device|worker|cuda|/home|/tmp", text)
+
+
+def test_stored_metrics_are_those_of_the_stored_predictions(finished: Path) -> None:
+    for path in finished.glob("runs/*/result.json"):
+        table = pl.read_parquet(path.with_name("predictions.parquet"))
+        for row in read_json(path)["metrics"]:
+            same = table.filter(
+                *(pl.col(key) == row[key] for key in ("step", "split", "domain", "view")),
+            )
+            assert same.height == row["n"]
+            assert (same["prediction"] == same["label"]).mean() == pytest.approx(row["accuracy"])
+
+
+def test_whole_targets_are_tested_and_only_validation_rows_of_sources(finished: Path) -> None:
+    from dgbench.data.catalogue import load
+    from dgbench.data.splits import split
+
+    data = load("digits")
+    for run in api.plan(BOARD).runs.values():
+        table = pl.read_parquet(Store(finished).folder("run", run.id) / "predictions.parquet")
+        target = table.filter(pl.col("split") == "target", pl.col("step") == pl.col("step").max())
+        assert target["index"].sort().to_list() == list(range(len(data.domain(run.target))))
+        held = table.filter(pl.col("split") == "validation")
+        assert run.target not in held["domain"]
+        for (domain, view), rows in held.filter(pl.col("step") == pl.col("step").max()).group_by("domain", "view"):
+            expected = split(data.domain(str(domain)), data.name, 0, 0.1).validation
+            assert sorted(rows["index"]) == expected.tolist(), (domain, view)
+
+
+def test_a_piece_of_work_has_one_owner(tmp_path: Path) -> None:
+    spec = {"schema": "dgbench.run/1"}
+    with Store(tmp_path).claim("run", spec) as folder:
+        assert folder is not None
+        with pytest.raises(BusyError), Store(tmp_path).claim("run", spec):
+            pass
+
+
+def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="dgbench run"):
+        api.leaderboard(BOARD, store=tmp_path)
+    with pytest.raises(StoreError, match="not finished"):
+        Store(tmp_path).read("run", "0" * 16, "result.json")
