@@ -1,0 +1,208 @@
+"""The public functions of dgbench: what the command line does, a script can do.
+
+    import dgbench
+
+    rules = dgbench.rules("quick", algorithms=["erm", "sam + adanpc"])
+    dgbench.run(rules)
+    board = dgbench.leaderboard(rules)
+
+A board is given by name, by the path of its ``board.toml``, or as rules. The store is ``$DGBENCH_STORE``, else
+``store/`` in the working directory. Nothing here imports torch before something is planned or run.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dgbench import __version__
+from dgbench.core.cards import BoardCard, board_card
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.paths import store_root
+from dgbench.runs.store import Store, rules_identity
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dgbench.board.leaderboard import Leaderboard
+    from dgbench.runs.launch import Summary
+    from dgbench.runs.plan import Plan
+    from dgbench.runs.progress import Progress
+    from dgbench.selection.collect import Records
+
+Board = str | Path | BoardCard
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def rules(
+    board: Board,
+    *,
+    algorithms: Sequence[str] | None = None,
+    trials: int | None = None,
+    draws: int | None = None,
+    criterion: str | None = None,
+) -> BoardCard:
+    """The rules of a board, with some of them changed.
+
+    Args:
+        board: Name, path or rules.
+        algorithms: Recipes such as ``"pego + sam"``, in place of the board's own.
+        trials, draws: In place of the board's own.
+        criterion: What selects models, in place of the board's own.
+
+    Raises:
+        UnknownNameError: there is no such board.
+        CardError: its file does not fit.
+    """
+    card = board if isinstance(board, BoardCard) else board_card(str(board))
+    changes = {"algorithms": algorithms, "trials": trials, "draws": draws, "criterion": criterion}
+    changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
+    return BoardCard.model_validate(changed)
+
+
+def plan(board: Board) -> Plan:
+    """Which runs a board consists of, and the trainings that serve them.
+
+    Raises:
+        DGBenchError: a recipe does not fit, or the data is not there.
+    """
+    from dgbench.runs.plan import make_plan
+
+    return make_plan(rules(board))
+
+
+def run(
+    board: Board,
+    *,
+    store: Path | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Do what is missing of a board. What is finished is never done again.
+
+    Args:
+        board: Name, path or rules.
+        store: Where finished work is kept.
+        device: ``auto`` takes an accelerator where there is one.
+        workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
+        progress: Is told what happens; by default nothing is said.
+
+    Raises:
+        DGBenchError: a recipe does not fit, or the data or the device is not there.
+    """
+    from dgbench.runs.launch import launch
+
+    return launch(plan(board), _store(store), device=device, workers=workers, progress=progress)
+
+
+def records(board: Board, *, store: Path | None = None) -> Records:
+    """Everything that a board's finished runs measured, as tables.
+
+    Raises:
+        StoreError: the board was never run on this store.
+    """
+    from dgbench.selection.collect import collect
+
+    return collect(rules(board), _store(store))
+
+
+def select(board: Board, criterion: str | None = None, *, store: Path | None = None) -> pl.DataFrame:
+    """The model that a criterion chooses, for every algorithm, target and trial.
+
+    Args:
+        board: Name, path or rules.
+        criterion: ``source``, ``augmented``, ... ; by default the board's own.
+        store: Where finished work is kept.
+
+    Returns:
+        Columns ``algorithm, target, trial, draw, step, run, score, views``: the chosen draw and checkpoint, the run
+        that holds its predictions, its score, and the views of the validation images that the score was taken on.
+    """
+    from dgbench.selection.criteria import choose, get
+
+    found = records(board, store=store)
+    return choose(found.metrics, found.runs, get(criterion or found.board.criterion))
+
+
+def leaderboard(board: Board, *, criterion: str | None = None, store: Path | None = None) -> Leaderboard:
+    """The leaderboard of a board, computed from what the store holds.
+
+    Args:
+        board: Name, path or rules.
+        criterion: What selects models, in place of the board's own.
+        store: Where finished work is kept.
+
+    Raises:
+        StoreError: nothing is there, or a file cannot be read.
+        RecipeError: the criterion reads target labels, or has nothing to select by.
+    """
+    from dgbench.board.leaderboard import BoardInfo, build
+    from dgbench.data.catalogue import previews
+
+    card = rules(board)
+    found = records(card, store=store)
+    data = dataset_card(card.dataset)
+    info = BoardInfo(
+        name=card.name,
+        title=card.title,
+        version=card.version,
+        rules=rules_identity(card),
+        dataset=card.dataset,
+        domains=tuple(domain.name for domain in data.domains),
+        classes=tuple(data.classes),
+        protocol=_protocol(card),
+        criterion=criterion or card.criterion,
+        trials=card.trials,
+        draws=card.draws,
+        algorithms=found.names,
+        recompute=f"dgbench run {card.name}",
+    )
+    return build(found.metrics, found.runs, info, previews(card.dataset), _provenance(found))
+
+
+def _store(root: Path | None) -> Store:
+    return Store(root or store_root())
+
+
+def _protocol(card: BoardCard) -> str:
+    training = card.training
+    return (
+        f"Each domain of {card.dataset} in turn is left out; a model learns from the others and is tested on the whole "
+        f"of it. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. Training "
+        f"takes {training.steps} steps of {training.batch_per_domain} images from each source domain; "
+        f"{card.split.validation:.0%} of every source domain is kept for validation, at {training.checkpoints} "
+        f"checkpoints. Of every algorithm {card.draws} set{'s' if card.draws > 1 else ''} of hyperparameters "
+        f"{'are' if card.draws > 1 else 'is'} tried."
+    )
+
+
+def _provenance(found: Records) -> dict[str, str]:
+    return {
+        "dgbench": __version__ + _revision(),
+        "torch": ", ".join(found.versions),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "computed": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _revision() -> str:
+    """The git revision of the checkout that this runs from, marked when changed; empty for an installed wheel."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        printed = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return " (revision unknown)"
+    return f" ({printed.stdout.strip()})"

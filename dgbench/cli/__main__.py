@@ -1,0 +1,5 @@
+"""``python -m dgbench.cli``."""
+
+from dgbench.cli import main
+
+main()

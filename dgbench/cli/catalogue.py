@@ -1,0 +1,222 @@
+"""``dgbench list`` and ``dgbench show``: what there is, and what is known of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dgbench.core import registry
+from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
+from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.errors import UnknownNameError
+from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.shift_families import LEFT_OUT
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    algorithms = "algorithms"
+    datasets = "datasets"
+    boards = "boards"
+    parts = "parts"
+
+
+def catalogue(app: typer.Typer) -> None:
+    """Add the verbs that look things up."""
+    app.command("list")(list_)
+    app.command()(show)
+
+
+def list_(
+    what: Annotated[
+        What | None, typer.Argument(help="algorithms, datasets, boards or parts; all of them if left out")
+    ] = None,
+) -> None:
+    """List algorithms, datasets, boards and parts."""
+    console = Console()
+    for kind in [what] if what else What:
+        table = Table(title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for name, *cells in _ROWS[kind]():
+            table.add_row(f"[cyan]{name}[/]", *cells)
+        console.print(table)
+        console.print()
+
+
+def _algorithm_rows() -> list[tuple[str, ...]]:
+    cards = map(algorithm_card, card_names("algorithms"))
+    return [(c.name, str(c.paper.year), " ".join(c.recipe.filled()) or "defaults", c.summary) for c in cards]
+
+
+def _dataset_rows() -> list[tuple[str, ...]]:
+    cards = map(dataset_card, card_names("datasets"))
+    return [(c.name, f"{len(c.domains)} domains", f"{len(c.classes)} classes", c.summary) for c in cards]
+
+
+def _board_rows() -> list[tuple[str, ...]]:
+    cards = map(board_card, board_names())
+    return [(c.name, c.dataset, f"{len(c.algorithms)} algorithms", c.summary) for c in cards]
+
+
+def _part_rows() -> list[tuple[str, ...]]:
+    return [(f"{slot}.{name}", target) for slot in SLOTS for name, target in registry.targets(slot).items()]
+
+
+_ROWS = {
+    What.algorithms: _algorithm_rows,
+    What.datasets: _dataset_rows,
+    What.boards: _board_rows,
+    What.parts: _part_rows,
+}
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="an algorithm, a dataset, a board, or a part as 'slot.name'")],
+) -> None:
+    """Show a card: paper, recipe, hyperparameters with their ranges, needs, track, licence."""
+    console = Console(highlight=False)
+    slot, dot, part = name.partition(".")
+    if name in card_names("algorithms") or name.endswith(".toml"):
+        _show_algorithm(algorithm_card(name), console)
+    elif name in card_names("datasets"):
+        _show_dataset(dataset_card(name), console)
+    elif name in board_names():
+        _show_board(board_card(name), console)
+    elif dot and slot in SLOTS:
+        _show_part(slot, part, console)
+    else:
+        parts = [f"{slot}.{part}" for slot in SLOTS for part in registry.targets(slot)]
+        raise UnknownNameError(
+            "algorithm, dataset, board or part",
+            name,
+            [*card_names("algorithms"), *card_names("datasets"), *board_names(), *parts],
+        )
+
+
+def _show_algorithm(card: AlgorithmCard, console: Console) -> None:
+    console.print(f"[bold]{card.title}[/]  [dim]{card.name}[/]\n{card.summary}\n")
+    console.print(f"[bold]paper[/]    {card.paper.cite()}", soft_wrap=True)
+    if card.paper.code:
+        console.print(f"[bold]code[/]     {card.paper.code} (the authors'; dgbench has its own)")
+    console.print(f"[bold]licence[/]  {card.licence} (of the code here)")
+    parts = {slot: registry.load(slot, choice.part) for slot, choice in card.recipe.filled().items()}
+    instances = {slot: _instance(card, slot) for slot in parts}
+    track = instances["predictor"].track if "predictor" in instances else "inductive"
+    needs = sorted(frozenset().union(*(part.needs() for part in instances.values())) - _provided(instances))
+    console.print(f"[bold]track[/]    {track}")
+    console.print(
+        f"[bold]needs[/]    {', '.join(n.replace('_', ' ') for n in needs) or 'nothing beyond source labels'}\n"
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("recipe", "part", "hyperparameter", "value", "allowed", "search"):
+        table.add_column(heading)
+    for slot, choice in card.recipe.filled().items():
+        first = True
+        for field in dataclasses.fields(parts[slot]):
+            table.add_row(
+                slot if first else "",
+                choice.part if first else "",
+                field.name,
+                f"{getattr(instances[slot], field.name)}"
+                + ("" if field.name in choice.hyperparameters else " [dim]default[/]"),
+                _allowed(parts[slot], field.name),
+                str(card.search.get(f"{slot}.{field.name}", "")),
+            )
+            first = False
+        if first:
+            table.add_row(slot, choice.part, "", "", "", "")
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("recipe: the board's default in every slot")
+    for published in card.published:
+        values = ", ".join(f"{key} = {value}" for key, value in published.values.items())
+        console.print(f"\n[bold]published[/]  {published.setting}: {values}", soft_wrap=True)
+    for difference in card.differences:
+        console.print(f"[bold]note[/]  {difference.what}", soft_wrap=True)
+
+
+def _instance(card: AlgorithmCard, slot: Slot) -> Any:
+    from dgbench.core.recipe import build_part
+
+    choice = card.recipe.filled()[slot]
+    return build_part(slot, choice.part, choice.hyperparameters, f"card '{card.name}'")
+
+
+def _provided(instances: dict[Slot, Any]) -> frozenset[str]:
+    return frozenset().union(*(part.provides() for part in instances.values()))
+
+
+def _allowed(part: type[Any], name: str) -> str:
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(part).json_schema()["properties"][name]
+    options = schema.get("anyOf", [schema])
+    return " or ".join(_range(option) for option in options)
+
+
+def _range(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    kind = {"number": "number", "integer": "integer", "boolean": "true or false", "null": "none"}.get(
+        schema.get("type", ""), schema.get("type", "any")
+    )
+    limits = [
+        f"{sign} {schema[key]:g}"
+        for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
+        if key in schema
+    ]
+    return f"{kind} {' and '.join(limits)}".strip()
+
+
+def _show_dataset(card: DatasetCard, console: Console) -> None:
+    console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
+    for key, value in card.model_dump(mode="json", exclude={"name", "title", "summary", "version"}).items():
+        console.print(
+            f"[bold]{key.replace('_', ' ')}[/]  {_inline(value)}" if not _is_table(value) else f"[bold]{key}[/]"
+        )
+        for row in value if _is_table(value) else ():
+            console.print(f"  {_inline(row)}", soft_wrap=True, markup=False)
+    console.print("[bold]shifts[/]  every family of augmented validation, but for these entries")
+    for entry, reason in LEFT_OUT.items():
+        console.print(f"  {entry}: {reason}", soft_wrap=True, markup=False)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_inline(item)}" for key, item in value.items() if item not in (None, "", []))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _show_board(card: BoardCard, console: Console) -> None:
+    console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
+    console.print(f"[bold]dataset[/]     {card.dataset}, {card.protocol}")
+    console.print(f"[bold]backbones[/]   {', '.join(f'{track}: {name}' for track, name in card.tracks.items())}")
+    console.print(
+        f"[bold]budget[/]      {card.trials} trials, {card.draws} hyperparameter draws, {card.training.steps} steps"
+    )
+    console.print(f"[bold]criterion[/]   {card.criterion}")
+    console.print(f"[bold]algorithms[/]  {', '.join(card.algorithms)}", soft_wrap=True)
+
+
+def _show_part(slot: Slot, name: str, console: Console) -> None:
+    part = registry.load(slot, name)
+    console.print(f"[bold]{slot}.{name}[/]  [dim]{part.__module__}, version {part.version}[/]\n")
+    console.print((part.__doc__ or "").strip() + "\n", markup=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("hyperparameter", "default", "allowed"):
+        table.add_column(heading)
+    for field in dataclasses.fields(part):
+        table.add_row(field.name, str(field.default), _allowed(part, field.name))
+    console.print(table)

@@ -1,0 +1,69 @@
+"""The records of a board, read from the store without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import StoreError
+from dgbench.core.files import read_json
+from dgbench.core.spec import canonical
+from dgbench.runs.store import Store
+from dgbench.selection.records import METRICS, RUNS
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a board's finished runs measured.
+
+    Attributes:
+        board: The rules.
+        metrics: One row for each evaluated stream.
+        runs: One row for each finished run.
+        names: The algorithms, as the runs call them, in the board's order.
+        missing: How many runs of the board are not finished.
+        versions: The versions of torch that made them.
+    """
+
+    board: BoardCard
+    metrics: pl.DataFrame
+    runs: pl.DataFrame
+    names: tuple[str, ...]
+    missing: int
+    versions: tuple[str, ...]
+
+
+def collect(board: BoardCard, store: Store) -> Records:
+    """Everything that the store holds of a board.
+
+    Raises:
+        StoreError: the board was never run on this store, or a file of it cannot be read.
+    """
+    path = store.index(board)
+    if not path.is_file():
+        raise StoreError(
+            f"the store {store.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
+        )
+    metrics: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    missing, versions = 0, set()
+    entries = read_json(path)["entries"]
+    for entry in entries:
+        if not store.finished("run", entry["run"]):
+            missing += 1
+            continue
+        result = store.read("run", entry["run"], "result.json")
+        done = store.read("training", entry["training"], "done.json")
+        versions.add(result["torch"])
+        metrics += [entry | row for row in result["metrics"]]
+        measured = {"train_seconds": done["seconds"], "run_seconds": result["seconds"], "device": done["device"]}
+        runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
+    names = tuple(dict.fromkeys(entry["algorithm"] for entry in entries))
+    return Records(board, _table(metrics, METRICS), _table(runs, RUNS), names, missing, tuple(sorted(versions)))
+
+
+def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)

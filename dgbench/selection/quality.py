@@ -1,0 +1,90 @@
+"""How good was the selection? Each criterion against what really happened on the target.
+
+The target's labels are read here, after every choice is made: this judges criteria and chooses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from dgbench.selection.criteria import Criterion, scores
+from dgbench.selection.records import CANDIDATE
+from dgbench.selection.statistics import Estimate, estimate
+
+_SET = ("target", "trial")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One criterion, judged over every candidate: all algorithms, draws and steps of a target and trial.
+
+    Attributes:
+        criterion: What was judged.
+        picked: Target accuracy of the candidate with the highest score, the mean where several share it.
+        regret: Target accuracy of the best candidate minus ``picked``; never negative.
+        correlation: Spearman's rank correlation of score and target accuracy. 0 where the criterion gives every
+            candidate the same score; None where no set of candidates has two different target accuracies.
+        best: Target accuracy of the best candidate.
+        blind: Target accuracy of a candidate picked at random.
+        candidates: Mean number of candidates in a set.
+        views: What the criterion scored on, for every candidate of every set; narrower than on the board where some
+            other algorithm trained with a family.
+        points: One row for each candidate: ``algorithm, target, trial, draw, step, score, accuracy``.
+    """
+
+    criterion: Criterion
+    picked: Estimate
+    regret: Estimate
+    correlation: Estimate | None
+    best: Estimate
+    blind: Estimate
+    candidates: float
+    views: tuple[str, ...]
+    points: pl.DataFrame
+
+
+def quality(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> Quality:
+    """Judge a criterion. A family that any candidate trained with is held out for all, so that scores compare.
+
+    Raises:
+        StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
+    """
+    truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
+    # a score that is not a number ranks below every number
+    score = pl.col("score").fill_nan(float("-inf"))
+    points = scores(metrics, runs, criterion, within=_SET).with_columns(score).join(truth, on=CANDIDATE)
+    score, accuracy = pl.col("score"), pl.col("accuracy")
+    sets = (
+        points.group_by(_SET)
+        .agg(
+            accuracy.filter(score == score.max()).mean().alias("picked"),
+            accuracy.max().alias("best"),
+            accuracy.mean().alias("blind"),
+            pl.corr(score.rank(), accuracy.rank()).alias("correlation"),
+            (score.n_unique() > 1).alias("discerns"),
+            (accuracy.n_unique() > 1).alias("differs"),
+            pl.len().alias("candidates"),
+        )
+        .sort(_SET)
+    )
+    correlations = sets.filter("differs").select(
+        "target", pl.when("discerns").then("correlation").otherwise(0.0).alias("correlation")
+    )
+    return Quality(
+        criterion,
+        picked=_over_targets(sets, pl.col("picked")),
+        regret=_over_targets(sets, pl.col("best") - pl.col("picked")),
+        correlation=_over_targets(correlations, pl.col("correlation")) if correlations.height else None,
+        best=_over_targets(sets, pl.col("best")),
+        blind=_over_targets(sets, pl.col("blind")),
+        candidates=float(sets.select(pl.col("candidates").mean()).item()),
+        views=tuple(sorted(set.intersection(*map(set, points["views"])))),
+        points=points.select(*CANDIDATE, "score", "accuracy").sort(CANDIDATE),
+    )
+
+
+def _over_targets(sets: pl.DataFrame, value: pl.Expr) -> Estimate:
+    strata = sets.group_by("target", maintain_order=True).agg(value.alias("value"))["value"]
+    return estimate(strata.to_list())

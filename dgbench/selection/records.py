@@ -1,0 +1,94 @@
+"""What models are selected and ranked from: two tables of records, checked before anything is computed from them."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from dgbench.core.errors import StoreError
+
+METRICS = pl.Schema(
+    {
+        "algorithm": pl.String,
+        "title": pl.String,
+        "track": pl.String,
+        "target": pl.String,
+        "trial": pl.Int64,
+        "draw": pl.Int64,
+        "step": pl.Int64,
+        "split": pl.String,
+        "domain": pl.String,
+        "view": pl.String,
+        "accuracy": pl.Float64,
+        "nll": pl.Float64,
+        "n": pl.Int64,
+        "run": pl.String,
+    }
+)
+"""One row for each evaluated stream of images.
+
+``target`` is the domain left out, ``trial`` a split seed, ``draw`` a draw of hyperparameters (0: the recipe's own),
+``step`` a checkpoint. ``split`` is ``validation`` (held-out images of the source domains) or ``target``. ``view`` is
+``clean`` or the shift family that the images went through. ``accuracy`` lies in [0, 1], ``nll`` is in nats, ``n``
+counts images.
+"""
+
+RUNS = pl.Schema(
+    {
+        "run": pl.String,
+        "training": pl.String,
+        "algorithm": pl.String,
+        "target": pl.String,
+        "trial": pl.Int64,
+        "draw": pl.Int64,
+        "backbone": pl.String,
+        "families": pl.List(pl.String),
+        "hyperparameters": pl.String,
+        "train_seconds": pl.Float64,
+        "run_seconds": pl.Float64,
+        "device": pl.String,
+        "passes": pl.Float64,
+    }
+)
+"""One row for each run of an algorithm; ``families`` are the shift families that its training images went through.
+
+Two algorithms that come to the same training and the same prediction share a run.
+"""
+
+CELL = ("algorithm", "target", "trial")
+"""One choice is made in each."""
+CANDIDATE = (*CELL, "draw", "step")
+"""What is chosen among."""
+
+
+def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
+    """Refuse records that would give a wrong number without a word.
+
+    Raises:
+        StoreError: a column is missing or of another type; a value is missing, doubled or out of range; a target
+            counts among its own source domains; the run of a row is unknown.
+    """
+    for name, frame, schema in (("metrics", metrics, METRICS), ("runs", runs, RUNS)):
+        wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if frame.schema.get(column) != dtype]
+        if wrong:
+            raise StoreError(f"the table '{name}' does not have the columns of dgbench.selection.records: {wrong}")
+        nulls = [column for column in schema if frame[column].null_count()]
+        if nulls:
+            raise StoreError(f"the table '{name}' has missing values in {nulls}; every column must be filled")
+
+    validation, target, accuracy = pl.col("split") == "validation", pl.col("split") == "target", pl.col("accuracy")
+    own_domain = pl.col("domain") == pl.col("target")
+    stream = pl.struct(*CANDIDATE, "split", "domain", "view")
+    known = runs.select("run", *CELL, "draw")
+    faults = {
+        "a split is neither 'validation' nor 'target'": metrics.filter(~(validation | target)),
+        "a track is neither 'inductive' nor 'online'": metrics.filter(~pl.col("track").is_in(["inductive", "online"])),
+        "an accuracy lies outside [0, 1]": metrics.filter(~(accuracy.is_nan() | accuracy.is_between(0, 1))),
+        "a target counts among its own source domains": metrics.filter(validation & own_domain),
+        "a target row is not the clean target": metrics.filter(target & ~(own_domain & (pl.col("view") == "clean"))),
+        "the same stream is recorded twice": metrics.filter(stream.is_duplicated()),
+        "a draw is listed twice": runs.filter(pl.struct(*CELL, "draw").is_duplicated()),
+        "a row's run is not in the table of runs": metrics.join(known, on=known.columns, how="anti"),
+    }
+    for fault, rows in faults.items():
+        if rows.height:
+            raise StoreError(f"{fault} in {rows.height} rows of the records; the first: {rows.row(0, named=True)}")

@@ -1,0 +1,75 @@
+"""Does one algorithm beat another? A paired answer, with its uncertainty.
+
+    python scripts/compare_algorithms.py erm "sam + adanpc"
+    python scripts/compare_algorithms.py wise_ft "wise_ft(alpha=0.8)" --trials 5
+
+Both run on the same splits, seeds and batches of a board, on top of whatever its store already holds. Printed is the
+difference of their accuracies on every target, and over all of them, with t-intervals over trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import polars as pl
+
+import dgbench
+from dgbench.core.errors import DGBenchError
+from dgbench.core.recipe import compose
+from dgbench.runs.progress import for_people
+from dgbench.selection.statistics import Estimate, difference
+
+
+def chosen_accuracies(board: str, names: list[str], trials: int | None, store: Path | None) -> pl.DataFrame:
+    """One row a cell: the target accuracy of the model that the board's criterion chose, a column an algorithm."""
+    rules = dgbench.rules(board, algorithms=names, trials=trials)
+    summary = dgbench.run(rules, store=store, progress=for_people())
+    if summary.failed:
+        raise DGBenchError("; ".join(f"training {id_} failed: {error}" for id_, error in summary.failed.items()))
+    chosen = dgbench.selection(rules, store=store)
+    tested = dgbench.records(rules, store=store).metrics.filter(pl.col("split") == "target")
+    cells = chosen.join(tested, on=["algorithm", "target", "trial", "draw", "step"])
+    return cells.pivot("algorithm", index=["target", "trial"], values="accuracy").sort("target", "trial")
+
+
+def percent(value: Estimate) -> str:
+    """In percentage points, with the half-width of the interval where there is one."""
+    margin = "" if value.margin is None else f" ± {100 * value.margin:.1f}"
+    return f"{100 * value.mean:+.1f}{margin} (n = {value.n})"
+
+
+def main() -> None:
+    """Run both, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", help="a recipe, such as erm")
+    parser.add_argument("second", help='another, such as "sam + adanpc"')
+    parser.add_argument("--board", default="quick")
+    parser.add_argument("--trials", type=int, help="in place of the board's own")
+    parser.add_argument("--store", type=Path)
+    arguments = parser.parse_args()
+    try:
+        first, second = compose(arguments.first).name, compose(arguments.second).name
+        cells = chosen_accuracies(arguments.board, [first, second], arguments.trials, arguments.store)
+    except DGBenchError as error:
+        sys.exit(f"compare_algorithms: {error}")
+
+    by_target = {str(target): rows for (target,), rows in cells.group_by("target", maintain_order=True)}
+    pairs = {target: (rows[second].to_list(), rows[first].to_list()) for target, rows in by_target.items()}
+    width = max(len(target) for target in [*pairs, "all targets"])
+    print(f"{second} minus {first}, percentage points of accuracy, 95 % t-interval over trials, paired by cell\n")
+    for target, (high, low) in pairs.items():
+        print(f"{target:<{width}}  {percent(difference([high], [low]))}")
+    total = difference([high for high, _ in pairs.values()], [low for _, low in pairs.values()])
+    print(f"{'all targets':<{width}}  {percent(total)}")
+    if total.low is None or total.high is None:
+        print("\nOne trial a target says nothing about chance: give --trials 2 or more.")
+    elif total.low > 0 or total.high < 0:
+        print(f"\n{second if total.mean > 0 else first} is ahead: the interval excludes 0.")
+    else:
+        print("\nThe data cannot separate them: the interval contains 0.")
+
+
+if __name__ == "__main__":
+    main()

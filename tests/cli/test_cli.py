@@ -1,0 +1,111 @@
+"""The command line, run as a user runs it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dgbench.core.cards import board_names, card_names
+from dgbench.core.registry import BUILT_IN, SLOTS
+
+
+def dgbench(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "dgbench.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200"} | environment,
+    )
+
+
+def message(done: subprocess.CompletedProcess[str]) -> str:
+    """What is on stderr beside the trace of imports."""
+    return "\n".join(line for line in done.stderr.splitlines() if not line.startswith("import time:"))
+
+
+def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+
+
+def test_list_names_everything_and_imports_no_torch() -> None:
+    done = dgbench("list")
+    assert done.returncode == 0, message(done)
+    parts = [f"{slot}.{name}" for slot in SLOTS for name in BUILT_IN[slot]]
+    for name in [*card_names("algorithms"), *card_names("datasets"), *board_names(), *parts]:
+        assert name in done.stdout
+    assert {"pydantic", "rich", "typer"} <= imported(done)
+    assert not imported(done) & {"torch", "torchvision", "timm", "kornia", "sklearn", "scipy", "polars"}
+
+
+def test_list_answers_within_a_second() -> None:
+    """The fastest of a few, since the machine may be busy with something else."""
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "dgbench.cli", "list"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1.0
+
+
+@pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "adapter.pego"])
+def test_show_tells_what_is_known(name: str) -> None:
+    done = dgbench("show", name)
+    assert done.returncode == 0, message(done)
+    assert name.rpartition(".")[2] in done.stdout
+    if name in card_names("algorithms"):
+        for word in ("paper", "licence", "track", "needs", "hyperparameter", "allowed", "search"):
+            assert word in done.stdout
+
+
+BAD_CARD = 'name = "bad"\ntitle = "Bad"\nsummary = "s"\n[recipe.optimiser]\npart = "sam"\n'
+BAD_BOARD = 'name = "bad"\ntitle = "Bad"\nversion = 1\nsummary = "s"\ndataset = "digits"\ntrial = 3\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "adampc"], ["adampc", "Did you mean 'adanpc'"]),
+        (["list", "algorithm"], ["algorithm"]),
+        (["plan", "quik"], ["no board named 'quik'", "Did you mean 'quick'"]),
+        (["run", "quick", "-a", "smm"], ["no algorithm named 'smm'", "Did you mean"]),
+        (["plan", "quick", "-a", "sam(rhoo=1)"], ["rhoo", "Did you mean"]),
+        (["plan", "quick", "-a", "sam(rho=-1)"], ["optimizer.rho", "greater than or equal to 0"]),
+        (["plan", "quick", "-a", "sam + udim"], ["two parts for the slot 'optimizer'"]),
+        (
+            ["plan", "quick", "-a", "bad.toml"],
+            ["bad.toml", "recipe.optimiser", "Did you mean 'optimizer'", "paper: missing"],
+        ),
+        (["plan", "worse.toml"], ["worse.toml", "trial: unknown field", "Did you mean 'trials'"]),
+        (["plan", "absent.toml"], ["absent.toml", "cannot be read"]),
+        (["leaderboard", "quick"], ["holds nothing of 'quick'", "dgbench run"]),
+        (["plan", "quick", "--device", "gpu"], ["gpu"]),
+        (["run", "quick", "-a", "erm", "--trials", "0"], ["0"]),
+        (["rn"], ["rn"]),
+    ],
+)
+def test_what_is_wrong_is_one_message_and_exit_code_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(BAD_CARD)
+    (tmp_path / "worse.toml").write_text(BAD_BOARD)
+    done = dgbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, message(done)
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in message(done)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toml", "worse.toml"]
+
+
+def test_plan_shows_what_shares_a_training() -> None:
+    done = dgbench("plan", "quick", "--device", "cpu")
+    assert done.returncode == 0, message(done)
+    assert "erm, ema, swad, adanpc, t3a" in done.stdout
+    assert "216 runs (0 finished) are served by 169 trainings (0 finished)" in done.stdout
+    assert "one training for each algorithm would be 216" in done.stdout
+    assert "within a factor of two" in done.stdout
