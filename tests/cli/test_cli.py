@@ -87,7 +87,7 @@ BAD_BOARD = 'name = "bad"\ntitle = "Bad"\nversion = 1\nsummary = "s"\ndataset = 
         (["plan", "absent.toml"], ["absent.toml", "cannot be read"]),
         (["leaderboard", "quick"], ["holds nothing of 'quick'", "dgbench run"]),
         (["plan", "quick", "--device", "gpu"], ["gpu"]),
-        (["run", "quick", "-a", "erm", "--trials", "0"], ["0"]),
+        (["run", "quick", "-a", "erm", "--trials", "0"], ["--trials", "greater than or equal to 1"]),
         (["rn"], ["rn"]),
     ],
 )

@@ -15,7 +15,7 @@ from dgbench.models.network import Network
 NAMES = sorted(registry.BUILT_IN["adapter"])
 FACTORS = {
     f"backbone.blocks.{block}.attn.qkv.parametrizations.weight.{target}.{factor}"
-    for block in range(3)
+    for block in range(2)
     for target in (0, 1)
     for factor in "AB"
 }
