@@ -28,7 +28,7 @@ def chosen_accuracies(board: str, names: list[str], trials: int | None, store: P
     summary = dgbench.run(rules, store=store, progress=for_people())
     if summary.failed:
         raise DGBenchError("; ".join(f"training {id_} failed: {error}" for id_, error in summary.failed.items()))
-    chosen = dgbench.selection(rules, store=store)
+    chosen = dgbench.select(rules, store=store)
     tested = dgbench.records(rules, store=store).metrics.filter(pl.col("split") == "target")
     cells = chosen.join(tested, on=["algorithm", "target", "trial", "draw", "step"])
     return cells.pivot("algorithm", index=["target", "trial"], values="accuracy").sort("target", "trial")

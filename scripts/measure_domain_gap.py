@@ -25,7 +25,7 @@ from dgbench.models.zoo import build
 from dgbench.runs.execute import do_training
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
-from dgbench.selection.statistics import difference, estimate
+from dgbench.selection.statistics import Estimate, difference, estimate
 from dgbench.train.evaluate import accuracy, evaluating, features, score
 from dgbench.train.sources import pictures
 from dgbench.train.spec import TrainingSpec
@@ -50,6 +50,11 @@ def measure(spec: TrainingSpec, domains: list[str], store: Store, device: torch.
             logits = network.head(features(network, pictures(domain.inputs[rows], device)))
         result[name] = accuracy(score(logits, labels, "logits"), labels)
     return result
+
+
+def cell(value: Estimate) -> str:
+    """The mean, and half of its interval."""
+    return f"{value.mean:.3f}" + ("" if value.margin is None else f" ± {value.margin:.3f}")
 
 
 def main() -> None:
@@ -88,7 +93,7 @@ def main() -> None:
     print("|---|---|---|---|")
     for name in names:
         gap = difference([everything[name]], [without[name]])
-        print(f"| {name} | {estimate([everything[name]])} | {estimate([without[name]])} | {gap} |")
+        print(f"| {name} | {cell(estimate([everything[name]]))} | {cell(estimate([without[name]]))} | {cell(gap)} |")
 
 
 if __name__ == "__main__":

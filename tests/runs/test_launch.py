@@ -1,0 +1,29 @@
+"""What happens when a part of a plan cannot be done."""
+
+from pathlib import Path
+
+import pytest
+
+from dgbench import api
+from dgbench.core.errors import DGBenchError
+from dgbench.runs.launch import resolve_device
+from small import small_board
+
+
+def test_a_training_that_diverges_stops_no_other(tmp_path: Path) -> None:
+    board = small_board("erm", "erm(lr=1e30)", "ema(lr=1e30)")
+    summary = api.run(board, store=tmp_path, device="cpu")
+    assert len(summary.failed) == 4  # one training for each target, shared by the two
+    assert all("diverged" in error for error in summary.failed.values())
+    assert (summary.trainings, summary.runs) == (4, 4)
+    made = api.leaderboard(board, store=tmp_path)
+    assert [entry.algorithm for track in made.tracks for entry in track.entries] == ["erm"]
+    assert set(made.absent) == {"erm(lr=1e+30)", "ema(lr=1e+30)"}
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    with pytest.raises(DGBenchError, match="device 'cuda' is not there; this machine has cpu"):
+        resolve_device("cuda")
