@@ -1,8 +1,8 @@
 """A leaderboard, computed from records: who stands where, how sure that is, and what it cost.
 
 Everything here is a pure function of the records and the board's rules. Each algorithm's models are chosen by the
-board's criterion, cell by cell, and only then is the target looked at. Tracks are ranked apart. Ranks come in groups
-that the data can separate. What the oracle would have reached is carried along and ranks nothing.
+board's criterion, cell by cell, and only then is the target looked at. Tracks are ranked apart. Algorithms that the
+data cannot separate share a rank. What the oracle would have reached is carried along and ranks nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
 from dgbench.selection.quality import Quality, quality
 from dgbench.selection.records import CANDIDATE, CELL, check
-from dgbench.selection.statistics import Estimate, Strata, difference, estimate, rank_groups
+from dgbench.selection.statistics import Estimate, Strata, difference, estimate, ranks
 
 _PLACE = ("target", "trial")
 
@@ -84,7 +84,8 @@ class Entry:
         algorithm: Its name.
         title: As readers see it.
         backbone: What it was built on.
-        group: Its rank group, from 1; None where runs are missing or no model could be chosen in some cell.
+        rank: One more than the number of algorithms that the data show to be better, so ranks are shared; None where
+            runs are missing or no model could be chosen in some cell.
         runs: How many of the board's runs it has.
         accuracy: On targets: mean over targets of the mean over trials.
         targets: The same for each target it has.
@@ -100,7 +101,7 @@ class Entry:
     algorithm: str
     title: str
     backbone: str
-    group: int | None
+    rank: int | None
     runs: int
     accuracy: Estimate
     targets: Mapping[str, Estimate]
@@ -120,7 +121,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Track:
-    """The algorithms that may be compared, best first: by group, then by mean; those without a group come last.
+    """The algorithms that may be compared, by their means; those without a rank come last.
 
     Attributes:
         name: ``inductive`` or ``online``.
@@ -255,11 +256,11 @@ def _track(name: str, metrics: pl.DataFrame, runs: pl.DataFrame, cells: pl.DataF
         for algorithm, part in own.items()
         if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
     }
-    groups = rank_groups({algorithm: _strata(part, info) for algorithm, part in complete.items()})
+    ranked = ranks({algorithm: _strata(part, info) for algorithm, part in complete.items()})
     entries = [
-        _entry(part, _runs(runs, algorithm), reference, groups.get(algorithm), info) for algorithm, part in own.items()
+        _entry(part, _runs(runs, algorithm), reference, ranked.get(algorithm), info) for algorithm, part in own.items()
     ]
-    entries.sort(key=lambda e: (e.group is None, e.group or 0, -round(e.accuracy.mean, 12), e.algorithm))
+    entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), e.algorithm))
     members = metrics.filter(pl.col("track") == name)
     member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()))
     qualities, refusals = [], {}
@@ -277,7 +278,7 @@ def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:
 
 
 def _entry(
-    cells: pl.DataFrame, runs: pl.DataFrame, reference: pl.DataFrame, group: int | None, info: BoardInfo
+    cells: pl.DataFrame, runs: pl.DataFrame, reference: pl.DataFrame, rank: int | None, info: BoardInfo
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
     paired = cells.join(reference, on=_PLACE, suffix="_reference")
@@ -291,7 +292,7 @@ def _entry(
         algorithm,
         title,
         backbone=", ".join(sorted(set(runs["backbone"]))),
-        group=group,
+        rank=rank,
         runs=runs.height,
         accuracy=estimate(_strata(cells, info)),
         targets=targets,

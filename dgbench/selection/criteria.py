@@ -169,7 +169,7 @@ def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> p
 def _refuse(criterion: Criterion, lost: pl.DataFrame) -> None:
     name, target, trained = lost.select("algorithm", "target", "trained").row(0)
     evaluated = sorted(set(lost["view"]) - {"clean"})
-    if evaluated and trained:
+    if evaluated and set(evaluated) <= set(trained):
         raise RecipeError(
             f"'{criterion.name}' has no shift family left for '{name}' (target {target}): its candidates trained with "
             f"{', '.join(trained)}, and only {', '.join(evaluated)} were evaluated. Keep a family out of the sampler, "

@@ -8,20 +8,20 @@ from dgbench.core.errors import StoreError
 
 METRICS = pl.Schema(
     {
-        "algorithm": pl.String,
-        "title": pl.String,
-        "track": pl.String,
-        "target": pl.String,
-        "trial": pl.Int64,
-        "draw": pl.Int64,
-        "step": pl.Int64,
-        "split": pl.String,
-        "domain": pl.String,
-        "view": pl.String,
-        "accuracy": pl.Float64,
-        "nll": pl.Float64,
-        "n": pl.Int64,
-        "run": pl.String,
+        "algorithm": pl.String(),
+        "title": pl.String(),
+        "track": pl.String(),
+        "target": pl.String(),
+        "trial": pl.Int64(),
+        "draw": pl.Int64(),
+        "step": pl.Int64(),
+        "split": pl.String(),
+        "domain": pl.String(),
+        "view": pl.String(),
+        "accuracy": pl.Float64(),
+        "nll": pl.Float64(),
+        "n": pl.Int64(),
+        "run": pl.String(),
     }
 )
 """One row for each evaluated stream of images.
@@ -34,19 +34,19 @@ counts images.
 
 RUNS = pl.Schema(
     {
-        "run": pl.String,
-        "training": pl.String,
-        "algorithm": pl.String,
-        "target": pl.String,
-        "trial": pl.Int64,
-        "draw": pl.Int64,
-        "backbone": pl.String,
-        "families": pl.List(pl.String),
-        "hyperparameters": pl.String,
-        "train_seconds": pl.Float64,
-        "run_seconds": pl.Float64,
-        "device": pl.String,
-        "passes": pl.Float64,
+        "run": pl.String(),
+        "training": pl.String(),
+        "algorithm": pl.String(),
+        "target": pl.String(),
+        "trial": pl.Int64(),
+        "draw": pl.Int64(),
+        "backbone": pl.String(),
+        "families": pl.List(pl.String()),
+        "hyperparameters": pl.String(),
+        "train_seconds": pl.Float64(),
+        "run_seconds": pl.Float64(),
+        "device": pl.String(),
+        "passes": pl.Float64(),
     }
 )
 """One row for each run of an algorithm; ``families`` are the shift families that its training images went through.

@@ -34,7 +34,10 @@ def candidate(
     track: str = "inductive",
     **run: Any,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The metrics of one candidate and the row of its run. ``clean``: domain -> accuracy, ``shifted``: family -> same."""
+    """The metrics of one candidate and the row of its run.
+
+    ``clean`` maps source domains to accuracies, ``shifted`` maps families to the same.
+    """
     clean = {"a": 0.9} if clean is None else clean
     place = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw}
     id_ = f"{algorithm}-{target}-{trial}-{draw}"

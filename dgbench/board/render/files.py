@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import polars as pl
 
-from dgbench.board.leaderboard import Entry, Leaderboard
+from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.render import html, markdown
 from dgbench.core.files import whole
 from dgbench.selection.statistics import Estimate
@@ -30,41 +29,47 @@ def write(board: Leaderboard, folder: Path) -> list[Path]:
 
 
 def table(board: Leaderboard) -> pl.DataFrame:
-    """One row for each algorithm, in the order of the tables; accuracies are shares in [0, 1]."""
-    return pl.DataFrame(
-        [
-            {"track": track.name, **_row(entry, board.info.domains), "criterion": board.criterion.name}
-            for track in board.tracks
-            for entry in track.entries
-        ],
-        infer_schema_length=None,
-    )
+    """One row for each algorithm, in the order of the tables; accuracies are shares in [0, 1], unrounded."""
+    rows = [_row(entry, track, board) for track in board.tracks for entry in track.entries]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def cells(board: Leaderboard) -> pl.DataFrame:
-    """One row for each (algorithm, target, trial); the views that the score was taken on as JSON."""
-    views = pl.col("views").map_elements(lambda views: json.dumps(list(views)), return_dtype=pl.String)
-    return board.cells.with_columns(views)
+    """One row for each (algorithm, target, trial); the views that the score was taken on in one string."""
+    return board.cells.with_columns(pl.col("views").list.join(" "))
 
 
-def _row(entry: Entry, domains: tuple[str, ...]) -> dict[str, str | float | int | None]:
+def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | float | int | None]:
     return {
+        "track": track.name,
+        "rank": entry.rank,
         "algorithm": entry.algorithm,
+        "title": entry.title,
         "backbone": entry.backbone,
-        "group": entry.group,
+        "criterion": board.criterion.name,
+        "families": " ".join(entry.families),
+        "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
         **_columns("accuracy", entry.accuracy),
-        **{f"target {name}": entry.targets[name].mean if name in entry.targets else None for name in domains},
+        **{f"accuracy_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
         "worst_target": entry.worst,
         **_columns("gap", entry.gap),
-        **(_columns("difference", entry.difference) if entry.difference else {}),
-        "oracle_accuracy": entry.oracle.mean,
+        **_columns(f"versus_{board.info.reference}", entry.difference),
+        "oracle_unranked": entry.oracle.mean,
         "train_seconds": entry.cost.train,
         "run_seconds": entry.cost.predict,
         "passes": entry.cost.passes,
-        "families": " ".join(entry.families),
     }
 
 
-def _columns(name: str, value: Estimate) -> dict[str, str | float | int | None]:
-    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
+def _columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
+    return {
+        name: _mean(value),
+        f"{name}_low": value.low if value else None,
+        f"{name}_high": value.high if value else None,
+        f"{name}_n": value.n if value else None,
+    }
+
+
+def _mean(value: Estimate | None) -> float | None:
+    return value.mean if value else None

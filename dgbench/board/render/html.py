@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ def render(board: Leaderboard) -> str:
         text=text,
         entries=entries,
         reference=reference,
-        scale=Scale.over(entry.accuracy for entry in entries),
+        scale=Scale.over([entry.accuracy for entry in entries]),
         scatter=scatter,
         pictures={name: _data_uri(board.pictures[name]) for name in board.info.domains if name in board.pictures},
     )
@@ -52,18 +53,27 @@ class Scale:
     step: float
 
     @classmethod
-    def over(cls, estimates: Iterable[Estimate]) -> Scale:
-        """An axis over every interval, within [0, 1], with round ends."""
-        ends = [end for e in estimates for end in (e.mean, e.low, e.high) if end is not None]
-        return cls.spanning(max(min(ends), 0.0), min(max(ends), 1.0))
+    def over(cls, estimates: Sequence[Estimate]) -> Scale:
+        """An axis over the intervals, with round ends.
+
+        What lies far below the rest stays outside (more than five points, and three times as far below the best as
+        the median is): one algorithm that failed would squeeze all others into a corner.
+        """
+        means = [e.mean for e in estimates]
+        floor = max(means) - max(3 * (max(means) - statistics.median(means)), 0.05)
+        ends = [end for e in estimates if e.mean >= floor for end in (e.mean, e.low, e.high) if end is not None]
+        return cls.spanning(max(min(ends), floor, 0.0), min(max(ends), 1.0))
 
     @classmethod
     def spanning(cls, low: float, high: float) -> Scale:
-        """An axis from ``low`` to ``high``, stretched to whole steps of 1, 2 or 5 times a power of ten."""
-        rough = max(high - low, 1e-3) / 4
+        """An axis from ``low`` to ``high``, at least 0.01 long, with ends at whole steps of 1, 2 or 5 times 10^k."""
+        middle, half = (low + high) / 2, max((high - low) / 2, 0.005)
+        low, high = middle - half, middle + half
+        rough = half / 2
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-        return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step)
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        return cls(round(first * step, 12), round(last * step, 12), step)
 
     def __call__(self, value: float) -> float:
         """Position of a value, from 0 to 100; values beyond the ends stay at the ends."""

@@ -42,14 +42,14 @@ def render(board: Leaderboard) -> str:
 
 def _track(board: Leaderboard, track: Track) -> list[str]:
     title, explanation = text.TRACKS[track.name]
-    header = text.header(board)
-    header[0] = "Group"
-    table = _table(header, [text.row(entry, board) for entry in track.entries])
+    domains = board.info.domains
+    table = _table(text.header(board, domains), [text.row(entry, domains) for entry in track.entries])
     return [f"## {title}", explanation, table, *map(_plain, text.warnings(board, track))]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---:" if heading not in ("Algorithm",) else "---" for heading in header], *rows]
+    left = ("Algorithm", "Criterion")
+    lines = [header, ["---" if heading.startswith(left) else "---:" for heading in header], *rows]
     return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
 
 

@@ -10,6 +10,9 @@ from rich.table import Table
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
 
+_MOST_DOMAINS = 6
+"""With more, a column for each target does not fit; the other renderings have them all."""
+
 
 def show(board: Leaderboard, console: Console) -> None:
     """Print the tables of every track, and how to read them."""
@@ -25,7 +28,8 @@ def show(board: Leaderboard, console: Console) -> None:
 def _table(board: Leaderboard, track: Track) -> Table:
     title, _ = text.TRACKS[track.name]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-    for heading in text.header(board):
+    domains = board.info.domains if len(board.info.domains) <= _MOST_DOMAINS else ()
+    for heading in text.header(board, domains):
         left = heading == "Algorithm"
         # a name breaks at its own hyphens, so that many domains fit beside each other
         broken = heading.replace("-", "-\n").replace("_", "_\n")
@@ -34,17 +38,13 @@ def _table(board: Leaderboard, track: Track) -> Table:
             escape(broken),
             justify="left" if left else "right",
             no_wrap=not left,
-            overflow="ellipsis",
+            overflow="fold",
             max_width=28 if left else None,
             style="dim" if oracle else "",
             header_style="dim" if oracle else "bold",
         )
-    for entry, following in zip(track.entries, (*track.entries[1:], None), strict=True):
-        table.add_row(
-            *map(escape, text.row(entry, board)),
-            style="" if entry.group else "dim",
-            end_section=following is not None and following.group != entry.group,
-        )
+    for entry in track.entries:
+        table.add_row(*map(escape, text.row(entry, domains)), style="" if entry.rank else "dim")
     return table
 
 

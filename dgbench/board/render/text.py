@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
 
-_LEVEL = f"{LEVEL:.0%}".replace("%", " %")
+_LEVEL, _ERROR = f"{100 * LEVEL:.0f} %", f"{100 * (1 - LEVEL):.0f} %"
 
 TRACKS = {
     "inductive": (
@@ -21,9 +23,9 @@ TRACKS = {
 }
 
 RANKING = (
-    "Rank groups: the best mean leads a group; everyone whose paired difference from the leader is not significant "
-    f"shares it (t-test over targets and trials, Holm over all pairs, {1 - LEVEL:.0%}".replace("%", " %")
-    + "). Within a group the order is not established."
+    "Rank: one more than the number of algorithms that are significantly better (paired t-tests over targets and "
+    f"trials, Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
+    "whom nobody is shown to beat. A low mean with a good rank has trials that scatter too widely to place it."
 )
 ACCURACY = (
     f"Accuracy: mean over targets of the mean over trials, in per cent, ± half of the {_LEVEL} t-interval "
@@ -38,13 +40,15 @@ ORACLE = (
 
 def headline(track: Track) -> str:
     """Who leads, in one sentence that claims no more than the ranks do."""
-    leaders = [entry.title for entry in track.entries if entry.group == 1]
     where = f"the {track.name} track"
+    leaders = [entry.title for entry in track.entries if entry.rank == 1]
     if not leaders:
         return f"No algorithm has completed {where}."
+    if len(track.entries) == 1:
+        return f"{leaders[0]} is alone on {where}."
     if len(leaders) == 1:
-        return f"{leaders[0]} leads {where}." if len(track.entries) > 1 else f"{leaders[0]} is alone on {where}."
-    return f"{', '.join(leaders[:-1])} and {leaders[-1]} lead {where}: the data cannot separate them."
+        return f"{leaders[0]} leads {where}."
+    return f"On {where} no algorithm is shown to beat {', '.join(leaders[:-1])} or {leaders[-1]}."
 
 
 def percent(share: float) -> str:
@@ -85,14 +89,14 @@ def difference_header(board: Leaderboard) -> str:
     return f"vs {titles.get(board.info.reference, board.info.reference)}"
 
 
-def header(board: Leaderboard) -> list[str]:
+def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
     """Headings of :func:`row`."""
     return [
-        "",
+        "Rank",
         "Algorithm",
         "Accuracy",
         "n",
-        *board.info.domains,
+        *domains,
         "Worst",
         "Gap",
         difference_header(board),
@@ -100,14 +104,14 @@ def header(board: Leaderboard) -> list[str]:
     ]
 
 
-def row(entry: Entry, board: Leaderboard) -> list[str]:
-    """One algorithm, as text."""
+def row(entry: Entry, domains: Sequence[str]) -> list[str]:
+    """One algorithm, as text, with its accuracy on these targets."""
     return [
-        str(entry.group or "–"),
+        str(entry.rank or "–"),
         name(entry),
         with_margin(entry.accuracy),
         str(entry.accuracy.n),
-        *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in board.info.domains),
+        *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
         percent(entry.targets[entry.worst].mean),
         percent(entry.gap.mean),
         with_margin(entry.difference, sign=True) if entry.difference else "–",
@@ -123,11 +127,16 @@ def selection(board: Leaderboard) -> str:
     if not every:
         return text
     text += f" Shift families used: {', '.join(every)}."
-    narrower = [e for e in entries if set(e.families) != set(every)]
-    if narrower:
-        without = (f"{e.title} without {', '.join(sorted(set(every) - set(e.families)))}" for e in narrower)
-        text += f" Held out because training used them: {'; '.join(without)}."
-    return text
+    held_out = {
+        family: [entry.title for entry in entries if family in entry.trained and family not in entry.families]
+        for family in sorted({family for entry in entries for family in entry.trained})
+    }
+    named = [
+        family if len(titles) == len(entries) else f"{family} ({', '.join(titles)})"
+        for family, titles in held_out.items()
+        if titles
+    ]
+    return f"{text} Held out because training used them: {'; '.join(named)}." if named else text
 
 
 def warnings(board: Leaderboard, track: Track) -> list[str]:
@@ -138,14 +147,14 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
             lines.append(
                 f"{entry.title} has {entry.runs} of {board.info.runs} runs: it is listed with what there is, unranked."
             )
-        elif entry.group is None:
+        elif entry.rank is None:
             lines.append(f"{entry.title} is unranked: in some cell every score is not a number.")
         if entry.contaminated:
             lines.append(
                 f"† {entry.title} trained with {', '.join(entry.contaminated)}, which also selected its models: its "
                 "selection is contaminated."
             )
-    if all(entry.accuracy.margin is None for entry in track.entries):
+    if board.info.trials == 1:
         lines.append("There is one trial for each target, so there is no interval, and nothing separates the ranks.")
     return lines
 

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from board.synthetic import FAMILIES, board, candidate, info, tables
+
+from dgbench.board.leaderboard import Entry, Leaderboard, build
+from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.selection.statistics import estimate
+
+
+def entries(made: Leaderboard, track: str = "inductive") -> dict[str, Entry]:
+    return {entry.algorithm: entry for each in made.tracks if each.name == track for entry in each.entries}
+
+
+def test_every_number_by_hand() -> None:
+    """Targets a and b, two trials; sam gains 0.1 and 0.2 on a, 0.0 and 0.1 on b."""
+    erm = {("a", 0): 0.50, ("a", 1): 0.54, ("b", 0): 0.70, ("b", 1): 0.74}
+    gain = {("a", 0): 0.1, ("a", 1): 0.2, ("b", 0): 0.0, ("b", 1): 0.1}
+    records = tables(
+        candidate(
+            name,
+            target,
+            trial,
+            clean={"b" if target == "a" else "a": 0.9},
+            on_target=value + (gain[target, trial] if name == "sam" else 0),
+            train_seconds=10.0 + trial,
+            run_seconds=2.0,
+            passes=2.0 if name == "sam" else 1.0,
+        )
+        for name in ("erm", "sam")
+        for (target, trial), value in erm.items()
+    )
+    found = entries(build(*records, info()))
+    sam, reference = found["sam"], found["erm"]
+    assert sam.accuracy.mean == pytest.approx((0.67 + 0.77) / 2)
+    assert sam.accuracy.n == 4
+    assert {t: e.mean for t, e in sam.targets.items()} == pytest.approx({"a": 0.67, "b": 0.77})
+    assert sam.worst == "a"
+    assert sam.gap.mean == pytest.approx(0.9 - 0.72)
+    assert sam.difference is not None
+    assert sam.difference.mean == pytest.approx(0.1)
+    expected = estimate([[0.1, 0.2], [0.0, 0.1]])
+    assert sam.difference.margin == pytest.approx(expected.margin)
+    assert reference.difference is None
+    assert (sam.cost.train, sam.cost.predict, sam.cost.passes) == (10.5, 2.0, 2.0)
+    assert sam.runs == 4
+
+
+def test_the_criterion_chooses_and_the_oracle_stands_apart() -> None:
+    pool = [
+        candidate("erm", target, 0, draw, clean={"a" if target == "b" else "b": source}, on_target=reached)
+        for target in ("a", "b")
+        for draw, (source, reached) in enumerate([(0.9, 0.5), (0.8, 0.7)])
+    ]
+    made = build(*tables(pool), info(trials=1, draws=2))
+    entry = entries(made)["erm"]
+    assert entry.accuracy.mean == pytest.approx(0.5)
+    assert entry.oracle.mean == pytest.approx(0.7)
+    assert made.cells["draw"].to_list() == [0, 0]
+    assert made.cells["oracle_draw"].to_list() == [1, 1]
+
+
+def test_best_mean_first_and_ranks_by_what_the_data_separate() -> None:
+    made = build(*board({"irm": 0.2, "erm": 0.6, "sam": 0.6}, trials=5, noise=0.001), info(trials=5))
+    found = [(entry.algorithm, entry.rank) for entry in made.tracks[0].entries]
+    assert dict(found) == {"erm": 1, "sam": 1, "irm": 3}
+    assert found[-1] == ("irm", 3)
+
+
+def test_an_incomplete_algorithm_is_listed_but_not_ranked() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.9})
+    lost = (pl.col("algorithm") == "sam") & (pl.col("target") == "b") & (pl.col("trial") == 1)
+    made = build(metrics.filter(~lost), runs.filter(~lost), info())
+    sam = entries(made)["sam"]
+    assert (sam.rank, sam.runs, sam.accuracy.n) == (None, 3, 3)
+    assert [entry.algorithm for entry in made.tracks[0].entries] == ["erm", "sam"]
+    assert sam.difference is not None
+    assert sam.difference.n == 3
+    assert made.absent == ("irm",)
+
+
+def test_a_smaller_search_is_incomplete() -> None:
+    pool = [
+        candidate(name, target, draw=draw, clean={"a" if target == "b" else "b": 0.9})
+        for name, draws in (("erm", 2), ("sam", 1))
+        for target in ("a", "b")
+        for draw in range(draws)
+    ]
+    found = entries(build(*tables(pool), info(trials=1, draws=2)))
+    assert (found["erm"].rank, found["sam"].rank) == (1, None)
+
+
+def test_a_cell_without_any_number_is_missing() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.9})
+    diverged = (pl.col("algorithm") == "sam") & (pl.col("target") == "b") & (pl.col("split") == "validation")
+    metrics = metrics.with_columns(accuracy=pl.when(diverged).then(float("nan")).otherwise(pl.col("accuracy")))
+    assert entries(build(metrics, runs, info()))["sam"].rank is None
+
+
+def test_tracks_are_ranked_apart_but_compared_with_the_same_reference() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.6, "t3a": 0.9, "adanpc": 0.1})
+    track = pl.when(pl.col("algorithm").is_in(["t3a", "adanpc"])).then(pl.lit("online")).otherwise(pl.lit("inductive"))
+    made = build(metrics.with_columns(track=track), runs, info(algorithms=("erm", "sam", "t3a", "adanpc")))
+    assert {t.name: [e.algorithm for e in t.entries] for t in made.tracks} == {
+        "inductive": ["sam", "erm"],
+        "online": ["t3a", "adanpc"],
+    }
+    assert entries(made)["sam"].rank == 1
+    online = entries(made, "online")["t3a"]
+    assert online.difference is not None
+    assert online.difference.mean == pytest.approx(0.4)
+
+
+def test_one_trial_ranks_nobody() -> None:
+    made = build(*board({"erm": 0.5, "sam": 0.9}, trials=1), info(trials=1))
+    assert {entry.rank for entry in made.tracks[0].entries} == {1}
+    assert all(entry.accuracy.margin is None for entry in made.tracks[0].entries)
+
+
+def test_shared_trainings_are_paid_once() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=1)
+    shared = runs.with_columns(training=pl.col("target"))
+    made = build(metrics, shared, info(trials=1))
+    # 2 trainings of 10 s for 4 runs of 1 s
+    assert made.seconds == 24
+    assert made.seconds_unshared == 44
+
+
+def test_contamination_is_carried_to_the_entry() -> None:
+    shifted = {family: {"a": 0.5, "c": 0.5} for family in FAMILIES}
+    pool = [candidate(n, shifted=shifted, trained=t) for n, t in (("erm", ["blur"]), ("sam", []))]
+    rules = info(domains=("b",), trials=1)
+    everything = entries(build(*tables(pool), replace(rules, criterion="augmented_all")))
+    assert (everything["erm"].contaminated, everything["sam"].contaminated) == (("blur",), ())
+    strict = entries(build(*tables(pool), replace(rules, criterion="augmented")))
+    assert strict["erm"].contaminated == ()
+    assert "blur" not in strict["erm"].families
+
+
+def test_a_criterion_that_cannot_be_judged_says_why() -> None:
+    shifted = {"blur": {"a": 0.5}, "edges": {"a": 0.4}}
+    pool = [candidate("erm", shifted=shifted, trained=["blur", "edges"]), candidate("sam", shifted=shifted)]
+    made = build(*tables(pool), info(domains=("b",), trials=1))
+    assert [q.criterion.name for q in made.tracks[0].qualities] == ["source", "source_nll", "augmented_all"]
+    assert "no shift family left" in made.tracks[0].refusals["augmented validation (strict)"]
+
+
+def test_the_oracle_may_not_rank() -> None:
+    with pytest.raises(RecipeError, match="reads target labels and may not rank; choose one of source"):
+        build(*board({"erm": 0.5}), info(criterion="oracle"))
+
+
+def test_an_unknown_criterion_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'source'"):
+        build(*board({"erm": 0.5}), info(criterion="sorce"))
+
+
+def test_records_beyond_the_rules_are_refused() -> None:
+    records = board({"erm": 0.5}, trials=3)
+    with pytest.raises(StoreError, match=r"hold trial \[2\], which the rules"):
+        build(*records, info(trials=2))
+    with pytest.raises(StoreError, match=r"hold algorithm \['erm'\]"):
+        build(*records, info(trials=3, algorithms=("sam",)))
+
+
+def test_a_candidate_without_its_target_is_refused() -> None:
+    metrics, runs = board({"erm": 0.5})
+    untested = (pl.col("split") == "target") & (pl.col("trial") == 1)
+    with pytest.raises(StoreError, match="was not evaluated on its target at step 100"):
+        build(metrics.filter(~untested), runs, info())
+
+
+def test_an_empty_board_says_so() -> None:
+    metrics, runs = board({"erm": 0.5})
+    with pytest.raises(StoreError, match="no finished run"):
+        build(metrics.clear(), runs.clear(), info())
+
+
+def test_selecting_and_showing_import_no_torch() -> None:
+    code = (
+        "import sys, dgbench.selection.quality, dgbench.board.render.files, dgbench.board.render.terminal\n"
+        "print([name for name in ('torch', 'torchvision', 'timm', 'kornia') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

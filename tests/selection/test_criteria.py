@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+from board.synthetic import FAMILIES, candidate, tables
+
+from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.selection.criteria import CRITERIA, Criterion, choose, get, scores
+from dgbench.selection.records import CANDIDATE
+
+
+def only_score(criterion: str, *candidates: Any) -> float:
+    scored = scores(*tables(candidates), get(criterion))
+    assert scored.height == 1
+    return float(scored["score"][0])
+
+
+def chosen(criterion: str, *candidates: Any) -> tuple[int, int]:
+    """Draw and step that win the only cell."""
+    return choose(*tables(candidates), get(criterion)).select("draw", "step").row(0)
+
+
+ONE = candidate(
+    "erm",
+    clean={"a": 0.9, "c": 0.8},
+    shifted={"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.7, "c": 0.9}},
+    on_target=0.35,
+    trained=["weather"],
+)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "expected"),
+    [
+        ("source", (0.9 + 0.8) / 2),
+        ("source_nll", -(0.1 + 0.2) / 2),
+        ("augmented", ((0.6 + 0.2) / 2 + (0.4 + 0.1) / 2) / 2),
+        ("augmented_all", ((0.6 + 0.2 + 0.7) / 3 + (0.4 + 0.1 + 0.9) / 3) / 2),
+        ("oracle", 0.35),
+    ],
+)
+def test_scores_by_hand(criterion: str, expected: float) -> None:
+    assert only_score(criterion, ONE) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_views_that_were_used_are_told() -> None:
+    records = tables([ONE])
+    assert scores(*records, get("augmented"))["views"].to_list() == [["blur", "edges"]]
+    assert scores(*records, get("source"))["views"].to_list() == [["clean"]]
+
+
+def test_a_constant_classifier_scores_the_class_prior() -> None:
+    # it is right on every image of its class, whatever happened to the image
+    prior = {"a": 0.1, "c": 0.3}
+    constant = candidate("constant", clean=prior, shifted=dict.fromkeys(FAMILIES, prior))
+    assert only_score("augmented", constant) == pytest.approx(0.2)
+    assert only_score("source", constant) == pytest.approx(0.2)
+
+
+def test_renaming_the_families_leaves_the_score() -> None:
+    values = {family: {"a": 0.05 * i, "c": 0.03 * i} for i, family in enumerate(FAMILIES)}
+    renamed = dict(zip(reversed(FAMILIES), values.values(), strict=True))
+    first, second = (only_score("augmented", candidate("erm", shifted=v)) for v in (values, renamed))
+    assert first == second
+
+
+def test_the_order_of_the_records_changes_nothing() -> None:
+    random = [candidate("erm", draw=d, shifted={f: {"a": 0.1 * d} for f in FAMILIES}) for d in range(4)]
+    metrics, runs = tables(random)
+    for name in CRITERIA:
+        shuffled = choose(metrics.sample(fraction=1, shuffle=True, seed=1), runs.reverse(), get(name))
+        assert shuffled.equals(choose(metrics, runs, get(name)))
+
+
+def test_strict_holds_out_what_any_candidate_of_the_cell_trained_with() -> None:
+    shifted = {"blur": {"a": 0.6}, "edges": {"a": 0.2}}
+    plain, taught = (candidate("erm", draw=d, shifted=shifted, trained=t) for d, t in ((0, []), (1, ["edges"])))
+    assert scores(*tables([plain, taught]), get("augmented"))["views"].to_list() == [["blur"], ["blur"]]
+    # but what another algorithm trained with is its own affair
+    other = candidate("sam", shifted=shifted, trained=["blur"])
+    by_algorithm = scores(*tables([plain, other]), get("augmented"))
+    assert dict(by_algorithm.select("algorithm", "views").iter_rows()) == {"erm": ["blur", "edges"], "sam": ["edges"]}
+    # unless their scores are to be compared with each other
+    compared = scores(*tables([plain, other]), get("augmented"), within=("target", "trial"))
+    assert compared["views"].to_list() == [["edges"], ["edges"]]
+
+
+def test_strict_refuses_when_training_used_every_family() -> None:
+    everything = candidate("erm", shifted={"blur": {"a": 0.5}, "edges": {"a": 0.5}}, trained=FAMILIES)
+    with pytest.raises(RecipeError, match=r"no shift family left for 'erm'.*Keep a family out of the sampler"):
+        choose(*tables([everything]), get("augmented"))
+    assert only_score("augmented_all", everything) == 0.5
+
+
+def test_missing_views_are_reported() -> None:
+    with pytest.raises(StoreError, match="evaluate the missing views"):
+        choose(*tables([candidate("erm")]), get("augmented"))
+
+
+def test_candidates_on_different_streams_are_not_compared() -> None:
+    full = candidate("erm", draw=0, clean={"a": 0.5, "c": 0.5})
+    half = candidate("erm", draw=1, clean={"a": 0.9})
+    with pytest.raises(StoreError, match="different streams: run erm-b-0-1 has 1 of 2"):
+        choose(*tables([full, half]), get("source"))
+
+
+def test_the_best_score_wins() -> None:
+    pool = [
+        candidate("erm", draw=d, step=s, clean={"a": 0.5 + 0.1 * (d == 1) + 0.01 * s})
+        for d in (0, 1, 2)
+        for s in (1, 2)
+    ]
+    assert chosen("source", *pool) == (1, 2)
+
+
+def test_ties_go_to_the_earliest_step_then_to_the_lowest_draw() -> None:
+    pool = [candidate("erm", draw=d, step=s) for d, s in ((2, 100), (1, 50), (0, 100), (2, 50))]
+    assert chosen("source", *pool) == (1, 50)
+
+
+def test_rounding_noise_breaks_no_tie() -> None:
+    later = candidate("erm", step=2, clean={"a": 0.1 + 0.2})
+    earlier = candidate("erm", step=1, clean={"a": 0.3})
+    assert 0.1 + 0.2 > 0.3
+    assert chosen("source", later, earlier) == (0, 1)
+
+
+def test_not_a_number_never_wins() -> None:
+    broken = candidate("erm", draw=0, clean={"a": math.nan})
+    poor = candidate("erm", draw=1, clean={"a": 0.01})
+    assert chosen("source", broken, poor) == (1, 100)
+    assert choose(*tables([broken]), get("source")).is_empty()
+
+
+def test_the_oracle_looks_once_at_the_last_step() -> None:
+    # step 1 is better on the target, but is not asked for; draw 1 ends earlier than draw 0
+    pool = [
+        candidate("erm", draw=0, step=1, on_target=0.9),
+        candidate("erm", draw=0, step=2, on_target=0.4),
+        candidate("erm", draw=1, step=1, on_target=0.6),
+    ]
+    assert chosen("oracle", *pool) == (1, 1)
+
+
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if not criterion.uses_target])
+def test_no_honest_criterion_reads_the_target(name: str) -> None:
+    pool = [
+        candidate("erm", draw=d, clean={"a": 0.5 + 0.1 * d}, shifted={"blur": {"a": 0.6 - 0.1 * d}}, on_target=0.3 * d)
+        for d in range(3)
+    ]
+    metrics, runs = tables(pool)
+    honest = choose(metrics, runs, get(name))
+    on_target = pl.col("split") == "target"
+    turned = metrics.with_columns(
+        accuracy=pl.when(on_target).then(1 - pl.col("accuracy")).otherwise(pl.col("accuracy"))
+    )
+    assert choose(turned, runs, get(name)).equals(honest)
+    assert choose(metrics.filter(~on_target), runs, get(name)).equals(honest)
+    # the same change does move the oracle, so the test can fail
+    assert not choose(turned, runs, get("oracle")).equals(choose(metrics, runs, get("oracle")))
+
+
+def test_a_criterion_that_reaches_for_the_target_finds_nothing() -> None:
+    sly = Criterion("sly", "sly", "", keep=pl.col("split") == "target")
+    with pytest.raises(StoreError, match="nothing to score"):
+        choose(*tables([ONE]), sly)
+
+
+def test_the_oracle_is_at_least_as_good_as_any_choice_from_the_same_pool() -> None:
+    pool = [
+        candidate(
+            "erm",
+            trial=trial,
+            draw=draw,
+            clean={"a": (7 * draw + trial) % 5 / 5},
+            shifted={"blur": {"a": draw % 3 / 3}},
+            on_target=(3 * draw + trial) % 7 / 7,
+        )
+        for trial in range(3)
+        for draw in range(6)
+    ]
+    metrics, runs = tables(pool)
+    truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
+    best = choose(metrics, runs, get("oracle")).join(truth, on=CANDIDATE).sort("trial")["accuracy"]
+    for name in CRITERIA:
+        reached = choose(metrics, runs, get(name)).join(truth, on=CANDIDATE).sort("trial")["accuracy"]
+        assert (best >= reached).all()
+
+
+def test_an_unknown_criterion_is_named_with_the_closest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'augmented'"):
+        get("augmentd")

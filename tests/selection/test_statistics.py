@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgbench.selection.statistics import LEVEL, Estimate, difference, estimate, holm, ranks
+
+accuracies = st.integers(0, 1000).map(lambda n: n / 1000)
+
+
+def test_one_stratum_is_the_ordinary_t_interval() -> None:
+    values = [0.71, 0.74, 0.69, 0.72, 0.78]
+    found = estimate([values])
+    low, high = scipy.stats.t.interval(LEVEL, 4, np.mean(values), scipy.stats.sem(values))
+    assert (found.mean, found.low, found.high) == pytest.approx((np.mean(values), low, high))
+    assert found.p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_two_strata_have_the_error_and_df_of_welch() -> None:
+    # the mean of two means has the df of their difference
+    x, y = [0.1, 0.4, 0.2, 0.3], [0.9, 0.5, 0.2]
+    welch = scipy.stats.ttest_ind(x, [-v for v in y], equal_var=False)
+    found = estimate([x, y])
+    low, high = welch.confidence_interval(LEVEL)
+    assert (found.low, found.high) == pytest.approx((low / 2, high / 2))
+    assert found.df == pytest.approx(welch.df)
+    assert found.p == pytest.approx(welch.pvalue)
+
+
+def test_a_stratified_interval_by_hand() -> None:
+    # within-target variances 0.01 and 0.04, n 2 each: error = sqrt(0.005 + 0.02) / 2, df = 0.025^2 / (0.005^2 + 0.02^2)
+    found = estimate([[0.5 - 0.1 / 2**0.5, 0.5 + 0.1 / 2**0.5], [0.7 - 0.2 / 2**0.5, 0.7 + 0.2 / 2**0.5]])
+    assert found.mean == pytest.approx(0.6)
+    assert found.error == pytest.approx(0.025**0.5 / 2)
+    assert found.df == pytest.approx(0.000625 / 0.000425)
+    assert found.n == 4
+
+
+def test_targets_are_fixed_so_their_distance_adds_no_error() -> None:
+    near = estimate([[0.5, 0.6], [0.5, 0.6]])
+    far = estimate([[0.1, 0.2], [0.8, 0.9]])
+    assert far.margin == pytest.approx(near.margin)
+
+
+def test_a_single_trial_has_no_interval() -> None:
+    found = estimate([[0.5], [0.7]])
+    assert (found.mean, found.margin, found.low, found.p) == (pytest.approx(0.6), None, None, None)
+
+
+def test_without_values_there_is_no_estimate() -> None:
+    with pytest.raises(ValueError, match="at least one value"):
+        estimate([])
+    with pytest.raises(ValueError, match="at least one value"):
+        estimate([[0.1], []])
+
+
+@given(st.lists(st.lists(accuracies, min_size=2, max_size=4), min_size=1, max_size=4))
+def test_an_algorithm_does_not_differ_from_itself(scores: list[list[float]]) -> None:
+    found = difference(scores, scores)
+    assert found.mean == 0
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= 0 <= found.high
+    assert found.p == 1
+
+
+def test_pairing_removes_what_trials_share() -> None:
+    shared = np.array([0.5, 0.7, 0.3])
+    better = difference([list(shared + 0.02)], [list(shared + np.array([0.001, 0, -0.001]))])
+    assert better.p is not None
+    assert better.p < 0.01
+
+
+def test_the_interval_covers_the_truth_in_19_of_20_boards() -> None:
+    """2,000 boards of 4 targets and 3 trials whose spread differs from target to target."""
+    random = np.random.default_rng(0)
+    truth, spread = np.array([0.8, 0.7, 0.6, 0.4]), np.array([0.01, 0.02, 0.03, 0.04])
+    covered = 0
+    for _ in range(2000):
+        found = estimate((truth[:, None] + spread[:, None] * random.standard_normal((4, 3))).tolist())
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= truth.mean() <= found.high
+    # four standard errors of a share of 95 % in 2,000 draws are 2 points
+    assert covered / 2000 == pytest.approx(LEVEL, abs=0.02)
+
+
+def board(means: dict[str, float], seed: int = 0, spread: float = 0.01) -> dict[str, list[list[float]]]:
+    random = np.random.default_rng(seed)
+    return {name: (mean + spread * random.standard_normal((4, 5))).tolist() for name, mean in means.items()}
+
+
+def test_clear_differences_give_clear_ranks() -> None:
+    assert ranks(board({"b": 0.5, "a": 0.9, "c": 0.1})) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_equal_scores_share_a_rank() -> None:
+    scores = board({"a": 0.5})["a"]
+    assert ranks({"a": scores, "b": scores, "c": scores}) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_one_of_two_that_tie_above_a_third() -> None:
+    scores = board({"a": 0.9, "c": 0.1})
+    assert ranks({"c": scores["c"], "a": scores["a"], "b": scores["a"]}) == {"a": 1, "b": 1, "c": 3}
+
+
+def test_who_scatters_is_not_placed() -> None:
+    """The wide one has the lower mean, and yet nobody is shown to beat it."""
+    scores = board({"a": 0.9, "steady": 0.85}, spread=0.002) | {"wide": [[1.0, 0.6, 1.0, 0.6, 0.85]] * 4}
+    assert ranks(scores) == {"a": 1, "steady": 2, "wide": 1}
+
+
+def test_a_single_trial_ranks_nobody() -> None:
+    assert ranks({"a": [[0.9], [0.8]], "b": [[0.1], [0.2]]}) == {"a": 1, "b": 1}
+
+
+def test_permuting_algorithms_permutes_ranks() -> None:
+    scores = board({"a": 0.90, "b": 0.88, "c": 0.60, "d": 0.59})
+    expected = ranks(scores)
+    assert len(set(expected.values())) > 1
+    for order in itertools.permutations(scores):
+        assert ranks({name: scores[name] for name in order}) == expected
+    renamed = dict(zip("wxyz", scores, strict=True))
+    assert ranks({new: scores[old] for new, old in renamed.items()}) == {n: expected[o] for n, o in renamed.items()}
+
+
+def test_equal_algorithms_are_rarely_torn_apart() -> None:
+    """Ten algorithms of equal worth, 300 boards: a family-wise error of 5 % lets at most a few be split."""
+    split = sum(max(ranks(board(dict.fromkeys("abcdefghij", 0.5), seed)).values()) > 1 for seed in range(300))
+    assert split / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_holm_by_hand() -> None:
+    # thresholds 0.0125, 0.0167, 0.025, 0.05: 0.02 fails its step, and with it everything after
+    assert holm({"a": 0.01, "b": 0.02, "c": 0.021, "d": 0.04}, level=0.05) == {"a"}
+    assert holm({"a": 0.01, "b": 0.015, "c": 0.021, "d": 0.04}, level=0.05) == {"a", "b", "c", "d"}
+    assert holm({}) == set()
+
+
+def test_domainbeds_standard_error_is_too_small_for_three_trials() -> None:
+    """DomainBed prints sd (ddof 0) / sqrt(3); this interval is 4.30 * sqrt(3/2) = 5.27 times as wide."""
+    values = [0.70, 0.73, 0.79]
+    printed = np.std(values) / 3**0.5
+    assert estimate([values]).margin / printed == pytest.approx(4.3027 * 1.5**0.5, rel=1e-4)
+
+
+def test_an_exact_difference_is_certain() -> None:
+    assert Estimate(0.1, 4, 0.0, 3.0).p == 0
+    assert Estimate(0.0, 4, 0.0, 3.0).p == 1
