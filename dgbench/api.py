@@ -13,6 +13,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dgbench import __version__
-from dgbench.core.cards import BoardCard, board_card
+from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.paths import store_root
 from dgbench.runs.store import Store, rules_identity
@@ -160,7 +161,7 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
         trials=card.trials,
         draws=card.draws,
         algorithms=found.names,
-        recompute=f"dgbench run {card.name}",
+        recompute=_command(card, criterion),
     )
     return build(found.metrics, found.runs, info, previews(card.dataset), _provenance(found))
 
@@ -169,15 +170,31 @@ def _store(root: Path | None) -> Store:
     return Store(root or store_root())
 
 
+def _command(card: BoardCard, criterion: str | None) -> str:
+    """The command that computes a leaderboard by these rules."""
+    if card.name not in board_names():
+        return f"dgbench run {card.name}.toml    (the board's own file)"
+    own = board_card(card.name)
+    words = ["dgbench", "run", card.name]
+    if card.algorithms != own.algorithms:
+        words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
+    for option in ("trials", "draws", "criterion"):
+        if getattr(card, option) != getattr(own, option):
+            words += [f"--{option}", str(getattr(card, option))]
+    if criterion is not None:
+        words += ["--criterion", criterion]
+    return shlex.join(words)
+
+
 def _protocol(card: BoardCard) -> str:
     training = card.training
+    sets = "1 set of hyperparameters is tried" if card.draws == 1 else f"{card.draws} sets of hyperparameters are tried"
     return (
         f"Each domain of {card.dataset} in turn is left out; a model learns from the others and is tested on the whole "
         f"of it. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. Training "
         f"takes {training.steps} steps of {training.batch_per_domain} images from each source domain; "
-        f"{card.split.validation:.0%} of every source domain is kept for validation, at {training.checkpoints} "
-        f"checkpoints. Of every algorithm {card.draws} set{'s' if card.draws > 1 else ''} of hyperparameters "
-        f"{'are' if card.draws > 1 else 'is'} tried."
+        f"{100 * card.split.validation:g} % of every source domain is kept for validation, at {training.checkpoints} "
+        f"checkpoints. For every algorithm {sets}."
     )
 
 

@@ -134,8 +134,11 @@ def _present(rules: BoardCard, criterion: str | None, store: Path | None) -> Non
     from dgbench.board.render.files import write
 
     made = api.leaderboard(rules, criterion=criterion, store=store)
-    terminal.show(made, Console())
-    paths = write(made, Store(store or store_root()).index(rules).with_suffix(""))
+    console = Console()
+    terminal.show(
+        made, console if console.is_terminal else Console(width=120)
+    )  # a file or a pipe has no width of its own
+    paths = write(made, Store(store or store_root()).index(rules).with_suffix("") / made.criterion.name)
     print()
     for path in paths:
         print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")

@@ -19,6 +19,7 @@ from dgbench.core.cards import BoardCard, PartChoice, Space, algorithm_card
 from dgbench.core.errors import RecipeError, did_you_mean
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.seeds import generator
+from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec
 
 STANDARD: dict[Slot, str] = {
@@ -198,6 +199,7 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
     specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}
     _check_needs(recipe, parts)
+    _check_families(recipe, parts["sampler"].families())
     return Resolved(recipe, parts, specs)
 
 
@@ -214,3 +216,12 @@ def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
                 f"recipe '{recipe.name}': the {slot} {type(part).__name__} needs {need.replace('_', ' ')}, which no "
                 f"part provides; {remedies.get(need, 'choose another part')}"
             )
+
+
+def _check_families(recipe: Recipe, families: frozenset[str]) -> None:
+    """A sampler that misspells a family would have strict validation hold out nothing."""
+    for family in sorted(families - set(FAMILIES)):
+        raise RecipeError(
+            f"recipe '{recipe.name}': its sampler declares the shift family '{family}', which there is not."
+            f"{did_you_mean(family, FAMILIES)}"
+        )

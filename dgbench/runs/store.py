@@ -3,7 +3,7 @@
     store/
       trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  state/ (to resume)  done.json
       runs/<id>/        spec.json  predictions.parquet  result.json
-      boards/<name>/    <id>.json   (which runs make up the board, by the identity of its rules)
+      boards/<name>/    <id>.json   (which runs make up the board)
 
 A piece of work is finished when its last file exists: ``done.json`` or ``result.json``. No pickle is read or written.
 """
@@ -88,5 +88,6 @@ class Store:
             raise StoreError(f"{path} cannot be read ({error}); remove its folder and run again") from error
 
     def index(self, board: BoardCard) -> Path:
-        """Where the list of a board's runs lies; other rules have another list."""
-        return self.root / "boards" / board.name / f"{rules_identity(board)}.json"
+        """Where the list of a board's runs lies. Rules that ask for other runs have another list."""
+        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion"})
+        return self.root / "boards" / board.name / f"{identity(asked)}.json"

@@ -115,3 +115,10 @@ def test_the_boards_overrides_must_fit_the_recipe() -> None:
     board: BoardCard = BOARD.model_copy(update={"overrides": {"sam": {"optimizer.rhoo": 1}}})
     with pytest.raises(RecipeError, match=r"the board's overrides.*Did you mean 'optimizer.rho'"):
         resolve(compose("sam"), board)
+
+
+def test_a_sampler_that_misspells_a_family_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strict validation would otherwise hold out nothing, without a word."""
+    monkeypatch.setattr(load("sampler", "balanced"), "families", lambda self: frozenset({"geometry"}))
+    with pytest.raises(RecipeError, match=r"'geometry', which there is not\. Did you mean 'geometric'"):
+        resolve(compose("erm"), BOARD)

@@ -1,4 +1,4 @@
-"""The leaderboard in a terminal, at most 120 columns wide."""
+"""The leaderboard in a terminal: 120 columns with one for each target, 80 without."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.table import Table
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
 
-_MOST_DOMAINS = 6
-"""With more, a column for each target does not fit; the other renderings have them all."""
+_FIXED, _EACH = 72, 12
+"""Columns that the table takes without targets and for each of them; the other renderings have them all."""
 
 
 def show(board: Leaderboard, console: Console) -> None:
@@ -19,16 +19,16 @@ def show(board: Leaderboard, console: Console) -> None:
     info = board.info
     console.print(f"[bold]{escape(info.title)}[/]  version {info.version}, rules {info.rules}", highlight=False)
     for track in board.tracks:
-        console.print(_table(board, track))
+        console.print(_table(board, track, console.width))
         _lines(console, text.warnings(board, track), "yellow")
     _lines(console, [text.selection(board), text.RANKING, text.ACCURACY, text.GAP, f"* {text.ORACLE}"], "dim")
     _lines(console, [text.absent(board)] if board.absent else [], "yellow")
 
 
-def _table(board: Leaderboard, track: Track) -> Table:
+def _table(board: Leaderboard, track: Track, width: int) -> Table:
     title, _ = text.TRACKS[track.name]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-    domains = board.info.domains if len(board.info.domains) <= _MOST_DOMAINS else ()
+    domains = board.info.domains if _FIXED + _EACH * len(board.info.domains) <= width else ()
     for heading in text.header(board, domains):
         left = heading == "Algorithm"
         # a name breaks at its own hyphens, so that many domains fit beside each other
