@@ -27,6 +27,3 @@ def main() -> None:
     except DGBenchError as error:
         print(f"dgbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("dgbench: stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)

@@ -103,7 +103,11 @@ def run(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, algorithms=algorithm, trials=trials, draws=draws)
     print(f"{rules.title}: planning", file=sys.stderr, flush=True)
-    summary = api.run(rules, store=store, device=device.value, workers=workers, progress=for_people())
+    try:
+        summary = api.run(rules, store=store, device=device.value, workers=workers, progress=for_people())
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
     did = (
         f"{summary.trainings} trainings and {summary.runs} runs"
         if summary.trainings or summary.runs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import torch
@@ -12,6 +11,7 @@ from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import load
 from dgbench.models.network import Network
 from dgbench.models.zoo import build
+from dgbench.runs.launch import default_workers
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import Store
 from dgbench.train.evaluate import evaluating, features
@@ -26,9 +26,9 @@ def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None
     One forward-and-backward pass and one evaluation pass of each backbone are timed; optimizer, loading and waiting
     are not.
     """
-    workers = workers or (os.cpu_count() or 1 if device.type == "cpu" else 1)
+    workers = workers or default_workers(device.type)
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    torch.set_num_threads(1)  # as a worker has
     try:
         per_image: dict[str, tuple[float, float]] = {}
         passes = plan.passes()

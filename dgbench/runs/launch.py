@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -89,18 +90,20 @@ def launch(
             runs[run.training].append(run)
     unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
     units = [Unit(plan.trainings[id_], tuple(todo)) for id_, todo in runs.items() if todo or id_ in unfinished]
+    where = resolve_device(device)
+    if not units:
+        return Summary(0, 0, time.perf_counter() - started, {})
+    workers = min(workers or default_workers(where), len(units))
     progress = progress or Silent()
     progress.start(len(unfinished), sum(len(unit.runs) for unit in units))
-    if not units:
-        progress.stop()
-        return Summary(0, 0, time.perf_counter() - started, {})
-    where = resolve_device(device)
-    workers = workers or (os.cpu_count() or 1 if where == "cpu" else 1)
-    workers = min(workers, len(units))
-    threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _set_up, (threads, where)) as pool:
-        summary = _drain(units, unfinished, pool, workers, store.root, where, progress)
+    with ProcessPoolExecutor(workers, context, _set_up, (where,)) as pool:
+        try:
+            summary = _drain(units, unfinished, pool, workers, store.root, where, progress)
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
     progress.stop()
     return Summary(*summary[:2], time.perf_counter() - started, summary[2])
 
@@ -158,12 +161,25 @@ def _drain(
     return trainings, done_runs, failed
 
 
-def _set_up(threads: int, device: str) -> None:
-    """A worker's threads; deterministic kernels where torch has them."""
+def default_workers(device: str) -> int:
+    """One for each CPU core that this process may use; one where an accelerator does the work."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _set_up(device: str) -> None:
+    """Ready a worker, with deterministic kernels where torch has them.
+
+    On the CPU a worker has one thread, however many cores there are: the order in which torch sums depends on the
+    number of threads, and results must not depend on the machine's size or on ``workers``.
+    """
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    if device == "cpu":
+        torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dgbench.runs.launch import Unit
 
 
+SETTLED = 0.05
+"""Share of the work after which the log dares to say how long the rest takes."""
+
+
 class Progress(Protocol):
     """Is told what happens to a plan."""
 
@@ -108,9 +112,10 @@ class Log:
             return
         self.said, elapsed = now, now - self.started
         share = sum(self.done) / max(1, sum(self.total))
+        remaining = f", about {_clock(elapsed * (1 - share) / share)} to go" if share >= SETTLED else ""
         print(
             f"[{_clock(elapsed)}] trainings {self.done[0]}/{self.total[0]}, runs {self.done[1]}/{self.total[1]}, "
-            f"{self.at_work} at work, about {_clock(elapsed * (1 - share) / share)} to go",
+            f"{self.at_work} at work{remaining}",
             file=self.stream,
             flush=True,
         )
