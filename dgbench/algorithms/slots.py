@@ -183,6 +183,10 @@ class Averaging(Part):
         Where there are several, the board's criterion chooses among them.
         """
 
+    def count(self, checkpoints: int) -> int:
+        """How many candidates there are of a training with so many checkpoints."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Source:

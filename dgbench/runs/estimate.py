@@ -1,86 +1,127 @@
-"""How long a plan will take here: a short measurement on this machine, times the number of passes."""
+"""How long a plan will take here: some real steps on this machine, times the work that is left."""
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
+from dgbench.core.recipe import build_part
 from dgbench.core.shift_families import FAMILIES
+from dgbench.core.spec import canonical
 from dgbench.data.catalogue import load
 from dgbench.models.network import Network
 from dgbench.models.zoo import build
+from dgbench.runs.execute import part_of
 from dgbench.runs.launch import default_workers
-from dgbench.runs.plan import Plan
+from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Store
 from dgbench.train.evaluate import evaluating, features
+from dgbench.train.loop import Parts, train
+from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 
-REPEATS = 5
+STEPS, SKIPPED = 12, 4
+"""Steps that are timed, and how many of them only warm up."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds an image, with as many at work as there will be workers.
+
+    Attributes:
+        learn: Of a training step with one forward-and-backward pass, optimizer and running averages included.
+        look: Of an evaluation.
+    """
+
+    learn: float
+    look: float
 
 
 def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None = None) -> float:
-    """Seconds that the unfinished part of a plan will take, to within a factor of about two.
-
-    One forward-and-backward pass and one evaluation pass of each backbone are timed; optimizer, loading and waiting
-    are not.
-    """
+    """Seconds that the unfinished part of a plan will take, to within a factor of about two."""
     workers = workers or default_workers(device.type)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as a worker has
-    try:
-        per_image: dict[str, tuple[float, float]] = {}
-        passes = plan.passes()
-        seconds = 0.0
-        for id_, training in plan.trainings.items():
-            if training.backbone not in per_image:
-                per_image[training.backbone] = _time(training, device)
-            learn, look = per_image[training.backbone]
-            if not store.finished("training", id_):
-                images = training.steps * training.batch_per_domain * len(training.sources)
-                seconds += learn * images * passes.get(id_, 1.0)
-            candidates = {
-                (str(run.averaging), run.target)
-                for run in plan.runs.values()
-                if run.training == id_ and not store.finished("run", run.id)
-            }
-            seconds += look * sum(_images(training, target) for _, target in candidates)
-    finally:
-        torch.set_num_threads(threads)
+    paces: dict[str, Pace] = {}
+    passes = plan.passes()
+    seconds = 0.0
+    for id_, training in plan.trainings.items():
+        runs = [run for run in plan.runs.values() if run.training == id_ and not store.finished("run", run.id)]
+        unfinished = not store.finished("training", id_)
+        if not runs and not unfinished:
+            continue
+        if training.backbone not in paces:
+            paces[training.backbone] = _pace(training, device, workers)
+        pace = paces[training.backbone]
+        if unfinished:
+            learned = training.steps * training.batch_per_domain * len(training.sources) * passes.get(id_, 1.0)
+            seconds += pace.learn * learned + pace.look * training.checkpoints * _validation_images(training)
+        seconds += pace.look * sum(_looked_at(training, runs))
     return seconds / workers
 
 
-def _images(training: TrainingSpec, target: str) -> float:
-    """Images that one set of weights is evaluated on: the target, and validation images under every family."""
+def _looked_at(training: TrainingSpec, runs: list[RunSpec]) -> list[float]:
+    """Images that are evaluated: with each set of weights once, whatever the number of predictors that share them."""
     dataset = load(training.dataset)
-    sources = sum(len(dataset.domain(name)) for name in training.sources)
-    return len(dataset.domain(target)) + sources * training.validation * (1 + len(FAMILIES))
+    views = _validation_images(training) * (1 + len(FAMILIES))
+    distinct = {(canonical(run.averaging), run.target): run for run in runs}
+    return [
+        (views + len(dataset.domain(run.target)))
+        * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+        for run in distinct.values()
+    ]
 
 
-def _time(training: TrainingSpec, device: torch.device) -> tuple[float, float]:
-    """Seconds an image of a training pass and of an evaluation pass."""
-    n = training.batch_per_domain * len(training.sources)
-    backbone = build(training.backbone.removeprefix("dgbench:"))
-    network = Network(backbone, 10).to(device)
-    images = torch.zeros(n, 3, backbone.size, backbone.size, dtype=torch.uint8, device=device)
-    labels = torch.zeros(n, dtype=torch.long, device=device)
+def _validation_images(training: TrainingSpec) -> float:
+    dataset = load(training.dataset)
+    return training.validation * sum(len(dataset.domain(name)) for name in training.sources)
 
-    def learn() -> None:
-        F.cross_entropy(network(images.float()), labels).backward()  # type: ignore[no-untyped-call]
 
-    def look() -> None:
-        with evaluating(network):
-            features(network, images)
+def _pace(training: TrainingSpec, device: torch.device, workers: int) -> Pace:
+    """Time real steps of ERM on the training's data, in as many threads as there will be workers."""
 
-    def clock(work: object) -> float:
-        assert callable(work)
-        work()
-        started = time.perf_counter()
-        for _ in range(REPEATS):
-            work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return (time.perf_counter() - started) / REPEATS / n
+    def work(_: int) -> Pace:
+        torch.set_num_threads(1)  # as a worker has; the setting is a thread's own
+        return _timed(training, device)
 
-    return clock(learn), clock(look)
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            paces = list(pool.map(work, range(workers)))
+    finally:
+        torch.set_num_threads(threads)
+    return Pace(*(sum(getattr(pace, name) for pace in paces) / workers for name in ("learn", "look")))
+
+
+def _timed(training: TrainingSpec, device: torch.device) -> Pace:
+    spec = replace(training, steps=STEPS, checkpoints=1, weights=None, reference=None)
+    names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
+    parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
+    dataset = load(spec.dataset)
+    network = Network(build(spec.backbone.removeprefix("dgbench:")), len(dataset.classes)).to(device)
+    sources = Sources(spec, dataset, network.info, device)
+    ticks: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        train(spec, parts, network, sources, Path(folder), lambda step: ticks.append(_now(device)))
+    learn = (ticks[-2] - ticks[SKIPPED]) / (STEPS - 2 - SKIPPED)  # the last step validates too
+
+    images = sources.domains[0].images
+    with evaluating(network):
+        look = _clock(lambda: features(network, images), device)
+    return Pace(learn / (spec.batch_per_domain * len(spec.sources)), look / len(images))
+
+
+def _clock(work: Callable[[], object], device: torch.device) -> float:
+    started = _now(device)
+    work()
+    return _now(device) - started
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -23,7 +23,11 @@ class Best(Averaging):
     def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
         """One candidate for each checkpoint that stands, in the order of training."""
         steps = trajectory.steps
-        n = len(steps) if self.limit == "all" else min(self.limit, len(steps))
+        n = self.count(len(steps))
         for place in range(1, n + 1):
             step = steps[place * len(steps) // n - 1]
             yield step, trajectory.at(step)
+
+    def count(self, checkpoints: int) -> int:
+        """As many as the limit allows."""
+        return checkpoints if self.limit == "all" else min(self.limit, checkpoints)

@@ -26,6 +26,7 @@ def test_candidates_are_states_of_the_network_at_checkpoints(name: str, scripted
     steps = [step for step, _ in candidates]
     assert steps == sorted(set(steps))
     assert set(steps) <= set(path.steps)
+    assert registry.load("averaging", name)().count(len(path.steps)) == len(candidates)
     for _, state in candidates:
         assert {key: tensor.shape for key, tensor in state.items()} == {"w": (3, 2)}
 
@@ -58,6 +59,17 @@ def test_best_offers_every_checkpoint(scripted: Callable[..., Any]) -> None:
     candidates = dict(registry.load("averaging", "best")().candidates(path))
     assert tuple(candidates) == path.steps
     assert all(torch.equal(candidates[step]["w"], path.at(step)["w"]) for step in path.steps)
+
+
+@pytest.mark.parametrize(("limit", "steps"), [(1, [16]), (2, [8, 16]), (3, [4, 10, 16]), (8, None), (99, None)])
+def test_best_with_a_limit_spaces_its_candidates_evenly(
+    limit: int, steps: list[int] | None, scripted: Callable[..., Any]
+) -> None:
+    path = scripted(LOSSES)
+    part = registry.load("averaging", "best")(limit=limit)
+    found = [step for step, _ in part.candidates(path)]
+    assert found == (list(path.steps) if steps is None else steps)
+    assert part.count(len(path.steps)) == len(found)
 
 
 @pytest.mark.parametrize("decay", DECAYS)
