@@ -12,18 +12,17 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 
 from __future__ import annotations
 
-import platform
 import shlex
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dgbench import __version__
-from dgbench.core.cards import BoardCard, board_card, board_names
+from dgbench.core.cards import BoardCard, board_card, board_names, validated
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.errors import CardError
 from dgbench.core.paths import store_root
+from dgbench.core.provenance import revision
 from dgbench.runs.store import Store, rules_identity
 
 if TYPE_CHECKING:
@@ -57,12 +56,14 @@ def rules(
 
     Raises:
         UnknownNameError: there is no such board.
-        CardError: its file does not fit.
+        CardError: its file does not fit, or what is to be changed.
     """
     card = board if isinstance(board, BoardCard) else board_card(str(board))
     changes = {"algorithms": algorithms, "trials": trials, "draws": draws, "criterion": criterion}
+    if isinstance(algorithms, str):
+        raise CardError(f"algorithms: expected a list of recipes, got the text '{algorithms}'; write ['{algorithms}']")
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
-    return BoardCard.model_validate(changed)
+    return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 
 def plan(board: Board) -> Plan:
@@ -171,18 +172,17 @@ def _store(root: Path | None) -> Store:
 
 
 def _command(card: BoardCard, criterion: str | None) -> str:
-    """The command that computes a leaderboard by these rules."""
-    if card.name not in board_names():
-        return f"dgbench run {card.name}.toml    (the board's own file)"
-    own = board_card(card.name)
-    words = ["dgbench", "run", card.name]
-    if card.algorithms != own.algorithms:
+    """The command that computes a leaderboard by these rules, where options can say them."""
+    options = ("algorithms", "trials", "draws", "criterion")
+    own = board_card(card.name) if card.name in board_names() else None
+    fixed = own is not None and own.model_copy(update={key: getattr(card, key) for key in options}) == card
+    words = ["dgbench", "run", card.name if fixed else "board.toml"]
+    if own is None or not fixed or card.algorithms != own.algorithms:
         words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
-    for option in ("trials", "draws", "criterion"):
-        if getattr(card, option) != getattr(own, option):
-            words += [f"--{option}", str(getattr(card, option))]
-    if criterion is not None:
-        words += ["--criterion", criterion]
+    for key in options[1:]:
+        value = criterion if key == "criterion" and criterion is not None else getattr(card, key)
+        if own is None or not fixed or value != getattr(own, key):
+            words += [f"--{key}", str(value)]
     return shlex.join(words)
 
 
@@ -200,26 +200,9 @@ def _protocol(card: BoardCard) -> str:
 
 def _provenance(found: Records) -> dict[str, str]:
     return {
-        "dgbench": __version__ + _revision(),
-        "torch": ", ".join(found.versions),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "computed": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "data": found.manifest,
+        "computed with dgbench": ", ".join(found.dgbench),
+        "computed with torch": ", ".join(found.torch),
+        "page made with dgbench": revision(),
+        "page made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-def _revision() -> str:
-    """The git revision of the checkout that this runs from, marked when changed; empty for an installed wheel."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / ".git").exists():
-        return ""
-    try:
-        printed = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return " (revision unknown)"
-    return f" ({printed.stdout.strip()})"

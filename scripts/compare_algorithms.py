@@ -50,8 +50,10 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     arguments = parser.parse_args()
     try:
+        cells = chosen_accuracies(
+            arguments.board, [arguments.first, arguments.second], arguments.trials, arguments.store
+        )
         first, second = compose(arguments.first).name, compose(arguments.second).name
-        cells = chosen_accuracies(arguments.board, [first, second], arguments.trials, arguments.store)
     except DGBenchError as error:
         sys.exit(f"compare_algorithms: {error}")
 

@@ -2,8 +2,9 @@ import pytest
 
 import dgbench
 from dgbench.api import _command
-from dgbench.core.errors import UnknownNameError
+from dgbench.core.errors import CardError, UnknownNameError
 from dgbench.runs.store import rules_identity
+from small import small_board
 
 
 def test_the_public_functions_are_there_and_nothing_else_is() -> None:
@@ -27,8 +28,12 @@ def test_rules_change_what_is_asked_and_are_checked() -> None:
     assert (rules.algorithms, rules.trials, rules.draws) == (("erm",), 5, 1)
     assert rules_identity(rules) != rules_identity(dgbench.rules("quick"))
     assert dgbench.rules(rules) == rules
-    with pytest.raises(ValueError, match="trials"):
+    with pytest.raises(CardError, match="trials"):
         dgbench.rules("quick", trials=0)
+    with pytest.raises(CardError, match="algorithms"):
+        dgbench.rules("quick", algorithms=[])
+    with pytest.raises(CardError, match=r"write \['erm'\]"):
+        dgbench.rules("quick", algorithms="erm")
     with pytest.raises(UnknownNameError, match="Did you mean 'quick'"):
         dgbench.rules("quik")
 
@@ -36,4 +41,7 @@ def test_rules_change_what_is_asked_and_are_checked() -> None:
 def test_the_command_on_the_page_asks_for_the_same_rules() -> None:
     assert _command(dgbench.rules("quick"), None) == "dgbench run quick"
     changed = dgbench.rules("quick", algorithms=["erm", "sam + t3a"], trials=5)
+    assert (
+        _command(small_board("erm"), None) == "dgbench run board.toml -a erm --trials 1 --draws 1 --criterion augmented"
+    )
     assert _command(changed, "source") == "dgbench run quick -a erm -a 'sam + t3a' --trials 5 --criterion source"

@@ -70,7 +70,7 @@ class Sampler(Part):
 
     @abstractmethod
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Training augmentation of images in [0, 1], ``[n, 3, h, w]``, on their device."""
+        """Training augmentation of images in [0, 1], ``[n, 3, h, w]``, on their device; the generator is on the CPU."""
 
     @abstractmethod
     def families(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from dgbench.core.errors import DGBenchError, RecipeError, StoreError
+from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
 from dgbench.selection.quality import Quality, quality
@@ -178,12 +178,7 @@ def build(
         RecipeError: the criterion reads target labels, or has no family left for some algorithm.
         StoreError: the records are faulty, empty, or outside the board's rules.
     """
-    criterion = criteria.get(info.criterion)
-    if criterion.uses_target:
-        raise RecipeError(
-            f"the board '{info.name}' selects by '{criterion.name}', which reads target labels and may not rank; "
-            f"choose one of {', '.join(name for name, c in CRITERIA.items() if not c.uses_target)}"
-        )
+    criterion = criteria.ranking(info.criterion, info.name)
     check(metrics, runs)
     _check_rules(metrics, info)
     cells = _cells(metrics, runs, criterion)

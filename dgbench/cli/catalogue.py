@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -81,12 +82,12 @@ def show(
     """Show a card: paper, recipe, hyperparameters with their ranges, needs, track, licence."""
     console = Console(highlight=False)
     slot, dot, part = name.partition(".")
-    if name in card_names("algorithms") or name.endswith(".toml"):
+    if name in board_names() or Path(name).name == "board.toml":
+        _show_board(board_card(name), console)
+    elif name in card_names("algorithms") or name.endswith(".toml"):
         _show_algorithm(algorithm_card(name), console)
     elif name in card_names("datasets"):
         _show_dataset(dataset_card(name), console)
-    elif name in board_names():
-        _show_board(board_card(name), console)
     elif dot and slot in SLOTS:
         _show_part(slot, part, console)
     else:

@@ -77,10 +77,11 @@ def plan(
     console.print(table)
     trained = sum(kept.finished("training", id_) for id_ in made.trainings)
     ran = sum(kept.finished("run", id_) for id_ in made.runs)
+    used = len({entry.training for entry in made.entries})
     alone = len({(entry.algorithm, entry.training) for entry in made.entries})
     console.print(
-        f"\n{len(made.runs)} runs ({ran} finished) are served by {len(made.trainings)} trainings ({trained} finished), "
-        f"pretraining included; one training for each algorithm would be {alone}"
+        f"\n{len(made.runs)} runs ({ran} finished) are served by {used} trainings; one for each algorithm would be "
+        f"{alone}.\nWith what they start from there are {len(made.trainings)} trainings in all ({trained} finished)."
     )
     where = torch.device(resolve_device(device.value))
     seconds = estimate(made, kept, where, workers)
@@ -100,8 +101,11 @@ def run(
     workers: Workers = None,
 ) -> None:
     """Do what is missing of a board, then print its leaderboard and write it as a page."""
+    from dgbench.selection.criteria import ranking
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, algorithms=algorithm, trials=trials, draws=draws)
+    ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     try:
         summary = api.run(rules, store=store, device=device.value, workers=workers, progress=for_people())

@@ -198,16 +198,21 @@ def read_toml(path: Path, model: type[Model]) -> Model:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CardError(f"{path}: not valid TOML: {error}") from error
-    try:
-        card = model.model_validate(content)
-    except ValidationError as error:
-        problems = "\n".join(f"  {_explain(problem, model)}" for problem in error.errors())
-        raise CardError(f"{path}: the card does not fit:\n{problems}") from error
-    if getattr(card, "name", path.stem) not in (path.stem, path.parent.name):
+    card = validated(content, model, str(path))
+    if getattr(card, "name", path.stem) not in (path.stem, path.resolve().parent.name):
         raise CardError(
             f"{path}: name: expected '{path.stem}', the name of the file, got '{getattr(card, 'name', '')}'"
         )
     return card
+
+
+def validated(content: dict[str, Any], model: type[Model], where: str) -> Model:
+    """Content that fits a model; raises CardError that names each field that does not."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(problem, model)}" for problem in error.errors())
+        raise CardError(f"{where}: the card does not fit:\n{problems}") from error
 
 
 def _explain(problem: ErrorDetails, model: type[BaseModel]) -> str:

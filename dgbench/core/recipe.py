@@ -7,8 +7,10 @@ defaults and checks every hyperparameter against the part's own declaration.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +54,14 @@ class Recipe:
     slots: dict[Slot, PartChoice]
     search: dict[str, Space] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def described(self) -> Spec:
+        """What the recipe asks for, as plain JSON."""
+        return {
+            "slots": {slot: choice.model_dump(mode="json") for slot, choice in self.slots.items()},
+            "search": {key: space.model_dump(mode="json") for key, space in self.search.items()},
+            "settings": self.settings,
+        }
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,12 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
     fields = {slot: [f.name for f in dataclasses.fields(registry.load(slot, c.part))] for slot, c in choices.items()}
     values: dict[Slot, dict[str, Any]] = {slot: {} for slot in SLOTS}
 
+    _refuse_unknown([*board.hyperparameters, *board.search], where=f"board '{board.name}'")
+    for key in recipe.search:
+        if key not in {f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]}:
+            everything = [f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]]
+            raise RecipeError(f"{where}: its card searches '{key}', which it has not.{did_you_mean(key, everything)}")
+
     def put(source: dict[str, Any], *, strict: bool, origin: str) -> None:
         for key, value in source.items():
             slots = [s for s in SLOTS if key == f"{s}.{key.rpartition('.')[2]}" or "." not in key]
@@ -201,6 +217,23 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
     _check_needs(recipe, parts)
     _check_families(recipe, parts["sampler"].families())
     return Resolved(recipe, parts, specs)
+
+
+def _refuse_unknown(keys: Iterable[str], where: str) -> None:
+    """A board speaks of all parts at once, so its keys need not fit this recipe; but some part must have them."""
+    for key in keys:
+        slot, _, name = key.partition(".")
+        if slot not in SLOTS:
+            raise RecipeError(f"{where}: '{key}' names no slot; write slot.hyperparameter.{did_you_mean(slot, SLOTS)}")
+        known = _fields_of_slot(slot)
+        if name not in known:
+            raise RecipeError(f"{where}: no {slot} part has a hyperparameter '{name}'.{did_you_mean(name, known)}")
+
+
+@functools.cache
+def _fields_of_slot(slot: Slot) -> frozenset[str]:
+    parts = (registry.load(slot, name) for name in registry.targets(slot))
+    return frozenset(field.name for part in parts for field in dataclasses.fields(part))
 
 
 def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:

@@ -12,11 +12,12 @@ def pad_crop(x: Tensor, generator: torch.Generator, pad: int = 2) -> Tensor:
 
     Args:
         x: Images ``[n, c, h, w]``.
-        generator: Draws the shifts, on the device of ``x``; each in -pad to pad with equal chances.
+        generator: Draws the shifts, each in -pad to pad with equal chances, on a device of its own.
         pad: Largest shift, in pixels.
     """
     n, c, h, w = x.shape
-    top, left = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator, device=x.device)
+    shifts = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator, device=generator.device)
+    top, left = shifts.to(x.device)
     rows = top + torch.arange(h, device=x.device)
     columns = left + torch.arange(w, device=x.device)
     width = w + 2 * pad

@@ -18,6 +18,7 @@ from torch import Tensor
 from dgbench.algorithms.slots import Averaging, Predictor, Source, Stream
 from dgbench.core.errors import RecipeError
 from dgbench.core.files import whole, write_json
+from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
 from dgbench.core.seeds import generator, seed
@@ -118,6 +119,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                 "seconds": round(time.perf_counter() - clock, 3),
                 "device": device.type,
                 "torch": torch.__version__,
+                "dgbench": revision(),
             }
             write_json(folder / "result.json", result)
             done += 1

@@ -99,12 +99,13 @@ def launch(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _set_up, (where,)) as pool:
         try:
-            summary = _drain(units, unfinished, pool, workers, store.root, where, progress)
+            summary = _drain(units, unfinished, pool, workers, store, where, progress)
         except KeyboardInterrupt:
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-    progress.stop()
+        finally:
+            progress.stop()
     return Summary(*summary[:2], time.perf_counter() - started, summary[2])
 
 
@@ -113,7 +114,7 @@ def _drain(
     unfinished: set[str],
     pool: ProcessPoolExecutor,
     workers: int,
-    root: Path,
+    store: Store,
     device: str,
     progress: Progress,
 ) -> tuple[int, int, dict[str, str]]:
@@ -127,13 +128,13 @@ def _drain(
             if len(running) >= workers:
                 break
             unit = waiting.popleft()
-            broken = [need for need in unit.needs() if need in failed]
+            broken = [need for need in unit.needs() if need in failed and need in unfinished]
             if broken:
                 failed[unit.training.id] = f"training {broken[0]}, which it starts from, failed"
             elif any(need in unfinished for need in unit.needs()):
                 waiting.append(unit)
             else:
-                running[pool.submit(work, unit, root, device)] = unit
+                running[pool.submit(work, unit, store.root, device)] = unit
         if not running:
             continue
         progress.running(len(running))
@@ -155,7 +156,8 @@ def _drain(
                 failed[unit.training.id] = outcome.error
                 log.error("training %s: %s", unit.training.id, outcome.error)
             was_unfinished = unit.training.id in unfinished
-            unfinished.discard(unit.training.id)
+            if outcome.error is None or store.finished("training", unit.training.id):
+                unfinished.discard(unit.training.id)
             trainings, done_runs = trainings + outcome.trainings, done_runs + outcome.runs
             progress.advance(int(was_unfinished), len(unit.runs), unit)
     return trainings, done_runs, failed
@@ -176,6 +178,7 @@ def _set_up(device: str) -> None:
     """
     import torch
 
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on CUDA may vary
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device == "cpu":
@@ -205,6 +208,9 @@ def work(unit: Unit, root: Path, device: str) -> Outcome:
         return Outcome(busy=True)
     except DGBenchError as error:
         return Outcome(error=str(error))
+    except Exception as error:  # a part of somebody else's may raise anything; one failure must not stop the others
+        log.exception("training %s", unit.training.id)
+        return Outcome(error=f"{type(error).__name__}: {error}")
     return Outcome(int(trained), runs)
 
 
@@ -229,6 +235,7 @@ def index(plan: Plan) -> dict[str, object]:
     """The runs of a board, as plain JSON: enough to collect its results without torch."""
     return {
         "schema": "dgbench.index/1",
+        "manifest": plan.manifest,
         "board": plan.board.model_dump(mode="json"),
         "entries": [entry.row() for entry in plan.entries],
     }

@@ -92,12 +92,14 @@ class Plan:
 
     Attributes:
         board: The rules.
+        manifest: SHA-256 of the board's dataset.
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
         runs: By id.
     """
 
     board: BoardCard
+    manifest: str
     entries: list[Entry] = field(default_factory=list)
     trainings: dict[str, TrainingSpec] = field(default_factory=dict)
     runs: dict[str, RunSpec] = field(default_factory=dict)
@@ -134,7 +136,7 @@ def make_plan(board: BoardCard) -> Plan:
         DataError: the board's dataset is not there.
     """
     dataset = load(board.dataset)
-    plan = Plan(board)
+    plan = Plan(board, dataset.manifest)
     recipes = [compose(expression) for expression in board.algorithms]
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json, write_json
+from dgbench.core.recipe import compose
 from dgbench.core.spec import Spec, identity
 
 Kind = Literal["training", "run"]
@@ -88,6 +89,7 @@ class Store:
             raise StoreError(f"{path} cannot be read ({error}); remove its folder and run again") from error
 
     def index(self, board: BoardCard) -> Path:
-        """Where the list of a board's runs lies. Rules that ask for other runs have another list."""
+        """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
         asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion"})
+        asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
         return self.root / "boards" / board.name / f"{identity(asked)}.json"

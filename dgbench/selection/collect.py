@@ -25,7 +25,8 @@ class Records:
         runs: One row for each finished run.
         names: The algorithms, as the runs call them, in the board's order.
         missing: How many runs of the board are not finished.
-        versions: The versions of torch that made them.
+        torch, dgbench: The versions that made them.
+        manifest: SHA-256 of the dataset.
     """
 
     board: BoardCard
@@ -33,7 +34,9 @@ class Records:
     runs: pl.DataFrame
     names: tuple[str, ...]
     missing: int
-    versions: tuple[str, ...]
+    torch: tuple[str, ...]
+    dgbench: tuple[str, ...]
+    manifest: str
 
 
 def collect(board: BoardCard, store: Store) -> Records:
@@ -47,22 +50,29 @@ def collect(board: BoardCard, store: Store) -> Records:
         raise StoreError(
             f"the store {store.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
         )
+    index = read_json(path)
     metrics: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    missing, versions = 0, set()
-    entries = read_json(path)["entries"]
-    for entry in entries:
-        if not store.finished("run", entry["run"]):
-            missing += 1
+    made: list[dict[str, Any]] = []
+    for entry in index["entries"]:
+        if not (store.finished("run", entry["run"]) and store.finished("training", entry["training"])):
             continue
         result = store.read("run", entry["run"], "result.json")
         done = store.read("training", entry["training"], "done.json")
-        versions.add(result["torch"])
+        made += [result, done]
         metrics += [entry | row for row in result["metrics"]]
         measured = {"train_seconds": done["seconds"], "run_seconds": result["seconds"], "device": done["device"]}
         runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
-    names = tuple(dict.fromkeys(entry["algorithm"] for entry in entries))
-    return Records(board, _table(metrics, METRICS), _table(runs, RUNS), names, missing, tuple(sorted(versions)))
+    return Records(
+        board,
+        _table(metrics, METRICS),
+        _table(runs, RUNS),
+        names=tuple(dict.fromkeys(entry["algorithm"] for entry in index["entries"])),
+        missing=len(index["entries"]) - len(runs),
+        torch=tuple(sorted({piece["torch"] for piece in made})),
+        dgbench=tuple(sorted({piece["dgbench"] for piece in made})),
+        manifest=index["manifest"],
+    )
 
 
 def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:

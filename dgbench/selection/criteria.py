@@ -86,7 +86,7 @@ CRITERIA = {
             "oracle",
             "oracle",
             "Accuracy on the target domain itself, at the last step of each run. It uses the labels that nobody has "
-            "when a model is deployed, so it is shown as a bound and never ranks.",
+            "when a model is deployed, so it stands apart and never ranks.",
             keep=_CLEAN & (pl.col("step") == pl.col("step").max().over(*CELL, "draw")),
             uses_target=True,
         ),
@@ -99,6 +99,22 @@ def get(name: str) -> Criterion:
     if name not in CRITERIA:
         raise UnknownNameError("criterion", name, CRITERIA)
     return CRITERIA[name]
+
+
+def ranking(name: str, board: str) -> Criterion:
+    """The criterion of that name, if it may rank.
+
+    Raises:
+        UnknownNameError: there is no such criterion.
+        RecipeError: it reads target labels.
+    """
+    criterion = get(name)
+    if criterion.uses_target:
+        honest = ", ".join(other for other, c in CRITERIA.items() if not c.uses_target)
+        raise RecipeError(
+            f"'{board}' would select by '{name}', which reads target labels and may not rank; choose one of {honest}"
+        )
+    return criterion
 
 
 def scores(

@@ -70,7 +70,7 @@ class Estimate:
         if self.error is None or self.df is None:
             return None
         if self.error == 0:
-            return float(self.mean == 0)
+            return 1.0 if self.mean == 0 else None  # equal differences, by chance or by rounding: no measure of chance
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
 
 

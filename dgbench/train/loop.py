@@ -24,6 +24,7 @@ from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, Sta
 from dgbench.algorithms.step import Closure
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole, write_json
+from dgbench.core.provenance import revision
 from dgbench.core.seeds import seed
 from dgbench.models.network import Network
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
@@ -103,6 +104,8 @@ class _Training:
         self.history: list[dict[str, Any]] = []
         self.step = 0
         self.seconds = 0.0
+        if sources.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(sources.device)
         self.clock = time.perf_counter()
         self._set_modes()
 
@@ -128,7 +131,7 @@ class _Training:
         for group in self.base.param_groups:
             group["lr"] = rate
         torch.manual_seed(seed("step", spec.trial, step))  # dropout, the same for every algorithm
-        generator = torch.Generator(self.sources.device).manual_seed(seed("objective", spec.trial, step))
+        generator = torch.Generator().manual_seed(seed("objective", spec.trial, step))
         batch = parts.objective.prepare(self.sources.batch(parts.sampler, step), self.network.classes, generator)
         closure = Closure(
             self.network,
@@ -149,14 +152,12 @@ class _Training:
 
     def checkpoint(self, step: int) -> None:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
-        if not bool(torch.isfinite(self.loss)):
-            raise DGBenchError(
-                f"training diverged: the loss at step {step} is {float(self.loss)}; lower the learning rate"
-            )
         rows = [
             {"step": step, "loss": float(self.loss), **self._validate(number)}
             for number in range(len(self.spec.sources))
         ]
+        if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
+            raise DGBenchError(f"training diverged: a loss at step {step} is not finite; lower the learning rate")
         self.history += rows
         self.recorder.checkpoint(step)
         mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
@@ -243,6 +244,7 @@ class _Training:
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
                 "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
                 "torch": torch.__version__,
+                "dgbench": revision(),
             },
         )
         (self.folder / "state" / "last.safetensors").unlink(missing_ok=True)

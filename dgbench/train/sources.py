@@ -69,9 +69,8 @@ class Sources:
         inputs, labels, numbers = [], [], []
         for number, (domain, rows) in enumerate(zip(self.domains, taken, strict=True)):
             on_device = rows.to(self.device)
-            generator = torch.Generator(self.device).manual_seed(
-                seed("augment", spec.dataset, domain.name, spec.trial, step)
-            )
+            # On the CPU, so that every device sees the same batch.
+            generator = torch.Generator().manual_seed(seed("augment", spec.dataset, domain.name, spec.trial, step))
             inputs.append(sampler.augment(domain.images[on_device].float() / 255, generator))
             labels.append(domain.labels[on_device])
             numbers.append(torch.full_like(labels[-1], number))

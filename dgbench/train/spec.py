@@ -8,6 +8,9 @@ from typing import Literal
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, identity
 
+SCHEMA = "dgbench.training/1"
+"""Its number is raised whenever weights change that no part's version stands for: by the loop, splits, or backbones."""
+
 SHAPING: tuple[Slot, ...] = ("sampler", "adapter", "objective", "optimizer")
 """The slots that shape a training. Averaging and prediction come after it and share it."""
 
@@ -53,7 +56,7 @@ class TrainingSpec:
     def spec(self) -> Spec:
         """As plain JSON."""
         return {
-            "schema": "dgbench.training/1",
+            "schema": SCHEMA,
             **self.__dict__,
             "sources": list(self.sources),
             "parts": {slot: self.parts[slot] for slot in SHAPING},

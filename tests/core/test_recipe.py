@@ -104,7 +104,9 @@ def test_algorithms_are_compared_on_equal_draws() -> None:
 
 @given(st.integers(1, 50), st.integers(0, 5))
 def test_a_new_hyperparameter_never_shifts_another_draw(draw: int, trial: int) -> None:
-    more = BOARD.model_copy(update={"search": {"sampler.a": Space(kind="uniform", low=0, high=1), **BOARD.search}})
+    more = BOARD.model_copy(
+        update={"search": {"averaging.alpha": Space(kind="uniform", low=0, high=1), **BOARD.search}}
+    )
     before = resolve(compose("sam"), BOARD, trial=trial, draw=draw).specs
     assert resolve(compose("sam"), more, trial=trial, draw=draw).specs == before
     space = algorithm_card("sam").search["optimizer.rho"]
@@ -122,3 +124,22 @@ def test_a_sampler_that_misspells_a_family_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(load("sampler", "balanced"), "families", lambda self: frozenset({"geometry"}))
     with pytest.raises(RecipeError, match=r"'geometry', which there is not\. Did you mean 'geometric'"):
         resolve(compose("erm"), BOARD)
+
+
+@pytest.mark.parametrize("field", ["hyperparameters", "search"])
+@pytest.mark.parametrize(("key", "words"), [("optimizer.lrr", "Did you mean 'lr'"), ("optimiser.lr", "'optimizer'")])
+def test_the_boards_keys_must_belong_to_some_part(field: str, key: str, words: str) -> None:
+    value = 0.1 if field == "hyperparameters" else Space(kind="uniform", low=0, high=1)
+    board = BOARD.model_copy(update={field: {key: value}})
+    with pytest.raises(RecipeError, match=words):
+        resolve(compose("erm"), board)
+
+
+def test_what_a_card_searches_it_must_have(tmp_path: Path) -> None:
+    card = tmp_path / "typo.toml"
+    card.write_text(
+        'name = "typo"\ntitle = "T"\nsummary = "s"\n[paper]\ntitle = "t"\nauthors = ["a"]\nvenue = "v"\nyear = 2022\n'
+        '[recipe.optimizer]\npart = "sam"\n[search."optimizer.rhho"]\nkind = "uniform"\nlow = 0\nhigh = 1\n'
+    )
+    with pytest.raises(RecipeError, match=r"searches 'optimizer.rhho'.*Did you mean 'optimizer.rho'"):
+        resolve(compose(str(card)), BOARD)

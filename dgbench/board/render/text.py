@@ -199,7 +199,10 @@ def _coefficient(estimate: Estimate) -> str:
 
 def cost(board: Leaderboard) -> str:
     """What the board cost, and what sharing trainings saved."""
-    text = f"All runs together took {duration(board.seconds)} of computing on {', '.join(board.devices)}."
+    text = (
+        f"All runs together took {duration(board.seconds)} of computing on {', '.join(board.devices)}, without the "
+        "trainings that others only start from, as a backbone's pretraining."
+    )
     if board.seconds_unshared > 1.01 * board.seconds:
         text += (
             f" Algorithms that differ only after training share their trainings; had each trained for itself, it "
