@@ -29,6 +29,8 @@ from dgbench.train.spec import TrainingSpec
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PATIENCE = 0.25
 """Seconds to wait before asking again for work that another process has."""
+WAKE = 0.5
+"""Seconds between two looks at what else there is to do while units are at work."""
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +140,8 @@ def _drain(
         if not running:
             continue
         progress.running(len(running))
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        # Waking now and then lets Ctrl-C through: with polars in the process a signal does not end the wait.
+        finished, _ = wait(running, timeout=WAKE, return_when=FIRST_COMPLETED)
         for future in finished:
             unit = running.pop(future)
             try:

@@ -1,6 +1,7 @@
 """The command line, run as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dgbench.core.cards import board_names, card_names
+from dgbench.core.paths import shipped
 from dgbench.core.registry import BUILT_IN, SLOTS
 
 
@@ -111,3 +113,23 @@ def test_plan_shows_what_shares_a_training() -> None:
     assert "216 runs (0 finished) are served by 168 trainings; one for each algorithm would be 216" in done.stdout
     assert "169 trainings in all (0 finished)" in done.stdout
     assert "within a factor of two" in done.stdout
+
+
+def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
+    text = text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000").replace("@letters", "")
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("store/trainings/*/spec.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    assert "what is finished is kept" in said
+    assert list(tmp_path.glob("store/trainings/*/spec.json"))
+    assert not list(tmp_path.glob("store/trainings/*/done.json"))
