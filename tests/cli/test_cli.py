@@ -117,7 +117,9 @@ def test_plan_shows_what_shares_a_training() -> None:
 
 def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
-    text = text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000").replace("@letters", "")
+    text = (
+        text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000").replace("@letters", "")
+    )
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
