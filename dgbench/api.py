@@ -41,6 +41,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 def rules(
     board: Board,
     *,
+    datasets: Sequence[str] | None = None,
     algorithms: Sequence[str] | None = None,
     trials: int | None = None,
     draws: int | None = None,
@@ -50,6 +51,7 @@ def rules(
 
     Args:
         board: Name, path or rules.
+        datasets: Names, in place of the board's own.
         algorithms: Recipes such as ``"pego + sam"``, in place of the board's own.
         trials, draws: In place of the board's own.
         criterion: What selects models, in place of the board's own.
@@ -63,6 +65,8 @@ def rules(
     if isinstance(algorithms, str):
         raise CardError(f"algorithms: expected a list of recipes, got the text '{algorithms}'; write ['{algorithms}']")
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
+    if datasets is not None:
+        changed |= {"dataset": datasets, "cases": {k: v for k, v in changed["cases"].items() if k in datasets}}
     return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 
@@ -144,27 +148,26 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
     from dgbench.board.leaderboard import BoardInfo, build
-    from dgbench.data.catalogue import previews
 
     card = rules(board)
     found = records(card, store=store)
-    data = dataset_card(card.dataset)
     info = BoardInfo(
         name=card.name,
         title=card.title,
         version=card.version,
         rules=rules_identity(card),
-        dataset=card.dataset,
-        domains=tuple(domain.name for domain in data.domains),
-        classes=tuple(data.classes),
+        dataset=", ".join(card.dataset),
+        domains=found.cases,
+        classes=sum(dataset_card(name).class_count for name in card.dataset),
         protocol=_protocol(card),
         criterion=criterion or card.criterion,
         trials=card.trials,
         draws=card.draws,
         algorithms=found.names,
         recompute=_command(card, criterion),
+        weights=_weights(card, found.cases),
     )
-    return build(found.metrics, found.runs, info, previews(card.dataset), _provenance(found))
+    return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found))
 
 
 def _store(root: Path | None) -> Store:
@@ -173,34 +176,67 @@ def _store(root: Path | None) -> Store:
 
 def _command(card: BoardCard, criterion: str | None) -> str:
     """The command that computes a leaderboard by these rules, where options can say them."""
-    options = ("algorithms", "trials", "draws", "criterion")
+    options = ("dataset", "cases", "algorithms", "trials", "draws", "criterion")
     own = board_card(card.name) if card.name in board_names() else None
     fixed = own is not None and own.model_copy(update={key: getattr(card, key) for key in options}) == card
     words = ["dgbench", "run", card.name if fixed else "board.toml"]
     if own is None or not fixed or card.algorithms != own.algorithms:
         words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
-    for key in options[1:]:
+    if fixed and own is not None and card.dataset != own.dataset:
+        words += [word for dataset in card.dataset for word in ("-d", dataset)]
+    for key in options[3:]:
         value = criterion if key == "criterion" and criterion is not None else getattr(card, key)
         if own is None or not fixed or value != getattr(own, key):
             words += [f"--{key}", str(value)]
     return shlex.join(words)
 
 
+def _weights(card: BoardCard, cases: tuple[str, ...]) -> dict[str, float]:
+    """Every dataset counts once, however many cases it has."""
+    if len(card.dataset) == 1:
+        return {}
+    datasets = [case.partition("/")[0] for case in cases]
+    return {case: 1 / datasets.count(dataset) for case, dataset in zip(cases, datasets, strict=True)}
+
+
+def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
+    """A picture of each domain that is tested, where its data is at hand and cases are domains."""
+    from dgbench.data.catalogue import previews
+
+    if len(card.dataset) > 1 or card.protocol == "single-source":
+        return {}
+    return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
+
+
 def _protocol(card: BoardCard) -> str:
     training = card.training
     sets = "1 set of hyperparameters is tried" if card.draws == 1 else f"{card.draws} sets of hyperparameters are tried"
+    datasets = " and ".join(filter(None, (", ".join(card.dataset[:-1]), card.dataset[-1])))
+    kin = any(domain.family for name in card.dataset for domain in dataset_card(name).domains)
+    others = "the others, but for those of the same family," if kin else "the others"
+    asked = {
+        "leave-one-domain-out": f"Each domain of {datasets} in turn is left out; a model learns from {others} and is "
+        "tested on",
+        "single-source": f"Each domain of {datasets} in turn trains alone, and its models are tested on each of the "
+        "others, on",
+        "fixed": f"On {datasets} models learn from fixed source domains and are tested on each target, on",
+    }[card.protocol]
+    if card.split.test:
+        tested = f"{100 * card.split.test:g} % of it that no trial ever trains on, in any domain"
+    else:
+        tested = "its official test part" if card.split.official else "the whole of it"
+    kept = "the official validation part" if card.split.official else f"{100 * card.split.validation:g} %"
     return (
-        f"Each domain of {card.dataset} in turn is left out; a model learns from the others and is tested on the whole "
-        f"of it. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. Training "
-        f"takes {training.steps} steps of {training.batch_per_domain} images from each source domain; "
-        f"{100 * card.split.validation:g} % of every source domain is kept for validation, at {training.checkpoints} "
-        f"checkpoints. For every algorithm {sets}."
+        f"{asked} {tested}. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. "
+        f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
+        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints. "
+        f"For every algorithm {sets}."
     )
 
 
 def _provenance(found: Records) -> dict[str, str]:
     return {
-        "data": found.manifest,
+        "data": ", ".join(f"{name} {manifest}" for name, manifest in found.manifests.items()),
         "computed with dgbench": ", ".join(found.dgbench),
         "computed with torch": ", ".join(found.torch),
         "page made with dgbench": revision(),

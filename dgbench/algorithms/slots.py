@@ -41,7 +41,7 @@ class Part(ABC):
     version: ClassVar[int] = 1
 
     def needs(self) -> frozenset[str]:
-        """What other parts or the backbone must provide: ``attention``, ``domain_heads``, ``reference_head``."""
+        """What the backbone (``low_rank``, ``text``) or other parts (``domain_heads``, ``reference_head``) provide."""
         return frozenset()
 
     def provides(self) -> frozenset[str]:
@@ -68,9 +68,21 @@ class Sampler(Part):
             One int64 tensor ``[size]`` for each domain.
         """
 
+    def augments(self) -> bool:
+        """Whether :meth:`augment` does anything; where not, a frozen backbone's features are computed once."""
+        return True
+
     @abstractmethod
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Training augmentation of images in [0, 1], ``[n, 3, h, w]``, on their device; the generator is on the CPU."""
+        """Training augmentation, on the device of the images; every random number comes from the CPU's generator.
+
+        Args:
+            x: uint8 ``[n, 3, h, w]``.
+            generator: On the CPU.
+
+        Returns:
+            float32 ``[n, 3, h, w]`` in [0, 1].
+        """
 
     @abstractmethod
     def families(self) -> frozenset[str]:
@@ -82,8 +94,12 @@ class Adapter(Part):
 
     slot = "adapter"
 
-    def reference_head(self) -> bool:
-        """Whether training starts from the linear probe's head, on the same backbone and data, not a random one."""
+    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
+        """What the head starts from: random numbers, the linear probe's head on the same data, or class names."""
+        return "random"
+
+    def freezes_backbone(self) -> bool:
+        """Whether no weight of the backbone moves, so that a training needs its features alone."""
         return False
 
     @abstractmethod

@@ -30,12 +30,14 @@ class BoardInfo:
         name, title, version: As the board's card has them.
         rules: Hash of the rules.
         dataset: Name of the dataset.
-        domains: Every domain is a target once, in this order.
-        classes: Class names.
+        domains: The board's cases by name, each a target once, in this order. On a board that leaves one domain out
+            these are its domains.
+        classes: How many there are.
         protocol: One paragraph: what is trained on what, and how it is tested.
         criterion: Name of the criterion that selects models.
         trials, draws: How many there are of each, for each target: trials 0, 1, ... and draws 0, 1, ...
         algorithms: Every algorithm that the board asks for.
+        weights: Of the cases in every mean; equal ones if empty. A board of several datasets counts each dataset once.
         reference: The algorithm that the others are compared with, if it has entered.
         recompute: The command that computes the leaderboard again.
     """
@@ -46,13 +48,14 @@ class BoardInfo:
     rules: str
     dataset: str
     domains: tuple[str, ...]
-    classes: tuple[str, ...]
+    classes: int
     protocol: str
     criterion: str
     trials: int
     draws: int
     algorithms: tuple[str, ...]
     recompute: str
+    weights: Mapping[str, float] = field(default_factory=dict)
     reference: str = "erm"
 
     @property
@@ -251,7 +254,8 @@ def _track(name: str, metrics: pl.DataFrame, runs: pl.DataFrame, cells: pl.DataF
         for algorithm, part in own.items()
         if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
     }
-    ranked = ranks({algorithm: _strata(part, info) for algorithm, part in complete.items()})
+    weights = [info.weights.get(target, 1.0) for target in info.domains]
+    ranked = ranks({algorithm: _strata(part, info) for algorithm, part in complete.items()}, weights)
     entries = [
         _entry(part, _runs(runs, algorithm), reference, ranked.get(algorithm), info) for algorithm, part in own.items()
     ]
@@ -283,18 +287,20 @@ def _entry(
         for target in info.domains
         if (part := cells.filter(pl.col("target") == target)).height
     }
+    weights, paired_weights = _weights(cells, info), _weights(paired, info)
+    compare = (_strata(paired, info), _strata(paired, info, "accuracy_reference"), paired_weights)
     return Entry(
         algorithm,
         title,
         backbone=", ".join(sorted(set(runs["backbone"]))),
         rank=rank,
         runs=runs.height,
-        accuracy=estimate(_strata(cells, info)),
+        accuracy=estimate(_strata(cells, info), weights),
         targets=targets,
         worst=min(targets, key=lambda target: targets[target].mean),
-        gap=difference(_strata(cells, info, "source_accuracy"), _strata(cells, info)),
-        difference=difference(_strata(paired, info), _strata(paired, info, "accuracy_reference")) if compared else None,
-        oracle=estimate(_strata(cells, info, "oracle_accuracy")),
+        gap=difference(_strata(cells, info, "source_accuracy"), _strata(cells, info), weights),
+        difference=difference(*compare) if compared else None,
+        oracle=estimate(_strata(cells, info, "oracle_accuracy"), weights),
         families=_union(cells["views"]) if set(_union(cells["views"])) != {"clean"} else (),
         trained=_union(runs["families"]),
         cost=Cost(
@@ -309,6 +315,12 @@ def _strata(cells: pl.DataFrame, info: BoardInfo, column: str = "accuracy") -> S
     """One sequence of values, by trial, for each target that there is, in the board's order."""
     parts = (cells.filter(pl.col("target") == target).sort("trial") for target in info.domains)
     return [part[column].to_list() for part in parts if part.height]
+
+
+def _weights(cells: pl.DataFrame, info: BoardInfo) -> list[float]:
+    """The weights of the strata that there are."""
+    present = set(cells["target"])
+    return [info.weights.get(target, 1.0) for target in info.domains if target in present]
 
 
 def _union(lists: Sequence[Sequence[str]] | pl.Series) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dgbench.core.errors import DGBenchError
 def main() -> None:
     """The entry point ``dgbench``."""
     from dgbench.cli.catalogue import catalogue
+    from dgbench.cli.data import data
     from dgbench.cli.work import work
 
     app = typer.Typer(
@@ -22,6 +23,7 @@ def main() -> None:
     )
     catalogue(app)
     work(app)
+    data(app)
     try:
         app()
     except DGBenchError as error:

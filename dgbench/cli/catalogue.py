@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
-from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
+from dgbench.data.locate import find, places
+
+_MANY = 20
+"""More domains than this are not shown one by one."""
 
 
 class What(StrEnum):
@@ -55,13 +61,24 @@ def _algorithm_rows() -> list[tuple[str, ...]]:
 
 
 def _dataset_rows() -> list[tuple[str, ...]]:
-    cards = map(dataset_card, card_names("datasets"))
-    return [(c.name, f"{len(c.domains)} domains", f"{len(c.classes)} classes", c.summary) for c in cards]
+    heads = ("", "[dim]domains[/]", "[dim]classes[/]", "[dim]images[/]", "[dim]licence[/]", "[dim]may be passed on[/]")
+    rows = [
+        (c.name, str(len(c.domains)), str(c.class_count), c.images, _gist(c.licence), _gist(c.redistribution))
+        for c in map(dataset_card, dataset_names())
+    ]
+    return [heads, *rows]
+
+
+def _gist(terms: str) -> str:
+    """What terms say before they go into details; a question mark where they are to be checked."""
+    known = terms.removeprefix("To be checked with the source")
+    gist = re.split(r"[:;,(]|\.(?!\d)", known.lstrip(": "), maxsplit=1)[0].strip()
+    return escape(f"{gist} ?".strip() if known != terms else gist)
 
 
 def _board_rows() -> list[tuple[str, ...]]:
     cards = map(board_card, board_names())
-    return [(c.name, c.dataset, f"{len(c.algorithms)} algorithms", c.summary) for c in cards]
+    return [(c.name, ", ".join(c.dataset), f"{len(c.algorithms)} algorithms", c.summary) for c in cards]
 
 
 def _part_rows() -> list[tuple[str, ...]]:
@@ -86,7 +103,7 @@ def show(
         _show_board(board_card(name), console)
     elif name in card_names("algorithms") or name.endswith(".toml"):
         _show_algorithm(algorithm_card(name), console)
-    elif name in card_names("datasets"):
+    elif name in dataset_names():
         _show_dataset(dataset_card(name), console)
     elif dot and slot in SLOTS:
         _show_part(slot, part, console)
@@ -95,7 +112,7 @@ def show(
         raise UnknownNameError(
             "algorithm, dataset, board or part",
             name,
-            [*card_names("algorithms"), *card_names("datasets"), *board_names(), *parts],
+            [*card_names("algorithms"), *dataset_names(), *board_names(), *parts],
         )
 
 
@@ -178,31 +195,81 @@ def _range(schema: dict[str, Any]) -> str:
 
 
 def _show_dataset(card: DatasetCard, console: Console) -> None:
-    console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
-    for key, value in card.model_dump(mode="json", exclude={"name", "title", "summary", "version"}).items():
-        console.print(
-            f"[bold]{key.replace('_', ' ')}[/]  {_inline(value)}" if not _is_table(value) else f"[bold]{key}[/]"
-        )
-        for row in value if _is_table(value) else ():
-            console.print(f"  {_inline(row)}", soft_wrap=True, markup=False)
-    console.print("[bold]shifts[/]  every family of augmented validation, but for these entries")
-    for entry, reason in LEFT_OUT.items():
-        console.print(f"  {entry}: {reason}", soft_wrap=True, markup=False)
+    console.print(
+        f"[bold]{escape(card.title)}[/]  [dim]{card.name} version {card.version}[/]\n{escape(card.summary)}\n"
+    )
+    _show_domains(card, console)
+    facts = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for head, lines in _facts(card).items():
+        for number, line in enumerate(lines):
+            facts.add_row(head if number == 0 else "", escape(line))
+    console.print(facts)
 
 
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+def _show_domains(card: DatasetCard, console: Console) -> None:
+    """A row for each domain; the names alone where they are many."""
+    if len(card.domains) > _MANY:
+        names = ", ".join(domain.name for domain in card.domains)
+        console.print(f"[bold]{len(card.domains)} domains[/], {card.images} images: {names}\n")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("domain", "images", "what sets it apart"):
+        table.add_column(heading, justify="right" if heading == "images" else "left")
+    for domain in card.domains:
+        count = f"{domain.count:,}" if domain.count else f"~{domain.about:,}" if domain.about else "?"
+        family = f" (family {domain.family})" if domain.family else ""
+        table.add_row(domain.name, count, escape(domain.description + family))
+    table.add_row("[dim]all[/]", card.images)
+    console.print(table)
+    console.print()
+
+
+def _facts(card: DatasetCard) -> dict[str, list[str]]:
+    """What a card says beside its domains, by heading; every item is a line."""
+    reader = card.reader.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    classes = f"{card.classes} classes" if isinstance(card.classes, int) else ", ".join(card.classes)
+    wording = card.wording.model_dump(mode="json", exclude_defaults=True)
+    return {
+        "classes": [classes],
+        "licence": [card.licence],
+        "may be passed on": [card.redistribution],
+        "size": [card.size] if card.size else [],
+        "here": [_whereabouts(card)],
+        "how to get it": [f"{number}. {way}" for number, way in enumerate(card.get, 1)],
+        "duplicates": [card.duplicates] if card.duplicates else [],
+        "notes": [f"- {note}" for note in card.notes],
+        "sources": [f"- {source.what} ({source.licence}). {source.citation}" for source in card.sources],
+        "read by": [f"{card.reader.kind}: {_inline(reader)}" if reader else card.reader.kind],
+        "said as": [_inline(wording)] if wording else [],
+        "shifts": [
+            "every family of augmented validation, but for these entries:",
+            *(f"- {entry}: {reason}" for entry, reason in LEFT_OUT.items()),
+        ],
+    }
+
+
+def _whereabouts(card: DatasetCard) -> str:
+    """Whether a dataset is on this machine, and where it is looked for."""
+    if card.reader.kind == "built-in":
+        return "made at first use"
+    found = find(card)
+    if found is not None:
+        return str(found)
+    looked = ", ".join(map(str, places(card)))
+    return f"no; looked for as {looked} (DGBENCH_DATA names other folders)" if looked else "no"
 
 
 def _inline(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{key} {_inline(item)}" for key, item in value.items() if item not in (None, "", []))
+        return "; ".join(f"{key} {_inline(item)}" for key, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _show_board(card: BoardCard, console: Console) -> None:
     console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
-    console.print(f"[bold]dataset[/]     {card.dataset}, {card.protocol}")
+    console.print(f"[bold]dataset[/]     {', '.join(card.dataset)}; {card.protocol}")
     console.print(f"[bold]backbones[/]   {', '.join(f'{track}: {name}' for track, name in card.tracks.items())}")
     console.print(
         f"[bold]budget[/]      {card.trials} trials, {card.draws} hyperparameter draws, {card.training.steps} steps"

@@ -29,6 +29,10 @@ class Device(StrEnum):
 
 
 BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="a board's name, or the path of a board.toml")]
+On = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", "-d", help="in place of the board's own; repeat for several"),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option("--algorithm", "-a", help="in place of the board's own; repeat for several: -a erm -a 'sam + t3a'"),
@@ -52,6 +56,7 @@ def work(app: typer.Typer) -> None:
 
 def plan(
     board: BoardName,
+    dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
@@ -62,10 +67,11 @@ def plan(
     """Show which trainings serve which runs, what is finished, and about how long the rest takes."""
     import torch
 
+    from dgbench.board.render.text import duration
     from dgbench.runs.estimate import estimate
     from dgbench.runs.launch import resolve_device
 
-    rules = api.rules(board, algorithms=algorithm, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     made = api.plan(rules)
     kept = Store(store or store_root())
     console = Console(highlight=False)
@@ -84,14 +90,22 @@ def plan(
         f"{alone}.\nWith what they start from there are {len(made.trainings)} trainings in all ({trained} finished)."
     )
     where = torch.device(resolve_device(device.value))
-    seconds = estimate(made, kept, where, workers)
+    left = estimate(made, kept, where, workers)
     console.print(
-        f"about {_duration(seconds)} on this machine ({where.type}) for what is not finished, within a factor of two"
+        f"about {duration(left.seconds)} on this machine ({where.type}) for what is not finished, within a factor of "
+        "two"
     )
+    if left.unknown:
+        console.print(f"evaluations on {', '.join(left.unknown)} are not counted: nobody knows how large it is")
+    for name in made.absent:
+        console.print(
+            f"{name} is not on this machine, so nothing of it can run; 'dgbench show {name}' says how to get it"
+        )
 
 
 def run(
     board: BoardName,
+    dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
@@ -101,10 +115,11 @@ def run(
     workers: Workers = None,
 ) -> None:
     """Do what is missing of a board, then print its leaderboard and write it as a page."""
+    from dgbench.board.render.text import duration
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, algorithms=algorithm, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     try:
@@ -117,7 +132,7 @@ def run(
         if summary.trainings or summary.runs
         else "nothing was left to do"
     )
-    print(f"{did} ({_duration(summary.seconds)})", file=sys.stderr, flush=True)
+    print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
     for training, error in summary.failed.items():
         print(f"failed: training {training}: {error}", file=sys.stderr)
     _present(rules, criterion, store)
@@ -127,6 +142,7 @@ def run(
 
 def leaderboard(
     board: BoardName,
+    dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
@@ -134,7 +150,7 @@ def leaderboard(
     store: StorePath = None,
 ) -> None:
     """Print a board's leaderboard from what the store holds, and write it as a page, Markdown and CSV."""
-    _present(api.rules(board, algorithms=algorithm, trials=trials, draws=draws), criterion, store)
+    _present(api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws), criterion, store)
 
 
 def _present(rules: BoardCard, criterion: str | None, store: Path | None) -> None:
@@ -143,16 +159,9 @@ def _present(rules: BoardCard, criterion: str | None, store: Path | None) -> Non
 
     made = api.leaderboard(rules, criterion=criterion, store=store)
     console = Console()
-    terminal.show(
-        made, console if console.is_terminal else Console(width=120)
-    )  # a file or a pipe has no width of its own
+    # A file or a pipe has no width of its own.
+    terminal.show(made, console if console.is_terminal else Console(width=120))
     paths = write(made, Store(store or store_root()).index(rules).with_suffix("") / made.criterion.name)
     print()
     for path in paths:
         print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

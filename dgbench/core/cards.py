@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dgbench.core.errors import CardError, UnknownNameError, did_you_mean
@@ -141,9 +141,32 @@ class AlgorithmCard(Card):
 
 
 class SplitRules(Card):
-    """How the examples of a source domain are divided."""
+    """How the examples of a domain are divided.
+
+    Attributes:
+        validation: Share of a source domain that is kept for validation.
+        test: Share of every domain that no trial trains or validates on; where it is above 0, a target is tested on
+            this part alone, else on the whole of it. Datasets whose domains share groups (one concept drawn by several
+            hands) need it: what is tested was then never seen in any style.
+        official: Whether the dataset's own train, validation and test parts are taken in place of drawn ones; a
+            target is tested on its official test part where it has one.
+    """
 
     validation: float = Field(gt=0, lt=1)
+    test: float = Field(ge=0, lt=1, default=0.0)
+    official: bool = False
+
+
+class CaseRules(Card):
+    """What a board makes of one dataset.
+
+    Attributes:
+        sources: Domains that may train; all of them if empty.
+        targets: Domains that are tested; all of them if empty.
+    """
+
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 class TrainingRules(Card):
@@ -162,15 +185,30 @@ class TrainingRules(Card):
         return self
 
 
+def _listed(value: Any) -> Any:
+    """One name stands for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 class BoardCard(Card):
-    """The rules of a leaderboard: what is compared, on what, with which budget, and how models are selected."""
+    """The rules of a leaderboard: what is compared, on what, with which budget, and how models are selected.
+
+    Attributes:
+        dataset: One, or several; means are then taken over datasets of the means over targets.
+        protocol: ``leave-one-domain-out``: each target in turn, trained on the other domains. ``single-source``: each
+            domain trains alone and is tested on each of the others. ``fixed``: the sources of ``cases`` train
+            together, and each of its targets is tested.
+        cases: By dataset, which of its domains take part.
+        tracks: The backbone of each track.
+    """
 
     name: Name
     title: str
     version: int = Field(ge=1)
     summary: str
-    dataset: str
-    protocol: Literal["leave-one-domain-out"] = "leave-one-domain-out"
+    dataset: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    protocol: Literal["leave-one-domain-out", "single-source", "fixed"] = "leave-one-domain-out"
+    cases: dict[str, CaseRules] = Field(default_factory=dict)
     tracks: dict[Literal["inductive", "online"], str] = Field(min_length=1)
     trials: int = Field(ge=1)
     draws: int = Field(ge=1, default=1)
@@ -182,6 +220,16 @@ class BoardCard(Card):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, Space] = Field(default_factory=dict)
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _cases_of_datasets(self) -> BoardCard:
+        if strangers := sorted(set(self.cases) - set(self.dataset)):
+            raise ValueError(f"'cases' speaks of {', '.join(strangers)}, which 'dataset' does not list")
+        if self.protocol == "fixed":
+            for dataset in self.dataset:
+                if not (dataset in self.cases and self.cases[dataset].sources and self.cases[dataset].targets):
+                    raise ValueError(f"protocol 'fixed' needs 'sources' and 'targets' in [cases.{dataset}]")
+        return self
 
 
 def read_toml(path: Path, model: type[Model]) -> Model:

@@ -1,4 +1,4 @@
-"""Dataset cards: what a dataset holds, where it comes from, who may use it, and which bytes it must be."""
+"""Dataset cards: what a dataset holds, how it lies on disk, where it comes from, and who may use it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dgbench.core.cards import Card, Name, card_names, read_toml
 from dgbench.core.errors import UnknownNameError
@@ -14,14 +14,29 @@ from dgbench.core.paths import shipped
 
 Target = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 """A function, as ``module:function``."""
+DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
+"""A domain's name is part of file names."""
 
 
 class DomainCard(Card):
-    """One domain: how it differs from the others, and how many examples it has."""
+    """One domain: how it differs from the others, and how many examples it has.
 
-    name: Name
-    description: str
-    count: int = Field(ge=1)
+    Attributes:
+        name: As results call it.
+        description: What sets it apart.
+        count: How many examples it must have; ``None`` where nobody has checked.
+        about: Roughly how many, for estimates of time, where ``count`` is not known.
+        folders: Other names that its folder, or its value in a column, may have.
+        family: Domains of one family (two packs of one artist) are never on both sides of a split: when one is the
+            target, the others do not train.
+    """
+
+    name: DomainName
+    description: str = ""
+    count: int | None = Field(default=None, ge=1)
+    about: int | None = Field(default=None, ge=1)
+    folders: tuple[str, ...] = ()
+    family: str | None = None
 
 
 class DataSource(Card):
@@ -32,49 +47,236 @@ class DataSource(Card):
     citation: str
 
 
+class BuiltIn(Card):
+    """Data that ``builder`` makes from installed packages: it takes nothing and returns the dataset.
+
+    Attributes:
+        manifest: SHA-256 that ``built_with`` gives.
+        built_with: Versions of the packages that decide the bytes.
+    """
+
+    kind: Literal["built-in"]
+    builder: Target
+    manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    built_with: dict[str, str]
+
+
+class Made(Card):
+    """Data that ``builder`` makes from files that the user has: it takes the folder and returns the dataset.
+
+    Attributes:
+        options: Further keyword arguments of the builder.
+    """
+
+    kind: Literal["made"]
+    builder: Target
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Tree(Card):
+    """Images in folders.
+
+    Attributes:
+        layouts: Patterns of an image's path below the root, tried in order, as ``{domain}/{class}`` or
+            ``{domain}/{split}/{class}`` or ``images/{domain}/{class}``; folders of images come last.
+            Other places are ``*`` (any name) and ``{corruption}`` with ``{severity}``, the domain ``fog-3``. They may
+            stand amid text, as ``v2-{domain}``. A last level that ends with ``.*`` is the name of the images, as
+            ``{domain}/{split}/*_{class}.*``.
+        lists: Pattern of files that list images, as ``splits/{domain}_{split}_kfold.txt``: lines of path and label.
+            Where they are, they decide which images there are, and their split and label.
+        first_label: The number of the first class in those lists.
+        ignore: Paths in those lists that are known to be wrong.
+        order: Whether class folders sort as text or as numbers.
+        names: A list of names that the class folders stand for: ``imagenet`` for the 1,000 WordNet ids.
+        splits: Folder names of official splits and what they mean, as ``{crossval = "validation"}``.
+    """
+
+    kind: Literal["tree"]
+    layouts: tuple[str, ...] = Field(min_length=1)
+    lists: str | None = None
+    first_label: int = 0
+    ignore: tuple[str, ...] = ()
+    order: Literal["text", "number"] = "text"
+    names: Literal["imagenet"] | None = None
+    splits: dict[str, Literal["train", "validation", "test"]] = Field(default_factory=dict)
+
+
+class Table(Card):
+    """Images listed in a CSV file, one row each.
+
+    Attributes:
+        file: The CSV file, relative to the root.
+        image, label, domain: Columns; a label is a class name or, where the card names the classes, its number.
+        split, group: Columns, where there are such.
+        folder: Where relative image paths start, relative to the root.
+        splits: Values of the split column and what they mean.
+    """
+
+    kind: Literal["table"]
+    file: str
+    image: str = "image"
+    label: str = "label"
+    domain: str = "domain"
+    split: str | None = None
+    group: str | None = None
+    folder: str = "."
+    splits: dict[str, Literal["train", "validation", "test"]] = Field(default_factory=dict)
+
+
+class Hub(Card):
+    """A dataset of the Hugging Face hub: Parquet or image folders, columns by name.
+
+    Attributes:
+        id: As ``owner/name``.
+        revision: A commit, so that the data cannot change.
+        image, label, domain: Columns. Without a domain column each of the hub's splits is a domain.
+        group: A column, where there is one.
+    """
+
+    kind: Literal["hub"]
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: str
+    image: str = "image"
+    label: str = "label"
+    domain: str | None = None
+    group: str | None = None
+
+
+class Wilds(Card):
+    """A dataset of the package ``wilds``.
+
+    Attributes:
+        dataset: As ``wilds.get_dataset`` calls it.
+        version: The version whose folder is expected.
+        domain: The metadata field whose values are the domains, or ``split``: each of ``train`` (with the in-domain
+            parts), ``val`` and ``test`` is a domain, as in sets with hundreds of small groups.
+        group: The metadata field of groups that never part ways in a split.
+    """
+
+    kind: Literal["wilds"]
+    dataset: str
+    version: str
+    domain: str
+    group: str | None = None
+
+
+class Arrays(Card):
+    """Corrupted images as arrays, ``<corruption>.npy`` of five severities after each other and ``labels.npy``.
+
+    The domain ``clean`` comes from the uncorrupted dataset in ``clean_roots``; a domain ``fog-3`` is severity 3.
+    """
+
+    kind: Literal["arrays"]
+    per_severity: int = Field(ge=1)
+    clean_roots: tuple[str, ...] = ()
+
+
+class Union(Card):
+    """Domains of other datasets that have the same classes.
+
+    Attributes:
+        members: For each domain of this card the one that it is, as ``dataset/domain``.
+    """
+
+    kind: Literal["union"]
+    members: dict[str, Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]] = Field(min_length=2)
+
+
+Reader = Annotated[BuiltIn | Made | Tree | Table | Hub | Wilds | Arrays | Union, Field(discriminator="kind")]
+
+
+class Wording(Card):
+    """How classes are said to a text tower.
+
+    Attributes:
+        templates: Sentences with ``{}`` where the class goes, or the name of a set of dgbench's: ``photo`` (one) or
+            ``varied`` (a dozen, of photographs, drawings and other images).
+        names: Better words for some classes.
+    """
+
+    templates: tuple[str, ...] | Literal["photo", "varied"] = "photo"
+    names: dict[str, str] = Field(default_factory=dict)
+
+
 class DatasetCard(Card):
     """One dataset.
 
     Attributes:
         name, title, summary: For the command line, and for people.
-        version: Raised whenever the builder makes other data.
-        kind: ``built-in`` data is made by ``builder`` from installed packages.
-        builder: Takes nothing, returns the dataset.
-        classes: A label is a position in this tuple.
+        version: Raised whenever the data or the way it is read changes.
+        reader: How the data is read.
+        path: Where the data lies; on cards of a user's own data. Relative to the card.
+        roots: Names that the dataset's folder may have below a data root (``$DGBENCH_DATA``), tried in order; ``.`` is
+            the data root itself.
+        classes: Names, a label is a position in them; or how many there are, where the data names them.
         domains: In the order of the dataset.
-        licence: Terms of the dataset as it is built.
-        sources: What it is built from.
-        redistribution: Whether the built data may be passed on.
-        manifest: SHA-256 that ``built_with`` gives.
-        built_with: Versions of the packages that decide the bytes.
-        notes: What a reader of results has to know: duplicates, things left out, known flaws.
+        shared_groups: Whether a group's number means the same in all domains (one concept, drawn by several hands), so
+            that a split takes the same groups everywhere.
+        resize: How an image becomes a square: ``stretch`` it, or scale the short side to 8/7 and ``crop`` the centre.
+        wording: For zero-shot heads.
+        licence: Terms of the dataset.
+        sources: What it consists of.
+        get: How to get it: one way a line, the best first.
+        size: Of the download, for people.
+        redistribution: Whether the data may be passed on.
+        duplicates: What is known of images that occur twice.
+        notes: What a reader of results has to know: things left out, known flaws.
     """
 
     name: Name
     title: str
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, default=1)
     summary: str
-    kind: Literal["built-in"]
-    builder: Target
-    classes: tuple[str, ...] = Field(min_length=2)
+    reader: Reader
+    path: Path | None = None
+    roots: tuple[str, ...] = ()
+    classes: tuple[str, ...] | Annotated[int, Field(ge=2)]
     domains: tuple[DomainCard, ...] = Field(min_length=1)
+    shared_groups: bool = False
+    resize: Literal["stretch", "crop"] = "stretch"
+    wording: Wording = Wording()
     licence: str
-    sources: tuple[DataSource, ...] = Field(min_length=1)
+    sources: tuple[DataSource, ...] = ()
+    get: tuple[str, ...] = ()
+    size: str = ""
     redistribution: str
-    manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    built_with: dict[str, str]
+    duplicates: str = ""
     notes: tuple[str, ...] = ()
 
     @field_validator("classes")
     @classmethod
-    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        return _unique("classes", classes)
+    def _classes_differ(cls, classes: tuple[str, ...] | int) -> tuple[str, ...] | int:
+        if isinstance(classes, tuple) and len(classes) < 2:
+            raise ValueError("a dataset has at least two classes")
+        return classes if isinstance(classes, int) else _unique("classes", classes)
 
     @field_validator("domains")
     @classmethod
     def _domains_differ(cls, domains: tuple[DomainCard, ...]) -> tuple[DomainCard, ...]:
         _unique("domains", tuple(domain.name for domain in domains))
         return domains
+
+    @model_validator(mode="after")
+    def _findable(self) -> DatasetCard:
+        if isinstance(self.reader, Union) and set(self.reader.members) != {domain.name for domain in self.domains}:
+            raise ValueError("'reader.members' must say for each domain of the card, and for no other, what it is")
+        if not (self.path or self.roots or self.reader.kind in ("built-in", "hub", "union")):
+            raise ValueError("a dataset on disk needs 'roots' (names of its folder) or a 'path'")
+        return self
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are."""
+        return self.classes if isinstance(self.classes, int) else len(self.classes)
+
+    @property
+    def images(self) -> str:
+        """How many examples there are, for people: ``9,991``; ``~24,330`` where that is rough, ``?`` where unknown."""
+        counts = [domain.count or domain.about for domain in self.domains]
+        if None in counts:
+            return "?"
+        rough = any(domain.count is None for domain in self.domains)
+        return f"{'~' if rough else ''}{sum(filter(None, counts)):,}"
 
 
 def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,15 +286,33 @@ def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-@cache
+OWN = Path("datasets")
+"""Cards of a user's own data lie here, below the working directory."""
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The datasets that come with dgbench, and those with a card in ``datasets/`` of the working directory."""
+    return tuple(sorted({*card_names("datasets"), *(path.stem for path in OWN.glob("*.toml"))}))
+
+
 def dataset_card(name: str) -> DatasetCard:
-    """The card of a dataset that comes with dgbench.
+    """The card of a dataset: by the path of a ``.toml`` file, from the user's own ``datasets/``, or as shipped.
 
     Raises:
         UnknownNameError: no such card.
         CardError: the card does not fit.
     """
-    path: Path = shipped("datasets") / f"{name}.toml"
-    if name not in card_names("datasets"):
-        raise UnknownNameError("dataset", name, card_names("datasets"))
-    return read_toml(path, DatasetCard)
+    if name.endswith(".toml"):
+        return _read(Path(name).resolve())
+    for path in (OWN.resolve() / f"{name}.toml", shipped("datasets") / f"{name}.toml"):
+        if path.is_file():
+            return _read(path)
+    raise UnknownNameError("dataset", name, dataset_names())
+
+
+@cache
+def _read(path: Path) -> DatasetCard:
+    card = read_toml(path, DatasetCard)
+    if card.path is not None:
+        card = card.model_copy(update={"path": path.parent / card.path.expanduser()})
+    return card

@@ -238,10 +238,10 @@ def _fields_of_slot(slot: Slot) -> frozenset[str]:
 
 def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
     """Every part's needs that other parts must meet; what the backbone provides is checked where it is known."""
-    provided = frozenset().union(*(part.provides() for part in parts.values())) | {"attention"}
+    provided = frozenset().union(*(part.provides() for part in parts.values())) | {"low_rank", "text"}
     remedies = {
         "domain_heads": "take the adapter 'domain_heads'",
-        "reference_head": "take an adapter that starts from a trained head, as full(head='linear_probe')",
+        "reference_head": "take an adapter that starts from a head that works, as full(head='linear_probe')",
     }
     for slot, part in parts.items():
         for need in sorted(part.needs() - provided):

@@ -1,7 +1,7 @@
-"""Datasets by name, built once and cached; nothing here imports torch.
+"""Datasets by name: built, or read from where they lie and decoded once; nothing here imports torch.
 
-A cached dataset is a folder of arrays, and a JSON file that is written last. What is read is hashed again: data that
-does not match its manifest is built anew.
+A built dataset is cached as a folder of arrays, and a JSON file that is written last. What is read is hashed again:
+data that does not match its manifest is built anew. Decoded pictures are kept in the same way (``prepare``).
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,56 +21,263 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.dataset_card import BuiltIn, DatasetCard, Made, dataset_card
+from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, whole, write_json
 from dgbench.core.paths import cache_root
+from dgbench.data import content
+from dgbench.data.content import Progress, silent
 from dgbench.data.domain import Dataset, Domain
+from dgbench.data.listing import DomainListing, Listing
+from dgbench.data.locate import find, locate
 from dgbench.data.manifest import assemble
+from dgbench.data.pictures import Frames
+from dgbench.data.prepare import prepare
+from dgbench.data.readers import read
+from dgbench.data.streamed import stream, streamed
 
 log = logging.getLogger(__name__)
 
 _ARRAYS = ("inputs", "labels", "groups")
+_THUMBNAIL = 48
+"""Side of a picture in a preview, in pixels, at most."""
 
 
-def load(name: str) -> Dataset:
-    """A dataset, from the cache where it is there and whole, else built. Treat its arrays as constant.
+@dataclass(frozen=True)
+class OutlineDomain:
+    """What a plan needs of a domain.
+
+    Attributes:
+        name: The domain's name.
+        count: How many examples it has; roughly, where only the card is there; ``None`` where nobody knows.
+        family: Domains of one family are held out together.
+    """
+
+    name: str
+    count: int | None
+    family: str | None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a plan needs of a dataset.
+
+    Attributes:
+        name: The card's name.
+        classes: How many there are.
+        domains: In the card's order.
+        manifest: Identity of the data; ``None`` where it is not on this machine.
+        shared_groups: Whether a group's number means the same in all domains.
+    """
+
+    name: str
+    classes: int
+    domains: tuple[OutlineDomain, ...]
+    manifest: str | None
+    shared_groups: bool
+
+
+def load(name: str, size: int | None = None, *, streaming: bool | None = None, progress: Progress = silent) -> Dataset:
+    """A dataset of square images, from the cache where it is there and whole. Treat its arrays as constant.
+
+    Args:
+        name: Of its card.
+        size: Side of an image in pixels. ``None`` is the size at which the data is built; data on disk has none.
+        streaming: Whether pictures are decoded whenever they are asked for, in place of once into the cache; if left
+            out, ``$DGBENCH_STREAM`` says so with ``1``.
+        progress: Is told how many pictures have been looked at, and then decoded, where that was not done before.
 
     Raises:
         UnknownNameError: there is no such dataset.
-        DataError: something that it is built from is missing.
+        DataError: something that it is built from is missing, it is not on this machine, or a picture is damaged.
+    """
+    if streaming is None:
+        streaming = os.environ.get("DGBENCH_STREAM") == "1"
+    return _load(name, _root(dataset_card(name)), size, streaming, cache_root(), _Listener(progress))
+
+
+def listing(name: str) -> Listing:
+    """What a dataset holds, before it is digested or decoded.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: it is not on this machine, or not laid out as its card says.
+    """
+    root = _root(dataset_card(name))
+    native = _native(name, root)
+    return _listing(name, root) if native is None else _as_listing(native)
+
+
+def found(name: str, progress: Progress = silent) -> tuple[Listing, str]:
+    """What a dataset holds, before it is decoded, and its manifest.
+
+    Args:
+        name: Of its card.
+        progress: Is told how many pictures have been looked at.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: it is not on this machine, or not what its card says.
+    """
+    root = _root(dataset_card(name))
+    native = _native(name, root)
+    if native is not None:
+        return _as_listing(native), native.manifest
+    pictures = _listing(name, root)
+    return pictures, content.manifest(pictures, root, progress)
+
+
+def outline(name: str) -> Outline:
+    """What a plan needs of a dataset: from the data where it is on this machine, else from the card alone.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: the data is there, and not what its card says.
     """
     card = dataset_card(name)
-    return _load(card.name, cache_root() / "datasets" / f"{card.name}-v{card.version}")
+    if not isinstance(card.reader, BuiltIn) and find(card) is None:
+        domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family) for d in card.domains)
+        return Outline(card.name, card.class_count, domains, None, card.shared_groups)
+    return _outline(name, _root(card), cache_root())
 
 
 def previews(name: str) -> dict[str, bytes]:
     """A small PNG of each domain: two examples of each of its first ten classes."""
-    return {domain.name: _png(_contact_sheet(domain)) for domain in load(name).domains}
+    return {domain.name: _png(_contact_sheet(domain)) for domain in _thumbnails(name)}
+
+
+def _root(card: DatasetCard) -> Path:
+    """Where the data lies; what is built from installed packages lies in the cache."""
+    if isinstance(card.reader, BuiltIn):
+        return cache_root() / "datasets" / f"{card.name}-v{card.version}"
+    return locate(card)
+
+
+class _Listener:
+    """Progress that makes no difference to the cache: all listeners are equal."""
+
+    def __init__(self, tell: Progress) -> None:
+        self.tell = tell
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Listener)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+# The cached functions are given all that their results depend on, environment variables too.
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, folder: Path) -> Dataset:
+def _load(name: str, root: Path, size: int | None, streaming: bool, cache: Path, listener: _Listener) -> Dataset:
+    native = _native(name, root)
+    if native is not None and (size is None or all(d.inputs.shape[1:3] == (size, size) for d in native.domains)):
+        return native
+    if size is None:
+        raise DataError(f"the pictures of '{name}' have no common size; say which one is wanted: load('{name}', 224)")
+    listing, manifest = found(name, listener.tell)
+    resize = dataset_card(name).resize
+    if streaming:
+        return stream(listing, manifest, size, resize)
+    return prepare(listing, manifest, size, resize, progress=listener.tell)
+
+
+@lru_cache(maxsize=8)
+def _outline(name: str, root: Path, cache: Path) -> Outline:
     card = dataset_card(name)
+    listing, manifest = found(name)
+    families = {domain.name: domain.family for domain in card.domains}
+    domains = tuple(OutlineDomain(d.name, len(d), families.get(d.name)) for d in listing.domains)
+    return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups)
+
+
+@lru_cache(maxsize=8)
+def _listing(name: str, root: Path) -> Listing:
+    card = dataset_card(name)
+    listing = read(card, root)
+    _compare_counts(card, listing)
+    return listing
+
+
+@lru_cache(maxsize=8)
+def _native(name: str, root: Path) -> Dataset | None:
+    """A dataset as its builder makes it; None where there is no builder, but pictures on disk.
+
+    What is made of a user's files is made anew by every process: nothing cheap says whether the files are the same.
+    """
+    card = dataset_card(name)
+    if isinstance(card.reader, BuiltIn):
+        dataset = _built_in(card, card.reader, root)
+        _compare_counts(card, dataset)
+    elif isinstance(card.reader, Made):
+        dataset = _in_memory(_listing(name, root))
+    else:
+        return None
+    return replace(dataset, shared_groups=card.shared_groups)
+
+
+def _in_memory(listing: Listing) -> Dataset:
+    """Pictures of one size as arrays."""
+    domains = []
+    for d in listing.domains:
+        images = np.stack([d.pictures.read(row) for row in range(len(d))])
+        domains.append(Domain(d.name, images, d.labels, d.groups, d.official))
+    return assemble(listing.name, listing.classes, domains)
+
+
+def _compare_counts(card: DatasetCard, data: Dataset | Listing) -> None:
+    counts = {domain.name: len(domain) for domain in data.domains}
+    differing = [
+        f"{domain.name} has {counts[domain.name]:,} and not {domain.count:,}"
+        for domain in card.domains
+        if domain.count is not None and counts.get(domain.name, domain.count) != domain.count
+    ]
+    if differing:
+        log.warning("the numbers of examples of '%s' differ from its card: %s", card.name, "; ".join(differing))
+
+
+def _as_listing(dataset: Dataset) -> Listing:
+    """The arrays of a built dataset as pictures, to be resized as any others."""
+    domains = []
+    for domain in dataset.domains:
+        frames = Frames(np.asarray(domain.inputs), np.arange(len(domain)), f"{dataset.name}/{domain.name}")
+        domains.append(DomainListing(domain.name, frames, domain.labels, domain.groups, domain.official))
+    return Listing(dataset.name, dataset.classes, tuple(domains), dataset.shared_groups)
+
+
+def _thumbnails(name: str) -> Sequence[Domain]:
+    """The domains of a dataset, with images no larger than a preview shows them; few of them are ever decoded."""
+    card = dataset_card(name)
+    root = _root(card)
+    native = _native(name, root)
+    if native is not None and all(max(domain.inputs.shape[1:3]) <= _THUMBNAIL for domain in native.domains):
+        return native.domains
+    listing = _listing(name, root) if native is None else _as_listing(native)
+    return [streamed(domain, _THUMBNAIL, card.resize) for domain in listing.domains]
+
+
+def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:
     dataset = _read(folder)
     if dataset is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
             dataset = _read(folder)  # another process may have built it meanwhile
             if dataset is None:
-                dataset = _build(card)
+                dataset = _build(reader)
                 _write(dataset, folder)
-    if dataset.manifest != card.manifest:
+    if dataset.manifest != reader.manifest:
         log.warning(
             "the data of '%s' differs from its card (manifest %.12s, expected %.12s): results on it do not compare "
             "with those of others. The card's data was built with %s",
-            *(name, dataset.manifest, card.manifest),
-            ", ".join(f"{package} {version}" for package, version in card.built_with.items()),
+            *(card.name, dataset.manifest, reader.manifest),
+            ", ".join(f"{package} {version}" for package, version in reader.built_with.items()),
         )
     return dataset
 
 
-def _build(card: DatasetCard) -> Dataset:
-    module, _, function = card.builder.partition(":")
+def _build(reader: BuiltIn) -> Dataset:
+    module, _, function = reader.builder.partition(":")
     dataset: Dataset = getattr(importlib.import_module(module), function)()
     return dataset
 
@@ -112,12 +322,14 @@ def _read_domain(folder: Path, name: str) -> Domain:
 def _contact_sheet(domain: Domain, rows: int = 2, columns: int = 10) -> NDArray[np.uint8]:
     """Pictures side by side, ``[h, w, 3]``; the examples of a class are taken from far apart in the domain."""
     members = [np.flatnonzero(domain.labels == label) for label in np.unique(domain.labels)[:columns]]
-    picked = [[m[(2 * row + 1) * len(m) // (2 * rows)] for m in members] for row in range(rows)]
+    picked = [np.array([m[(2 * row + 1) * len(m) // (2 * rows)] for m in members]) for row in range(rows)]
     return np.concatenate([np.concatenate(list(domain.inputs[row]), axis=1) for row in picked])
 
 
-def _png(picture: NDArray[np.uint8], scale: int = 3) -> bytes:
+def _png(picture: NDArray[np.uint8], rows: int = 2) -> bytes:
+    """A file; small pictures are enlarged by a whole number, so that they stay sharp."""
     height, width = picture.shape[:2]
+    scale = max(1, _THUMBNAIL * rows // height)
     file = io.BytesIO()
     large = Image.fromarray(picture).resize((width * scale, height * scale), Image.Resampling.NEAREST)
     large.save(file, format="PNG", optimize=True)

@@ -9,21 +9,26 @@ from dgbench.core.seeds import generator
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.drawing import dot_matrix, seven_segment
 from dgbench.data.drawing.canvas import SIDE, paint
-from dgbench.data.drawing.typefaces import FAMILIES, glyph, typeset
+from dgbench.data.drawing.typefaces import FAMILIES, printed
 from dgbench.data.manifest import assemble
 
 CLASSES = tuple("0123456789")
-_PRINTS = 7
-"""How often each family prints each digit."""
-_HEIGHTS = (8.0, 11.0)
-"""Print is set small, in pixels, as running text is; the other domains fill their pictures."""
 
 
 def build() -> Dataset:
     """The four domains, handwritten, print, dot-matrix and seven-segment; the same bytes at every call."""
     domains = (
         _handwritten("handwritten"),
-        _print("print"),
+        # Print is set small, as running text is; the other domains fill their pictures.
+        printed(
+            "print",
+            FAMILIES,
+            CLASSES,
+            repeats=7,
+            heights=(8.0, 11.0),
+            seed=("digits", "print"),
+            colours=generator("digits", "print", "colours"),
+        ),
         dot_matrix.domain("dot-matrix"),
         seven_segment.domain("seven-segment"),
     )
@@ -42,18 +47,3 @@ def _handwritten(name: str) -> Domain:
         picture[1:15, 1:15] = np.clip(np.asarray(larger), 0, 1)
     inputs = paint(ink, generator("digits", name, "colours"))
     return Domain(name, inputs, scans.target.astype(np.int64), np.arange(len(ink), dtype=np.int64))
-
-
-def _print(name: str) -> Domain:
-    """Every family prints every digit seven times, going through its faces; a group is a family."""
-    ink, labels, groups = [], [], []
-    for number, family in enumerate(FAMILIES):
-        random = generator("digits", name, family.name)
-        faces = random.permutation(np.array(family.faces(), dtype=object))
-        for digit, character in enumerate(CLASSES):
-            for repeat in range(_PRINTS):
-                ink.append(typeset(glyph(faces[(digit + repeat) % len(faces)], character), _HEIGHTS, random))
-                labels.append(digit)
-                groups.append(number)
-    inputs = paint(np.stack(ink), generator("digits", name, "colours"))
-    return Domain(name, inputs, np.array(labels, np.int64), np.array(groups, np.int64))

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Images(Protocol):
+    """uint8 images ``[n, height, width, 3]`` by row: an array, a memory-mapped one, or files decoded when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, height, width, 3)``."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images of some rows, ``[len(rows), height, width, 3]``."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +35,14 @@ class Domain:
         inputs: Images as uint8 ``[n, height, width, 3]``.
         labels: Class numbers, int64 ``[n]``.
         groups: Examples with one group number (one font family, one display) never part ways in a split, int64 ``[n]``.
+        official: ``train``, ``validation`` or ``test`` for each example, where the dataset comes with splits.
     """
 
     name: str
-    inputs: NDArray[np.uint8]
+    inputs: Images
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
+    official: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,13 +56,16 @@ class Dataset:
         name: The card's name.
         classes: Class names; a label is a position in this tuple.
         domains: In the card's order.
-        manifest: SHA-256 over every domain's name and bytes; two datasets with one manifest are the same data.
+        manifest: SHA-256 over every domain's name and content; two datasets with one manifest are the same data. What
+            was done to the images on the way (resizing) is no part of it.
+        shared_groups: Whether a group's number means the same in all domains.
     """
 
     name: str
     classes: tuple[str, ...]
     domains: tuple[Domain, ...]
     manifest: str
+    shared_groups: bool = False
 
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""

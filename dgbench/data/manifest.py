@@ -11,11 +11,15 @@ from dgbench.data.domain import Dataset, Domain
 
 
 def manifest(classes: Sequence[str], domains: Sequence[Domain]) -> str:
-    """SHA-256 over class names, and for each domain its name, shapes, images, labels and groups, in order."""
+    """SHA-256 over class names, and for each domain its name, shapes, images, labels, groups and official splits.
+
+    The images are arrays in memory; ``content.manifest`` is for those on disk.
+    """
     digest = hashlib.sha256("\x1f".join(classes).encode())
     for domain in domains:
         digest.update(f"\x1e{domain.name}".encode())
-        for array in (domain.inputs, domain.labels, domain.groups):
+        official = () if domain.official is None else (domain.official,)
+        for array in (np.asarray(domain.inputs), domain.labels, domain.groups, *official):
             little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
             digest.update(f"\x1f{little.dtype.str}{little.shape}".encode())
             digest.update(little.tobytes())

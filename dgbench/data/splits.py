@@ -2,6 +2,7 @@
 
 A split depends on the names of the dataset and the domain and on the trial alone, so every algorithm sees the same
 one. The test part does not even depend on the trial: it is one fixed set, and validation is drawn from the rest.
+Where domains share their groups, all of them give the same groups to each part.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from dgbench.core.errors import DataError
 from dgbench.core.seeds import generator
-from dgbench.data.domain import Domain
+from dgbench.data.domain import Dataset, Domain
 
 Rows = NDArray[np.int64]
 
@@ -27,46 +28,88 @@ class Split:
     test: Rows
 
 
-def split(domain: Domain, dataset: str, trial: int, validation: float, test: float = 0.0) -> Split:
+def split(
+    dataset: Dataset, domain: str, trial: int, validation: float, test: float = 0.0, official: bool = False
+) -> Split:
     """Divide a domain without ever dividing a group.
 
     Where every example is its own group, each class gives its share (rounded, at least one example). Otherwise whole
-    groups are taken in random order, each if it brings the part closer to its share.
+    groups are taken in random order, each if it brings the part closer to its share. Where the domains of the dataset
+    share their groups, each class gives its share of groups (rounded, at least one), the same in every domain.
 
     Args:
-        domain: What is divided.
-        dataset: Name of the dataset.
+        dataset: Its domains and their groups.
+        domain: Name of the domain that is divided.
         trial: Seed of the validation part.
         validation: Share of the *whole* domain, in [0, 1).
         test: Share of the whole domain, in [0, 1).
+        official: Take the parts that the dataset comes with. Where it has none to validate on, a share of its training
+            part is drawn for that.
 
     Raises:
-        DataError: the shares leave nothing to train on, or there are fewer groups than parts.
+        DataError: the shares leave nothing to train on, or there are fewer groups than parts, or the dataset has no
+            official parts to train and to validate on.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise DataError(f"validation ({validation}) and test ({test}) must be at least 0 and sum to less than 1")
-    everything = np.arange(len(domain), dtype=np.int64)
-    test_rows = _take(domain, everything, test, generator("split", "test", dataset, domain.name))
-    rest = np.setdiff1d(everything, test_rows)
-    validation_rows = _take(domain, rest, validation, generator("split", "validation", dataset, domain.name, trial))
-    train = np.setdiff1d(rest, validation_rows)
+    divided = dataset.domain(domain)
+    if official:
+        return _official(dataset.name, divided, trial, validation)
+    if dataset.shared_groups:
+        made = _draw_shared(dataset, divided, trial, validation, test)
+    else:
+        made = _draw(divided.labels, divided.groups, (dataset.name, domain), trial, validation, test)
+    if len(made.train) == 0 or len(made.validation) == 0 < validation:
+        groups = len(np.unique(divided.groups))
+        raise DataError(f"domain '{domain}' has {groups} groups, too few for shares of {validation} and {test}")
+    return made
+
+
+def _draw(labels: Rows, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
+    everything = np.arange(len(labels), dtype=np.int64)
+    tests = _take(labels, groups, everything, test, generator("split", "test", *names))
+    rest = np.setdiff1d(everything, tests)
+    validates = _take(labels, groups, rest, validation, generator("split", "validation", *names, trial))
+    return Split(np.setdiff1d(rest, validates), validates, tests)
+
+
+def _draw_shared(dataset: Dataset, domain: Domain, trial: int, validation: float, test: float) -> Split:
+    """Draw groups out of all that any domain has; a group counts for the class of its first example."""
+    groups, first = np.unique(np.concatenate([d.groups for d in dataset.domains]), return_index=True)
+    classes = np.concatenate([d.labels for d in dataset.domains])[first]
+    # The domain's name is no part of the seed: that is what makes all domains agree.
+    drawn = _draw(classes, groups, (dataset.name,), trial, validation, test)
+    parts = (drawn.train, drawn.validation, drawn.test)
+    return Split(*(np.flatnonzero(np.isin(domain.groups, groups[part])) for part in parts))
+
+
+def _official(dataset: str, domain: Domain, trial: int, validation: float) -> Split:
+    parts = np.full(len(domain), "none") if domain.official is None else domain.official
+    train, validates, tests = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
     if len(train) == 0:
-        groups = len(np.unique(domain.groups))
-        raise DataError(f"domain '{domain.name}' has {groups} groups, too few for shares of {validation} and {test}")
-    return Split(train, validation_rows, test_rows)
+        names, counts = np.unique(parts, return_counts=True)
+        there = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+        raise DataError(
+            f"the official splits of '{dataset}' leave domain '{domain.name}' nothing to train on (it has: {there}); "
+            "draw the parts instead, with 'official = false' in [split] of the board"
+        )
+    if len(validates) == 0:
+        drawn = _draw(domain.labels[train], domain.groups[train], (dataset, domain.name), trial, validation, 0.0)
+        train, validates = train[drawn.train], train[drawn.validation]
+    return Split(train, validates, tests)
 
 
-def _take(domain: Domain, rows: Rows, share: float, random: np.random.Generator) -> Rows:
-    """A part of ``rows`` that holds about ``share`` of the whole domain, ascending."""
+def _take(labels: Rows, groups: Rows, rows: Rows, share: float, random: np.random.Generator) -> Rows:
+    """A part of ``rows`` that holds about ``share`` of all examples, ascending."""
     if share == 0:
         return np.empty(0, np.int64)
-    if len(np.unique(domain.groups)) == len(domain):
-        return _by_class(domain.labels, rows, share, random)
-    return _by_group(domain.groups, rows, share * len(domain), random)
+    if len(np.unique(groups)) == len(groups):
+        return _by_class(labels, rows, share, random)
+    return _by_group(groups, rows, share * len(groups), random)
 
 
 def _by_class(labels: Rows, rows: Rows, share: float, random: np.random.Generator) -> Rows:
-    parts = []
+    parts = [np.empty(0, np.int64)]
     for label in np.unique(labels[rows]):
         members = random.permutation(rows[labels[rows] == label])
         wanted = max(1, round(share * np.count_nonzero(labels == label)))

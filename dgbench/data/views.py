@@ -14,6 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from dgbench.core.errors import DataError
 from dgbench.core.files import whole
 from dgbench.core.paths import cache_root
 from dgbench.core.seeds import seed
@@ -45,25 +46,29 @@ def shifted(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str,
         with FileLock(path.with_suffix(".lock")):
             images = _read(path, expected)  # another process may have drawn them meanwhile
             if images is None:
-                images = _draw(dataset, domain, rows, family, replica)
-                with whole(path) as temporary, temporary.open("wb") as file:
-                    np.save(file, images)
+                with whole(path) as temporary:
+                    _draw(dataset, domain, rows, family, replica, temporary)
+                images = _read(path, expected)
+    if images is None:
+        raise DataError(f"the images just written to {path} cannot be read; is the disk sound?")
     return images
 
 
-def _draw(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> NDArray[np.uint8]:
+def _draw(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int, path: Path) -> None:
+    """Fill the file ``path``, picture by picture: all of them may be more than memory holds."""
     inputs = dataset.domain(domain).inputs
-    images = np.empty((len(rows), *inputs.shape[1:]), np.uint8)
-    for image, row in zip(images, rows.tolist(), strict=True):
-        image[:] = shift(
-            inputs[row], family, seed("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
-        )
-    return images
+    shape = (len(rows), *inputs.shape[1:])
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    for number, row in enumerate(rows.tolist()):
+        name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
+        images[number] = shift(inputs[rows[number : number + 1]][0], family, seed(*name))
+    images.flush()
 
 
 def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> Path:
     chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:16]
-    folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / domain
+    size = "x".join(map(str, dataset.domain(domain).inputs.shape[1:3]))
+    folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / size / domain
     return folder / f"{family}-{replica}-{chosen}.npy"
 
 
@@ -72,7 +77,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     if not path.is_file():
         return None
     try:
-        images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+        images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
         log.warning("the cached images in %s are damaged (%s): they are drawn anew", path, error)
         return None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from dgbench.core.errors import RecipeError
-from dgbench.models.network import Network
+from dgbench.models.network import Network, Role
 
 
 class LowRankDelta(nn.Module):
@@ -54,21 +54,30 @@ class LowRankDelta(nn.Module):
         return weight.flatten(1)[self.start : self.stop]
 
 
-def adapt_attention(network: Network, targets: Iterable[str], rank: int, *, terms: int = 1, scale: float = 1.0) -> None:
-    """Freeze the backbone but for low-rank changes of some of ``q``, ``k``, ``v`` in every block.
+def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 1, scale: float = 1.0) -> None:
+    """Freeze the backbone but for low-rank changes of some matrices in every block.
+
+    Where the backbone has attention, those are the targets, some of ``q``, ``k``, ``v``. Where it has none, they are
+    each block's pair of pointwise maps. What the backbone's name freezes stays as it is.
 
     Raises:
-        RecipeError: the backbone has no attention.
+        RecipeError: nothing is left that could change.
     """
-    if not network.info.attention:
-        raise RecipeError(f"low-rank adapters change attention weights and '{network.info.name}' has none; take a ViT")
+    info = network.info
+    roles = {*targets, "expand", "project"}
+    chosen = [matrix for matrix in info.matrices if matrix.role in roles and not info.freezes(matrix.name)]
+    if not chosen:
+        reason = "its option 'freeze' leaves none" if info.matrices else "no attention and no pairs of 1x1 convolutions"
+        raise RecipeError(
+            f"low-rank adapters change matrices of blocks, and '{info.name}' has none for them ({reason}); take a "
+            "vision transformer or a network like EfficientNet, MobileNet, ResNet-50 or ConvNeXt"
+        )
     network.backbone.requires_grad_(False)
-    for block in network.info.attention:
-        owner = network.backbone.get_submodule(block.module)
-        for target in targets:
-            weight = getattr(owner, block.parameter)
-            delta = LowRankDelta(weight, rank, rows=block.rows[target], terms=terms, scale=scale)
-            parametrize.register_parametrization(owner, block.parameter, delta)
+    for matrix in chosen:
+        owner = network.backbone.get_submodule(matrix.module)
+        weight = getattr(owner, matrix.parameter)
+        delta = LowRankDelta(weight, rank, rows=matrix.rows, terms=terms, scale=scale)
+        parametrize.register_parametrization(owner, matrix.parameter, delta)
 
 
 def low_rank_deltas(network: Network) -> Iterator[tuple[Tensor, LowRankDelta]]:

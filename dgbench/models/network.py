@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+Role = Literal["q", "k", "v", "out", "fc1", "fc2", "expand", "project"]
+"""What a matrix does in its block: attention's four and its MLP's two, or a convolutional block's first and last
+pointwise map."""
 
 
 @dataclass(frozen=True)
-class Attention:
-    """Where one block keeps its attention weights: rows ``q``, ``k``, ``v`` of one matrix ``[3d, d]``."""
+class Matrix:
+    """A weight, or some rows of one, that low-rank adapters can change.
+
+    Attributes:
+        module, parameter: Where it is in the backbone. A convolution counts as the matrix ``[out, in * kh * kw]``.
+        role: What it does.
+        rows: From which row to which; a fused weight ``[3d, d]`` holds q, k and v.
+        block: Number of its block, from 0 at the input.
+    """
 
     module: str
     parameter: str
-    rows: dict[str, tuple[int, int]]
+    role: Role
+    rows: tuple[int, int]
+    block: int
+
+    @property
+    def name(self) -> str:
+        """The parameter's name in the backbone."""
+        return f"{self.module}.{self.parameter}"
 
 
 @dataclass(frozen=True)
@@ -21,12 +42,13 @@ class Backbone:
     """A feature extractor and what others must know to use it.
 
     Attributes:
-        name: As on the command line, e.g. ``dgbench:vit-micro``.
+        name: Canonical, e.g. ``dgbench:vit-micro`` or ``timm:vit_tiny_patch16_224(size=96)``.
         module: Maps normalised images ``[n, 3, h, w]`` to features ``[n, dim]``.
         dim: Number of features.
         size: Side of the square input, in pixels.
         mean, std: Normalisation of inputs in [0, 1], per channel.
-        attention: One entry a block; empty where there is no attention.
+        matrices: What low-rank adapters can change, block by block; empty where no map of the network is known.
+        freeze: Parameters whose names this regular expression matches never train.
     """
 
     name: str
@@ -35,26 +57,38 @@ class Backbone:
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    attention: tuple[Attention, ...] = field(default=())
+    matrices: tuple[Matrix, ...] = field(default=())
+    freeze: str | None = None
+
+    def freezes(self, parameter: str) -> bool:
+        """Whether the parameter of that name never trains."""
+        return self.freeze is not None and re.match(self.freeze, parameter) is not None
 
 
 class Network(nn.Module):
     """Backbone, linear head, and (for methods that train them) one further linear head per source domain.
 
     ``domain_heads`` holds its K heads stacked as one ``nn.Linear(dim, K * C)``: rows ``k*C`` to ``(k+1)*C`` are head k.
+
+    Args:
+        backbone: The feature extractor.
+        classes: C.
+        unit_features: Whether features are divided by their length, as heads made of texts want them.
     """
 
-    def __init__(self, backbone: Backbone, classes: int) -> None:
+    def __init__(self, backbone: Backbone, classes: int, unit_features: bool = False) -> None:
         super().__init__()
         self.info = backbone
         self.classes = classes
+        self.unit_features = unit_features
         self.backbone = backbone.module
         self.head = nn.Linear(backbone.dim, classes)
         self.domain_heads: nn.Linear | None = None
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``[n, d]`` of normalised inputs."""
-        return self.backbone(x)  # type: ignore[no-any-return]
+        features: Tensor = self.backbone(x)
+        return F.normalize(features, dim=1) if self.unit_features else features
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[n, C]`` of the shared head."""
@@ -65,3 +99,10 @@ class Network(nn.Module):
         if self.domain_heads is None:
             raise RuntimeError("this network has no domain heads; the adapter 'domain_heads' makes them")
         return self.domain_heads(features).unflatten(1, (-1, self.classes))  # type: ignore[no-any-return]
+
+    def unfreeze(self) -> None:
+        """Make everything trainable but what the backbone's name freezes."""
+        self.requires_grad_(True)
+        for name, parameter in self.backbone.named_parameters():
+            if self.info.freezes(name):
+                parameter.requires_grad_(False)

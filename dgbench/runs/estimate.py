@@ -1,33 +1,43 @@
-"""How long a plan will take here: some real steps on this machine, times the work that is left."""
+"""How long a plan will take here: some real steps on this machine, times the work that is left.
+
+The steps are timed on random images of the right size with random weights, so neither data nor published weights need
+to be at hand. What a dataset's size is comes from the data, or from its card.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.recipe import build_part
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
-from dgbench.data.catalogue import load
+from dgbench.data.domain import Dataset, Domain
+from dgbench.data.manifest import assemble
+from dgbench.models.backbones import build
 from dgbench.models.network import Network
-from dgbench.models.zoo import build
-from dgbench.runs.execute import part_of
+from dgbench.runs.execute import on_features, part_of, parts_of
 from dgbench.runs.launch import default_workers
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Store
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.loop import Parts, train
-from dgbench.train.sources import Sources
+from dgbench.train.sources import Pixels, Sources
 from dgbench.train.spec import TrainingSpec
 
-STEPS, SKIPPED = 12, 4
-"""Steps that are timed, and how many of them only warm up."""
+STEPS, SKIPPED = 12, 2
+"""Steps that are timed at most, and how many of them only warm up."""
+SECONDS = 6.0
+"""No step is begun after so many seconds."""
+IMAGES = 16
+"""Images in a timed step at most: large networks take seconds for each."""
 
 
 @dataclass(frozen=True)
@@ -43,46 +53,91 @@ class Pace:
     look: float
 
 
-def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None = None) -> float:
-    """Seconds that the unfinished part of a plan will take, to within a factor of about two."""
+@dataclass(frozen=True)
+class Work:
+    """What is left of a plan.
+
+    Attributes:
+        seconds: On this machine, to within a factor of about two.
+        unknown: Datasets whose size nobody has told; their evaluations are not counted.
+    """
+
+    seconds: float
+    unknown: tuple[str, ...]
+
+
+def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None = None) -> Work:
+    """How long the unfinished part of a plan will take."""
     workers = workers or default_workers(device.type)
-    paces: dict[str, Pace] = {}
+    paces: dict[tuple[str, int], Pace] = {}
     passes = plan.passes()
     seconds = 0.0
+    extracted: set[tuple[str, ...]] = set()
+    sizes = _Sizes(plan)
     for id_, training in plan.trainings.items():
         runs = [run for run in plan.runs.values() if run.training == id_ and not store.finished("run", run.id)]
         unfinished = not store.finished("training", id_)
         if not runs and not unfinished:
             continue
-        if training.backbone not in paces:
-            paces[training.backbone] = _pace(training, device, workers)
-        pace = paces[training.backbone]
+        key = (training.backbone, training.size)
+        if key not in paces:
+            paces[key] = _pace(training, device, workers)
+        pace = paces[key]
+        if on_features(parts_of(training)):
+            # A head's own steps cost next to nothing; its features are extracted once for all that share them.
+            for name, images in sizes.feature_sets(training, runs).items():
+                seconds += 0.0 if (training.backbone, *name) in extracted else pace.look * images
+                extracted.add((training.backbone, *name))
+            continue
         if unfinished:
             learned = training.steps * training.batch_per_domain * len(training.sources) * passes.get(id_, 1.0)
-            seconds += pace.learn * learned + pace.look * training.checkpoints * _validation_images(training)
-        seconds += pace.look * sum(_looked_at(training, runs))
-    return seconds / workers
+            seconds += pace.learn * learned + pace.look * training.checkpoints * sizes.validation(training)
+        seconds += pace.look * sum(sizes.looked_at(training, runs))
+    return Work(seconds / workers, tuple(sorted(sizes.unknown)))
 
 
-def _looked_at(training: TrainingSpec, runs: list[RunSpec]) -> list[float]:
-    """Images that are evaluated: with each set of weights once, whatever the number of predictors that share them."""
-    dataset = load(training.dataset)
-    views = _validation_images(training) * (1 + len(FAMILIES))
-    distinct = {(canonical(run.averaging), run.target): run for run in runs}
-    return [
-        (views + len(dataset.domain(run.target)))
-        * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
-        for run in distinct.values()
-    ]
+class _Sizes:
+    """How many images the trainings and runs of a plan look at."""
 
+    def __init__(self, plan: Plan) -> None:
+        self.counts = {(name, d.name): d.count for name, known in plan.datasets.items() for d in known.domains}
+        self.unknown: set[str] = set()
 
-def _validation_images(training: TrainingSpec) -> float:
-    dataset = load(training.dataset)
-    return training.validation * sum(len(dataset.domain(name)) for name in training.sources)
+    def domain(self, dataset: str, name: str) -> int:
+        """Images of a domain; 0 where nobody knows."""
+        count = self.counts.get((dataset, name))
+        if count is None and (dataset, name) in self.counts:
+            self.unknown.add(dataset)
+        return count or 0
+
+    def validation(self, training: TrainingSpec) -> float:
+        """Validation images of all sources."""
+        return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
+
+    def looked_at(self, training: TrainingSpec, runs: list[RunSpec]) -> list[float]:
+        """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
+        views = self.validation(training) * (1 + len(FAMILIES))
+        distinct = {(canonical(run.averaging), run.target): run for run in runs}
+        return [
+            (views + (training.test or 1.0) * self.domain(training.dataset, run.target))
+            * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+            for run in distinct.values()
+        ]
+
+    def feature_sets(self, training: TrainingSpec, runs: list[RunSpec]) -> dict[tuple[str, ...], float]:
+        """Images of each set of features that a head needs, by what identifies the set."""
+        dataset = training.dataset
+        wanted: dict[tuple[str, ...], float] = {}
+        for name in {*training.sources, *(run.target for run in runs)}:
+            wanted[dataset, name, "clean"] = self.domain(dataset, name)
+        for name in training.sources if runs else ():
+            shifted = training.validation * len(FAMILIES) * self.domain(dataset, name)
+            wanted[dataset, name, f"trial {training.trial}"] = shifted
+        return wanted
 
 
 def _pace(training: TrainingSpec, device: torch.device, workers: int) -> Pace:
-    """Time real steps of ERM on the training's data, in as many threads as there will be workers."""
+    """Time real steps of ERM, in as many threads as there will be workers."""
 
     def work(_: int) -> Pace:
         torch.set_num_threads(1)  # as a worker has; the setting is a thread's own
@@ -97,28 +152,48 @@ def _pace(training: TrainingSpec, device: torch.device, workers: int) -> Pace:
     return Pace(*(sum(getattr(pace, name) for pace in paces) / workers for name in ("learn", "look")))
 
 
+class _EnoughError(Exception):
+    """Enough has been timed."""
+
+
 def _timed(training: TrainingSpec, device: torch.device) -> Pace:
-    spec = replace(training, steps=STEPS, checkpoints=1, weights=None, reference=None)
+    batch = max(1, min(training.batch_per_domain, IMAGES // len(training.sources)))
+    spec = replace(
+        training, steps=STEPS, checkpoints=1, batch_per_domain=batch, weights=None, reference=None, test=0.0,
+        official=False, sources=training.sources[:IMAGES],
+    )  # fmt: skip
     names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
     parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
-    dataset = load(spec.dataset)
-    network = Network(build(spec.backbone.removeprefix("dgbench:")), len(dataset.classes)).to(device)
-    sources = Sources(spec, dataset, network.info, device)
-    ticks: list[float] = []
+    dataset = _noise(spec, 2 * batch)
+    network = Network(build(replace(parse(spec.backbone), tag=None).canonical), len(dataset.classes)).to(device)
+    inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
+    ticks = [_now(device)]
+
+    def tick(step: int) -> None:
+        ticks.append(_now(device))
+        if step > SKIPPED and (step == STEPS - 1 or ticks[-1] - ticks[0] > SECONDS):
+            raise _EnoughError
+
     with tempfile.TemporaryDirectory() as folder:
-        train(spec, parts, network, sources, Path(folder), lambda step: ticks.append(_now(device)))
-    learn = (ticks[-2] - ticks[SKIPPED]) / (STEPS - 2 - SKIPPED)  # the last step validates too
-
-    images = sources.domains[0].images
+        try:
+            train(spec, parts, network, Sources(spec, dataset, inputs, device), Path(folder), tick)
+        except _EnoughError:
+            learn = (ticks[-1] - ticks[SKIPPED]) / (len(ticks) - 1 - SKIPPED)
     with evaluating(network):
-        look = _clock(lambda: features(network, images), device)
-    return Pace(learn / (spec.batch_per_domain * len(spec.sources)), look / len(images))
+        started = _now(device)
+        for held in inputs.values():
+            features(network, held)
+        look = _now(device) - started
+    return Pace(learn / (batch * len(spec.sources)), look / sum(map(len, inputs.values())))
 
 
-def _clock(work: Callable[[], object], device: torch.device) -> float:
-    started = _now(device)
-    work()
-    return _now(device) - started
+def _noise(spec: TrainingSpec, count: int) -> Dataset:
+    """Random images in the shape of a training's data."""
+    random = np.random.default_rng(0)
+    rows = np.arange(count, dtype=np.int64)
+    shape = (count, spec.size, spec.size, 3)
+    domains = [Domain(name, random.integers(0, 256, shape, np.uint8), rows % 2, rows) for name in spec.sources]
+    return assemble(spec.dataset, ("one", "other"), domains)
 
 
 def _now(device: torch.device) -> float:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgbench.algorithms.slots import Averaging, Predictor, Source, Stream
-from dgbench.core.errors import RecipeError
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.errors import DataError, RecipeError
 from dgbench.core.files import whole, write_json
 from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
@@ -25,17 +26,20 @@ from dgbench.core.seeds import generator, seed
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
 from dgbench.data.catalogue import load
-from dgbench.data.domain import Dataset
+from dgbench.data.domain import Dataset, Images
+from dgbench.data.splits import Rows, split
 from dgbench.data.views import shifted
+from dgbench.models.backbones import build
 from dgbench.models.effective import load_effective
-from dgbench.models.network import Network
-from dgbench.models.zoo import build
+from dgbench.models.network import Backbone, Network
+from dgbench.models.zero_shot import set_zero_shot_head
+from dgbench.runs.features import FeatureBank
 from dgbench.runs.plan import STREAM_BATCH, RunSpec
 from dgbench.runs.store import Store
 from dgbench.train.evaluate import evaluating, features, score
 from dgbench.train.loop import Parts, train
-from dgbench.train.sources import Sources, pictures
-from dgbench.train.spec import TrainingSpec
+from dgbench.train.sources import Features, Inputs, Pixels, Sources
+from dgbench.train.spec import ZERO_SHOT, TrainingSpec
 from dgbench.train.trajectory import StoredTrajectory
 
 
@@ -54,6 +58,16 @@ def part_of(slot: Slot, spec: Spec, where: str) -> Any:
     return part
 
 
+def parts_of(training: TrainingSpec) -> Parts:
+    """The parts that shape a training."""
+    return Parts(**{slot: part_of(slot, part, f"training {training.id}") for slot, part in training.parts.items()})
+
+
+def on_features(parts: Parts) -> bool:
+    """Whether neither the backbone nor the images change in a training, so that its head needs features alone."""
+    return parts.adapter.freezes_backbone() and not parts.sampler.augments()
+
+
 def do_training(
     spec: TrainingSpec, store: Store, device: torch.device, on_step: Callable[[int], None] = lambda step: None
 ) -> bool:
@@ -66,26 +80,101 @@ def do_training(
     with store.claim("training", spec.spec()) as folder:
         if folder is None:
             return False
-        dataset = load(spec.dataset)
-        network = _initial_network(spec, dataset, store, device)
-        sources = Sources(spec, dataset, network.info, device)
-        parts = Parts(**{slot: part_of(slot, part, f"training {spec.id}") for slot, part in spec.parts.items()})
-        train(spec, parts, network, sources, folder, on_step)
+        parts = parts_of(spec)
+        setting = Setting(spec, parts, store, device)
+        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step)
         return True
 
 
-def _initial_network(spec: TrainingSpec, dataset: Dataset, store: Store, device: torch.device) -> Network:
-    torch.manual_seed(seed("init", spec.backbone, spec.trial))
-    network = Network(build(spec.backbone.removeprefix("dgbench:")), len(dataset.classes))
-    state = dict(network.state_dict())
-    if spec.weights is not None:
-        pretrained = _last(store, spec.weights)
-        state |= {key: tensor for key, tensor in pretrained.items() if key.startswith("backbone.")}
-    if spec.reference is not None:
-        probe = _last(store, spec.reference)
-        state |= {key: tensor for key, tensor in probe.items() if key.startswith("head.")}
-    network.load_state_dict(state)
-    return network.to(device)
+class Setting:
+    """What a training works with: its data, its network, and how the one is shown to the other.
+
+    Where neither the backbone nor the images change, the network is a head, and what it sees are stored features.
+    """
+
+    def __init__(self, spec: TrainingSpec, parts: Parts, store: Store, device: torch.device) -> None:
+        self.spec = spec
+        self.store = store
+        self.device = device
+        self.dataset = load(spec.dataset, spec.size)
+        if self.dataset.manifest != spec.manifest:
+            raise DataError(
+                f"the data of '{spec.dataset}' is not what training {spec.id} was planned on (manifest "
+                f"{self.dataset.manifest[:12]}, planned {spec.manifest[:12]}); plan again, or restore the data"
+            )
+        self.bank = FeatureBank(spec, store, device, self._extractor) if on_features(parts) else None
+        self.info: Backbone | None = None
+
+    def _backbone(self) -> Backbone:
+        torch.manual_seed(seed("init", self.spec.backbone, self.spec.trial))
+        backbone = build(self.spec.backbone)
+        for id_ in self.spec.starts_from():
+            if id_ == self.spec.weights:
+                state = {k.removeprefix("backbone."): t for k, t in _last(self.store, id_).items()}
+                backbone.module.load_state_dict({k: state[k] for k in backbone.module.state_dict()})
+        return backbone
+
+    def _network(self, backbone: Backbone) -> Network:
+        """A network whose head starts as the spec says; random numbers do not depend on how the backbone was drawn."""
+        reference = self.spec.reference
+        zero_shot = reference is not None and reference.startswith(ZERO_SHOT)
+        torch.manual_seed(seed("head", self.spec.trial))
+        network = Network(backbone, len(self.dataset.classes), unit_features=zero_shot)
+        if zero_shot:
+            set_zero_shot_head(network, self.dataset.classes, dataset_card(self.spec.dataset).wording)
+        elif reference is not None:
+            probe = _last(self.store, reference)
+            network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
+        # Convolutions are up to twice as fast with channels last, on CPUs and on GPUs with tensor cores.
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _extractor(self) -> Network:
+        """What features are stored of: never normalised, whatever the head will want."""
+        network = Network(self._backbone(), len(self.dataset.classes))
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _whole_network(self) -> Network:
+        """Backbone and head."""
+        return self._network(self._backbone())
+
+    def initial_network(self) -> Network:
+        """The network before its first step; without its backbone where that is frozen."""
+        if self.bank is None:
+            return self._whole_network()
+        return self._network(replace(self.backbone_info(), module=nn.Identity()))
+
+    def backbone_info(self) -> Backbone:
+        """Name, size and number of features of the backbone."""
+        if self.info is None:
+            self.info = replace(self._backbone(), module=nn.Identity())
+        return self.info
+
+    def sources(self) -> Sources:
+        """The source domains, as images or as features."""
+        return Sources(self.spec, self.dataset, self._source_inputs(), self.device)
+
+    def _source_inputs(self) -> dict[str, Inputs]:
+        domains = [self.dataset.domain(name) for name in self.spec.sources]
+        if self.bank is None:
+            return {d.name: Pixels(d.inputs, self.backbone_info(), self.device, resident=True) for d in domains}
+        found = self.bank.all({d.name: lambda d=d: d.inputs for d in domains})  # type: ignore[misc]
+        return {name: Features(values) for name, values in found.items()}
+
+    def inputs(self, domain: str, view: str, images: Callable[[], Images], rows: Rows | None = None) -> Inputs:
+        """Images to predict, as the network sees them; ``rows`` says which of the domain's they are, if not all."""
+        if self.bank is None:
+            return Pixels(images(), self.backbone_info(), self.device, resident=False)
+        return Features(self.bank.get(domain, view, images, rows))
+
+
+def tested(dataset: Dataset, target: str, training: TrainingSpec) -> Rows:
+    """The rows of a target that are tested: its fixed test part where there is one, else all of them."""
+    domain = dataset.domain(target)
+    if training.test:
+        return split(dataset, target, training.trial, training.validation, training.test).test
+    if training.official and domain.official is not None and (domain.official == "test").any():
+        return np.flatnonzero(domain.official == "test")
+    return np.arange(len(domain))
 
 
 def _last(store: Store, training: str) -> dict[str, Tensor]:
@@ -137,13 +226,14 @@ def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Stream:
-    """One set of labelled images that is predicted in one go."""
+    """One set of labelled examples that is predicted in one go: some rows of a domain, and where to find each."""
 
     split: str
     domain: str
     view: str
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]]
-    images: Tensor
+    rows: Rows
+    inputs: Inputs
+    places: Tensor
     labels: Tensor
 
 
@@ -154,30 +244,35 @@ class _Bench:
         self.training = training
         self.device = device
         self.trajectory = StoredTrajectory(store.folder("training", training.id))
-        self.dataset = load(training.dataset)
-        self.network = Network(build(training.backbone.removeprefix("dgbench:")), len(self.dataset.classes)).to(device)
-        self.sources = Sources(training, self.dataset, self.network.info, device)
+        self.setting = Setting(training, parts_of(training), store, device)
+        self.dataset = self.setting.dataset
+        self.network = self.setting.initial_network()
+        self.sources = self.setting.sources()
         self.streams: dict[str, list[_Stream]] = {}
         self.averaging = ""
         self.seen: dict[tuple[int, str, str, str], Tensor] = {}
 
     def _streams(self, target: str) -> list[_Stream]:
-        """Validation images of every source, clean and under every shift family, and the whole target."""
+        """Validation images of every source, clean and under every shift family, and the target."""
         if target in self.streams:
             return self.streams[target]
         streams = []
         for held in self.sources.domains:
             rows = held.validation.numpy()
             labels = held.labels[held.validation.to(self.device)]
-            clean = held.images[held.validation.to(self.device)]
-            streams.append(_Stream("validation", held.name, "clean", rows, clean, labels))
+            streams.append(_Stream("validation", held.name, "clean", rows, held.inputs, held.validation, labels))
             for family in FAMILIES:
-                images = pictures(shifted(self.dataset, held.name, rows, family), self.device)
-                streams.append(_Stream("validation", held.name, family, rows, images, labels))
+
+                def images(name: str = held.name, rows: Rows = rows, family: str = family) -> Images:
+                    return shifted(self.dataset, name, rows, family)
+
+                inputs = self.setting.inputs(held.name, family, images, rows)
+                streams.append(_Stream("validation", held.name, family, rows, inputs, torch.arange(len(rows)), labels))
         domain = self.dataset.domain(target)
-        everything = np.arange(len(domain))
-        labels = torch.from_numpy(domain.labels).to(self.device)
-        streams.append(_Stream("target", target, "clean", everything, pictures(domain.inputs, self.device), labels))
+        rows = tested(self.dataset, target, self.training)
+        labels = torch.from_numpy(domain.labels[rows]).to(self.device)
+        inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
+        streams.append(_Stream("target", target, "clean", rows, inputs, torch.from_numpy(rows), labels))
         self.streams[target] = streams
         return streams
 
@@ -196,19 +291,18 @@ class _Bench:
                 tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
         return pl.concat(tables)
 
-    def _features(self, step: int, split: str, domain: str, view: str, images: Tensor) -> Tensor:
+    def _features(self, step: int, split: str, domain: str, view: str, inputs: Inputs, places: Tensor) -> Tensor:
         """Features of a set of images, computed once for all predictors that share the weights."""
         key = (step, split, domain, view)
         if key not in self.seen:
-            self.seen[key] = features(self.network, images)
+            self.seen[key] = features(self.network, inputs, places)
         return self.seen[key]
 
     def _source(self, step: int) -> Source:
         parts, labels, numbers = [], [], []
         for number, held in enumerate(self.sources.domains):
-            rows = held.train.to(self.device)
-            parts.append(self._features(step, "train", held.name, "clean", held.images[rows]))
-            labels.append(held.labels[rows])
+            parts.append(self._features(step, "train", held.name, "clean", held.inputs, held.train))
+            labels.append(held.labels[held.train.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
         return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
 
@@ -216,7 +310,7 @@ class _Bench:
         """Show one stream, in an order that depends on the trial alone, and note what is predicted."""
         name = ("stream", self.dataset.name, stream.domain, stream.view, self.training.trial)
         order = torch.from_numpy(generator(*name).permutation(len(stream.rows))).to(self.device)
-        inputs = self._features(step, stream.split, stream.domain, stream.view, stream.images)[order]
+        inputs = self._features(step, stream.split, stream.domain, stream.view, stream.inputs, stream.places)[order]
         at_work.reset(seed(*name))
         scores = torch.cat([at_work.observe(batch) for batch in torch.split(inputs, STREAM_BATCH)])
         scored = score(scores, stream.labels[order], predictor.scores)

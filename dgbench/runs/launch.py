@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import write_json
+from dgbench.core.processes import cores, serve
+from dgbench.data.catalogue import load
+from dgbench.data.locate import locate
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import BusyError, Store
@@ -44,7 +47,7 @@ class Unit:
 
     def needs(self) -> tuple[str, ...]:
         """Trainings that this one starts from."""
-        return tuple(id_ for id_ in (self.training.weights, self.training.reference) if id_ is not None)
+        return self.training.starts_from()
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,12 @@ def launch(
         device: ``auto`` takes an accelerator where there is one.
         workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
         progress: Is told what happens.
+
+    Raises:
+        DataError: a dataset of the board is not on this machine.
     """
+    for name in plan.absent:
+        locate(dataset_card(name))
     started = time.perf_counter()
     write_json(store.index(plan.board), index(plan))
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
@@ -97,6 +105,8 @@ def launch(
         return Summary(0, 0, time.perf_counter() - started, {})
     workers = min(workers or default_workers(where), len(units))
     progress = progress or Silent()
+    for name, size in sorted({(unit.training.dataset, unit.training.size) for unit in units}):
+        load(name, size, progress=partial(progress.reading, name))  # here, so that no worker waits for another
     progress.start(len(unfinished), sum(len(unit.runs) for unit in units))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _set_up, (where,)) as pool:
@@ -168,9 +178,7 @@ def _drain(
 
 def default_workers(device: str) -> int:
     """One for each CPU core that this process may use; one where an accelerator does the work."""
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores() if device == "cpu" else 1
 
 
 def _set_up(device: str) -> None:
@@ -182,19 +190,10 @@ def _set_up(device: str) -> None:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on CUDA may vary
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    serve()
     if device == "cpu":
         torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-
-
-def _end_with_parent() -> None:
-    """A worker whose launcher was killed stops at once, wherever it is: nothing half-done counts as finished."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def work(unit: Unit, root: Path, device: str) -> Outcome:
@@ -237,8 +236,8 @@ def resolve_device(name: DeviceName) -> str:
 def index(plan: Plan) -> dict[str, object]:
     """The runs of a board, as plain JSON: enough to collect its results without torch."""
     return {
-        "schema": "dgbench.index/1",
-        "manifest": plan.manifest,
-        "board": plan.board.model_dump(mode="json"),
+        "schema": "dgbench.index/2",
+        "manifests": {name: known.manifest for name, known in plan.datasets.items()},
+        "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],
     }

@@ -6,21 +6,27 @@ comes after training, so their runs name the same training, and it is done once.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.errors import RecipeError
+from dgbench.core.cases import Case, Place, cases
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.recipe import Recipe, Resolved, compose, resolve
 from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
-from dgbench.data.catalogue import load
-from dgbench.data.domain import Dataset
-from dgbench.models.zoo import provides
-from dgbench.runs.pretraining import pretraining
-from dgbench.train.spec import SHAPING, TrainingSpec
+from dgbench.data.catalogue import Outline, outline
+from dgbench.runs.pretraining import Start, start
+from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
 
+OF_BACKBONE = {
+    "low_rank": "matrices that low-rank adapters can change (attention, or 1x1 convolutions)",
+    "text": "a text tower",
+}
+"""What only a backbone can provide to a part."""
 STREAM_BATCH = 32
 """Images that a predictor is shown at once."""
 
@@ -57,13 +63,17 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Entry:
-    """One candidate in one cell of the board: an algorithm with one draw, on one target, in one trial."""
+    """One candidate in one cell of the board: an algorithm with one draw, in one case and one trial.
+
+    ``target`` names the case; ``domain`` is the domain that is tested in it.
+    """
 
     algorithm: str
     title: str
     track: str
     backbone: str
     target: str
+    domain: str
     trial: int
     draw: int
     training: str
@@ -92,17 +102,25 @@ class Plan:
 
     Attributes:
         board: The rules.
-        manifest: SHA-256 of the board's dataset.
+        datasets: What is known of each of the board's datasets.
+        cases: The board's cases, in its order.
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
         runs: By id.
     """
 
     board: BoardCard
-    manifest: str
+    datasets: dict[str, Outline]
+    cases: list[Case]
     entries: list[Entry] = field(default_factory=list)
     trainings: dict[str, TrainingSpec] = field(default_factory=dict)
     runs: dict[str, RunSpec] = field(default_factory=dict)
+    _starts: dict[str, Start] = field(default_factory=dict)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Datasets that are not on this machine: what they make of the plan can be counted, not run."""
+        return tuple(name for name, outline in self.datasets.items() if outline.manifest is None)
 
     def passes(self) -> dict[str, float]:
         """Forward-and-backward passes that a step of each training costs."""
@@ -123,6 +141,11 @@ class Plan:
         ]
         return sorted(rows, key=lambda row: -len(row.algorithms))
 
+    def _start(self, backbone: str) -> Start:
+        if backbone not in self._starts:
+            self._starts[backbone] = start(backbone)
+        return self._starts[backbone]
+
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)
         return training.id
@@ -133,18 +156,22 @@ def make_plan(board: BoardCard) -> Plan:
 
     Raises:
         RecipeError, UnknownNameError: a recipe of the board cannot be composed or does not fit the backbone.
-        DataError: the board's dataset is not there.
+        CardError: the board names domains that a dataset has not.
     """
-    dataset = load(board.dataset)
-    plan = Plan(board, dataset.manifest)
+    datasets = {name: outline(name) for name in board.dataset}
+    places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in datasets.items()}
+    plan = Plan(board, datasets, cases(board, places))
     recipes = [compose(expression) for expression in board.algorithms]
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)
+    _refuse_seen_groups(board, datasets)
+    probe = resolve(compose("linear_probe"), board)
+    cells = list(itertools.product(range(board.trials), range(board.draws)))
     for recipe in recipes:
-        for target in (domain.name for domain in dataset.domains):
-            for trial in range(board.trials):
-                for draw in range(board.draws):
-                    _add_cell(plan, dataset, recipe, target, trial, draw)
+        resolved = {(trial, draw): resolve(recipe, board, trial=trial, draw=draw) for trial, draw in cells}
+        for case in plan.cases:
+            for trial, draw in cells:
+                _add_cell(plan, case, resolved[trial, draw], probe, trial, draw)
     return plan
 
 
@@ -163,31 +190,44 @@ def _refuse_strangers(board: BoardCard, recipes: list[Recipe]) -> None:
             compose(card)  # an unknown name is reported with the closest known one
 
 
-def _add_cell(plan: Plan, dataset: Dataset, recipe: Recipe, target: str, trial: int, draw: int) -> None:
-    board = plan.board
-    resolved = resolve(recipe, board, trial=trial, draw=draw)
+def _refuse_seen_groups(board: BoardCard, datasets: dict[str, Outline]) -> None:
+    """Where domains share their groups, a target tested whole would show what was trained on, in another style."""
+    for name, known in datasets.items():
+        if known.shared_groups and not (board.split.test or board.split.official):
+            raise CardError(
+                f"board '{board.name}': the domains of '{name}' show the same things in different styles; keep some "
+                "from all training: set 'test' in [split] above 0, or 'official = true'"
+            )
+
+
+def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> None:
+    board, recipe = plan.board, resolved.recipe
     track = resolved.parts["predictor"].track
     if track not in board.tracks:
         raise RecipeError(
             f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
         )
-    backbone = board.tracks[track]
-    architecture, pretrained = pretraining(backbone)
-    offered = provides(architecture.removeprefix("dgbench:"))
+    start = plan._start(board.tracks[track])
     for slot, part in resolved.parts.items():
-        if "attention" in part.needs() - offered:
+        for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
             raise RecipeError(
-                f"'{recipe.name}': the {slot} {type(part).__name__} needs attention, which {backbone} has not"
+                f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
+                f"{board.tracks[track]} has not"
             )
+    known = plan.datasets[case.dataset]
     training = TrainingSpec(
-        dataset=dataset.name,
-        manifest=dataset.manifest,
-        sources=tuple(domain.name for domain in dataset.domains if domain.name != target),
+        dataset=case.dataset,
+        manifest=known.manifest or f"absent: {case.dataset}",
+        sources=case.sources,
         trial=trial,
         validation=board.split.validation,
-        test=0.0,
-        backbone=architecture,
-        weights=plan._add(pretrained) if pretrained else None,
+        test=board.split.test,
+        official=board.split.official,
+        size=start.size,
+        resize=dataset_card(case.dataset).resize,
+        backbone=start.backbone,
+        weights=plan._add(start.training) if start.training else start.weights,
+        pretrained_on=start.pretrained_on,
         reference=None,
         parts=_shaping(resolved),
         steps=board.training.steps,
@@ -196,18 +236,21 @@ def _add_cell(plan: Plan, dataset: Dataset, recipe: Recipe, target: str, trial: 
         precision=board.training.precision,
         norm_mode=board.training.norm_mode,
     )
-    if resolved.parts["adapter"].reference_head():
-        probe = resolve(compose("linear_probe"), board)
+    head = resolved.parts["adapter"].initial_head()
+    if head == "zero_shot":
+        training = replace(training, reference=ZERO_SHOT + identity(dataset_card(case.dataset).wording.model_dump()))
+    elif head == "linear_probe":
         training = replace(training, reference=plan._add(replace(training, parts=_shaping(probe))))
-    run = RunSpec(plan._add(training), resolved.specs["averaging"], resolved.specs["predictor"], target)
+    run = RunSpec(plan._add(training), resolved.specs["averaging"], resolved.specs["predictor"], case.target)
     plan.runs.setdefault(run.id, run)
     plan.entries.append(
         Entry(
             algorithm=recipe.name,
             title=recipe.title,
             track=track,
-            backbone=backbone,
-            target=target,
+            backbone=board.tracks[track],
+            target=case.name,
+            domain=case.target,
             trial=trial,
             draw=draw,
             training=training.id,

@@ -6,11 +6,14 @@ the digits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, SplitRules, TrainingRules
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.recipe import compose, resolve
-from dgbench.data.catalogue import load
-from dgbench.models.zoo import names
+from dgbench.data.catalogue import outline
+from dgbench.models.backbones import facts
 from dgbench.train.spec import SHAPING, TrainingSpec
 
 LETTERS = BoardCard(
@@ -18,7 +21,7 @@ LETTERS = BoardCard(
     title="Pretraining on letters",
     version=1,
     summary="Letters A to Z in the typefaces of the print domain.",
-    dataset="letters",
+    dataset=("letters",),
     tracks={"inductive": "dgbench:vit-micro"},
     trials=1,
     criterion="source",
@@ -36,37 +39,64 @@ LETTERS = BoardCard(
 TASKS = {"letters": LETTERS}
 
 
-def pretraining(backbone: str) -> tuple[str, TrainingSpec | None]:
-    """The architecture of a backbone, and the training that its weights come from.
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes:
+        backbone: Canonical name, without what it was trained on by dgbench itself.
+        size: Side of its input, in pixels.
+        provides: What it offers to parts.
+        training: The training in the store that its weights come from, if there is one.
+        weights: ``sha256:...`` of published weights; None for random ones.
+        pretrained_on: The data of published weights.
+    """
+
+    backbone: str
+    size: int
+    provides: frozenset[str]
+    training: TrainingSpec | None
+    weights: str | None
+    pretrained_on: str | None
+
+
+def start(backbone: str) -> Start:
+    """What a backbone's name stands for; published weights are not fetched for it.
 
     Args:
-        backbone: ``dgbench:NAME`` for random weights, ``dgbench:NAME@TASK`` for pretrained ones.
+        backbone: As ``dgbench:vit-micro``, ``dgbench:vit-micro@letters``, ``efficientnet-lite0(size=64)``,
+            ``timm:NAME.TAG`` or ``open_clip:NAME/TAG``.
 
     Raises:
-        UnknownNameError: no such task, or no such family of backbones.
+        UnknownNameError: no such family, backbone, option or task.
     """
-    architecture, at, task = backbone.partition("@")
-    family, colon, name = architecture.partition(":")
-    if not colon or family != "dgbench":
-        raise UnknownNameError("family of backbones", family, ["dgbench"])
-    if name not in names():
-        raise UnknownNameError("backbone of dgbench", name, names())
-    if not at:
-        return architecture, None
+    name = parse(backbone)
+    architecture = name.without_task()
+    known = facts(architecture.canonical, fetch=False)
+    task = _task(architecture.canonical, known.size, name.task) if name.task else None
+    return Start(architecture.canonical, known.size, known.provides, task, known.weights, known.pretrained_on)
+
+
+def _task(architecture: str, size: int, task: str) -> TrainingSpec:
     if task not in TASKS:
         raise UnknownNameError("pretraining task", task, TASKS)
     rules = TASKS[task]
-    dataset = load(rules.dataset)
+    known = outline(rules.dataset[0])
     resolved = resolve(compose("erm"), rules)
-    return architecture, TrainingSpec(
-        dataset=dataset.name,
-        manifest=dataset.manifest,
-        sources=tuple(domain.name for domain in dataset.domains),
+    assert known.manifest is not None, "pretraining data is built in"
+    return TrainingSpec(
+        dataset=known.name,
+        manifest=known.manifest,
+        sources=tuple(domain.name for domain in known.domains),
         trial=0,
         validation=rules.split.validation,
         test=0.0,
+        official=False,
+        size=size,
+        resize="stretch",
         backbone=architecture,
         weights=None,
+        pretrained_on=None,
         reference=None,
         parts={slot: resolved.specs[slot] for slot in SHAPING},
         steps=rules.training.steps,

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ SETTLED = 0.05
 
 class Progress(Protocol):
     """Is told what happens to a plan."""
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """So many of a dataset's pictures were looked at or decoded."""
 
     def start(self, trainings: int, runs: int) -> None:
         """So many trainings and runs are to be done."""
@@ -36,6 +39,9 @@ class Progress(Protocol):
 
 class Silent:
     """Says nothing."""
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """Nothing."""
 
     def start(self, trainings: int, runs: int) -> None:
         """Nothing."""
@@ -65,6 +71,15 @@ class Terminal:
             TextColumn("to go"),
             console=console,
         )
+        self.read: dict[tuple[str, int], TaskID] = {}
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """Show a bar for the dataset while it is read."""
+        key = (dataset, total)
+        if key not in self.read:
+            self.read[key] = self.bars.add_task(dataset, total=total, note="pictures")
+            self.bars.start()
+        self.bars.update(self.read[key], completed=done, visible=done < total)
 
     def start(self, trainings: int, runs: int) -> None:
         """Show the bars."""
@@ -92,6 +107,13 @@ class Log:
     def __init__(self, stream: TextIO, every: float = 10.0) -> None:
         self.stream = stream
         self.every = every
+        self.read: set[str] = set()
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """Say once that a dataset is being read."""
+        if dataset not in self.read:
+            self.read.add(dataset)
+            print(f"reading {total:,} pictures of {dataset}", file=self.stream, flush=True)
 
     def start(self, trainings: int, runs: int) -> None:
         """Say what is to be done."""

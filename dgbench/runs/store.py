@@ -3,6 +3,7 @@
     store/
       trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  state/ (to resume)  done.json
       runs/<id>/        spec.json  predictions.parquet  result.json
+      features/<id>/    spec.json  features.npy  done.json   (of frozen backbones)
       boards/<name>/    <id>.json   (which runs make up the board)
 
 A piece of work is finished when its last file exists: ``done.json`` or ``result.json``. No pickle is read or written.
@@ -23,8 +24,9 @@ from dgbench.core.files import read_json, write_json
 from dgbench.core.recipe import compose
 from dgbench.core.spec import Spec, identity
 
-Kind = Literal["training", "run"]
-_LAST: dict[Kind, str] = {"training": "done.json", "run": "result.json"}
+Kind = Literal["training", "run", "features"]
+_FOLDER: dict[Kind, str] = {"training": "trainings", "run": "runs", "features": "features"}
+_LAST: dict[Kind, str] = {"training": "done.json", "run": "result.json", "features": "done.json"}
 
 
 def rules_identity(board: BoardCard) -> str:
@@ -44,7 +46,7 @@ class Store:
 
     def folder(self, kind: Kind, id_: str) -> Path:
         """Where a piece of work lies."""
-        return self.root / f"{kind}s" / id_
+        return self.root / _FOLDER[kind] / id_
 
     def finished(self, kind: Kind, id_: str) -> bool:
         """Whether a piece of work is whole."""

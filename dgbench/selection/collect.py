@@ -26,7 +26,8 @@ class Records:
         names: The algorithms, as the runs call them, in the board's order.
         missing: How many runs of the board are not finished.
         torch, dgbench: The versions that made them.
-        manifest: SHA-256 of the dataset.
+        manifests: SHA-256 of each dataset.
+        cases: Names of the board's cases, in its order.
     """
 
     board: BoardCard
@@ -36,7 +37,8 @@ class Records:
     missing: int
     torch: tuple[str, ...]
     dgbench: tuple[str, ...]
-    manifest: str
+    manifests: dict[str, str]
+    cases: tuple[str, ...]
 
 
 def collect(board: BoardCard, store: Store) -> Records:
@@ -60,7 +62,7 @@ def collect(board: BoardCard, store: Store) -> Records:
         result = store.read("run", entry["run"], "result.json")
         done = store.read("training", entry["training"], "done.json")
         made += [result, done]
-        metrics += [entry | row for row in result["metrics"]]
+        metrics += [entry | _in_case(row, entry) for row in result["metrics"]]
         measured = {"train_seconds": done["seconds"], "run_seconds": result["seconds"], "device": done["device"]}
         runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
     return Records(
@@ -71,8 +73,16 @@ def collect(board: BoardCard, store: Store) -> Records:
         missing=len(index["entries"]) - len(runs),
         torch=tuple(sorted({piece["torch"] for piece in made})),
         dgbench=tuple(sorted({piece["dgbench"] for piece in made})),
-        manifest=index["manifest"],
+        manifests=index["manifests"],
+        cases=tuple(index["cases"]),
     )
+
+
+def _in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """Records call what is tested by the name of its case, of which it may be one of several."""
+    if row["split"] == "target" and row["domain"] == entry["domain"]:
+        return row | {"domain": entry["target"]}
+    return row
 
 
 def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:

@@ -26,10 +26,11 @@ METRICS = pl.Schema(
 )
 """One row for each evaluated stream of images.
 
-``target`` is the domain left out, ``trial`` a split seed, ``draw`` a draw of hyperparameters (0: the recipe's own),
-``step`` a checkpoint. ``split`` is ``validation`` (held-out images of the source domains) or ``target``. ``view`` is
-``clean`` or the shift family that the images went through. ``accuracy`` lies in [0, 1], ``nll`` is in nats, ``n``
-counts images.
+``target`` names the case: the domain left out, ``photo > sketch`` where each domain trains alone, with the dataset's
+name before it on boards of several. In rows of the split ``target``, ``domain`` is that name too. ``trial`` is a split
+seed, ``draw`` a draw of hyperparameters (0: the recipe's own), ``step`` a checkpoint. ``split`` is ``validation``
+(held-out images of the source domains) or ``target``. ``view`` is ``clean`` or the shift family that the images went
+through. ``accuracy`` lies in [0, 1], ``nll`` is in nats, ``n`` counts images.
 """
 
 RUNS = pl.Schema(

@@ -8,8 +8,9 @@ come in *strata*: one sequence of values, one for each trial, for each target.
     variance = 1/T^2 sum_t s_t^2 / n_t
     df       = (sum_t v_t)^2 / sum_t v_t^2 / (n_t - 1)    with v_t = s_t^2 / n_t (Welch and Satterthwaite)
 
-One stratum gives the ordinary t-interval. Paired comparisons are the same thing on differences. Trials of different
-targets are taken as independent.
+With weights w_t that sum to 1 in place of 1/T (boards of several datasets weigh targets so that each dataset counts
+once), the mean is sum_t w_t m_t and v_t = w_t^2 s_t^2 / n_t. One stratum gives the ordinary t-interval. Paired
+comparisons are the same thing on differences. Trials of different targets are taken as independent.
 """
 
 from __future__ import annotations
@@ -74,8 +75,12 @@ class Estimate:
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
 
 
-def estimate(strata: Strata) -> Estimate:
+def estimate(strata: Strata, weights: Sequence[float] | None = None) -> Estimate:
     """The mean over strata of their means, with its standard error.
+
+    Args:
+        strata: At least one value in each.
+        weights: Of the strata, scaled to sum to 1; equal ones by default.
 
     Raises:
         ValueError: there is no stratum, or one without values.
@@ -83,25 +88,29 @@ def estimate(strata: Strata) -> Estimate:
     values = [np.asarray(stratum, dtype=float) for stratum in strata]
     if not values or any(len(v) == 0 for v in values):
         raise ValueError("an estimate needs at least one value in each stratum")
-    mean = float(np.mean([v.mean() for v in values]))
+    shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
+    if len(shares) != len(values) or not (shares > 0).all():
+        raise ValueError("each stratum needs one weight above 0")
+    shares = shares / shares.sum()
+    mean = float(np.dot(shares, [v.mean() for v in values]))
     n = sum(len(v) for v in values)
     if any(len(v) < 2 for v in values):
         return Estimate(mean, n)
-    variances = np.array([v.var(ddof=1) / len(v) for v in values])
+    variances = shares**2 * np.array([v.var(ddof=1) / len(v) for v in values])
     total = variances.sum()
     if total == 0:
         return Estimate(mean, n, 0.0, float(n - len(values)))
     # shares, not variances: their squares cannot underflow
-    df = 1 / sum((share**2 / (len(v) - 1) for share, v in zip(variances / total, values, strict=True)), 0.0)
-    return Estimate(mean, n, math.sqrt(total) / len(values), float(df))
+    df = 1 / sum((part**2 / (len(v) - 1) for part, v in zip(variances / total, values, strict=True)), 0.0)
+    return Estimate(mean, n, math.sqrt(total), float(df))
 
 
-def difference(first: Strata, second: Strata) -> Estimate:
+def difference(first: Strata, second: Strata, weights: Sequence[float] | None = None) -> Estimate:
     """The mean of ``first - second``, paired value by value: the same target, the same trial."""
-    return estimate([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(first, second, strict=True)])
+    return estimate([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(first, second, strict=True)], weights)
 
 
-def ranks(scores: Mapping[str, Strata]) -> dict[str, int]:
+def ranks(scores: Mapping[str, Strata], weights: Sequence[float] | None = None) -> dict[str, int]:
     """Rank algorithms as far as the data can separate them: one more than the number of those shown to be better.
 
     Every pair is compared by its paired difference, and Holm's procedure over all pairs decides which of them differ.
@@ -117,8 +126,9 @@ def ranks(scores: Mapping[str, Strata]) -> dict[str, int]:
 
     Args:
         scores: The strata of each algorithm, over the same targets and trials for all.
+        weights: Of the strata, as in :func:`estimate`.
     """
-    pairs = {(a, b): difference(scores[a], scores[b]) for a, b in itertools.combinations(scores, 2)}
+    pairs = {(a, b): difference(scores[a], scores[b], weights) for a, b in itertools.combinations(scores, 2)}
     differ = holm({pair: d.p for pair, d in pairs.items() if d.p is not None})
     beaten = Counter(b if pairs[a, b].mean > 0 else a for a, b in differ)
     return {name: 1 + beaten[name] for name in scores}

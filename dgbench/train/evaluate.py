@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dgbench.models.network import Network
-from dgbench.train.sources import normalise
+from dgbench.train.sources import Inputs
 
 CHUNK = 128  # images at once: larger ones are slower on a CPU, where activations then leave the cache
 
@@ -30,10 +30,13 @@ def evaluating(network: Network) -> Iterator[None]:
             module.training = training
 
 
-def features(network: Network, images: Tensor) -> Tensor:
-    """Features ``[n, d]`` of uint8 images ``[n, 3, h, w]`` on the network's device; call it while ``evaluating``."""
-    chunks = torch.split(images, CHUNK)
-    return torch.cat([network.features(normalise(chunk.float() / 255, network.info)) for chunk in chunks])
+def features(network: Network, inputs: Inputs, rows: Tensor | None = None) -> Tensor:
+    """Features ``[n, d]`` of rows (all of them by default) on the network's device; call it while ``evaluating``.
+
+    Never more than a chunk of the inputs is in memory, so a domain may be larger than that.
+    """
+    chunks = torch.split(torch.arange(len(inputs)) if rows is None else rows, CHUNK)
+    return torch.cat([network.features(inputs.ready(inputs.take(chunk))) for chunk in chunks])
 
 
 @dataclass(frozen=True)

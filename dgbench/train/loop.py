@@ -167,15 +167,15 @@ class _Training:
 
     def _validate(self, number: int) -> dict[str, Any]:
         domain = self.sources.domains[number]
-        rows = domain.validation.to(self.sources.device)
+        labels = domain.labels[domain.validation.to(self.sources.device)]
         with evaluating(self.network):
-            logits = self.network.head(features(self.network, domain.images[rows]))
-        scored = score(logits, domain.labels[rows], "logits")
+            logits = self.network.head(features(self.network, domain.inputs, domain.validation))
+        scored = score(logits, labels, "logits")
         return {
             "domain": domain.name,
-            "accuracy": accuracy(scored, domain.labels[rows]),
+            "accuracy": accuracy(scored, labels),
             "nll": negative_log_likelihood(scored),
-            "n": len(rows),
+            "n": len(labels),
         }
 
     def _state(self) -> State:

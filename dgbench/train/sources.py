@@ -1,41 +1,103 @@
-"""The source domains of a training, on its device: batches to learn from, images to validate on."""
+"""The source domains of a training: batches to learn from, images to validate on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dgbench.algorithms.slots import Sampler
 from dgbench.core.seeds import seed
-from dgbench.data.domain import Batch, Dataset
+from dgbench.data.domain import Batch, Dataset, Images
 from dgbench.data.splits import split
 from dgbench.models.network import Backbone
 from dgbench.train.spec import TrainingSpec
 
-
-def pictures(inputs: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """uint8 ``[n, h, w, 3]`` to uint8 ``[n, 3, h, w]`` on the device."""
-    return torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2).contiguous()
+RESIDENT = 256 * 2**20
+"""Bytes of images up to which a domain is kept on the device whole; larger ones are read batch by batch."""
 
 
-def normalise(x: Tensor, backbone: Backbone) -> Tensor:
-    """Images in [0, 1] to what the backbone was pretrained on."""
-    mean = torch.tensor(backbone.mean, device=x.device).view(1, 3, 1, 1)
-    std = torch.tensor(backbone.std, device=x.device).view(1, 3, 1, 1)
-    return (x - mean) / std
+class Inputs(Protocol):
+    """What a network sees of one domain, by row."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Some rows on the device, as a sampler augments them: uint8 images ``[b, 3, h, w]``, or features."""
+
+    def ready(self, x: Tensor) -> Tensor:
+        """What was taken, and perhaps augmented to images in [0, 1], as the network wants it."""
+
+
+class Pixels:
+    """Images, read when they are asked for.
+
+    Args:
+        images: Of one domain.
+        backbone: Says how they are normalised.
+        device: Where they are wanted.
+        resident: Whether they are asked for again and again, and so kept on the device if they are few.
+    """
+
+    def __init__(self, images: Images, backbone: Backbone, device: torch.device, *, resident: bool) -> None:
+        self.images = images
+        self.device = device
+        self.mean = torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
+        kept = resident and math.prod(images.shape) <= RESIDENT
+        self.resident = self._read(torch.arange(len(images))) if kept else None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def _read(self, rows: Tensor) -> Tensor:
+        """uint8 ``[b, h, w, 3]``."""
+        return torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])).to(self.device)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """uint8 ``[b, 3, h, w]``, the colours of a pixel side by side as they are stored; rows are on the CPU."""
+        found = self._read(rows) if self.resident is None else self.resident.index_select(0, rows.to(self.device))
+        return found.permute(0, 3, 1, 2)
+
+    def ready(self, x: Tensor) -> Tensor:
+        """Scaled to [0, 1] where that was not done yet, and normalised to what the backbone was pretrained on.
+
+        Augmented images are changed in place: each step makes new ones.
+        """
+        scaled = x.contiguous().float().div_(255) if x.dtype == torch.uint8 else x
+        return scaled.sub_(self.mean).div_(self.std)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a frozen backbone, ``[n, d]`` on the device: for a head they are all that there is to see."""
+
+    values: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Features ``[b, d]``."""
+        return self.values[rows.to(self.values.device)]
+
+    def ready(self, x: Tensor) -> Tensor:
+        """As they are."""
+        return x
 
 
 @dataclass(frozen=True)
 class Held:
-    """One source domain on the device: all its images, and which rows train and validate."""
+    """One source domain: what a network sees of it, its labels on the device, and which rows train and validate."""
 
     name: str
-    images: Tensor
+    inputs: Inputs
     labels: Tensor
     train: Tensor
     validation: Tensor
@@ -44,22 +106,17 @@ class Held:
 class Sources:
     """The source domains of one training. It is built from their names alone: no target can be in it."""
 
-    def __init__(self, spec: TrainingSpec, dataset: Dataset, backbone: Backbone, device: torch.device) -> None:
+    def __init__(
+        self, spec: TrainingSpec, dataset: Dataset, inputs: Mapping[str, Inputs], device: torch.device
+    ) -> None:
         self.spec = spec
-        self.backbone = backbone
         self.device = device
-        self.domains: Sequence[Held] = [self._hold(dataset, name) for name in spec.sources]
+        self.domains: Sequence[Held] = [self._hold(dataset, name, inputs[name]) for name in spec.sources]
 
-    def _hold(self, dataset: Dataset, name: str) -> Held:
-        domain = dataset.domain(name)
-        rows = split(domain, dataset.name, self.spec.trial, self.spec.validation, self.spec.test)
-        return Held(
-            name,
-            pictures(domain.inputs, self.device),
-            torch.from_numpy(domain.labels).to(self.device),
-            torch.from_numpy(rows.train),
-            torch.from_numpy(rows.validation),
-        )
+    def _hold(self, dataset: Dataset, name: str, inputs: Inputs) -> Held:
+        rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
+        labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels)).to(self.device)
+        return Held(name, inputs, labels, torch.from_numpy(rows.train), torch.from_numpy(rows.validation))
 
     def batch(self, sampler: Sampler, step: int) -> Batch:
         """What the step sees: depends on the step's number and the trial, not on any step before it."""
@@ -68,11 +125,10 @@ class Sources:
         taken = sampler.rows([d.train for d in self.domains], spec.batch_per_domain, step, seeds)
         inputs, labels, numbers = [], [], []
         for number, (domain, rows) in enumerate(zip(self.domains, taken, strict=True)):
-            on_device = rows.to(self.device)
             # On the CPU, so that every device sees the same batch.
             generator = torch.Generator().manual_seed(seed("augment", spec.dataset, domain.name, spec.trial, step))
-            inputs.append(sampler.augment(domain.images[on_device].float() / 255, generator))
-            labels.append(domain.labels[on_device])
+            seen = domain.inputs.take(rows)
+            inputs.append(domain.inputs.ready(sampler.augment(seen, generator) if sampler.augments() else seen))
+            labels.append(domain.labels[rows.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
-        x = normalise(torch.cat(inputs), self.backbone)
-        return Batch(x, torch.cat(labels), torch.cat(numbers), torch.cat(taken).to(self.device))
+        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), torch.cat(taken).to(self.device))

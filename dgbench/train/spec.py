@@ -8,8 +8,11 @@ from typing import Literal
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, identity
 
-SCHEMA = "dgbench.training/1"
+SCHEMA = "dgbench.training/2"
 """Its number is raised whenever weights change that no part's version stands for: by the loop, splits, or backbones."""
+
+ZERO_SHOT = "zero-shot:"
+"""Opens a reference to a head made of class names."""
 
 SHAPING: tuple[Slot, ...] = ("sampler", "adapter", "objective", "optimizer")
 """The slots that shape a training. Averaging and prediction come after it and share it."""
@@ -26,9 +29,15 @@ class TrainingSpec:
         trial: Seed of the split, the head's initial weights, the batches and the augmentation. Algorithms share them.
         validation: Share of each source domain kept for validation.
         test: Share of each domain kept from everything, the same in all trials; 0 where whole domains are tested.
-        backbone: As ``dgbench:vit-micro``.
-        weights: The training that the backbone's initial weights come from, or None for random ones.
-        reference: The training whose head this one starts from, or None for a random head.
+        official: Whether the dataset's own train and validation parts are taken in place of drawn ones.
+        size: Side of the square images, in pixels.
+        resize: How they became square: ``stretch`` or ``crop``.
+        backbone: Its canonical name, as ``dgbench:vit-micro`` or ``timm:vit_tiny_patch16_224(size=96)``.
+        weights: Where the backbone's initial weights come from: the id of a training, the ``sha256:...`` of published
+            weights, or None for random ones.
+        pretrained_on: The data of published weights.
+        reference: What the head starts from: the id of a training, ``zero-shot:...`` with the hash of the wording, or
+            None for random numbers.
         parts: Name, version and all hyperparameters of the part in each of the shaping slots.
         steps: Number of optimizer steps.
         checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
@@ -43,8 +52,12 @@ class TrainingSpec:
     trial: int
     validation: float
     test: float
+    official: bool
+    size: int
+    resize: Literal["stretch", "crop"]
     backbone: str
     weights: str | None
+    pretrained_on: str | None
     reference: str | None
     parts: dict[Slot, Spec]
     steps: int
@@ -66,6 +79,11 @@ class TrainingSpec:
     def id(self) -> str:
         """The training's name in the store."""
         return identity(self.spec())
+
+    def starts_from(self) -> tuple[str, ...]:
+        """The trainings that this one starts from."""
+        given = (self.weights, self.reference)
+        return tuple(id_ for id_ in given if id_ is not None and not id_.startswith(("sha256:", ZERO_SHOT)))
 
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Steps after which a checkpoint is taken, ascending."""

@@ -75,7 +75,7 @@ def info(**changes: Any) -> BoardInfo:
     """The rules of a board over the domains a and b."""
     rules = {
         "name": "toy", "title": "Toy board", "version": 1, "rules": "0123456789abcdef", "dataset": "toy",
-        "domains": ("a", "b"), "classes": ("0", "1"), "protocol": "One domain is left out.", "criterion": "source",
+        "domains": ("a", "b"), "classes": 2, "protocol": "One domain is left out.", "criterion": "source",
         "trials": 2, "draws": 1, "algorithms": ("erm", "sam", "irm"), "recompute": "dgbench board toy",
     }  # fmt: skip
     return BoardInfo(**{**rules, **changes})

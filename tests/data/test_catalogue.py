@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgbench.core.errors import UnknownNameError
+from dgbench.core.errors import DataError, UnknownNameError
 from dgbench.data import catalogue
-from dgbench.data.catalogue import load, previews
+from dgbench.data.catalogue import Outline, OutlineDomain, load, outline, previews
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
+from dgbench.data.streamed import Streamed
 
 
 def small() -> Dataset:
@@ -27,7 +28,7 @@ def builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Every build of this test; what is built is small."""
     made: list[str] = []
 
-    def build(card: object) -> Dataset:
+    def build(reader: object) -> Dataset:
         made.append("built")
         return small()
 
@@ -38,8 +39,13 @@ def builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 def again(name: str) -> Dataset:
     """Load as a new process would."""
-    catalogue._load.cache_clear()
+    forget()
     return load(name)
+
+
+def forget() -> None:
+    for cached in (catalogue._load, catalogue._native, catalogue._listing, catalogue._outline):
+        cached.cache_clear()
 
 
 def test_data_is_built_once_and_read_back_the_same(builds: list[str]) -> None:
@@ -99,7 +105,7 @@ import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_catalogue
 from dgbench.data import catalogue
-def build(card):
+def build(reader):
     with open({str(tmp_path / "builds")!r}, "a") as file:
         file.write("built\\n")
     time.sleep(1)
@@ -139,3 +145,151 @@ def test_loading_data_needs_no_torch() -> None:
         "import sys; from dgbench.data.catalogue import previews; previews('digits'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ)
+
+
+CARD = """
+name = "pets"
+title = "Pets"
+summary = "Cats and dogs."
+path = "../pets"
+classes = ["cat", "dog"]
+resize = "crop"
+licence = "none"
+redistribution = "none"
+reader = {kind = "tree", layouts = ["{domain}/{class}"]}
+domains = [{name = "art", count = 6, family = "drawn"}, {name = "photo", count = 7, about = 8}]
+"""
+
+
+@pytest.fixture
+def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own dataset, with a card in the working directory."""
+    rng = np.random.default_rng(0)
+    for domain in ("art", "photo"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pets" / domain / name
+            folder.mkdir(parents=True)
+            for number in range(3):
+                Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(folder / f"{number}.png")
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "pets.toml").write_text(CARD)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
+    forget()
+    return tmp_path / "pets"
+
+
+def test_pictures_on_disk_become_a_dataset_of_the_size_that_is_asked_for(pets: Path) -> None:
+    dataset = load("pets", 32)
+    assert (dataset.name, dataset.classes) == ("pets", ("cat", "dog"))
+    for domain in dataset.domains:
+        assert isinstance(domain.inputs, np.memmap)
+        assert domain.inputs.shape == (6, 32, 32, 3)
+        assert domain.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    # The short side becomes 8/7 of 32 (37 pixels), the long one 46; then the centre is cut out.
+    scaled = Image.open(pets / "art" / "dog" / "2.png").resize((46, 37), Image.Resampling.BICUBIC)
+    assert np.array_equal(dataset.domain("art").inputs[5], scaled.crop((7, 2, 39, 34)))
+    assert load("pets", 32) is dataset
+    assert load("pets", 16).manifest == dataset.manifest
+    assert sorted(path.name for path in pets.parent.iterdir()) == ["cache", "datasets", "pets"]
+
+
+def test_pictures_on_disk_have_no_size_of_their_own(pets: Path) -> None:
+    with pytest.raises(DataError, match=r"load\('pets', 224\)"):
+        load("pets")
+
+
+def test_streaming_is_asked_for_by_argument_or_by_environment(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streamed = load("pets", 32, streaming=True)
+    monkeypatch.setenv("DGBENCH_STREAM", "1")
+    assert load("pets", 32) is streamed
+    assert isinstance(streamed.domains[0].inputs, Streamed)
+    assert not (pets.parent / "cache" / "decoded").exists()
+    cached = load("pets", 32, streaming=False)
+    assert isinstance(cached.domains[0].inputs, np.memmap)
+    assert cached.manifest == streamed.manifest
+    assert np.array_equal(cached.domains[0].inputs, streamed.domains[0].inputs[np.arange(6)])
+
+
+def test_a_changed_picture_is_other_data(pets: Path) -> None:
+    before = load("pets", 32)
+    Image.new("RGB", (40, 50)).save(pets / "art" / "cat" / "0.png")
+    forget()
+    after = load("pets", 32)
+    assert after.manifest != before.manifest
+    assert not after.domain("art").inputs[0].any()
+    assert before.domain("art").inputs[0].any()
+
+
+def test_numbers_that_differ_from_the_card_are_said(pets: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        load("pets", 32)
+    assert "'pets' differ from its card: photo has 6 and not 7" in caplog.text
+    assert "art" not in caplog.text
+
+
+def test_an_outline_is_of_the_data_where_it_is_here(pets: Path) -> None:
+    known = outline("pets")
+    domains = (OutlineDomain("art", 6, "drawn"), OutlineDomain("photo", 6, None))
+    assert known == Outline("pets", 2, domains, load("pets", 32).manifest, False)
+
+
+def test_an_outline_is_of_the_card_where_the_data_is_not_here(pets: Path) -> None:
+    pets.rename(pets.with_name("elsewhere"))
+    domains = (OutlineDomain("art", 6, "drawn"), OutlineDomain("photo", 7, None))
+    assert outline("pets") == Outline("pets", 2, domains, None, False)
+    with pytest.raises(DataError, match="pets"):
+        load("pets", 32)
+
+
+def make_pets(root: Path, side: int) -> Dataset:
+    """The builder of a card: pictures of the colour that a file names."""
+    colour = int((root / "colour").read_text())
+    rows = np.arange(6, dtype=np.int64)
+    pictures = [np.full((6, side, side, 3), colour + k, np.uint8) for k in range(2)]
+    domains = [Domain(name, x, rows % 2, rows // 2) for name, x in zip(("art", "photo"), pictures, strict=True)]
+    return assemble("pets", ("cat", "dog"), domains)
+
+
+def test_data_that_a_function_makes_of_files(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    (pets / "colour").write_text("7")
+    reader = '{kind = "made", builder = "test_catalogue:make_pets", options = {side = 8}}\nshared_groups = true'
+    card = pets.parent / "datasets" / "made.toml"
+    card.write_text(CARD.replace('"pets"', '"made"').replace('{kind = "tree", layouts = ["{domain}/{class}"]}', reader))
+    native = load("made")
+    assert native.shared_groups
+    assert np.array_equal(native.domain("photo").inputs, np.full((6, 8, 8, 3), 8))
+    assert native.manifest == make_pets(pets, 8).manifest
+    larger = load("made", 12)
+    assert larger.manifest == native.manifest == outline("made").manifest
+    assert larger.shared_groups
+    assert larger.domain("photo").groups.tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.array_equal(larger.domain("art").inputs, np.full((6, 12, 12, 3), 7))
+    (pets / "colour").write_text("9")
+    assert again("made").manifest != native.manifest
+
+
+def test_an_outline_of_built_in_data(digits: Dataset) -> None:
+    known = outline("digits")
+    assert [(d.name, d.count) for d in known.domains] == [(d.name, len(d)) for d in digits.domains]
+    assert (known.classes, known.manifest, known.shared_groups) == (10, digits.manifest, False)
+
+
+def test_a_preview_decodes_only_what_it_shows(pets: Path) -> None:
+    for domain in ("art", "photo"):
+        (pets / domain / "dog" / "1.png").write_bytes(b"no image")  # of three, the first and the last are shown
+    for png in previews("pets").values():
+        assert Image.open(io.BytesIO(png)).size == (2 * 48, 2 * 48)
+    assert not (pets.parent / "cache").exists()
+
+
+def test_built_in_data_is_resized_when_asked(digits: Dataset) -> None:
+    assert isinstance(load("digits", 16).domains[0].inputs, np.ndarray)
+    assert not isinstance(load("digits", 16).domains[0].inputs, np.memmap)
+    larger = load("digits", 24)
+    assert larger.manifest == digits.manifest
+    for one, other in zip(larger.domains, digits.domains, strict=True):
+        by_hand = Image.fromarray(other.inputs[7]).resize((24, 24), Image.Resampling.BICUBIC)
+        assert np.array_equal(one.inputs[7], by_hand)
+        assert np.array_equal(one.groups, other.groups)

@@ -1,3 +1,6 @@
+import hashlib
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +11,17 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.splits import Split, split
 
 
-def make(labels: list[int], groups: list[int] | None = None, name: str = "d") -> Domain:
+def make(
+    labels: list[int], groups: list[int] | None = None, name: str = "d", official: list[str] | None = None
+) -> Domain:
     n = len(labels)
     own = np.arange(n) if groups is None else np.array(groups, np.int64)
-    return Domain(name, np.zeros((n, 2, 2, 3), np.uint8), np.array(labels, np.int64), own)
+    parts = None if official is None else np.array(official)
+    return Domain(name, np.zeros((n, 2, 2, 3), np.uint8), np.array(labels, np.int64), own, parts)
+
+
+def of(*domains: Domain, name: str = "set", shared: bool = False) -> Dataset:
+    return Dataset(name, ("zero", "one", "two"), domains, "", shared)
 
 
 def assert_partition(parts: Split, n: int) -> None:
@@ -34,7 +44,7 @@ def test_a_split_is_a_partition_that_never_divides_a_group(
 ) -> None:
     domain = make([0, 1] * (len(groups) // 2) + [0] * (len(groups) % 2), groups)
     try:
-        parts = split(domain, "set", trial, validation, test)
+        parts = split(of(domain), "d", trial, validation, test)
     except DataError:  # one huge group may leave nothing to train on
         assert max(np.bincount(groups)) > 0.3 * len(groups)
         return
@@ -48,49 +58,140 @@ def test_a_split_is_a_partition_that_never_divides_a_group(
 @pytest.mark.parametrize(("validation", "expected"), [(0.1, {0: 10, 1: 3, 2: 1}), (0.2, {0: 20, 1: 6, 2: 1})])
 def test_without_groups_every_class_gives_its_share(validation: float, expected: dict[int, int]) -> None:
     domain = make([0] * 100 + [1] * 30 + [2] * 4)
-    parts = split(domain, "set", 0, validation)
+    parts = split(of(domain), "d", 0, validation)
     assert_partition(parts, 134)
     assert {c: int((domain.labels[parts.validation] == c).sum()) for c in expected} == expected
 
 
 def test_groups_of_one_size_meet_the_share_exactly() -> None:
     domain = make([0] * 100, [i // 10 for i in range(100)])
-    parts = split(domain, "set", 0, 0.2, 0.3)
+    parts = split(of(domain), "d", 0, 0.2, 0.3)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (50, 20, 30)
 
 
 def test_the_test_part_is_the_same_in_all_trials_and_validation_is_not() -> None:
     domain = make([0, 1] * 100)
-    first, second = (split(domain, "set", trial, 0.2, 0.2) for trial in (0, 1))
+    first, second = (split(of(domain), "d", trial, 0.2, 0.2) for trial in (0, 1))
     assert (first.test == second.test).all()
     assert not np.array_equal(first.validation, second.validation)
 
 
 def test_a_split_depends_on_the_names_and_the_trial_alone() -> None:
     labels = [0, 1] * 100
-    reference = split(make(labels), "set", 3, 0.2)
+    reference = split(of(make(labels)), "d", 3, 0.2)
     other_pixels = Domain("d", np.full((200, 5, 5, 3), 7, np.uint8), np.array(labels), np.arange(200))
-    assert np.array_equal(split(other_pixels, "set", 3, 0.2).validation, reference.validation)
-    assert not np.array_equal(split(make(labels), "other", 3, 0.2).validation, reference.validation)
-    assert not np.array_equal(split(make(labels, name="e"), "set", 3, 0.2).validation, reference.validation)
+    assert np.array_equal(split(of(other_pixels), "d", 3, 0.2).validation, reference.validation)
+    assert not np.array_equal(split(of(make(labels), name="other"), "d", 3, 0.2).validation, reference.validation)
+    assert not np.array_equal(split(of(make(labels, name="e")), "e", 3, 0.2).validation, reference.validation)
 
 
 def test_no_share_gives_no_rows() -> None:
-    parts = split(make([0, 1] * 10), "set", 0, 0.0)
+    parts = split(of(make([0, 1] * 10)), "d", 0, 0.0)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (20, 0, 0)
 
 
 def test_what_cannot_be_split_is_refused() -> None:
     with pytest.raises(DataError, match="1 groups, too few"):
-        split(make([0, 1], [0, 0]), "set", 0, 0.5)
+        split(of(make([0, 1], [0, 0])), "d", 0, 0.5)
     with pytest.raises(DataError, match="less than 1"):
-        split(make([0, 1]), "set", 0, 0.5, 0.5)
+        split(of(make([0, 1])), "d", 0, 0.5, 0.5)
+    with pytest.raises(DataError, match="2 groups, too few"):
+        split(of(make([0, 1])), "d", 0, 0.1, 0.1)
 
 
 @pytest.mark.parametrize("trial", range(5))
 def test_every_part_of_the_digits_has_every_class(digits: Dataset, trial: int) -> None:
     for domain in digits.domains:
-        parts = split(domain, digits.name, trial, 0.2, 0.2)
+        parts = split(digits, domain.name, trial, 0.2, 0.2)
         for rows in (parts.train, parts.validation, parts.test):
             assert set(domain.labels[rows]) == set(range(10))
             assert 0.1 < len(rows) / len(domain) < 0.7
+
+
+def test_splits_of_the_first_boards_stay_what_they_were(digits: Dataset) -> None:
+    """Finished trainings were split like this: other rows would make their results incomparable."""
+    rows = [split(digits, domain.name, 1, 0.1, 0.2) for domain in digits.domains]
+    parts = [part.astype("<i8").tobytes() for made in rows for part in (made.train, made.validation, made.test)]
+    assert hashlib.sha256(b"".join(parts)).hexdigest()[:16] == "61383ef16b0aa742"
+
+
+@st.composite
+def concepts(draw: st.DrawFn) -> Dataset:
+    """Domains that show some of a set of concepts, each once or more; a concept has one class."""
+    classes = draw(st.lists(st.integers(0, 2), min_size=6, max_size=25))
+    domains = []
+    for name in "abc"[: draw(st.integers(1, 3))]:
+        groups = draw(st.lists(st.integers(0, len(classes) - 1), min_size=1, max_size=60))
+        domains.append(make([classes[g] for g in groups], groups, name))
+    return of(*domains, shared=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    dataset=concepts(),
+    trial=st.integers(0, 5),
+    validation=st.sampled_from([0.1, 0.3]),
+    test=st.sampled_from([0.0, 0.2]),
+)
+def test_shared_groups_are_on_one_side_in_every_domain(
+    dataset: Dataset, trial: int, validation: float, test: float
+) -> None:
+    sides: dict[int, set[str]] = {}
+    for domain in dataset.domains:
+        try:
+            parts = split(dataset, domain.name, trial, validation, test)
+        except DataError:  # a domain may show none of the few concepts of a part
+            continue
+        assert_partition(parts, len(domain))
+        for side in ("train", "validation", "test"):
+            for group in domain.groups[getattr(parts, side)].tolist():
+                sides.setdefault(group, set()).add(side)
+    assert all(len(of_group) == 1 for of_group in sides.values())
+
+
+def test_every_class_gives_its_share_of_the_groups_that_any_domain_has() -> None:
+    classes = [0] * 20 + [1] * 10 + [2] * 2
+    first = make(classes[:31] * 2, list(range(31)) * 2, "a")
+    second = make(classes[12:], list(range(12, 32)), "b")
+    dataset = of(first, second, shared=True)
+    for part, share in (("validation", 0.2), ("test", 0.3)):
+        taken: set[int] = set()
+        for domain in dataset.domains:
+            taken |= set(domain.groups[getattr(split(dataset, domain.name, 0, 0.2, 0.3), part)].tolist())
+        assert [sum(classes[g] == c for g in taken) for c in range(3)] == [20 * share, 10 * share, 1]
+
+
+def test_shared_groups_are_drawn_by_trial_and_the_test_part_is_not() -> None:
+    dataset = of(make([0, 1] * 50, list(range(100)), "a"), make([0, 1] * 50, list(range(100)), "b"), shared=True)
+    first, second, other = (split(dataset, name, trial, 0.2, 0.2) for name, trial in (("a", 0), ("a", 1), ("b", 0)))
+    assert np.array_equal(first.test, second.test)
+    assert not np.array_equal(first.validation, second.validation)
+    assert np.array_equal(first.validation, other.validation), "the domains show the same concepts in the same rows"
+
+
+def test_a_domain_without_any_of_the_drawn_groups_is_refused() -> None:
+    dataset = of(make([0] * 10, list(range(10)), "a"), make([0], [3], "b"), shared=True)
+    with pytest.raises(DataError, match="domain 'b' has 1 groups, too few"):
+        split(dataset, "b", 0, 0.4)
+
+
+def test_official_splits_are_taken_as_they_are() -> None:
+    names = ["test", "train", "validation", "train", "test", "train"]
+    dataset = of(make([0, 1] * 3, [0] * 6, official=names))
+    for trial in (0, 1):
+        parts = split(dataset, "d", trial, 0.5, official=True)
+        assert_partition(parts, 6)
+        assert [part.tolist() for part in (parts.train, parts.validation, parts.test)] == [[1, 3, 5], [2], [0, 4]]
+
+
+@pytest.mark.parametrize(
+    ("official", "said"),
+    [
+        (None, "nothing to train on (it has: 3 none)"),
+        (["test", "validation", "test"], "nothing to train on (it has: 2 test, 1 validation)"),
+        (["train", "test", "train"], "nothing to validate on (it has: 1 test, 2 train)"),
+    ],
+)
+def test_official_splits_that_leave_nothing_to_learn_from_are_refused(official: list[str] | None, said: str) -> None:
+    with pytest.raises(DataError, match=re.escape(said) + ".*official = false"):
+        split(of(make([0, 1, 2], official=official)), "d", 0, 0.2, official=True)

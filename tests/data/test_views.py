@@ -62,7 +62,7 @@ def test_views_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other shape"])
 def test_damaged_views_are_drawn_anew(damage: str, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = shifted(small(), "a", ROWS, "weather")
+    first = np.array(shifted(small(), "a", ROWS, "weather"))
     (path,) = cache.rglob("*.npy")
     if damage == "other shape":
         np.save(path, first[:2])

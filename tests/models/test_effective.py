@@ -7,22 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from dgbench.models.effective import effective_state, effective_view, load_effective, weighted_mean
-from dgbench.models.low_rank import LowRankDelta, adapt_attention
-from dgbench.models.network import Attention, Backbone, Network
+from dgbench.models.low_rank import LowRankDelta, adapt
+from dgbench.models.network import Backbone, Matrix, Network
 
 
 def tiny(*, attention: bool = False) -> Network:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.BatchNorm1d(5))
-    rows = {"q": (0, 2), "v": (3, 5)}
-    blocks = (Attention("1", "weight", rows),) if attention else ()
-    return Network(Backbone("tiny", module, 5, 2, (0, 0, 0), (1, 1, 1), blocks), classes=3)
+    rows = (Matrix("1", "weight", "q", (0, 2), 0), Matrix("1", "weight", "v", (3, 5), 0)) if attention else ()
+    return Network(Backbone("tiny", module, 5, 2, (0, 0, 0), (1, 1, 1), rows), classes=3)
 
 
 def lora(seed: int = 0) -> Network:
     """A network whose first layer has a change of q and of v rows that is no longer zero."""
     torch.manual_seed(seed)
     network = tiny(attention=True)
-    adapt_attention(network, "qv", rank=2)
+    adapt(network, ("q", "v"), rank=2)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, LowRankDelta):

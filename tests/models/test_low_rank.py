@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from dgbench.core.errors import RecipeError
-from dgbench.models import zoo
-from dgbench.models.low_rank import LowRankDelta, adapt_attention, low_rank_deltas
+from dgbench.models.backbones import build
+from dgbench.models.low_rank import LowRankDelta, adapt, low_rank_deltas
 from dgbench.models.network import Network
 
 WEIGHTS = {
@@ -90,9 +90,9 @@ def test_random_factor_has_the_range_of_a_linear_layer() -> None:
 
 
 def test_deltas_come_with_the_frozen_rows_they_add_to() -> None:
-    network = Network(zoo.build("vit-micro"), 10)
+    network = Network(build("dgbench:vit-micro"), 10)
     weight = network.get_submodule("backbone.blocks.1.attn.qkv").weight.detach().clone()
-    adapt_attention(network, "qv", rank=1)
+    adapt(network, ("q", "v"), rank=1)
     found = list(low_rank_deltas(network))
     assert len(found) == 2 * 2
     assert torch.equal(found[2][0], weight[:48])
@@ -100,9 +100,26 @@ def test_deltas_come_with_the_frozen_rows_they_add_to() -> None:
     assert [(delta.start, delta.stop) for _, delta in found[2:4]] == [(0, 48), (96, 144)]
 
 
-def test_a_backbone_without_attention_is_refused() -> None:
-    with pytest.raises(RecipeError, match="convnet-small"):
-        adapt_attention(Network(zoo.build("convnet-small"), 10), "qv", rank=1)
+def test_a_backbone_without_attention_changes_the_pointwise_pair_of_each_block() -> None:
+    network = Network(build("timm:test_efficientnet"), 10)
+    adapt(network, ("q", "v"), rank=1)
+    changed = [key.rpartition(".parametrizations")[0] for key in network.state_dict() if key.endswith(".0.A")]
+    assert changed == [f"backbone.blocks.{block}.0.{name}" for block in (3, 4) for name in ("conv_pw", "conv_pwl")]
+
+
+def test_a_backbone_without_a_map_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"convnet-small.*no attention and no pairs of 1x1"):
+        adapt(Network(build("dgbench:convnet-small"), 10), ("q", "v"), rank=1)
+
+
+def test_what_the_name_freezes_gets_no_change() -> None:
+    network = Network(build(r"dgbench:vit-micro(freeze=blocks\.0\.)"), 10)
+    adapt(network, ("q", "v"), rank=1)
+    moving = {key for key, parameter in network.backbone.named_parameters() if parameter.requires_grad}
+    assert len(moving) == 4
+    assert all(key.startswith("blocks.1.") for key in moving)
+    with pytest.raises(RecipeError, match="'freeze' leaves none"):
+        adapt(Network(build("dgbench:vit-micro(freeze=blocks)"), 10), ("q", "v"), rank=1)
 
 
 @pytest.mark.gpu

@@ -1,8 +1,17 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from dgbench.api import plan, rules
-from dgbench.core.errors import RecipeError, UnknownNameError
+from dgbench.core.cards import SplitRules, board_names
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
+from dgbench.data.catalogue import Outline, OutlineDomain, outline
+from dgbench.runs.launch import launch
 from dgbench.runs.plan import make_plan
+from dgbench.runs.store import Store
+from dgbench.selection.criteria import ranking
 from small import small_board
 
 CELLS = 4 * 3  # targets x trials
@@ -86,7 +95,7 @@ def test_a_board_that_contradicts_itself_is_refused(algorithms: tuple[str, ...],
 
 
 def test_attention_is_asked_of_the_backbone_before_anything_runs() -> None:
-    with pytest.raises(RecipeError, match="PEGO needs attention, which dgbench:convnet-small has not"):
+    with pytest.raises(RecipeError, match=r"PEGO needs matrices .*, which dgbench:convnet-small has not"):
         make_plan(small_board("pego", backbone="dgbench:convnet-small"))
 
 
@@ -94,3 +103,59 @@ def test_attention_is_asked_of_the_backbone_before_anything_runs() -> None:
 def test_an_unknown_backbone_gets_a_suggestion(backbone: str) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean|Known"):
         make_plan(small_board("erm", backbone=backbone))
+
+
+def test_a_single_source_trains_once_for_all_its_targets() -> None:
+    made = make_plan(small_board("erm", "t3a").model_copy(update={"protocol": "single-source"}))
+    assert len(made.cases) == 4 * 3
+    assert len(made.trainings) == 4, "one for each source, whatever is tested and however it is predicted"
+    assert len(made.runs) == 2 * 4 * 3
+    assert {entry.target: entry.domain for entry in made.entries}["print > handwritten"] == "handwritten"
+
+
+def test_several_datasets_are_one_plan() -> None:
+    made = make_plan(small_board("erm").model_copy(update={"dataset": ("digits", "letters")}))
+    assert [case.name for case in made.cases][:2] == ["digits/handwritten", "digits/print"]
+    assert len(made.trainings) == len(made.runs) == 4 + 3
+
+
+def test_domains_that_show_the_same_things_need_things_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = outline("digits")
+    monkeypatch.setattr("dgbench.runs.plan.outline", lambda name: replace(known, shared_groups=True))
+    with pytest.raises(CardError, match=r"set 'test' in \[split\] above 0"):
+        make_plan(small_board("erm"))
+    split = SplitRules(validation=0.1, test=0.2)
+    made = make_plan(small_board("erm").model_copy(update={"split": split}))
+    assert {training.test for training in made.trainings.values()} == {0.2}
+
+
+def test_data_that_is_not_here_is_planned_and_refused_when_it_is_to_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = outline("digits")
+    monkeypatch.setattr("dgbench.runs.plan.outline", lambda name: replace(known, manifest=None))
+    made = make_plan(small_board("erm", "sam"))
+    assert (made.absent, len(made.trainings), len(made.runs)) == (("digits",), 8, 8)
+    monkeypatch.setattr("dgbench.runs.launch.dataset_card", lambda name: dataset_card("pacs"))
+    monkeypatch.setenv("DGBENCH_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="DGBENCH_DATA"):
+        launch(made, Store(tmp_path / "store"), device="cpu")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_every_board_can_be_planned_without_its_data(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its rules ask for exists: algorithms, backbones, domains, hyperparameters."""
+    monkeypatch.setenv("DGBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    if name.startswith("emoji"):  # building it needs npm
+        made_up = Outline(
+            "emoji", 11, tuple(OutlineDomain(d.name, 9, d.family) for d in dataset_card("emoji").domains), None, True
+        )
+        monkeypatch.setattr("dgbench.runs.plan.outline", lambda dataset: made_up)
+    made = plan(rules(name, trials=1))
+    assert made.runs
+    assert {entry.algorithm for entry in made.entries} == set(made.board.algorithms)
+    ranking(made.board.criterion, name)

@@ -101,7 +101,7 @@ def test_whole_targets_are_tested_and_only_validation_rows_of_sources(finished: 
         held = table.filter(pl.col("split") == "validation")
         assert run.target not in held["domain"]
         for (domain, view), rows in held.filter(pl.col("step") == pl.col("step").max()).group_by("domain", "view"):
-            expected = split(data.domain(str(domain)), data.name, 0, 0.1).validation
+            expected = split(data, str(domain), 0, 0.1).validation
             assert sorted(rows["index"]) == expected.tolist(), (domain, view)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -152,3 +153,26 @@ def test_domainbeds_standard_error_is_too_small_for_three_trials() -> None:
 def test_an_exact_difference_is_certain() -> None:
     assert Estimate(0.1, 4, 0.0, 3.0).p is None
     assert Estimate(0.0, 4, 0.0, 3.0).p == 1
+
+
+@given(strata=st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=4), min_size=1, max_size=5))
+def test_equal_weights_change_nothing(strata: list[list[float]]) -> None:
+    plain, weighted = estimate(strata), estimate(strata, [0.3] * len(strata))
+    assert weighted.mean == pytest.approx(plain.mean)
+    assert weighted.error == pytest.approx(plain.error)
+    assert weighted.df == pytest.approx(plain.df)
+
+
+def test_weights_give_each_dataset_its_share() -> None:
+    """Two targets of one dataset and one of another: the mean of the datasets' means, its error from linear maps."""
+    first, second, alone = [0.2, 0.4], [0.6, 0.6], [0.1, 0.5]
+    found = estimate([first, second, alone], [0.5, 0.5, 1.0])
+    assert found.mean == pytest.approx(((0.3 + 0.6) / 2 + 0.3) / 2)
+    variances = [0.02 / 2, 0.0, 0.08 / 2]
+    assert found.error == pytest.approx(math.sqrt(variances[0] / 16 + variances[1] / 16 + variances[2] / 4))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0]])
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="one weight above 0"):
+        estimate([[1.0], [2.0]], weights)

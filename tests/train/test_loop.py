@@ -18,7 +18,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
 from dgbench.train.loop import Parts, train
-from dgbench.train.sources import Sources
+from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import DECAYS, StoredTrajectory
 
@@ -76,8 +76,12 @@ def _train(
         trial=0,
         validation=0.2,
         test=0.0,
+        official=False,
+        size=SIDE,
+        resize="stretch",
         backbone="tiny",
         weights=None,
+        pretrained_on=None,
         reference=None,
         parts=described,
         steps=steps,
@@ -88,7 +92,9 @@ def _train(
     )
     torch.manual_seed(0)
     network = Network(Backbone("tiny", _TinyBackbone(), 8, SIDE, (0.5,) * 3, (0.5,) * 3), 3).to(device)  # type: ignore[arg-type]
-    sources = Sources(spec, _dataset(), network.info, device)
+    dataset = _dataset()
+    inputs: dict[str, Inputs] = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
+    sources = Sources(spec, dataset, inputs, device)
     train(spec, parts, network, sources, folder, lambda step: watch(network, sources, step))
     return network
 

@@ -25,5 +25,5 @@ class DomainHeads(Adapter):
 
     def attach(self, network: Network, domains: int) -> None:
         """Add the heads, drawn as every linear layer is; numbers come from the CPU, the same for every device."""
-        network.requires_grad_(True)
+        network.unfreeze()
         network.domain_heads = nn.Linear(network.info.dim, domains * network.classes).to(network.head.weight)

@@ -2,8 +2,9 @@
 
 With ``head="linear_probe"`` the head starts as the linear probe's on the same frozen backbone (first train the head,
 then everything: Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning can Distort Pretrained Features and Underperform
-Out-of-Distribution. ICLR 2022. arXiv 2202.10054). The weights before the first step are then a classifier that works,
-which weight interpolation needs as its other end.
+Out-of-Distribution. ICLR 2022. arXiv 2202.10054). With ``head="zero_shot"`` it is made of what a text tower says of the
+class names. Either way the weights before the first step are a classifier that works, which weight interpolation needs
+as its other end.
 """
 
 from __future__ import annotations
@@ -20,19 +21,24 @@ class Full(Adapter):
     """Everything is trainable.
 
     Attributes:
-        head: What the head starts from: ``random`` numbers, or the trained head of a ``linear_probe``.
+        head: What the head starts from: ``random`` numbers, the trained head of a ``linear_probe``, or class names
+            (``zero_shot``).
     """
 
-    head: Literal["random", "linear_probe"] = "random"
+    head: Literal["random", "linear_probe", "zero_shot"] = "random"
+
+    def needs(self) -> frozenset[str]:
+        """A text tower, where the head is made of class names."""
+        return frozenset({"text"} if self.head == "zero_shot" else ())
 
     def provides(self) -> frozenset[str]:
-        """Initial weights that classify, where the head is a linear probe's."""
-        return frozenset({"reference_head"}) if self.reference_head() else frozenset()
+        """Initial weights that classify, unless the head is random."""
+        return frozenset({"reference_head"} if self.head != "random" else ())
 
-    def reference_head(self) -> bool:
-        """Whether the loop is to load the linear probe's head first."""
-        return self.head == "linear_probe"
+    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
+        """As the attribute says."""
+        return self.head
 
     def attach(self, network: Network, domains: int) -> None:
-        """Nothing is frozen, nothing is new."""
-        network.requires_grad_(True)
+        """Nothing is frozen but what the backbone's name freezes; nothing is new."""
+        network.unfreeze()

@@ -4,12 +4,14 @@ Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning can Distort Pretrained Feature
 ICLR 2022. arXiv 2202.10054 compares it with full fine-tuning far from the training distribution.
 
 The paper fits the probe on stored features with an L-BFGS solver; here it is trained by the same steps as every other
-recipe, and its features come from augmented images.
+recipe, on features of augmented images where the sampler augments. With ``head="zero_shot"`` it starts from what a text
+tower says of the class names.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dgbench.algorithms.slots import Adapter
 from dgbench.models.network import Network
@@ -17,7 +19,29 @@ from dgbench.models.network import Network
 
 @dataclass(frozen=True)
 class LinearProbe(Adapter):
-    """Only the head is trainable. The loop keeps a backbone that is frozen whole in evaluation mode."""
+    """Only the head is trainable. The loop keeps a backbone that is frozen whole in evaluation mode.
+
+    Attributes:
+        head: What the head starts from: ``random`` numbers, or class names (``zero_shot``).
+    """
+
+    head: Literal["random", "zero_shot"] = "random"
+
+    def needs(self) -> frozenset[str]:
+        """A text tower, where the head is made of class names."""
+        return frozenset({"text"} if self.head == "zero_shot" else ())
+
+    def provides(self) -> frozenset[str]:
+        """Initial weights that classify, unless the head is random."""
+        return frozenset({"reference_head"} if self.head != "random" else ())
+
+    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
+        """As the attribute says."""
+        return self.head
+
+    def freezes_backbone(self) -> bool:
+        """It does."""
+        return True
 
     def attach(self, network: Network, domains: int) -> None:
         """Freeze the backbone."""

@@ -1,4 +1,4 @@
-"""LoRA: low-rank changes of the frozen attention weights.
+"""LoRA: low-rank changes of frozen weights.
 
 Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang, Chen: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
 arXiv 2106.09685.
@@ -8,6 +8,7 @@ arXiv 2106.09685.
 One pair (A, B) for each of the named matrices in every block; biases and normalisation stay frozen, the head is
 trained. Deviation from the released code: its optional dropout acts on the layer's input and has no form on the weight,
 so there is none. ``A`` starts as ``U(-1/sqrt(d), 1/sqrt(d))``, as in the code; the paper's text has a Gaussian.
+Extension: a backbone without attention is changed in each block's pair of pointwise maps (1x1 convolutions).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Literal
 
 from dgbench.algorithms.slots import Adapter
 from dgbench.core.units import Count, Positive
-from dgbench.models.low_rank import adapt_attention
-from dgbench.models.network import Network
+from dgbench.models.low_rank import adapt
+from dgbench.models.network import Network, Role
+
+TARGETS: dict[str, tuple[Role, ...]] = {"qv": ("q", "v"), "qkv": ("q", "k", "v")}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class LoRA(Adapter):
     Attributes:
         rank: r, the rank of each change.
         alpha: The change is multiplied by ``alpha / rank``, so a rank can be changed at one learning rate.
-        targets: Which of the query, key and value matrices change.
+        targets: Which of the query, key and value matrices change, where the backbone has them.
     """
 
     rank: Count = 4
@@ -36,9 +39,9 @@ class LoRA(Adapter):
     targets: Literal["qv", "qkv"] = "qv"
 
     def needs(self) -> frozenset[str]:
-        """A backbone with attention."""
-        return frozenset({"attention"})
+        """A backbone with matrices that can be changed."""
+        return frozenset({"low_rank"})
 
     def attach(self, network: Network, domains: int) -> None:
         """Freeze the backbone and add ``B A`` to the targets of every block."""
-        adapt_attention(network, self.targets, self.rank, scale=self.alpha / self.rank)
+        adapt(network, TARGETS[self.targets], self.rank, scale=self.alpha / self.rank)

@@ -11,6 +11,7 @@ terms. Since ``A`` and ``B`` are thin, the products are taken as ``(W_0 A^T) B^T
 same numbers for a hundredth of the arithmetic. At the start ``B = 0``, so the penalty and its gradient are 0. Where
 ``W_0`` has full rank the first term vanishes at ``D = 0`` alone: it shrinks the change rather than steering it.
 Deviation: float32 weights and penalty, where the code rounds both to float16, whose sums of entries overflow.
+Extension: a backbone without attention is changed in each block's pair of pointwise maps (1x1 convolutions).
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from torch import Tensor
 
 from dgbench.algorithms.slots import Adapter
 from dgbench.core.units import Count, NonNegative
-from dgbench.models.low_rank import adapt_attention, low_rank_deltas
+from dgbench.models.low_rank import adapt, low_rank_deltas
 from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)
 class PEGO(Adapter):
-    """Groups of low-rank changes of q and v are trained, with the head.
+    """Groups of low-rank changes are trained, with the head.
 
     Attributes:
         rank: Rank of each change.
@@ -41,12 +42,12 @@ class PEGO(Adapter):
     penalty_weight: NonNegative = 1e-3
 
     def needs(self) -> frozenset[str]:
-        """A backbone with attention."""
-        return frozenset({"attention"})
+        """A backbone with matrices that can be changed."""
+        return frozenset({"low_rank"})
 
     def attach(self, network: Network, domains: int) -> None:
-        """Freeze the backbone and add N changes to q and v of every block."""
-        adapt_attention(network, "qv", self.rank, terms=self.groups)
+        """Freeze the backbone and add N changes to q and v (or the pointwise pair) of every block."""
+        adapt(network, ("q", "v"), self.rank, terms=self.groups)
 
     def penalty(self, network: Network) -> Tensor:
         """The weighted orthogonality penalty over all changed matrices."""

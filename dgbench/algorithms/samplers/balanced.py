@@ -17,7 +17,17 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.slots import Sampler
-from dgbench.data.augment import pad_crop
+from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
+from dgbench.data.augment.domainbed import domainbed
+from dgbench.data.augment.rand_augment import FAMILIES, rand_augment
+
+_FAMILIES = {
+    "none": frozenset[str](),
+    "crop": frozenset({"geometric"}),
+    "domainbed": frozenset({"arithmetic", "color", "contrast", "geometric"}),
+    "rand_augment": FAMILIES | {"geometric"},
+}
+"""The shift families that each augmentation touches."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +35,12 @@ class Balanced(Sampler):
     """The same number of images from each source domain.
 
     Attributes:
-        augmentation: ``crop`` moves each image by up to a sixteenth of its side; ``none`` leaves it alone.
+        augmentation: ``crop`` moves each image by up to a sixteenth of its side; ``domainbed`` crops and resizes,
+            flips, changes colours and makes some images gray, as DomainBed does; ``rand_augment`` crops and flips
+            likewise, then applies two operations of RandAugment; ``none`` leaves images alone.
     """
 
-    augmentation: Literal["none", "crop"] = "crop"
+    augmentation: Literal["none", "crop", "domainbed", "rand_augment"] = "crop"
 
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
         """The next ``size`` rows of each domain's endless sequence of permutations."""
@@ -41,13 +53,32 @@ class Balanced(Sampler):
             taken.append(pool[order[start : start + size]])
         return taken
 
+    def augments(self) -> bool:
+        """Unless the augmentation is ``none``."""
+        return self.augmentation != "none"
+
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Random translation, or nothing."""
-        return pad_crop(x, generator, pad=x.shape[-1] // 16) if self.augmentation == "crop" else x
+        """As ``augmentation`` says; images keep their size."""
+        size = (x.shape[-2], x.shape[-1])
+        match self.augmentation:
+            case "none":
+                return _unit(x)
+            case "crop":
+                return _unit(pad_crop(x, generator, pad=size[1] // 16))
+            case "domainbed":
+                return domainbed(x, generator, size)
+            case "rand_augment":
+                cropped = random_resized_crop(x, generator, size, scale=(0.7, 1.0))
+                return rand_augment(flip_(cropped, generator), generator)
 
     def families(self) -> frozenset[str]:
-        """Translation belongs to the geometric family."""
-        return frozenset({"geometric"} if self.augmentation == "crop" else ())
+        """Of what training images are changed by."""
+        return _FAMILIES[self.augmentation]
+
+
+def _unit(x: Tensor) -> Tensor:
+    """uint8 images as float ones in [0, 1]; float ones as they are."""
+    return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 @lru_cache(maxsize=64)

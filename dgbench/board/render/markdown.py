@@ -25,7 +25,7 @@ def render(board: Leaderboard) -> str:
         blocks.append(_table([f"Criterion ({track.name})", "Accuracy of its picks", "Regret", "Correlation"], rows))
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
-        "data": f"{info.dataset}: {', '.join(info.domains)}; {len(info.classes)} classes",
+        "data": f"{info.dataset}: {', '.join(info.domains)}; {info.classes} classes",
         "budget": f"{info.trials} trials, {info.draws} draws of hyperparameters for each target",
         **board.provenance,
     }

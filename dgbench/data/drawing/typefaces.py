@@ -7,17 +7,22 @@ the manifest of the data tells.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from dgbench.core.errors import DataError
-from dgbench.data.drawing.canvas import SIDE, ZOOM, Ink, shrink
+from dgbench.core.seeds import generator
+from dgbench.data.domain import Domain
+from dgbench.data.drawing.canvas import SIDE, ZOOM, Ink, paint, shrink
 
 _HEIGHT = 160
 """Size that characters are first drawn at; pictures are scaled down from it."""
+_LINE = 8
+"""Width of an outline at that size."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,14 @@ FAMILIES = (
     _package("Source Serif Pro", "font_source_serif_pro", "SourceSerifPro", ".otf", *_ADOBE, *_ADOBE_ITALIC),
 )
 
+_STYLES = {
+    "serif": ("Computer Modern", "DejaVu Serif", "STIX", "Caladea", "Source Serif Pro"),
+    "sans": ("Computer Modern Sans", "DejaVu Sans", "Hanken Grotesk", "Manrope", "Roboto", "Source Sans Pro"),
+    "display": ("Computer Modern Typewriter", "Fredoka One", "Intuitive"),
+}
+STYLES = {style: tuple(f for f in FAMILIES if f.name in names) for style, names in _STYLES.items()}
+"""All families, by style."""
+
 
 def glyph(face: Path, character: str) -> Image.Image:
     """A character, large, cut out along its own edges; ink is white."""
@@ -106,6 +119,14 @@ def glyph(face: Path, character: str) -> Image.Image:
     picture = Image.new("L", (right - left, bottom - top))
     ImageDraw.Draw(picture).text((-left, -top), character, font=font, fill=255)
     return picture.crop(picture.getbbox())
+
+
+def outlined(face: Path, character: str) -> Image.Image:
+    """The outline of a character, large: a line of even width around where its ink would be, and no ink inside."""
+    solid = glyph(face, character)
+    wide = Image.new("L", (solid.width + 2 * _LINE, solid.height + 2 * _LINE))
+    wide.paste(solid, (_LINE, _LINE))
+    return ImageChops.subtract(wide.filter(ImageFilter.MaxFilter(2 * _LINE + 1)), wide)
 
 
 def typeset(cut: Image.Image, heights: tuple[float, float], random: np.random.Generator) -> Ink:
@@ -128,3 +149,39 @@ def typeset(cut: Image.Image, heights: tuple[float, float], random: np.random.Ge
     side = SIDE * ZOOM
     placed = cut.transform((side, side), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR)
     return shrink(np.asarray(placed) / 255)
+
+
+def printed(
+    name: str,
+    families: Iterable[Family],
+    characters: Sequence[str],
+    *,
+    repeats: int,
+    heights: tuple[float, float],
+    seed: tuple[str, ...],
+    colours: np.random.Generator,
+    cut: Callable[[Path, str], Image.Image] = glyph,
+) -> Domain:
+    """A domain in which every family prints every character equally often, going through its faces.
+
+    Args:
+        name: Of the domain.
+        families: A group of the domain is a family, numbered in this order.
+        characters: A label is a position in them.
+        repeats: How often a family prints a character.
+        heights: Least and largest height, in pixels.
+        seed: What the drawing is for; each family adds its name to it.
+        colours: Draws paper and ink.
+        cut: What draws a character of a face, large.
+    """
+    ink, labels, groups = [], [], []
+    for number, family in enumerate(families):
+        random = generator(*seed, family.name)
+        faces = random.permutation(np.array(family.faces(), dtype=object))
+        for label, character in enumerate(characters):
+            for repeat in range(repeats):
+                face = faces[(label + repeat) % len(faces)]
+                ink.append(typeset(cut(face, character), heights, random))
+                labels.append(label)
+                groups.append(number)
+    return Domain(name, paint(np.stack(ink), colours), np.array(labels, np.int64), np.array(groups, np.int64))

@@ -8,7 +8,7 @@ from torch import nn
 
 from dgbench.algorithms.slots import Adapter
 from dgbench.core import registry
-from dgbench.models import zoo
+from dgbench.models.backbones import build
 from dgbench.models.effective import effective_state, load_effective
 from dgbench.models.network import Network
 
@@ -24,7 +24,7 @@ HEAD = {"head.weight", "head.bias"}
 
 def plain() -> Network:
     torch.manual_seed(0)
-    return Network(zoo.build("vit-micro"), classes=10)
+    return Network(build("dgbench:vit-micro"), classes=10)
 
 
 def attached(name: str) -> tuple[Adapter, Network]:
@@ -134,9 +134,9 @@ def test_penalty_is_a_scalar_and_zero_at_the_start(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_adapter_that_changes_attention_says_so(name: str) -> None:
+def test_an_adapter_that_changes_matrices_says_so(name: str) -> None:
     adapter, network = attached(name)
-    assert ("attention" in adapter.needs()) == any("parametrizations" in key for key in network.state_dict())
+    assert ("low_rank" in adapter.needs()) == any("parametrizations" in key for key in network.state_dict())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,12 +147,40 @@ def test_an_adapter_that_adds_domain_heads_says_so(name: str, images: torch.Tens
         assert network.domain_logits(network.features(images)).shape == (4, 3, 10)
 
 
-def test_only_full_with_a_probed_head_starts_from_one() -> None:
-    full = registry.load("adapter", "full")
-    assert full(head="linear_probe").reference_head()
-    assert full(head="linear_probe").provides() == {"reference_head"}
-    others = [registry.load("adapter", name)() for name in NAMES]
-    assert not any(adapter.reference_head() or "reference_head" in adapter.provides() for adapter in others)
+@pytest.mark.parametrize("name", NAMES)
+def test_heads_start_random_unless_told_otherwise(name: str) -> None:
+    adapter = registry.load("adapter", name)()
+    assert adapter.initial_head() == "random"
+    assert "reference_head" not in adapter.provides()
+    assert "text" not in adapter.needs()
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "needs"),
+    [("full", "linear_probe", set()), ("full", "zero_shot", {"text"}), ("linear_probe", "zero_shot", {"text"})],
+)
+def test_a_head_that_works_is_a_reference(name: str, head: str, needs: set[str]) -> None:
+    adapter = registry.load("adapter", name)(head=head)
+    assert adapter.initial_head() == head
+    assert adapter.provides() == {"reference_head"}
+    assert adapter.needs() == needs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_linear_probe_leaves_the_backbone_alone(name: str) -> None:
+    adapter, network = attached(name)
+    trains = any(parameter.requires_grad for parameter in network.backbone.parameters())
+    assert adapter.freezes_backbone() == (not trains)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_backbones_name_freezes_never_trains(name: str) -> None:
+    torch.manual_seed(0)
+    network = Network(build(r"dgbench:vit-micro(freeze=patch_embed|blocks\.0)"), classes=10)
+    registry.load("adapter", name)().attach(network, domains=3)
+    moving = [key for key, parameter in network.backbone.named_parameters() if parameter.requires_grad]
+    assert not [key for key in moving if key.startswith(("patch_embed", "blocks.0"))]
+    assert moving or name == "linear_probe"
 
 
 @pytest.mark.gpu

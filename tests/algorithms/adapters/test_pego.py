@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from dgbench.algorithms.adapters.lora import LoRA
 from dgbench.algorithms.adapters.pego import PEGO, non_orthogonality
-from dgbench.models import zoo
+from dgbench.models.backbones import build
 from dgbench.models.low_rank import LowRankDelta, low_rank_deltas
-from dgbench.models.network import Attention, Backbone, Network
+from dgbench.models.network import Backbone, Matrix, Network
 
 
 def attached(adapter: LoRA | PEGO) -> Network:
     torch.manual_seed(0)
-    network = Network(zoo.build("vit-micro"), classes=10)
+    network = Network(build("dgbench:vit-micro"), classes=10)
     adapter.attach(network, domains=2)
     return network
 
@@ -127,8 +127,8 @@ def test_size_on_a_vit_b() -> None:
     with torch.device("meta"):
         blocks = nn.Sequential(*(nn.Linear(768, 3 * 768) for _ in range(12)))
         rows = {"q": (0, 768), "k": (768, 1536), "v": (1536, 2304)}
-        attention = tuple(Attention(f"{i}", "weight", rows) for i in range(12))
-        network = Network(Backbone("vit-b", blocks, 768, 224, (0, 0, 0), (1, 1, 1), attention), classes=7)
+        matrices = tuple(Matrix(f"{i}", "weight", role, rows[role], i) for i in range(12) for role in rows)
+        network = Network(Backbone("vit-b", blocks, 768, 224, (0, 0, 0), (1, 1, 1), matrices), classes=7)
         PEGO(rank=4, groups=4).attach(network, domains=3)
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 4 * 147_456 + 7 * 769
 

@@ -11,42 +11,42 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
+from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import UnknownNameError
-from dgbench.models.network import Attention, Backbone
+from dgbench.models.backbones.facts import HALF, Facts, provided
+from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.network import Backbone
 
 SIDE = 16
 
 
-def build(name: str) -> Backbone:
+def build(name: BackboneName) -> Backbone:
     """A backbone with random weights, drawn from torch's global generator as every ``nn.Module`` does.
 
     Raises:
         UnknownNameError: no small backbone has that name.
     """
-    if name not in _BUILDERS:
-        raise UnknownNameError("small backbone", name, _BUILDERS)
-    return _BUILDERS[name]()
+    size = name.size or SIDE
+    module, dim = _builder(name.architecture)(size)
+    return Backbone(name.canonical, module, dim, size, *HALF, matrices=find_matrices(module))
 
 
-def names() -> tuple[str, ...]:
-    """Every name that ``build`` knows."""
-    return tuple(_BUILDERS)
-
-
-def provides(name: str) -> frozenset[str]:
-    """What a backbone offers to parts that need it, known without building it.
+def facts(name: BackboneName, fetch: bool) -> Facts:
+    """What is known of it; there is nothing to fetch.
 
     Raises:
         UnknownNameError: no small backbone has that name.
     """
-    if name not in _BUILDERS:
-        raise UnknownNameError("small backbone", name, _BUILDERS)
-    return frozenset({"attention"} if name.startswith("vit") else ())
+    size = name.size or SIDE
+    with torch.device("meta"):
+        module, _ = _builder(name.architecture)(size)
+    return Facts(size, provided(module))
 
 
-def _vit_micro() -> Backbone:
+def _vit_micro(size: int) -> tuple[nn.Module, int]:
     """A vision transformer of 46k parameters: 16 tokens, 2 blocks, the mean token as features.
 
     Two convolutions make the tokens, in place of one linear map of patches: so small a transformer then learns in
@@ -56,14 +56,14 @@ def _vit_micro() -> Backbone:
     from timm.models.vision_transformer import VisionTransformer
     from timm.models.vision_transformer_hybrid import ConvStem
 
-    dim, depth = 48, 2
+    dim = 48
     stem = ConvStem(depth=2, channels=(16, dim), stride=(2, 2), norm_layer=partial(GroupNorm, num_groups=4))
     module = VisionTransformer(
-        img_size=SIDE,
+        img_size=size,
         embed_layer=partial(HybridEmbed, backbone=stem, proj=False),
         patch_size=1,
         embed_dim=dim,
-        depth=depth,
+        depth=2,
         num_heads=3,
         mlp_ratio=2,
         class_token=False,
@@ -71,24 +71,27 @@ def _vit_micro() -> Backbone:
         final_norm=True,
         num_classes=0,
     )
-    rows = {"q": (0, dim), "k": (dim, 2 * dim), "v": (2 * dim, 3 * dim)}
-    attention = tuple(Attention(f"blocks.{i}.attn.qkv", "weight", rows) for i in range(depth))
-    return _backbone("vit-micro", module, dim, attention)
+    return module, dim
 
 
-def _convnet_small() -> Backbone:
+def _convnet_small(size: int) -> tuple[nn.Module, int]:
     """A convolutional network of 53k parameters: three 3x3 convolutions that halve the side, group norm, mean pool."""
     from timm.layers import ConvNormAct, GroupNorm, SelectAdaptivePool2d
 
     widths = (24, 48, 96)
     convolution: Any = partial(ConvNormAct, kernel_size=3, stride=2, norm_layer=partial(GroupNorm, num_groups=4))
     layers = [convolution(c_in, c_out) for c_in, c_out in zip((3, *widths), widths, strict=False)]
-    return _backbone("convnet-small", nn.Sequential(*layers, SelectAdaptivePool2d(flatten=True)), widths[-1])
+    return nn.Sequential(*layers, SelectAdaptivePool2d(flatten=True)), widths[-1]
 
 
-_BUILDERS: dict[str, Callable[[], Backbone]] = {"vit-micro": _vit_micro, "convnet-small": _convnet_small}
+BUILDERS: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
+    "vit-micro": _vit_micro,
+    "convnet-small": _convnet_small,
+}
+"""By name: takes the side of the input, gives the module and its number of features."""
 
 
-def _backbone(name: str, module: nn.Module, dim: int, attention: tuple[Attention, ...] = ()) -> Backbone:
-    half = (0.5, 0.5, 0.5)
-    return Backbone(f"dgbench:{name}", module, dim, SIDE, mean=half, std=half, attention=attention)
+def _builder(architecture: str) -> Callable[[int], tuple[nn.Module, int]]:
+    if architecture not in BUILDERS:
+        raise UnknownNameError("small backbone", architecture, BUILDERS)
+    return BUILDERS[architecture]

@@ -1,0 +1,140 @@
+"""``dgbench data``: from pictures on disk to a card, to a clean bill of health, to arrays that training reads."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def data(app: typer.Typer) -> None:
+    """Add the verbs that look after datasets."""
+    verbs = typer.Typer(help="Look after datasets: write their cards, check them, decode them.", no_args_is_help=True)
+    verbs.command("new")(new)
+    verbs.command("check")(check_)
+    verbs.command("prepare")(prepare_)
+    app.add_typer(verbs, name="data")
+
+
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="which column of a table it is")]
+
+
+def new(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="a folder, a CSV file, or hf://owner/name@revision")],
+    name: Annotated[str | None, typer.Option(help="of the dataset; made from the source's name by default")] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="of a folder, as '{class}/{domain}', if the guess is wrong")
+    ] = None,
+    image: Column = None,
+    label: Column = None,
+    domain: Column = None,
+    split: Column = None,
+    group: Column = None,
+) -> None:
+    """Look at data, write its card to ./datasets, and say what was found. The data stays as and where it is."""
+    from dgbench.core.dataset_card import OWN
+    from dgbench.data.look import look, write
+
+    given = {"image": image, "label": label, "domain": domain, "split": split, "group": group}
+    draft = look(source, name, {kind: column for kind, column in given.items() if column is not None}, layout)
+    path = write(draft, OWN)
+    for line in draft.said:
+        print(line)
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("domain")
+    table.add_column("images", justify="right")
+    for row in draft.content["domains"]:
+        table.add_row(row["name"], f"{row['count']:,}")
+    console.print()
+    console.print(table)
+    classes = draft.content["classes"]
+    console.print(f"\n{len(classes)} classes: {', '.join(classes[:8])}{', ...' if len(classes) > 8 else ''}")
+    console.print(
+        f"wrote {path}; write the licence of your data into it\nnext: dgbench data check {draft.name}\n"
+        f"then: dgbench run own -d {draft.name}"
+    )
+
+
+def check_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a dataset")],
+) -> None:
+    """Read every picture, and look for what would spoil results. Exits with 1 if there is something to mend."""
+    from dgbench.core.dataset_card import dataset_card
+    from dgbench.data.catalogue import listing
+    from dgbench.data.check import check
+
+    found = listing(name)
+    with _bars() as bars:
+        findings = check(dataset_card(name), found, _Bar(bars, "checking"))
+    colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("check", "", "found"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        colour = colours[finding.verdict]
+        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.text))
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
+    if any(finding.verdict == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def prepare_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a dataset, or the path of its card")],
+    size: Annotated[int, typer.Option(min=1, help="side of the square images, in pixels; 224 for most backbones")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes that decode; one for each CPU core by default")
+    ] = None,
+) -> None:
+    """Decode and resize a dataset once; trainings then read it without decoding anything."""
+    from dgbench.core.dataset_card import dataset_card
+    from dgbench.data.catalogue import found
+    from dgbench.data.prepare import Format, in_words, prepare
+
+    started = time.perf_counter()
+    resize = dataset_card(name).resize
+    with _bars() as bars:
+        listing, manifest = found(name, _Bar(bars, "reading"))
+        prepared = prepare(listing, manifest, size, resize, workers=workers, progress=_Bar(bars, "decoding"))
+    folder = Format(manifest, size, resize).folder
+    occupied = sum(path.stat().st_size for path in folder.iterdir())
+    print(
+        f"{prepared.name}: {sum(map(len, prepared.domains)):,} images of {size} x {size} pixels in "
+        f"{len(prepared.domains)} domains lie in {folder} ({in_words(occupied)}, {time.perf_counter() - started:.1f} s)"
+    )
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """Bars on stderr, with the time that remains."""
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("elapsed,"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("to go"),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bars:
+        yield bars
+
+
+class _Bar:
+    """One bar, which shows itself when there is something to show."""
+
+    def __init__(self, bars: Progress, title: str) -> None:
+        self.bars = bars
+        self.task = bars.add_task(title, total=None, visible=False)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bars.update(self.task, completed=done, total=total, visible=True)

@@ -1,0 +1,248 @@
+"""Is a dataset sound? What is looked for before anything is trained on it.
+
+Every picture is read once, in threads: its SHA-256 finds copies, and a small fingerprint finds near-duplicates. All
+pairs of fingerprints are compared, and those that are close again as thumbnails, which clears flat pictures of
+suspicion.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dgbench.core.dataset_card import DatasetCard
+from dgbench.core.errors import DataError
+from dgbench.data.listing import DomainListing, Listing
+
+FAR = 6
+"""Most bits in which the fingerprints of near-duplicates differ, of 128."""
+BLOCK = 512
+"""Pictures that are compared with all others at once."""
+ALIKE = 6.0
+"""Largest mean difference between the 16x16 thumbnails of near-duplicates, in grey levels of 255."""
+SHOWN = 3
+"""Examples named in a finding."""
+
+Verdict = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        check: What was looked at.
+        verdict: ``problem`` is something to mend before results are believed, ``note`` something to know.
+        text: What was found, with examples.
+    """
+
+    check: str
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is known of one picture."""
+
+    domain: int
+    row: int
+    digest: bytes
+    fingerprint: NDArray[np.uint64]
+    thumbnail: NDArray[np.float32]
+
+
+def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
+    """Look through a dataset.
+
+    Args:
+        card: What it should be.
+        listing: What its reader found.
+        progress: Told how many pictures are done, and how many there are.
+    """
+    looks, unreadable = _look(listing, progress or (lambda done, of: None))
+    near = _near(looks)
+    return [
+        _unreadable(unreadable, listing),
+        _counts(card, listing),
+        _missing_classes(listing),
+        _balance(listing),
+        _priors(listing),
+        _copies(looks, listing),
+        _near_across(near, listing),
+        _leakage(near, looks, listing),
+    ]
+
+
+def _look(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[_Look], list[str]]:
+    places = [(d, row) for d, domain in enumerate(listing.domains) for row in range(len(domain))]
+
+    def look(place: tuple[int, int]) -> _Look | str:
+        number, row = place
+        pictures = listing.domains[number].pictures
+        try:
+            picture = Image.fromarray(pictures.read(row)).convert("L")
+            digest = pictures.digest(row)
+        except DataError as error:
+            return str(error)
+        small = np.asarray(picture.resize((16, 16), Image.Resampling.BOX), dtype=np.float32)
+        return _Look(number, row, digest, _fingerprint(picture), small)
+
+    looks, unreadable = [], []
+    with ThreadPoolExecutor() as pool:
+        for done, found in enumerate(pool.map(look, places), start=1):
+            if isinstance(found, str):
+                unreadable.append(found)
+            else:
+                looks.append(found)
+            progress(done, len(places))
+    return looks, unreadable
+
+
+def _fingerprint(grey: Image.Image) -> NDArray[np.uint64]:
+    """128 bits, as two numbers: whether each of 8x8 places is darker than its right and than its lower neighbour."""
+    small = np.asarray(grey.resize((9, 9), Image.Resampling.BOX), dtype=np.int16)
+    bits = np.concatenate([(small[:8, :8] < small[:8, 1:]).ravel(), (small[:8, :8] < small[1:, :8]).ravel()])
+    return np.packbits(bits).view(np.uint64)
+
+
+def _near(looks: list[_Look]) -> list[tuple[_Look, _Look]]:
+    """Pairs of near-duplicates, copies among them."""
+    if not looks:
+        return []
+    fingerprints = np.stack([look.fingerprint for look in looks])
+    pairs = []
+    for start in range(0, len(looks), BLOCK):
+        block = fingerprints[start : start + BLOCK, None]
+        distance = np.bitwise_count(block ^ fingerprints[None, start:]).sum(axis=2, dtype=np.uint8)
+        for one, other in np.argwhere(distance <= FAR) + start:
+            if one < other and np.abs(looks[one].thumbnail - looks[other].thumbnail).mean() <= ALIKE:
+                pairs.append((looks[one], looks[other]))
+    return pairs
+
+
+def _unreadable(errors: list[str], listing: Listing) -> Finding:
+    total = sum(map(len, listing.domains))
+    if errors:
+        return Finding("unreadable", "problem", f"{len(errors)} of {total} pictures: {_some(errors)}")
+    return Finding("unreadable", "ok", f"all {total} pictures can be read")
+
+
+def _counts(card: DatasetCard, listing: Listing) -> Finding:
+    expected = {domain.name: domain.count for domain in card.domains if domain.count is not None}
+    found = {domain.name: len(domain) for domain in listing.domains}
+    wrong = [f"{name} has {found[name]}, not {count}" for name, count in expected.items() if found[name] != count]
+    if wrong:
+        return Finding("counts", "problem", f"the card expects others: {'; '.join(wrong)}")
+    return Finding("counts", "ok", ", ".join(f"{name} {count}" for name, count in found.items()))
+
+
+def _missing_classes(listing: Listing) -> Finding:
+    missing = []
+    for domain in listing.domains:
+        absent = sorted(set(range(len(listing.classes))) - set(domain.labels.tolist()))
+        if absent:
+            missing.append(f"{domain.name} has no {_some([listing.classes[label] for label in absent])}")
+    if missing:
+        return Finding("classes", "problem", "; ".join(missing))
+    return Finding("classes", "ok", f"each domain has all {len(listing.classes)} classes")
+
+
+def _balance(listing: Listing) -> Finding:
+    texts, worst = [], 1.0
+    for domain in listing.domains:
+        counts = _class_counts(domain, len(listing.classes))
+        least, most = int(counts.argmin()), int(counts.argmax())
+        ratio = counts[most] / max(counts[least], 1)
+        worst = max(worst, ratio)
+        texts.append(
+            f"{domain.name} {counts[most]} {listing.classes[most]} to {counts[least]} {listing.classes[least]}"
+        )
+    return Finding("balance", "note" if worst > 10 else "ok", "largest to smallest class: " + "; ".join(texts))
+
+
+def _priors(listing: Listing) -> Finding:
+    """Total variation between the class frequencies of two domains: half the sum of absolute differences."""
+    shares = []
+    for domain in listing.domains:
+        counts = _class_counts(domain, len(listing.classes))
+        shares.append(counts / max(counts.sum(), 1))
+    if len(shares) < 2:
+        return Finding("class frequencies", "ok", "there is one domain")
+    distances = {
+        (one, other): float(np.abs(shares[one] - shares[other]).sum() / 2)
+        for one, other in itertools.combinations(range(len(shares)), 2)
+    }
+    one, other = max(distances, key=lambda pair: distances[pair])
+    text = (
+        f"differ most between {listing.domains[one].name} and {listing.domains[other].name}: total variation "
+        f"{distances[one, other]:.2f} of 1"
+    )
+    return Finding("class frequencies", "note" if distances[one, other] > 0.25 else "ok", text)
+
+
+def _copies(looks: list[_Look], listing: Listing) -> Finding:
+    same: dict[bytes, list[_Look]] = defaultdict(list)
+    for look in looks:
+        same[look.digest].append(look)
+    sets = [group for group in same.values() if len(group) > 1]
+    if not sets:
+        return Finding("copies", "ok", "no picture occurs twice")
+    contradicting = [g for g in sets if len({int(listing.domains[k.domain].labels[k.row]) for k in g}) > 1]
+    text = f"{len(sets)} pictures occur more than once: {_some(_names(group, listing) for group in sets)}"
+    if contradicting:
+        text += f"; {len(contradicting)} of them with different labels: {_names(contradicting[0], listing)}"
+    return Finding("copies", "problem" if contradicting else "note", text)
+
+
+def _near_across(near: list[tuple[_Look, _Look]], listing: Listing) -> Finding:
+    across = [pair for pair in near if pair[0].domain != pair[1].domain]
+    if across:
+        text = f"{len(across)} pairs: {_some(_names(pair, listing) for pair in across)}"
+        return Finding("near-duplicates across domains", "problem", text)
+    return Finding("near-duplicates across domains", "ok", "none")
+
+
+def _leakage(near: list[tuple[_Look, _Look]], looks: list[_Look], listing: Listing) -> Finding:
+    """Near-duplicates, or one group, in two official splits of a domain."""
+    name = "leakage between splits"
+    official = [domain.official for domain in listing.domains]
+    if all(parts is None for parts in official):
+        return Finding(name, "ok", "the dataset has no splits of its own; dgbench draws them by group")
+    leaks = []
+    for one, other in near:
+        parts = official[one.domain]
+        if one.domain == other.domain and parts is not None and parts[one.row] != parts[other.row]:
+            leaks.append(_names((one, other), listing))
+    divided = [
+        f"group {group} of {domain.name}"
+        for domain in listing.domains
+        if domain.official is not None
+        for group in np.unique(domain.groups)
+        if len(np.unique(domain.official[domain.groups == group])) > 1
+    ]
+    if leaks or divided:
+        return Finding(name, "problem", f"{len(leaks) + len(divided)}: {_some([*leaks, *divided])}")
+    return Finding(name, "ok", "no near-duplicates and no group on two sides")
+
+
+def _class_counts(domain: DomainListing, classes: int) -> NDArray[np.int64]:
+    return np.bincount(domain.labels, minlength=classes)
+
+
+def _names(looks: Iterable[_Look], listing: Listing) -> str:
+    return " = ".join(listing.domains[look.domain].pictures.name(look.row) for look in looks)
+
+
+def _some(texts: Iterable[str]) -> str:
+    every = list(texts)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return "; ".join(every[:SHOWN]) + more

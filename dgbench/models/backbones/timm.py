@@ -1,0 +1,122 @@
+"""Image networks of the library timm.
+
+Normalisation and image size come from the configuration of the weights. A CLIP tower keeps its projection to the space
+that it shares with texts, where timm has it as the classifier: those are the features it was trained for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dgbench.core.backbone_name import BackboneName
+from dgbench.core.errors import DGBenchError, UnknownNameError
+from dgbench.models.backbones import hub
+from dgbench.models.backbones.facts import Facts, pretraining_data, provided
+from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.network import Backbone
+
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def build(name: BackboneName) -> Backbone:
+    """A network of timm, with its published weights where the name has a tag, else with random ones.
+
+    Raises:
+        UnknownNameError: timm has no such network or tag.
+        DGBenchError: the weights cannot be had or need another activation, or the network cannot take the image size.
+    """
+    config = _config(name)
+    weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
+    module = _create(name, config, weights)
+    dim = module.num_classes or getattr(module, "head_hidden_size", None) or module.num_features
+    size = name.size or config.input_size[-1]
+    return Backbone(name.canonical, module, dim, size, config.mean, config.std, matrices=find_matrices(module))
+
+
+def facts(name: BackboneName, fetch: bool) -> Facts:
+    """What is known of a network of timm; its weights are hashed if they are on this machine, or may be fetched.
+
+    Raises:
+        UnknownNameError: timm has no such network or tag.
+        DGBenchError: as ``build``.
+    """
+    config = _config(name)
+    with torch.device("meta"):
+        module = _create(name, config, weights=None)
+    known = Facts(name.size or config.input_size[-1], provided(module))
+    if name.tag is None:
+        return known
+    weights = hub.fingerprint(config.hf_hub_id, _files(config), name.canonical, fetch=fetch)
+    return replace(known, weights=weights, pretrained_on=pretraining_data(name.tag))
+
+
+def _config(name: BackboneName) -> Any:
+    """timm's configuration of the weights; of random ones, that of the architecture's first weights."""
+    import timm
+
+    if not timm.is_model(name.architecture):
+        raise UnknownNameError("network of timm", name.architecture, timm.list_models())
+    if name.tag is None:
+        return timm.models.get_pretrained_cfg(name.architecture)
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name.architecture}.*")]
+    if name.tag not in tags:
+        raise UnknownNameError(f"tag of weights of timm's '{name.architecture}'", name.tag, tags)
+    _refuse_wrong_activation(name)
+    config = timm.models.get_pretrained_cfg(f"{name.architecture}.{name.tag}")
+    if not config.hf_hub_id:
+        raise DGBenchError(
+            f"backbone '{name.canonical}': its weights are not on the Hugging Face hub; take another tag"
+        )
+    return config
+
+
+_QUICK_ELSEWHERE = {"vit_base_patch16_clip_224.dfn2b": "open_clip:ViT-B-16/dfn2b"}
+"""Weights trained with QuickGELU for which timm has no network that computes it."""
+
+
+def _refuse_wrong_activation(name: BackboneName) -> None:
+    """Weights trained with QuickGELU compute something else with GELU, and nothing would say so.
+
+    Which ones they are, timm says by listing the same tag under a network with ``quickgelu`` in its name.
+    """
+    import timm
+
+    here = f"{name.architecture}.{name.tag}"
+    twin = re.sub("_clip_(?!quickgelu_)", "_clip_quickgelu_", here)
+    listed = twin != here and twin in timm.list_pretrained(f"{twin.partition('.')[0]}.*")
+    remedy = f"timm:{twin}" if listed else _QUICK_ELSEWHERE.get(here)
+    if remedy is not None:
+        raise DGBenchError(
+            f"backbone '{name.canonical}': these weights were trained with QuickGELU, '{name.architecture}' computes "
+            f"GELU; take {remedy}"
+        )
+
+
+def _create(name: BackboneName, config: Any, weights: Path | None) -> Any:
+    import timm
+
+    options: dict[str, Any] = {"num_classes": config.num_classes if _keeps_projection(name, config) else 0}
+    if name.size is not None and config.fixed_input_size:
+        options["img_size"] = name.size
+    if weights is not None:
+        # The very file that is hashed. Where it is no safetensors file, timm unpickles tensors alone (weights_only).
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
+    try:
+        return timm.create_model(name.network.partition(":")[2], **options)
+    except AssertionError as error:  # timm's way to refuse a size
+        raise DGBenchError(f"backbone '{name.canonical}': timm cannot build it ({error})") from error
+
+
+def _keeps_projection(name: BackboneName, config: Any) -> bool:
+    """Whether the classifier is no classifier, but a CLIP tower's projection."""
+    full = f"{config.architecture or name.architecture}.{config.tag}"
+    return "clip" in full and not re.search(r"_ft_in\d+k", full)
+
+
+def _files(config: Any) -> tuple[str, ...]:
+    return (config.hf_hub_filename,) if config.hf_hub_filename else _FILES

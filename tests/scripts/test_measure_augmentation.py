@@ -1,0 +1,23 @@
+"""The script that measures augmentation, run as a user runs it, on few images."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_augmentation.py"
+
+
+def test_speed_of_both_ways_and_their_agreement_are_printed() -> None:
+    command = [sys.executable, str(SCRIPT), "--images", "24", "--repeats", "1", "--epochs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = dict(re.findall(r"^(loader, 1 worker|batch, 1 thread) +([\d.]+) ", done.stdout, re.MULTILINE))
+    assert set(rows) == {"loader, 1 worker", "batch, 1 thread"}
+    assert all(float(milliseconds) > 0 for milliseconds in rows.values())
+    ratio = re.search(r"batch against this: ([\d.]+) \([\d.]+ to [\d.]+\)", done.stdout)
+    assert ratio is not None
+    assert float(ratio[1]) > 1
+    distances = re.findall(r"± [\d.]+ +([+-][\d.]+)$", done.stdout, re.MULTILINE)
+    assert len(distances) == 7
+    assert all(abs(float(distance)) < 5 for distance in distances)
