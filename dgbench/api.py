@@ -74,7 +74,7 @@ def plan(board: Board) -> Plan:
     """Which runs a board consists of, and the trainings that serve them.
 
     Raises:
-        DGBenchError: a recipe does not fit, or the data is not there.
+        DGBenchError: a recipe does not fit.
     """
     from dgbench.runs.plan import make_plan
 
@@ -102,8 +102,9 @@ def run(
         DGBenchError: a recipe does not fit, or the data or the device is not there.
     """
     from dgbench.runs.launch import launch
+    from dgbench.runs.plan import make_plan
 
-    return launch(plan(board), _store(store), device=device, workers=workers, progress=progress)
+    return launch(make_plan(rules(board), fetch=True), _store(store), device=device, workers=workers, progress=progress)
 
 
 def records(board: Board, *, store: Path | None = None) -> Records:

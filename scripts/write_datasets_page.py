@@ -56,7 +56,7 @@ def overview(cards: list[DatasetCard]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---|---|"
     for card in cards:
         name = f"[{card.name}](#{card.name})"
-        cells = (name, len(card.domains), card.class_count, card.images, card.licence, card.size or "small")
+        cells = (name, len(card.domains), card.class_count, card.images, card.licence, card.size or "small, made at first use")
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 

@@ -127,17 +127,26 @@ def found(name: str, progress: Progress = silent) -> tuple[Listing, str]:
     return pictures, content.manifest(pictures, root, progress)
 
 
-def outline(name: str) -> Outline:
+def outline(name: str, *, build: bool = True) -> Outline:
     """What a plan needs of a dataset: from the data where it is on this machine, else from the card alone.
+
+    Args:
+        name: Of its card.
+        build: Whether data that packages bring is built where it was not before; else its card is believed.
 
     Raises:
         UnknownNameError: there is no such dataset.
         DataError: the data is there, and not what its card says.
     """
     card = dataset_card(name)
-    if not isinstance(card.reader, BuiltIn) and find(card) is None:
+    if isinstance(card.reader, BuiltIn):
+        at_hand = build or (_root(card) / "dataset.json").is_file()
+    else:
+        at_hand = find(card) is not None
+    if not at_hand:
         domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family) for d in card.domains)
-        return Outline(card.name, card.class_count, domains, None, card.shared_groups)
+        manifest = card.reader.manifest if isinstance(card.reader, BuiltIn) else None
+        return Outline(card.name, card.class_count, domains, manifest, card.shared_groups)
     return _outline(name, _root(card), cache_root())
 
 

@@ -163,10 +163,9 @@ def _balance(listing: Listing) -> Finding:
         least, most = int(counts.argmin()), int(counts.argmax())
         ratio = counts[most] / max(counts[least], 1)
         worst = max(worst, ratio)
-        texts.append(
-            f"{domain.name} {counts[most]} {listing.classes[most]} to {counts[least]} {listing.classes[least]}"
-        )
-    return Finding("balance", "note" if worst > 10 else "ok", "largest to smallest class: " + "; ".join(texts))
+        span = f"{counts[most]} {listing.classes[most]} to {counts[least]} {listing.classes[least]}"
+        texts.append(f"{domain.name} {f'{counts[most]} each' if counts[most] == counts[least] else span}")
+    return Finding("balance", "note" if worst > 10 else "ok", "largest and smallest class: " + "; ".join(texts))
 
 
 def _priors(listing: Listing) -> Finding:

@@ -8,6 +8,8 @@ four bytes with the highest first, and the values. Files may be packed with gzip
 from __future__ import annotations
 
 import gzip
+import math
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +75,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             f"{path} is no IDX file of bytes (it starts with {content[:4].hex() or 'nothing'}); fetch it again"
         )
-    start = 4 + 4 * content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content[4:start], ">u4"))
-    values = np.frombuffer(content, np.uint8, offset=min(start, len(content)))
-    if len(shape) != content[3] or len(values) != np.prod(shape, dtype=np.int64):
-        raise DataError(f"{path} is cut short, or too long for its shape {shape}; fetch it again")
+    axes = content[3]
+    lengths, values = content[4 : 4 + 4 * axes], np.frombuffer(content, np.uint8)[4 + 4 * axes :]
+    shape = struct.unpack(f">{axes}I", lengths) if len(lengths) == 4 * axes else None
+    if shape is None or len(values) != math.prod(shape):
+        raise DataError(f"{path} is cut short, or too long for what its head says; fetch it again")
     return values.reshape(shape)
 
 

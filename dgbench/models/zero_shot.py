@@ -51,7 +51,7 @@ def sentences(classes: Sequence[str], wording: Wording) -> list[list[str]]:
     Raises:
         DGBenchError: the wording renames a class that there is not, or a template has not one ``{}``.
     """
-    templates = TEMPLATES[wording.templates] if isinstance(wording.templates, str) else wording.templates
+    templates = templates_of(wording)
     if not templates:
         raise DGBenchError("wording.templates: expected at least one sentence")
     for template in templates:
@@ -61,6 +61,11 @@ def sentences(classes: Sequence[str], wording: Wording) -> list[list[str]]:
         if name not in classes:
             raise DGBenchError(f"wording.names: there is no class '{name}'.{did_you_mean(name, classes)}")
     return [[template.replace("{}", spoken(name, wording.names)) for template in templates] for name in classes]
+
+
+def templates_of(wording: Wording) -> tuple[str, ...]:
+    """The sentences of a wording, those of a named set spelled out."""
+    return TEMPLATES[wording.templates] if isinstance(wording.templates, str) else wording.templates
 
 
 def spoken(name: str, names: Mapping[str, str]) -> str:

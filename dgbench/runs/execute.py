@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dgbench.algorithms.slots import Averaging, Predictor, Source, Stream
+from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError, RecipeError
 from dgbench.core.files import whole, write_json
@@ -69,7 +70,12 @@ def on_features(parts: Parts) -> bool:
 
 
 def do_training(
-    spec: TrainingSpec, store: Store, device: torch.device, on_step: Callable[[int], None] = lambda step: None
+    spec: TrainingSpec,
+    store: Store,
+    device: torch.device,
+    on_step: Callable[[int], None] = lambda step: None,
+    *,
+    checkpointing: bool = False,
 ) -> bool:
     """Do a training unless it is finished; True if there was something to do.
 
@@ -81,7 +87,7 @@ def do_training(
         if folder is None:
             return False
         parts = parts_of(spec)
-        setting = Setting(spec, parts, store, device)
+        setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
         train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step)
         return True
 
@@ -92,8 +98,11 @@ class Setting:
     Where neither the backbone nor the images change, the network is a head, and what it sees are stored features.
     """
 
-    def __init__(self, spec: TrainingSpec, parts: Parts, store: Store, device: torch.device) -> None:
+    def __init__(
+        self, spec: TrainingSpec, parts: Parts, store: Store, device: torch.device, *, checkpointing: bool = False
+    ) -> None:
         self.spec = spec
+        self.name = replace(parse(spec.backbone), checkpointing=checkpointing)
         self.store = store
         self.device = device
         self.dataset = load(spec.dataset, spec.size)
@@ -107,7 +116,7 @@ class Setting:
 
     def _backbone(self) -> Backbone:
         torch.manual_seed(seed("init", self.spec.backbone, self.spec.trial))
-        backbone = build(self.spec.backbone)
+        backbone = build(self.name)
         for id_ in self.spec.starts_from():
             if id_ == self.spec.weights:
                 state = {k.removeprefix("backbone."): t for k, t in _last(self.store, id_).items()}

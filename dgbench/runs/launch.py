@@ -24,6 +24,7 @@ from dgbench.core.files import write_json
 from dgbench.core.processes import cores, serve
 from dgbench.data.catalogue import load
 from dgbench.data.locate import locate
+from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import BusyError, Store
@@ -40,10 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Unit:
-    """One training and the runs that come from it."""
+    """One training and the runs that come from it; ``checkpointing`` saves memory and changes no number."""
 
     training: TrainingSpec
     runs: tuple[RunSpec, ...]
+    checkpointing: bool = False
 
     def needs(self) -> tuple[str, ...]:
         """Trainings that this one starts from."""
@@ -92,6 +94,11 @@ def launch(
     """
     for name in plan.absent:
         locate(dataset_card(name))
+    for name, known in plan.starts.items():
+        if known.weights == UNKNOWN:
+            raise DGBenchError(
+                f"the weights of '{name}' were not on this machine when this was planned; plan with fetch=True"
+            )
     started = time.perf_counter()
     write_json(store.index(plan.board), index(plan))
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
@@ -99,7 +106,12 @@ def launch(
         if not store.finished("run", run.id):
             runs[run.training].append(run)
     unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
-    units = [Unit(plan.trainings[id_], tuple(todo)) for id_, todo in runs.items() if todo or id_ in unfinished]
+    lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
+    units = [
+        Unit(plan.trainings[id_], tuple(todo), plan.trainings[id_].backbone in lean)
+        for id_, todo in runs.items()
+        if todo or id_ in unfinished
+    ]
     where = resolve_device(device)
     if not units:
         return Summary(0, 0, time.perf_counter() - started, {})
@@ -204,7 +216,7 @@ def work(unit: Unit, root: Path, device: str) -> Outcome:
 
     store = Store(root)
     try:
-        trained = do_training(unit.training, store, torch.device(device))
+        trained = do_training(unit.training, store, torch.device(device), checkpointing=unit.checkpointing)
         runs = do_runs(unit.training, unit.runs, store, torch.device(device)) if unit.runs else 0
     except BusyError:
         return Outcome(busy=True)

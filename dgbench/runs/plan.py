@@ -19,6 +19,7 @@ from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline, outline
+from dgbench.models.zero_shot import templates_of
 from dgbench.runs.pretraining import Start, start
 from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
 
@@ -107,6 +108,7 @@ class Plan:
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
         runs: By id.
+        starts: What trainings start from, by the backbone's name on the board.
     """
 
     board: BoardCard
@@ -115,7 +117,7 @@ class Plan:
     entries: list[Entry] = field(default_factory=list)
     trainings: dict[str, TrainingSpec] = field(default_factory=dict)
     runs: dict[str, RunSpec] = field(default_factory=dict)
-    _starts: dict[str, Start] = field(default_factory=dict)
+    starts: dict[str, Start] = field(default_factory=dict)
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -141,26 +143,28 @@ class Plan:
         ]
         return sorted(rows, key=lambda row: -len(row.algorithms))
 
-    def _start(self, backbone: str) -> Start:
-        if backbone not in self._starts:
-            self._starts[backbone] = start(backbone)
-        return self._starts[backbone]
-
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)
         return training.id
 
 
-def make_plan(board: BoardCard) -> Plan:
+def make_plan(board: BoardCard, *, fetch: bool = False) -> Plan:
     """The plan of a board.
+
+    Args:
+        board: The rules.
+        fetch: Whether published weights that are not on this machine are fetched and built-in data is built, since the
+            plan is to be carried out. Without them a plan can be counted, not run.
 
     Raises:
         RecipeError, UnknownNameError: a recipe of the board cannot be composed or does not fit the backbone.
         CardError: the board names domains that a dataset has not.
     """
-    datasets = {name: outline(name) for name in board.dataset}
+    datasets = {name: outline(name, build=fetch) for name in board.dataset}
     places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in datasets.items()}
     plan = Plan(board, datasets, cases(board, places))
+    fetch = fetch and not plan.absent  # what cannot run needs no weights
+    plan.starts |= {backbone: start(backbone, fetch=fetch) for backbone in set(board.tracks.values())}
     recipes = [compose(expression) for expression in board.algorithms]
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)
@@ -207,7 +211,7 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
         raise RecipeError(
             f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
         )
-    start = plan._start(board.tracks[track])
+    start = plan.starts[board.tracks[track]]
     for slot, part in resolved.parts.items():
         for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
             raise RecipeError(
@@ -238,7 +242,9 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
     )
     head = resolved.parts["adapter"].initial_head()
     if head == "zero_shot":
-        training = replace(training, reference=ZERO_SHOT + identity(dataset_card(case.dataset).wording.model_dump()))
+        wording = dataset_card(case.dataset).wording
+        said = {"templates": list(templates_of(wording)), "names": wording.names}
+        training = replace(training, reference=ZERO_SHOT + identity(said))
     elif head == "linear_probe":
         training = replace(training, reference=plan._add(replace(training, parts=_shaping(probe))))
     run = RunSpec(plan._add(training), resolved.specs["averaging"], resolved.specs["predictor"], case.target)

@@ -50,6 +50,8 @@ class Start:
         training: The training in the store that its weights come from, if there is one.
         weights: ``sha256:...`` of published weights; None for random ones.
         pretrained_on: The data of published weights.
+        checkpointing: Whether its activations are computed again in the backward pass. That changes no number, and so
+            no training's identity.
     """
 
     backbone: str
@@ -58,23 +60,27 @@ class Start:
     training: TrainingSpec | None
     weights: str | None
     pretrained_on: str | None
+    checkpointing: bool = False
 
 
-def start(backbone: str) -> Start:
-    """What a backbone's name stands for; published weights are not fetched for it.
+def start(backbone: str, *, fetch: bool = False) -> Start:
+    """What a backbone's name stands for.
 
     Args:
         backbone: As ``dgbench:vit-micro``, ``dgbench:vit-micro@letters``, ``efficientnet-lite0(size=64)``,
             ``timm:NAME.TAG`` or ``open_clip:NAME/TAG``.
+        fetch: Whether published weights that are not on this machine are fetched, for their hash.
 
     Raises:
         UnknownNameError: no such family, backbone, option or task.
+        DGBenchError: the weights cannot be fetched.
     """
     name = parse(backbone)
     architecture = name.without_task()
-    known = facts(architecture.canonical, fetch=False)
+    known = facts(architecture.canonical, fetch)
     task = _task(architecture.canonical, known.size, name.task) if name.task else None
-    return Start(architecture.canonical, known.size, known.provides, task, known.weights, known.pretrained_on)
+    origin = (known.weights, known.pretrained_on)
+    return Start(architecture.canonical, known.size, known.provides, task, *origin, name.checkpointing)
 
 
 def _task(architecture: str, size: int, task: str) -> TrainingSpec:

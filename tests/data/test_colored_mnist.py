@@ -107,5 +107,5 @@ def test_the_same_data_at_every_call(source: Source, built: dict[str, Dataset]) 
 
 
 def test_an_unknown_protocol(source: Source) -> None:
-    with pytest.raises(DataError, match="'domainbad'. Did you mean 'domainbed'"):
+    with pytest.raises(DataError, match=r"'domainbad'\. Did you mean 'domainbed'"):
         build(source[0], "domainbad")

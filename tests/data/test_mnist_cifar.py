@@ -12,7 +12,7 @@ from dgbench.data.mnist_cifar import build
 
 
 def write(root: Path) -> None:
-    """Digits whose pixels are 100 + their class, and vehicles whose red, green and blue tell class, number and place."""
+    """Digits whose pixels are 100 + their class, and vehicles whose three planes tell class, number and place."""
     for part, count in (("train", 400), ("t10k", 200)):
         labels = np.random.default_rng(count).integers(0, 10, count).astype(np.uint8)
         write_idx(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from dgbench.core.dataset_card import dataset_card
+from dgbench.data import mnist
 from dgbench.data.rotated_mnist import ANGLES, build
 
 
@@ -20,7 +21,7 @@ def turned(image: NDArray[np.uint8], degrees: float) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Smooth images, brightest at a place that is different in each; the label is the row of that place, thirded."""
+    """Images of one soft spot, in another place in each."""
     root = tmp_path_factory.mktemp("MNIST")
     write_mnist(root, 60, 15)
     row, column = np.mgrid[:28, :28]
@@ -32,8 +33,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_digit_is_turned_by_one_angle_with_its_label(root: Path) -> None:
-    from dgbench.data import mnist
-
     source, dataset = mnist.read_all(root), build(root)
     seen = []
     for angle, domain in zip(ANGLES, dataset.domains, strict=True):

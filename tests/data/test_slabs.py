@@ -55,12 +55,11 @@ def test_how_often_a_class_is_in_each_slab(k: int, negative: list[float], positi
         assert np.bincount(slab[labels == label], minlength=k) / 40_000 == pytest.approx(shares, abs=0.01)
 
 
-def test_the_best_line_through_five_slabs_is_right_in_five_eighths() -> None:
-    """Beyond the innermost positive slab: all of class 1 on that side, class 0 but for one outer slab."""
+def test_the_best_threshold_on_five_slabs_is_right_in_eleven_of_sixteen() -> None:
+    """Between the centre and the slab beside it: 7/8 of class 0 are on one side, 1/2 of class 1 on the other."""
     labels = np.arange(40_000) % 2
     values = slabs.coordinate(labels, 5, np.random.default_rng(0))
     best = max(max(np.mean((values > t) == labels), np.mean((values < t) == labels)) for t in np.linspace(-1, 1, 101))
-    # P(y = 0) P(x < t | y = 0) + P(y = 1) P(x > t | y = 1) with t between the centre and the right: (7/8 + 1/2) / 2
     assert best == pytest.approx(11 / 16, abs=0.01)
 
 

@@ -184,12 +184,25 @@ def test_official_splits_are_taken_as_they_are() -> None:
         assert [part.tolist() for part in (parts.train, parts.validation, parts.test)] == [[1, 3, 5], [2], [0, 4]]
 
 
+@pytest.mark.parametrize("groups", [None, [n // 2 for n in range(40)]])
+def test_validation_is_drawn_from_the_official_training_part_where_there_is_none(groups: list[int] | None) -> None:
+    names = ["train"] * 30 + ["test"] * 10
+    dataset = of(make([0, 1] * 20, groups, official=names))
+    drawn = {trial: split(dataset, "d", trial, 0.2, official=True) for trial in (0, 1)}
+    for parts in drawn.values():
+        assert_partition(parts, 40)
+        assert parts.test.tolist() == list(range(30, 40))
+        assert len(parts.validation) == 6, "a fifth of the training part"
+        own = dataset.domain("d").groups
+        assert not set(own[parts.validation]) & set(own[parts.train])
+    assert drawn[0].validation.tolist() != drawn[1].validation.tolist()
+
+
 @pytest.mark.parametrize(
     ("official", "said"),
     [
         (None, "nothing to train on (it has: 3 none)"),
         (["test", "validation", "test"], "nothing to train on (it has: 2 test, 1 validation)"),
-        (["train", "test", "train"], "nothing to validate on (it has: 1 test, 2 train)"),
     ],
 )
 def test_official_splits_that_leave_nothing_to_learn_from_are_refused(official: list[str] | None, said: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from dgbench.core.errors import DataError
 from dgbench.core.seeds import generator
@@ -123,10 +123,10 @@ def glyph(face: Path, character: str) -> Image.Image:
 
 def outlined(face: Path, character: str) -> Image.Image:
     """The outline of a character, large: a line of even width around where its ink would be, and no ink inside."""
-    solid = glyph(face, character)
-    wide = Image.new("L", (solid.width + 2 * _LINE, solid.height + 2 * _LINE))
-    wide.paste(solid, (_LINE, _LINE))
-    return ImageChops.subtract(wide.filter(ImageFilter.MaxFilter(2 * _LINE + 1)), wide)
+    from scipy.ndimage import maximum_filter
+
+    ink = np.pad(np.asarray(glyph(face, character)), _LINE)
+    return Image.fromarray(maximum_filter(ink, size=2 * _LINE + 1) - ink)
 
 
 def typeset(cut: Image.Image, heights: tuple[float, float], random: np.random.Generator) -> Ink:

@@ -12,9 +12,10 @@ from dgbench.core.backbone_name import PACKAGED, BackboneName, parse
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import open_clip, packaged, small, timm
 from dgbench.models.backbones.facts import CLIP, HALF, IMAGENET, Facts
+from dgbench.models.backbones.hub import UNKNOWN
 from dgbench.models.network import Backbone
 
-__all__ = ["Facts", "build", "facts", "names"]
+__all__ = ["UNKNOWN", "Facts", "build", "facts", "names"]
 
 _FAMILIES: dict[str, ModuleType] = {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}
 _STATISTICS = {"imagenet": IMAGENET, "clip": CLIP, "half": HALF}
@@ -25,7 +26,7 @@ def names() -> tuple[str, ...]:
     return (*(f"dgbench:{name}" for name in small.BUILDERS), *PACKAGED)
 
 
-def build(name: str) -> Backbone:
+def build(name: str | BackboneName) -> Backbone:
     """A backbone with the weights that its name says, on the CPU.
 
     Random weights are drawn from torch's global generator. What dgbench pretrains itself (``@TASK``) is not loaded
@@ -35,7 +36,7 @@ def build(name: str) -> Backbone:
         UnknownNameError: there is no such family, network, tag or option.
         DGBenchError: weights cannot be had, or an option does not fit the network.
     """
-    parsed = parse(name)
+    parsed = parse(name) if isinstance(name, str) else name
     backbone: Backbone = _FAMILIES[parsed.family].build(parsed)
     if parsed.normalize != "auto":
         mean, std = _STATISTICS[parsed.normalize]
