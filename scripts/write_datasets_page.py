@@ -55,8 +55,8 @@ def overview(cards: list[DatasetCard]) -> Iterator[str]:
     yield "| dataset | domains | classes | images | licence | size |"
     yield "|---|---:|---:|---:|---|---|"
     for card in cards:
-        name = f"[{card.name}](#{card.name})"
-        cells = (name, len(card.domains), card.class_count, card.images, card.licence, card.size or "small, made at first use")
+        name, size = f"[{card.name}](#{card.name})", card.size or "small, made at first use"
+        cells = (name, len(card.domains), card.class_count, card.images, card.licence, size)
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 
