@@ -49,6 +49,7 @@ def list_(
     console = Console()
     for kind in [what] if what else What:
         table = Table(title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column(no_wrap=True)
         for name, *cells in _ROWS[kind]():
             table.add_row(f"[cyan]{name}[/]", *cells)
         console.print(table)
