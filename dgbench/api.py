@@ -202,9 +202,9 @@ def _weights(card: BoardCard, cases: tuple[str, ...]) -> dict[str, float]:
 
 def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
     """A picture of each domain that is tested, where its data is at hand and cases are domains."""
-    from dgbench.data.catalogue import previews
+    from dgbench.data.catalogue import outline, previews
 
-    if len(card.dataset) > 1 or card.protocol == "single-source":
+    if len(card.dataset) > 1 or card.protocol == "single-source" or outline(card.dataset[0]).manifest is None:
         return {}
     return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
 

@@ -24,8 +24,8 @@ from dgbench.data.listing import DomainListing, Listing
 
 FAR = 6
 """Most bits in which the fingerprints of near-duplicates differ, of 128."""
-BLOCK = 512
-"""Pictures that are compared with all others at once."""
+PAIRS = 2**23
+"""Pairs of fingerprints that are compared at once, so that memory is bounded."""
 ALIKE = 6.0
 """Largest mean difference between the 16x16 thumbnails of near-duplicates, in grey levels of 255."""
 SHOWN = 3
@@ -120,10 +120,11 @@ def _near(looks: list[_Look]) -> list[tuple[_Look, _Look]]:
         return []
     fingerprints = np.stack([look.fingerprint for look in looks])
     pairs = []
-    for start in range(0, len(looks), BLOCK):
-        block = fingerprints[start : start + BLOCK, None]
-        distance = np.bitwise_count(block ^ fingerprints[None, start:]).sum(axis=2, dtype=np.uint8)
-        for one, other in np.argwhere(distance <= FAR) + start:
+    step = max(1, PAIRS // len(looks))
+    for start in range(0, len(looks), step):
+        block, rest = fingerprints[start : start + step], fingerprints[start:]
+        halves = [np.bitwise_count(block[:, None, half] ^ rest[None, :, half]) for half in (0, 1)]
+        for one, other in np.argwhere(halves[0] + halves[1] <= FAR) + start:
             if one < other and np.abs(looks[one].thumbnail - looks[other].thumbnail).mean() <= ALIKE:
                 pairs.append((looks[one], looks[other]))
     return pairs
