@@ -64,7 +64,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
 def targets(slot: Slot) -> dict[str, str]:
     """Name -> ``module:Class`` of every part of a slot, built in or installed."""
     found = dict(BUILT_IN[slot])
-    for entry in importlib.metadata.entry_points(group="dgbench.parts"):
+    for entry in _installed():
         entry_slot, _, name = entry.name.partition(".")
         if entry_slot not in SLOTS or not name:
             raise RecipeError(
@@ -76,6 +76,12 @@ def targets(slot: Slot) -> dict[str, str]:
                 raise RecipeError(f"two packages register {slot} '{name}': {found[name]} and {entry.value}")
             found[name] = entry.value
     return found
+
+
+@functools.cache
+def _installed() -> importlib.metadata.EntryPoints:
+    """Parts of other packages; looking through all that is installed takes a while, so it is done once."""
+    return importlib.metadata.entry_points(group="dgbench.parts")
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     roots = []
     with pytest.MonkeyPatch.context() as patch:
         for data in (truth, _with_another_target(truth, target)):
-            patch.setattr(execute, "load", lambda name, data=data: data)
+            patch.setattr(execute, "load", lambda name, size, data=data: data)
             root = tmp_path_factory.mktemp("store")
             for id_ in dict.fromkeys(run.training for run in runs):
                 execute.do_training(plan.trainings[id_], Store(root), CPU)
