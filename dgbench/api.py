@@ -214,10 +214,13 @@ def _protocol(card: BoardCard) -> str:
     sets = "1 set of hyperparameters is tried" if card.draws == 1 else f"{card.draws} sets of hyperparameters are tried"
     datasets = " and ".join(filter(None, (", ".join(card.dataset[:-1]), card.dataset[-1])))
     kin = any(domain.family for name in card.dataset for domain in dataset_card(name).domains)
-    others = "the others, but for those of the same family," if kin else "the others"
+    pool = "; ".join(", ".join(rules.sources) for rules in card.cases.values() if rules.sources)
+    others = f"the others{f' among {pool}' if pool else ''}{', but for those of the same family,' if kin else ''}"
+    chosen = {name: rules.targets for name, rules in card.cases.items() if rules.targets}
+    which = "; ".join(f"{', '.join(targets)} of {name}" for name, targets in chosen.items())
+    left_out = f"Of the domains {which} each" if chosen else f"Each domain of {datasets}"
     asked = {
-        "leave-one-domain-out": f"Each domain of {datasets} in turn is left out; a model learns from {others} and is "
-        "tested on",
+        "leave-one-domain-out": f"{left_out} in turn is left out; a model learns from {others} and is tested on",
         "single-source": f"Each domain of {datasets} in turn trains alone, and its models are tested on each of the "
         "others, on",
         "fixed": f"On {datasets} models learn from fixed source domains and are tested on each target, on",
