@@ -102,6 +102,9 @@ def show(
     slot, dot, part = name.partition(".")
     if name in board_names() or Path(name).name == "board.toml":
         _show_board(board_card(name), console)
+        if name in dataset_names():  # a board may be called after its dataset
+            console.print()
+            _show_dataset(dataset_card(name), console)
     elif name in card_names("algorithms") or name.endswith(".toml"):
         _show_algorithm(algorithm_card(name), console)
     elif name in dataset_names():

@@ -57,7 +57,7 @@ def test_list_answers_within_a_second() -> None:
     assert min(seconds) < 1.0
 
 
-@pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "adapter.pego"])
+@pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "emoji", "adapter.pego"])
 def test_show_tells_what_is_known(name: str) -> None:
     done = dgbench("show", name)
     assert done.returncode == 0, message(done)
@@ -65,6 +65,8 @@ def test_show_tells_what_is_known(name: str) -> None:
     if name in card_names("algorithms"):
         for word in ("paper", "licence", "track", "needs", "hyperparameter", "allowed", "search"):
             assert word in done.stdout
+    if name in card_names("datasets"):
+        assert "licence" in done.stdout
 
 
 BAD_CARD = 'name = "bad"\ntitle = "Bad"\nsummary = "s"\n[recipe.optimiser]\npart = "sam"\n'
