@@ -121,6 +121,7 @@ class Setting:
             if id_ == self.spec.weights:
                 state = {k.removeprefix("backbone."): t for k, t in _last(self.store, id_).items()}
                 backbone.module.load_state_dict({k: state[k] for k in backbone.module.state_dict()})
+        self.info = replace(backbone, module=nn.Identity())
         return backbone
 
     def _network(self, backbone: Backbone) -> Network:
@@ -134,13 +135,15 @@ class Setting:
         elif reference is not None:
             probe = _last(self.store, reference)
             network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
-        # Convolutions are up to twice as fast with channels last, on CPUs and on GPUs with tensor cores.
+        return self._placed(network)
+
+    def _placed(self, network: Network) -> Network:
+        """On the device; convolutions are up to twice as fast with channels last, on CPUs and on tensor cores."""
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _extractor(self) -> Network:
         """What features are stored of: never normalised, whatever the head will want."""
-        network = Network(self._backbone(), len(self.dataset.classes))
-        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return self._placed(Network(self._backbone(), len(self.dataset.classes)))
 
     def _whole_network(self) -> Network:
         """Backbone and head."""
@@ -155,7 +158,8 @@ class Setting:
     def backbone_info(self) -> Backbone:
         """Name, size and number of features of the backbone."""
         if self.info is None:
-            self.info = replace(self._backbone(), module=nn.Identity())
+            self._backbone()
+        assert self.info is not None
         return self.info
 
     def sources(self) -> Sources:
