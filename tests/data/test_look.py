@@ -11,8 +11,9 @@ from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
-from dgbench.data import look as looking
-from dgbench.data.look import as_toml, look, write
+from dgbench.data.look import hub as looking_at_hub
+from dgbench.data.look import look, write
+from dgbench.data.look.toml import as_toml
 from dgbench.data.readers import read
 
 
@@ -88,7 +89,7 @@ def test_a_dataset_of_the_hub_becomes_a_card(domain: bool, monkeypatch: pytest.M
         return found
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(looking, "_commit", lambda name: "c0ffee")
+    monkeypatch.setattr(looking_at_hub, "_commit", lambda name: "c0ffee")
     card = DatasetCard.model_validate(look("hf://me/pets").content)
     assert asked == [("me/pets", None)]
     assert card.reader.kind == "hub"

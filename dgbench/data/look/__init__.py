@@ -1,0 +1,46 @@
+"""Looking at data that has no card yet, and writing its card.
+
+A folder is read as ``domain/class/image``, or ``domain/split/class/image``; a CSV file by its columns; a dataset of the
+Hugging Face hub by its features. What was taken for what is said, and can be said otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dgbench.core.errors import DataError, did_you_mean
+from dgbench.data.look.columns import COLUMNS
+from dgbench.data.look.draft import Draft, write
+from dgbench.data.look.hub import look_at_hub
+from dgbench.data.look.table import look_at_table
+from dgbench.data.look.tree import look_at_tree
+
+__all__ = ["Draft", "look", "write"]
+
+
+def look(
+    source: str, name: str | None = None, columns: dict[str, str] | None = None, layout: str | None = None
+) -> Draft:
+    """A draft of the card of a dataset.
+
+    Args:
+        source: A folder, a CSV file, or ``hf://owner/name@revision``.
+        name: Of the dataset; by default it is made from the source's name.
+        columns: Which column is the ``image``, ``label``, ``domain``, ``split`` or ``group``, where the names do not
+            tell.
+        layout: Of a folder, as ``{class}/{domain}``, where the guess is wrong.
+
+    Raises:
+        DataError: there is nothing there that can be read, or it is not clear what is what.
+    """
+    columns = columns or {}
+    if unknown := sorted(set(columns) - set(COLUMNS)):
+        raise DataError(f"there is no kind of column called '{unknown[0]}'.{did_you_mean(unknown[0], COLUMNS)}")
+    if source.startswith("hf://"):
+        return look_at_hub(source.removeprefix("hf://"), name, columns)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: there is no such folder or file")
+    if path.is_file():
+        return look_at_table(path.resolve(), name, columns)
+    return look_at_tree(path.resolve(), name, layout)
