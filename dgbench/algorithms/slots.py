@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dgbench.models.network import Network
 
 Track = Literal["inductive", "online"]
+Ground = Literal["moving features", "several domains", "batch statistics"]
+"""What a part may act on, and a training may lack: features that training changes, more than one source domain,
+normalisation statistics that move."""
 State = dict[str, Tensor]
 """Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
 DECAYS = (0.9, 0.99, 0.999)
@@ -47,6 +50,14 @@ class Part(ABC):
     def provides(self) -> frozenset[str]:
         """What this part provides to the others."""
         return frozenset()
+
+    def acts_on(self) -> frozenset[Ground]:
+        """What must be there for the part to have an effect; where some of it is missing, :meth:`reduced` is left."""
+        return frozenset()
+
+    def reduced(self) -> Part | None:
+        """What is left of the part where it has no effect; None for the plain part of its slot."""
+        return None
 
 
 class Sampler(Part):

@@ -81,6 +81,8 @@ def plan(
     for group in made.sharing():
         table.add_row(", ".join(group.algorithms), str(group.trainings), str(group.runs))
     console.print(table)
+    for idle in made.idle():
+        console.print(f"\n{idle}", style="yellow", markup=False)
     trained = sum(kept.finished("training", id_) for id_ in made.trainings)
     ran = sum(kept.finished("run", id_) for id_ in made.runs)
     used = len({entry.training for entry in made.entries})

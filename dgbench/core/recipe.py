@@ -219,6 +219,36 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
     return Resolved(recipe, parts, specs)
 
 
+def reduce(
+    resolved: Resolved, board: BoardCard, there: frozenset[str], *, trial: int = 0, draw: int = 0
+) -> tuple[Resolved, str]:
+    """A recipe without the parts that have no effect, and a sentence about them (empty where all have one).
+
+    Such a part gives way to what is left of it, mostly the plain part of its slot. So the recipe has the identity of
+    the one that it equals, its work is done once, and nobody reads two results where there is one.
+
+    Args:
+        resolved: The recipe.
+        board: Sets the plain part's hyperparameters.
+        there: Which of the grounds that parts act on are there.
+        trial, draw: Which the recipe was resolved for.
+    """
+    parts, specs, said = dict(resolved.parts), dict(resolved.specs), []
+    for slot, part in resolved.parts.items():
+        lacking = sorted(part.acts_on() - there)
+        if not lacking:
+            continue
+        name, left = specs[slot]["part"], part.reduced()
+        if left is not None:
+            parts[slot], specs[slot] = left, describe(slot, name, left)
+        else:
+            bare = Recipe("plain", "plain", (), {slot: PartChoice(part=STANDARD[slot])})
+            plain = resolve(bare, board, trial=trial, draw=draw)
+            parts[slot], specs[slot] = plain.parts[slot], plain.specs[slot]
+        said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
+    return Resolved(resolved.recipe, parts, specs), "; ".join(said)
+
+
 def _refuse_unknown(keys: Iterable[str], where: str) -> None:
     """A board speaks of all parts at once, so its keys need not fit this recipe; but some part must have them."""
     for key in keys:

@@ -99,6 +99,8 @@ def launch(
             raise DGBenchError(
                 f"the weights of '{name}' were not on this machine when this was planned; plan with fetch=True"
             )
+    for idle in plan.idle():
+        log.warning("%s", idle)
     started = time.perf_counter()
     write_json(store.index(plan.board), index(plan))
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}

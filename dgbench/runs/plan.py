@@ -14,7 +14,7 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError, RecipeError
-from dgbench.core.recipe import Recipe, Resolved, compose, resolve
+from dgbench.core.recipe import Recipe, Resolved, compose, reduce, resolve
 from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
@@ -66,7 +66,8 @@ class RunSpec:
 class Entry:
     """One candidate in one cell of the board: an algorithm with one draw, in one case and one trial.
 
-    ``target`` names the case; ``domain`` is the domain that is tested in it.
+    ``target`` names the case; ``domain`` is the domain that is tested in it. ``without_effect`` says which parts of the
+    recipe act on nothing here; the training and the run are those of the recipe without them.
     """
 
     algorithm: str
@@ -82,6 +83,7 @@ class Entry:
     families: tuple[str, ...]
     passes: float
     hyperparameters: dict[Slot, Spec]
+    without_effect: str = ""
 
     def row(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -95,6 +97,25 @@ class Sharing:
     algorithms: tuple[str, ...]
     trainings: int
     runs: int
+
+
+@dataclass(frozen=True)
+class Idle:
+    """An algorithm of which a part has no effect.
+
+    Attributes:
+        algorithm: Its name.
+        why: Which parts act on what is not there.
+        equals: The algorithms of the board whose runs it shares in every cell.
+    """
+
+    algorithm: str
+    why: str
+    equals: tuple[str, ...]
+
+    def __str__(self) -> str:
+        result = f"is {' and '.join(self.equals)} here" if self.equals else "has a part without effect"
+        return f"{self.algorithm} {result}: {self.why}"
 
 
 @dataclass
@@ -142,6 +163,19 @@ class Plan:
             for algorithms, ids in groups.items()
         ]
         return sorted(rows, key=lambda row: -len(row.algorithms))
+
+    def idle(self) -> list[Idle]:
+        """The algorithms that a part of theirs adds nothing to, in some case of the board."""
+        runs: dict[str, list[str]] = {}
+        why: dict[str, str] = {}
+        for entry in self.entries:
+            runs.setdefault(entry.algorithm, []).append(entry.run)
+            if entry.without_effect:
+                why.setdefault(entry.algorithm, entry.without_effect)
+        return [
+            Idle(name, reason, tuple(other for other in runs if other != name and runs[other] == runs[name]))
+            for name, reason in why.items()
+        ]
 
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)
@@ -218,6 +252,7 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
                 f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
                 f"{board.tracks[track]} has not"
             )
+    resolved, without_effect = reduce(resolved, board, _grounds(board, case, resolved, start), trial=trial, draw=draw)
     known = plan.datasets[case.dataset]
     training = TrainingSpec(
         dataset=case.dataset,
@@ -264,7 +299,22 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
             families=tuple(sorted(resolved.parts["sampler"].families())),
             passes=resolved.parts["optimizer"].passes,
             hyperparameters=resolved.specs,
+            without_effect=without_effect,
         )
+    )
+
+
+def _grounds(board: BoardCard, case: Case, resolved: Resolved, start: Start) -> frozenset[str]:
+    """What there is for parts to act on, in the trainings of a case."""
+    moving = not resolved.parts["adapter"].freezes_backbone()
+    return frozenset(
+        ground
+        for ground, there in {
+            "moving features": moving,
+            "several domains": len(case.sources) > 1,
+            "batch statistics": moving and board.training.norm_mode == "train" and "batch_statistics" in start.provides,
+        }.items()
+        if there
     )
 
 

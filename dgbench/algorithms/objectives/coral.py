@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgbench.algorithms.slots import Objective
+from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
 
@@ -30,6 +30,10 @@ class CORAL(Objective):
     """
 
     penalty_weight: NonNegative = 1.0
+
+    def acts_on(self) -> frozenset[Ground]:
+        """The distances have a gradient in the features alone, and there are none without pairs of domains."""
+        return frozenset({"moving features", "several domains"})
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0. With one source domain there are no pairs, and no penalty."""

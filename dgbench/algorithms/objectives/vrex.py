@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dgbench.algorithms.objectives.annealed import Annealed
+from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
 
@@ -24,6 +25,10 @@ class VREx(Annealed):
     """Mean risk plus the variance of the domains' risks."""
 
     penalty_weight: NonNegative = 10.0
+
+    def acts_on(self) -> frozenset[Ground]:
+        """A single risk has no variance."""
+        return frozenset({"several domains"})
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0."""

@@ -21,8 +21,8 @@ class Facts:
 
     Attributes:
         size: Side of the square input, in pixels.
-        provides: What it offers to parts: ``low_rank`` (matrices that low-rank adapters can change) and ``text`` (a
-            text tower, for zero-shot heads).
+        provides: What it offers to parts: ``low_rank`` (matrices that low-rank adapters can change), ``text`` (a
+            text tower, for zero-shot heads) and ``batch_statistics`` (layers that normalise by the batch).
         weights: ``sha256:...`` of the file of published weights; None for random weights.
         pretrained_on: The data of published weights.
     """
@@ -35,7 +35,8 @@ class Facts:
 
 def provided(module: nn.Module) -> frozenset[str]:
     """What an image network offers to parts."""
-    return frozenset({"low_rank"} if find_matrices(module) else ())
+    by_batch = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+    return frozenset({"low_rank"} if find_matrices(module) else ()) | ({"batch_statistics"} if by_batch else set())
 
 
 _DATA = {
