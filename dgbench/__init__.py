@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "leaderboard", "plan", "records", "rules", "run", "select"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first asked for: ``import dgbench`` stays free of cost."""
     if name in __all__:

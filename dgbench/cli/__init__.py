@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from dgbench import __version__
 from dgbench.core.errors import DGBenchError
 
 
@@ -18,9 +20,11 @@ def main() -> None:
     app = typer.Typer(
         help="Which algorithm generalises to a domain it has never seen, and can that answer be trusted?",
         no_args_is_help=True,
-        add_completion=False,
+        rich_markup_mode=None,  # help says what it says: brackets are no markup
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_options)
     catalogue(app)
     work(app)
     data(app)
@@ -29,3 +33,17 @@ def main() -> None:
     except DGBenchError as error:
         print(f"dgbench: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"dgbench {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dgbench.cli.output import Json, for_people, print_json, print_records
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
 from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
@@ -44,46 +46,82 @@ def list_(
     what: Annotated[
         What | None, typer.Argument(help="algorithms, datasets, boards or parts; all of them if left out")
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """List algorithms, datasets, boards and parts."""
+    """List algorithms, datasets, boards and parts. In a pipe each is one line, its cells between tabs."""
+    found = {kind: _ROWS[kind]() for kind in ([what] if what else What)}
+    if as_json:
+        print_json({kind.value: rows for kind, rows in found.items()})
+    elif not for_people():
+        for kind, rows in found.items():
+            print_records(rows, first=None if what else kind.value)
+    else:
+        for kind, rows in found.items():
+            _print_table(kind, rows)
+
+
+def _print_table(kind: What, rows: list[dict[str, str | int]]) -> None:
+    table = Table(
+        title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    for number, heading in enumerate(rows[0] if rows else ()):
+        table.add_column(heading if number else "", no_wrap=number == 0, style="" if number else "cyan")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row.values()))
     console = Console()
-    for kind in [what] if what else What:
-        table = Table(title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        table.add_column(no_wrap=True)
-        for name, *cells in _ROWS[kind]():
-            table.add_row(f"[cyan]{name}[/]", *cells)
-        console.print(table)
-        console.print()
+    console.print(table)
+    console.print()
 
 
-def _algorithm_rows() -> list[tuple[str, ...]]:
-    cards = map(algorithm_card, card_names("algorithms"))
-    return [(c.name, str(c.paper.year), " ".join(c.recipe.filled()) or "defaults", c.summary) for c in cards]
-
-
-def _dataset_rows() -> list[tuple[str, ...]]:
-    heads = ("", "[dim]domains[/]", "[dim]classes[/]", "[dim]images[/]", "[dim]licence[/]", "[dim]may be passed on[/]")
-    rows = [
-        (c.name, str(len(c.domains)), str(c.class_count), c.images, _gist(c.licence), _gist(c.redistribution))
-        for c in map(dataset_card, dataset_names())
+def _algorithm_rows() -> list[dict[str, str | int]]:
+    return [
+        {
+            "name": card.name,
+            "year": card.paper.year,
+            "slots": " ".join(card.recipe.filled()) or "defaults",
+            "summary": card.summary,
+        }
+        for card in map(algorithm_card, card_names("algorithms"))
     ]
-    return [heads, *rows]
+
+
+def _dataset_rows() -> list[dict[str, str | int]]:
+    return [
+        {
+            "name": card.name,
+            "domains": len(card.domains),
+            "classes": card.class_count,
+            "images": card.images,
+            "licence": _gist(card.licence),
+            "may be passed on": _gist(card.redistribution),
+        }
+        for card in map(dataset_card, dataset_names())
+    ]
 
 
 def _gist(terms: str) -> str:
     """What terms say before they go into details; a question mark where they are to be checked."""
     known = terms.removeprefix("To be checked with the source")
     gist = re.split(r"[:;,(]|\.(?!\d)", known.lstrip(": "), maxsplit=1)[0].strip()
-    return escape(f"{gist} ?".strip() if known != terms else gist)
+    return f"{gist} ?".strip() if known != terms else gist
 
 
-def _board_rows() -> list[tuple[str, ...]]:
-    cards = map(board_card, board_names())
-    return [(c.name, ", ".join(c.dataset), f"{len(c.algorithms)} algorithms", c.summary) for c in cards]
+def _board_rows() -> list[dict[str, str | int]]:
+    return [
+        {
+            "name": card.name,
+            "dataset": ", ".join(card.dataset),
+            "algorithms": len(card.algorithms),
+            "summary": card.summary,
+        }
+        for card in map(board_card, board_names())
+    ]
 
 
-def _part_rows() -> list[tuple[str, ...]]:
-    return [(f"{slot}.{name}", target) for slot in SLOTS for name, target in registry.targets(slot).items()]
+def _part_rows() -> list[dict[str, str | int]]:
+    return [
+        {"name": f"{slot}.{name}", "class": target} for slot in SLOTS for name, target in registry.targets(slot).items()
+    ]
 
 
 _ROWS = {
@@ -96,21 +134,48 @@ _ROWS = {
 
 def show(
     name: Annotated[str, typer.Argument(help="an algorithm, a dataset, a board, or a part as 'slot.name'")],
+    as_json: Json = False,
 ) -> None:
-    """Show a card: paper, recipe, hyperparameters with their ranges, needs, track, licence."""
+    """Show what is known of a name.
+
+    Of an algorithm: paper, recipe, hyperparameters with their ranges, needs, track, licence.
+    """
     console = Console(highlight=False)
+    found = list(_named(name))
+    if as_json:
+        print_json([_plain(thing) for thing in found] if len(found) > 1 else _plain(found[0]))
+        return
+    for number, thing in enumerate(found):
+        if number:
+            console.print()
+        match thing:
+            case AlgorithmCard():
+                _show_algorithm(thing, console)
+            case DatasetCard():
+                _show_dataset(thing, console)
+            case BoardCard():
+                _show_board(thing, console)
+            case (slot, part):
+                _show_part(slot, part, console)
+
+
+def _named(name: str) -> Iterator[AlgorithmCard | DatasetCard | BoardCard | tuple[Slot, str]]:
+    """What has that name: one thing, or a board and its dataset of the same name.
+
+    Raises:
+        UnknownNameError: nothing has it.
+    """
     slot, dot, part = name.partition(".")
     if name in board_names() or Path(name).name == "board.toml":
-        _show_board(board_card(name), console)
+        yield board_card(name)
         if name in dataset_names():  # a board may be called after its dataset
-            console.print()
-            _show_dataset(dataset_card(name), console)
+            yield dataset_card(name)
     elif name in card_names("algorithms") or name.endswith(".toml"):
-        _show_algorithm(algorithm_card(name), console)
+        yield algorithm_card(name)
     elif name in dataset_names():
-        _show_dataset(dataset_card(name), console)
+        yield dataset_card(name)
     elif dot and slot in SLOTS:
-        _show_part(slot, part, console)
+        yield slot, part
     else:
         parts = [f"{slot}.{part}" for slot in SLOTS for part in registry.targets(slot)]
         raise UnknownNameError(
@@ -118,6 +183,19 @@ def show(
             name,
             [*card_names("algorithms"), *dataset_names(), *board_names(), *parts],
         )
+
+
+def _plain(thing: AlgorithmCard | DatasetCard | BoardCard | tuple[Slot, str]) -> dict[str, Any]:
+    """A card as its own fields, a part as its hyperparameters."""
+    if not isinstance(thing, tuple):
+        return thing.model_dump(mode="json")
+    slot, name = thing
+    part = registry.load(slot, name)
+    fields = {
+        field.name: {"default": field.default, "allowed": _allowed(part, field.name)}
+        for field in dataclasses.fields(part)
+    }
+    return {"slot": slot, "part": name, "version": part.version, "hyperparameters": fields}
 
 
 def _show_algorithm(card: AlgorithmCard, console: Console) -> None:

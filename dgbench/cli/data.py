@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,10 +15,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dgbench.cli.output import Json, Quiet, print_json
+
+if TYPE_CHECKING:
+    from dgbench.data.check import Finding
+
 
 def data(app: typer.Typer) -> None:
     """Add the verbs that look after datasets."""
-    verbs = typer.Typer(help="Look after datasets: write their cards, check them, decode them.", no_args_is_help=True)
+    verbs = typer.Typer(help="Look after datasets. Write their cards, check them, decode them.", no_args_is_help=True)
     verbs.command("new")(new)
     verbs.command("check")(check_)
     verbs.command("prepare")(prepare_)
@@ -38,14 +44,21 @@ def new(
     domain: Column = None,
     split: Column = None,
     group: Column = None,
+    as_json: Json = False,
 ) -> None:
-    """Look at data, write its card to ./datasets, and say what was found. The data stays as and where it is."""
+    """Write the card of a dataset.
+
+    The card goes to ./datasets, and what was found is said. The data stays as and where it is.
+    """
     from dgbench.core.dataset_card import OWN
     from dgbench.data.look import look, write
 
     given = {"image": image, "label": label, "domain": domain, "split": split, "group": group}
     draft = look(source, name, {kind: column for kind, column in given.items() if column is not None}, layout)
     path = write(draft, OWN)
+    if as_json:
+        print_json({"wrote": path, "found": draft.said, "card": draft.content})
+        return
     for line in draft.said:
         print(line)
     console = Console(highlight=False)
@@ -66,15 +79,29 @@ def new(
 
 def check_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="a dataset")],
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Read every picture, and look for what would spoil results. Exits with 1 if there is something to mend."""
+    """Look for what would spoil results.
+
+    Every picture is read. Exits with 1 if there is something to mend.
+    """
     from dgbench.core.dataset_card import dataset_card
     from dgbench.data.catalogue import listing
     from dgbench.data.check import check
 
     found = listing(name)
-    with _bars() as bars:
+    with _bars(quiet) as bars:
         findings = check(dataset_card(name), found, _Bar(bars, "checking"))
+    if as_json:
+        print_json([dataclasses.asdict(finding) for finding in findings])
+    elif not quiet:
+        _print_findings(findings)
+    if any(finding.verdict == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
     colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("check", "", "found"):
@@ -84,8 +111,6 @@ def check_(
         table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.text))
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
-    if any(finding.verdict == "problem" for finding in findings):
-        raise typer.Exit(1)
 
 
 def prepare_(
@@ -94,17 +119,23 @@ def prepare_(
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes that decode; one for each CPU core by default")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Decode and resize a dataset once; trainings then read it without decoding anything."""
+    """Decode and resize a dataset once.
+
+    Trainings then read it without decoding anything.
+    """
     from dgbench.core.dataset_card import dataset_card
     from dgbench.data.catalogue import found
     from dgbench.data.prepare import Format, in_words, prepare
 
     started = time.perf_counter()
     resize = dataset_card(name).resize
-    with _bars() as bars:
+    with _bars(quiet) as bars:
         listing, manifest = found(name, _Bar(bars, "reading"))
         prepared = prepare(listing, manifest, size, resize, workers=workers, progress=_Bar(bars, "decoding"))
+    if quiet:
+        return
     folder = Format(manifest, size, resize).folder
     occupied = sum(path.stat().st_size for path in folder.iterdir())
     print(
@@ -114,8 +145,8 @@ def prepare_(
 
 
 @contextmanager
-def _bars() -> Iterator[Progress]:
-    """Bars on stderr, with the time that remains."""
+def _bars(quiet: bool) -> Iterator[Progress]:
+    """Bars on stderr, with the time that remains; none where it is to be quiet."""
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=32),
@@ -125,7 +156,7 @@ def _bars() -> Iterator[Progress]:
         TimeRemainingColumn(elapsed_when_finished=False),
         TextColumn("to go"),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as bars:
+    with Progress(*columns, console=Console(file=sys.stderr), disable=quiet) as bars:
         yield bars
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 from enum import StrEnum
@@ -10,12 +11,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dgbench import api
+from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.core.cards import BoardCard
 from dgbench.core.paths import store_root
-from dgbench.runs.progress import for_people
+from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
 
 
@@ -41,7 +44,7 @@ Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's
 Draws = Annotated[int | None, typer.Option(min=1, help="hyperparameter draws, in place of the board's own")]
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
 StorePath = Annotated[
-    Path | None, typer.Option("--store", help="where finished work is kept  [default: $DGBENCH_STORE or ./store]")
+    Path | None, typer.Option("--store", help="where finished work is kept; $DGBENCH_STORE or ./store by default")
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes an accelerator where there is one")]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; one for each CPU core by default")]
@@ -63,8 +66,12 @@ def plan(
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
-    """Show which trainings serve which runs, what is finished, and about how long the rest takes."""
+    """Show what a board would take.
+
+    Which trainings serve which runs, what is finished, and about how long the rest takes.
+    """
     import torch
 
     from dgbench.board.render.text import duration
@@ -74,28 +81,46 @@ def plan(
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     made = api.plan(rules)
     kept = Store(store or store_root())
+    left = estimate(made, kept, torch.device(resolve_device(device.value)), workers)
+    counts = {
+        "runs": len(made.runs),
+        "runs_finished": sum(kept.finished("run", id_) for id_ in made.runs),
+        "trainings": len(made.trainings),
+        "trainings_finished": sum(kept.finished("training", id_) for id_ in made.trainings),
+        "trainings_used": len({entry.training for entry in made.entries}),
+        "trainings_alone": len({(entry.algorithm, entry.training) for entry in made.entries}),
+    }
+    if as_json:
+        print_json(
+            {
+                "board": rules.name,
+                **counts,
+                "sharing": [dataclasses.asdict(group) for group in made.sharing()],
+                "without_effect": [dataclasses.asdict(idle) for idle in made.idle()],
+                "seconds": left.seconds,
+                "unknown_size": left.unknown,
+                "absent": made.absent,
+            }
+        )
+        return
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("training shared by", "trainings", "runs"):
         table.add_column(heading, justify="left" if heading.startswith("training ") else "right")
     for group in made.sharing():
-        table.add_row(", ".join(group.algorithms), str(group.trainings), str(group.runs))
+        table.add_row(escape(", ".join(group.algorithms)), str(group.trainings), str(group.runs))
     console.print(table)
     for idle in made.idle():
         console.print(f"\n{idle}", style="yellow", markup=False)
-    trained = sum(kept.finished("training", id_) for id_ in made.trainings)
-    ran = sum(kept.finished("run", id_) for id_ in made.runs)
-    used = len({entry.training for entry in made.entries})
-    alone = len({(entry.algorithm, entry.training) for entry in made.entries})
     console.print(
-        f"\n{len(made.runs)} runs ({ran} finished) are served by {used} trainings; one for each algorithm would be "
-        f"{alone}.\nWith what they start from there are {len(made.trainings)} trainings in all ({trained} finished)."
+        f"\n{counts['runs']} runs ({counts['runs_finished']} finished) are served by "
+        f"{counts['trainings_used']} trainings; one for each algorithm would be "
+        f"{counts['trainings_alone']}.\nWith what they start from there are {counts['trainings']} "
+        f"trainings in all ({counts['trainings_finished']} finished)."
     )
-    where = torch.device(resolve_device(device.value))
-    left = estimate(made, kept, where, workers)
+    where = resolve_device(device.value)
     console.print(
-        f"about {duration(left.seconds)} on this machine ({where.type}) for what is not finished, within a factor of "
-        "two"
+        f"about {duration(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
     if left.unknown:
         console.print(f"evaluations on {', '.join(left.unknown)} are not counted: nobody knows how large it is")
@@ -115,17 +140,24 @@ def run(
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Do what is missing of a board, then print its leaderboard and write it as a page."""
+    """Run a board, and print its leaderboard.
+
+    What is missing is done, what is finished never again; the leaderboard is written as a page, too.
+    """
     from dgbench.board.render.text import duration
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
-    print(f"{rules.title}: planning", file=sys.stderr, flush=True)
+    progress = Silent() if quiet else for_people()
+    if not quiet:
+        print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     try:
-        summary = api.run(rules, store=store, device=device.value, workers=workers, progress=for_people())
+        summary = api.run(rules, store=store, device=device.value, workers=workers, progress=progress)
     except KeyboardInterrupt:
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -134,10 +166,11 @@ def run(
         if summary.trainings or summary.runs
         else "nothing was left to do"
     )
-    print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
+    if not quiet:
+        print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
     for training, error in summary.failed.items():
         print(f"failed: training {training}: {error}", file=sys.stderr)
-    _present(rules, criterion, store)
+    _present(rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -150,20 +183,29 @@ def leaderboard(
     draws: Draws = None,
     criterion: By = None,
     store: StorePath = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Print a board's leaderboard from what the store holds, and write it as a page, Markdown and CSV."""
-    _present(api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws), criterion, store)
+    """Print a board's leaderboard.
+
+    It is computed from what the store holds, and written as a page, Markdown and CSV.
+    """
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    _present(rules, criterion, store, as_json=as_json, quiet=quiet)
 
 
-def _present(rules: BoardCard, criterion: str | None, store: Path | None) -> None:
+def _present(rules: BoardCard, criterion: str | None, store: Path | None, *, as_json: bool, quiet: bool) -> None:
     from dgbench.board.render import terminal
-    from dgbench.board.render.files import write
+    from dgbench.board.render.files import as_data, write
 
     made = api.leaderboard(rules, criterion=criterion, store=store)
-    console = Console()
-    # A file or a pipe has no width of its own.
-    terminal.show(made, console if console.is_terminal else Console(width=120))
     paths = write(made, Store(store or store_root()).index(rules).with_suffix("") / made.criterion.name)
-    print()
-    for path in paths:
-        print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")
+    if as_json:
+        print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
+    elif not quiet:
+        console = Console()
+        # A file or a pipe has no width of its own.
+        terminal.show(made, console if console.is_terminal else Console(width=120))
+        print()
+        for path in paths:
+            print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")

@@ -1,5 +1,6 @@
 """The command line, run as a user runs it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import dgbench as dgbench_package
+from dgbench import __version__
 from dgbench.core.cards import board_names, card_names
 from dgbench.core.paths import shipped
 from dgbench.core.registry import BUILT_IN, SLOTS
@@ -67,6 +70,54 @@ def test_show_tells_what_is_known(name: str) -> None:
             assert word in done.stdout
     if name in card_names("datasets"):
         assert "licence" in done.stdout
+
+
+def test_list_in_a_pipe_is_a_record_a_line() -> None:
+    lines = dgbench("list").stdout.splitlines()
+    assert {line.split("\t")[0] for line in lines} == {"algorithms", "datasets", "boards", "parts"}
+    assert len(lines) == sum(
+        len(dgbench("list", kind).stdout.splitlines()) for kind in ("algorithms", "datasets", "boards", "parts")
+    )
+    (sam,) = [
+        line for line in dgbench("list", "algorithms", COLUMNS="20").stdout.splitlines() if line.startswith("sam\t")
+    ]
+    assert sam.split("\t")[1] == "2021"
+
+
+def test_json_says_what_the_tables_say() -> None:
+    listed = json.loads(dgbench("list", "--json").stdout)
+    assert [row["name"] for row in listed["algorithms"]] == list(card_names("algorithms"))
+    assert json.loads(dgbench("show", "pego", "--json").stdout)["paper"]["year"] == 2024
+    rho = json.loads(dgbench("show", "optimizer.sam", "--json").stdout)["hyperparameters"]["rho"]
+    assert rho == {"default": 0.05, "allowed": "number >= 0"}
+    plan = json.loads(
+        dgbench("plan", "own", "-d", "digits", "-a", "erm", "-a", "coral", "--trials", "1", "--json").stdout
+    )
+    assert (plan["runs"], plan["trainings_alone"], plan["trainings_used"]) == (4, 8, 4)
+    assert plan["without_effect"][0]["equals"] == ["erm"]
+
+
+@pytest.mark.parametrize(
+    "verb", [[], ["list"], ["show"], ["plan"], ["run"], ["leaderboard"], ["data"], ["data", "new"]]
+)
+def test_help_is_a_short_option_and_loses_no_word(verb: list[str]) -> None:
+    done = dgbench(*verb, "-h")
+    assert done.returncode == 0
+    assert "..." not in done.stdout.replace("[ARGS]...", "").replace("[OPTIONS]...", ""), "a sentence is cut"
+    if "--store" in done.stdout:
+        assert "$DGBENCH_STORE or ./store by default" in " ".join(done.stdout.split())
+
+
+def test_the_version() -> None:
+    assert dgbench("--version").stdout == f"dgbench {__version__}\n"
+
+
+def test_the_shell_can_complete() -> None:
+    assert "dgbench" in dgbench("--show-completion", "bash").stdout
+
+
+def test_the_package_shows_its_public_functions() -> None:
+    assert set(dir(dgbench_package)) == {"__version__", "leaderboard", "plan", "records", "rules", "run", "select"}
 
 
 BAD_CARD = 'name = "bad"\ntitle = "Bad"\nsummary = "s"\n[recipe.optimiser]\npart = "sam"\n'

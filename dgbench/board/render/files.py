@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -32,6 +34,17 @@ def table(board: Leaderboard) -> pl.DataFrame:
     """One row for each algorithm, in the order of the tables; accuracies are shares in [0, 1], unrounded."""
     rows = [_row(entry, track, board) for track in board.tracks for entry in track.entries]
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def as_data(board: Leaderboard) -> dict[str, Any]:
+    """The leaderboard as plain data: its rules, the rows of :func:`table`, and where they come from."""
+    return {
+        **dataclasses.asdict(board.info),
+        "criterion": board.criterion.name,
+        "entries": table(board).to_dicts(),
+        "absent": board.absent,
+        "provenance": dict(board.provenance),
+    }
 
 
 def cells(board: Leaderboard) -> pl.DataFrame:

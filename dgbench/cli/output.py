@@ -1,0 +1,35 @@
+"""How verbs answer: tables for people, a record a line in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON in place of tables")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors and warnings only")]
+
+
+def for_people() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def print_json(content: Any) -> None:
+    """Plain data as JSON; paths and the like as their text."""
+    print(json.dumps(content, ensure_ascii=False, indent=1, default=str))
+
+
+def print_records(rows: Iterable[Mapping[str, Any]], *, first: str | None = None) -> None:
+    """A line for each row, cells between tabs: what ``grep``, ``cut`` and ``awk`` want.
+
+    Args:
+        rows: By column.
+        first: A cell before each row's own.
+    """
+    for row in rows:
+        cells = [] if first is None else [first]
+        print("\t".join([*cells, *(" ".join(str(cell).split()) for cell in row.values())]))
