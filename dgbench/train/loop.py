@@ -28,6 +28,7 @@ from dgbench.core.provenance import revision
 from dgbench.core.seeds import seed
 from dgbench.models.network import Network
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
+from dgbench.train.layout import check_layouts, laid_out_like
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import Recorder, save
@@ -97,7 +98,8 @@ class _Training:
         self.network = network
         self.sources = sources
         self.folder = folder
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.parameters = list(self.weights.values())
         self.base = parts.optimizer.build(self.parameters)
         self.recorder = Recorder(network, folder)
         self.best = _Snapshot()
@@ -158,6 +160,7 @@ class _Training:
         ]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DGBenchError(f"training diverged: a loss at step {step} is not finite; lower the learning rate")
+        check_layouts(self.weights, self.base)
         self.history += rows
         self.recorder.checkpoint(step)
         mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
@@ -194,8 +197,9 @@ class _Training:
             kind, _, rest = name.partition("/")
             if kind == "base":
                 number, _, key = rest.partition("/")
-                state.setdefault(int(number), {})[key] = tensor.clone()
+                state.setdefault(int(number), {})[key] = laid_out_like(self.parameters[int(number)], tensor)
         self.base.load_state_dict({"state": state, "param_groups": self.base.state_dict()["param_groups"]})
+        check_layouts(self.weights, self.base)
 
     def _save(self, step: int) -> None:
         now = time.perf_counter()

@@ -23,6 +23,7 @@ from dgbench.core.errors import StoreError
 from dgbench.core.files import whole
 from dgbench.models.effective import effective_view
 from dgbench.models.network import Network
+from dgbench.train.layout import check_layout
 
 
 def save(path: Path, state: State, metadata: dict[str, str] | None = None) -> None:
@@ -94,9 +95,11 @@ class Recorder:
     def restore(self, state: State, steps: int) -> None:
         """The reverse of :meth:`state`."""
         self.steps = steps
+        weights = self._weights()
         for decay, mean in self.ema.items():
-            for key, t in self._named(mean).items():
+            for (key, t), weight in zip(self._named(mean).items(), weights, strict=True):
                 t.copy_(state[f"{decay}/{key}"])
+                check_layout(f"{key}: its mean", weight, t)
 
 
 class StoredTrajectory:

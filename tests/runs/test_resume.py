@@ -1,20 +1,25 @@
 """A training that is killed at any instant ends, run again, with the same bits."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
 import random
 import signal
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import torch
 
+from dgbench.core.cards import PartChoice, RecipeSlots
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.store import Store
+from dgbench.train.spec import TrainingSpec
 from small import small_board
 
 CPU = torch.device("cpu")
@@ -69,6 +74,67 @@ def test_sigkill_at_random_points_changes_no_bit(algorithm: str, tmp_path: Path)
     whole, broken = _contents(tmp_path / "whole"), _contents(tmp_path / "broken")
     assert len(whole) > 5
     assert whole == broken
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def _training(algorithm: str, backbone: str, steps: int = 9, base: str = "adamw") -> TrainingSpec:
+    """With a checkpoint every three steps."""
+    board = small_board(algorithm, backbone=backbone, steps=steps, checkpoints=steps // 3)
+    board = board.model_copy(update={"defaults": RecipeSlots(optimizer=PartChoice(part=base))})
+    return list(make_plan(board).trainings.values())[-1]
+
+
+def _trained(training: TrainingSpec, root: Path, stops: Iterable[int] = ()) -> dict[str, Any]:
+    """What is left of a training that was stopped after some steps, in turn, and gone on with each time."""
+    store = Store(root)
+    for stop in (*stops, None):
+
+        def at(step: int, stop: int | None = stop) -> None:
+            if step == stop:
+                raise _StoppedError
+
+        with contextlib.nullcontext() if stop is None else pytest.raises(_StoppedError):
+            do_training(training, store, CPU, at)
+    folder = store.folder("training", training.id)
+    kept: dict[str, Any] = {path.name: path.read_bytes() for path in (folder / "weights").iterdir()}
+    return kept | {"history": pl.read_parquet(folder / "history.parquet").rows()}
+
+
+SMALL = ("dgbench:convnet-small", "dgbench:vit-micro")
+REAL = ("efficientnet-lite0(size=32)", "timm:test_resnet(size=32)", "timm:test_vit(size=32)")
+RECIPES = (
+    ("erm", "adamw"),
+    ("erm", "sgd"),
+    ("sam", "adamw"),
+    ("sam(base=sgd)", "adamw"),
+    ("asam", "adamw"),
+    ("irm(warmup=0.5)", "adamw"),
+    ("udim(sam_phase=0.5)", "adamw"),
+)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "base", "backbone"),
+    [(*recipe, backbone) for backbone in SMALL for recipe in RECIPES]
+    + [(*recipe, backbone) for backbone in REAL for recipe in (RECIPES[0], RECIPES[-1])]
+    + [("pego", "adamw", "dgbench:vit-micro")],
+)
+def test_a_training_stopped_after_every_step_changes_no_bit(
+    algorithm: str, base: str, backbone: str, tmp_path: Path
+) -> None:
+    """Dense convolutions see several channels in these networks: a file's layout of their weights is not their own.
+
+    UDIM goes back to a snapshot of weights and moments, IRM throws its moments away.
+    """
+    training = _training(algorithm, backbone, base=base)
+    undisturbed = _trained(training, tmp_path / "whole")
+    stopped = _trained(training, tmp_path / "broken", range(1, 10))
+    assert len(undisturbed) == 1 + 2 * 3 + 3 + 1
+    assert undisturbed.keys() == stopped.keys()
+    assert [name for name in undisturbed if undisturbed[name] != stopped[name]] == []
 
 
 def test_a_training_resumes_at_its_last_checkpoint(tmp_path: Path) -> None:

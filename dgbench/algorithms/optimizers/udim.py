@@ -75,8 +75,9 @@ class UDIM(SAM):
             closure("descent")
         for parameter, extra in zip(parameters, matching, strict=True):
             if extra is not None:
-                extra = self.inconsistency_weight * extra
-                parameter.grad = extra if parameter.grad is None else parameter.grad + extra
+                # The gradient's memory is laid out as the weight's, which `extra` need not be.
+                descent = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad = descent.add_(extra, alpha=self.inconsistency_weight)
         return loss.detach()
 
 
