@@ -1,5 +1,7 @@
 """A small dataset of image files, and how its listing is made: what readers do, in a few lines."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,9 +24,11 @@ class Watched(Files):
         self._note(f"digest-{row}")
         return super().digest(row)
 
-    def read(self, row: int) -> np.ndarray:
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
         self._note(f"read-{row}")
-        return super().read(row)
+        with super().open(row) as image:
+            yield image
 
     def _note(self, what: str) -> None:
         self.notes.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from dgbench.cli.output import Json, Quiet, print_json
 
 if TYPE_CHECKING:
-    from dgbench.data.check import Finding
+    from dgbench.data.findings import Finding
 
 
 def data(app: typer.Typer) -> None:
@@ -54,7 +54,9 @@ def new(
     from dgbench.data.look import look, write
 
     given = {"image": image, "label": label, "domain": domain, "split": split, "group": group}
-    draft = look(source, name, {kind: column for kind, column in given.items() if column is not None}, layout)
+    columns = {kind: column for kind, column in given.items() if column is not None}
+    with _bars(False) as bars:
+        draft = look(source, name, columns, layout, _Bar(bars, "looking"))
     path = write(draft, OWN)
     if as_json:
         print_json({"wrote": path, "found": draft.said, "card": draft.content})
@@ -130,13 +132,14 @@ def prepare_(
     from dgbench.data.prepare import Format, in_words, prepare
 
     started = time.perf_counter()
-    resize = dataset_card(name).resize
+    card = dataset_card(name)
     with _bars(quiet) as bars:
         listing, manifest = found(name, _Bar(bars, "reading"))
-        prepared = prepare(listing, manifest, size, resize, workers=workers, progress=_Bar(bars, "decoding"))
+        show = _Bar(bars, "decoding")
+        prepared = prepare(listing, manifest, size, card.resize, card.decoding, workers=workers, progress=show)
     if quiet:
         return
-    folder = Format(manifest, size, resize).folder
+    folder = Format(manifest, size, card.resize, card.decoding).folder
     occupied = sum(path.stat().st_size for path in folder.iterdir())
     print(
         f"{prepared.name}: {sum(map(len, prepared.domains)):,} images of {size} x {size} pixels in "

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dgbench.core.cards import Card, Name, card_names, read_toml
+from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.paths import shipped
 
@@ -213,6 +214,7 @@ class DatasetCard(Card):
         shared_groups: Whether a group's number means the same in all domains (one concept, drawn by several hands), so
             that a split takes the same groups everywhere.
         resize: How an image becomes a square: ``stretch`` it, or scale the short side to 8/7 and ``crop`` the centre.
+        alpha, exif, bits: How its file becomes RGB; see :class:`~dgbench.core.decoding.Decoding`.
         wording: For zero-shot heads.
         licence: Terms of the dataset.
         sources: What it consists of.
@@ -234,6 +236,9 @@ class DatasetCard(Card):
     domains: tuple[DomainCard, ...] = Field(min_length=1)
     shared_groups: bool = False
     resize: Literal["stretch", "crop"] = "stretch"
+    alpha: Alpha = "drop"
+    exif: bool = False
+    bits: int = Field(default=16, ge=8, le=16)
     wording: Wording = Wording()
     licence: str
     sources: tuple[DataSource, ...] = ()
@@ -263,6 +268,11 @@ class DatasetCard(Card):
         if not (self.path or self.roots or self.reader.kind in ("built-in", "hub", "union")):
             raise ValueError("a dataset on disk needs 'roots' (names of its folder) or a 'path'")
         return self
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the files of its pictures become RGB."""
+        return Decoding(self.alpha, self.exif, self.bits)
 
     @property
     def class_count(self) -> int:

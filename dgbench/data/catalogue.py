@@ -186,10 +186,10 @@ def _load(name: str, root: Path, size: int | None, streaming: bool, cache: Path,
     if size is None:
         raise DataError(f"the pictures of '{name}' have no common size; say which one is wanted: load('{name}', 224)")
     listing, manifest = found(name, listener.tell)
-    resize = dataset_card(name).resize
+    card = dataset_card(name)
     if streaming:
-        return stream(listing, manifest, size, resize)
-    return prepare(listing, manifest, size, resize, progress=listener.tell)
+        return stream(listing, manifest, size, card.resize, card.decoding)
+    return prepare(listing, manifest, size, card.resize, card.decoding, progress=listener.tell)
 
 
 @lru_cache(maxsize=8)
@@ -263,7 +263,7 @@ def _thumbnails(name: str) -> Sequence[Domain]:
     if native is not None and all(max(domain.inputs.shape[1:3]) <= _THUMBNAIL for domain in native.domains):
         return native.domains
     listing = _listing(name, root) if native is None else _as_listing(native)
-    return [streamed(domain, _THUMBNAIL, card.resize) for domain in listing.domains]
+    return [streamed(domain, _THUMBNAIL, card.resize, card.decoding) for domain in listing.domains]
 
 
 def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:

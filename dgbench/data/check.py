@@ -12,15 +12,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard
+from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
+from dgbench.data.decode import Traits, as_rgb, traits
+from dgbench.data.findings import Finding
 from dgbench.data.listing import DomainListing, Listing
+from dgbench.data.picture_survey import Survey, picture_findings
 
 FAR = 6
 """Most bits in which the fingerprints of near-duplicates differ, of 128."""
@@ -31,23 +34,6 @@ ALIKE = 6.0
 SHOWN = 3
 """Examples named in a finding."""
 
-Verdict = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check.
-
-    Attributes:
-        check: What was looked at.
-        verdict: ``problem`` is something to mend before results are believed, ``note`` something to know.
-        text: What was found, with examples.
-    """
-
-    check: str
-    verdict: Verdict
-    text: str
-
 
 @dataclass(frozen=True)
 class _Look:
@@ -57,7 +43,8 @@ class _Look:
     row: int
     digest: bytes
     fingerprint: NDArray[np.uint64]
-    thumbnail: NDArray[np.float32]
+    thumbnail: NDArray[np.uint8]
+    traits: Traits
 
 
 def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
@@ -68,10 +55,11 @@ def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], No
         listing: What its reader found.
         progress: Told how many pictures are done, and how many there are.
     """
-    looks, unreadable = _look(listing, progress or (lambda done, of: None))
+    looks, unreadable = _look(listing, card.decoding, progress or (lambda done, of: None))
     near = _near(looks)
     return [
         _unreadable(unreadable, listing),
+        *picture_findings(Survey.of([look.traits for look in looks]), card.decoding, listing.left_out),
         _counts(card, listing),
         _missing_classes(listing),
         _balance(listing),
@@ -82,19 +70,21 @@ def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], No
     ]
 
 
-def _look(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[_Look], list[str]]:
+def _look(listing: Listing, decoding: Decoding, progress: Callable[[int, int], None]) -> tuple[list[_Look], list[str]]:
     places = [(d, row) for d, domain in enumerate(listing.domains) for row in range(len(domain))]
 
     def look(place: tuple[int, int]) -> _Look | str:
         number, row = place
         pictures = listing.domains[number].pictures
         try:
-            picture = Image.fromarray(pictures.read(row)).convert("L")
-            digest = pictures.digest(row)
+            with pictures.open(row) as image:
+                known = traits(image)
+                grey = as_rgb(image, decoding).convert("L")
+                small = np.asarray(grey.resize((16, 16), Image.Resampling.BOX))
+                fingerprint = _fingerprint(grey)
+            return _Look(number, row, pictures.digest(row), fingerprint, small, known)
         except DataError as error:
             return str(error)
-        small = np.asarray(picture.resize((16, 16), Image.Resampling.BOX), dtype=np.float32)
-        return _Look(number, row, digest, _fingerprint(picture), small)
 
     looks, unreadable = [], []
     with ThreadPoolExecutor() as pool:
@@ -125,9 +115,14 @@ def _near(looks: list[_Look]) -> list[tuple[_Look, _Look]]:
         block, rest = fingerprints[start : start + step], fingerprints[start:]
         halves = [np.bitwise_count(block[:, None, half] ^ rest[None, :, half]) for half in (0, 1)]
         for one, other in np.argwhere(halves[0] + halves[1] <= FAR) + start:
-            if one < other and np.abs(looks[one].thumbnail - looks[other].thumbnail).mean() <= ALIKE:
+            if one < other and _apart(looks[one], looks[other]) <= ALIKE:
                 pairs.append((looks[one], looks[other]))
     return pairs
+
+
+def _apart(one: _Look, other: _Look) -> float:
+    """Mean difference of two thumbnails, in grey levels."""
+    return float(np.abs(one.thumbnail.astype(np.int16) - other.thumbnail).mean())
 
 
 def _unreadable(errors: list[str], listing: Listing) -> Finding:

@@ -59,6 +59,8 @@ class Dataset:
         manifest: SHA-256 over every domain's name and content; two datasets with one manifest are the same data. What
             was done to the images on the way (resizing) is no part of it.
         shared_groups: Whether a group's number means the same in all domains.
+        form: What was done to the images on the way, as ``224-stretch``; empty where nothing was. With the manifest it
+            says what the images are.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Dataset:
     domains: tuple[Domain, ...]
     manifest: str
     shared_groups: bool = False
+    form: str = ""
 
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""

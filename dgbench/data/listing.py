@@ -5,11 +5,14 @@ A reader never moves, renames or writes anything where the data lies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Picture = NDArray[np.uint8]
 """RGB, ``[height, width, 3]``."""
@@ -33,8 +36,15 @@ class Pictures(Protocol):
     def digest(self, row: int) -> bytes:
         """SHA-256 of the content as it lies there; raises DataError that names a picture that cannot be read."""
 
+    def open(self, row: int) -> AbstractContextManager[Image.Image]:
+        """The picture as it lies there, of any mode, for ``decode.as_rgb``; what is behind its header is read when it
+        is asked for. While it is open there is room for its pixels.
+
+        DataError, also inside the block, names a picture that cannot be decoded.
+        """
+
     def read(self, row: int) -> Picture:
-        """The picture, decoded to RGB; raises DataError that names a picture that cannot be decoded."""
+        """The whole picture as RGB, decoded in the way that is the default."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,15 @@ class DomainListing:
 
 @dataclass(frozen=True)
 class Listing:
-    """A dataset before decoding; domains in the card's order."""
+    """A dataset before decoding; domains in the card's order.
+
+    Attributes:
+        left_out: Files that lie among the pictures and are images, too, but are not read: how many of each kind, as
+            ``{".heic": 3}``.
+    """
 
     name: str
     classes: tuple[str, ...]
     domains: tuple[DomainListing, ...]
     shared_groups: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)

@@ -7,57 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
-from dgbench.data.listing import Picture
+from dgbench.data.decode import as_rgb, opened
+from dgbench.data.listing import Picture, Pictures
 
 if TYPE_CHECKING:
     import datasets
 
-SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "gif", "ppm", "tif", "tiff"})
-"""How the names of image files end, in lower case."""
 
-_UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-
-
-def is_picture(file: Path | str) -> bool:
-    """Whether a file of this name is taken for an image; hidden files are not."""
-    name = file if isinstance(file, str) else file.name
-    stem, _, suffix = name.rpartition(".")
-    return suffix.lower() in SUFFIXES and bool(stem) and not name.startswith(".")
-
-
-def decode(encoded: IO[bytes] | Path, name: str) -> Picture:
-    """An encoded image as RGB ``[height, width, 3]``; the rotation that a camera notes (EXIF) is not applied.
-
-    Args:
-        encoded: A file, or its path.
-        name: What errors call it.
-
-    Raises:
-        DataError: it is truncated, no image, or has more than 16 bits for a channel.
-    """
-    try:
-        with Image.open(encoded) as image:
-            image.load()
-            if image.mode.startswith("I;16"):  # 'convert' would clip at 255
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            if image.mode in ("I", "F"):
-                raise DataError(f"{name}: images of 32 bits have no agreed range; save it with 8 bits for each channel")
-            return np.asarray(image.convert("RGB"))
-    except _UNDECODABLE as error:
-        raise DataError(f"{name} cannot be decoded ({error}); fetch it again, or take it out of the dataset") from error
+def read(pictures: Pictures, row: int, decoding: Decoding = AS_LOADERS) -> Picture:
+    """A whole picture as RGB; raises DataError that names one that cannot be decoded."""
+    with pictures.open(row) as image:
+        return np.array(as_rgb(image, decoding))
 
 
 @dataclass(frozen=True)
@@ -92,9 +65,15 @@ class Files:
         except OSError as error:
             raise _unreadable(path, error) from error
 
-    def read(self, row: int) -> Picture:
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
+        """The image, not yet decoded."""
+        with opened(self._path(row), str(self._path(row))) as image:
+            yield image
+
+    def read(self, row: int, decoding: Decoding = AS_LOADERS) -> Picture:
         """The decoded image."""
-        return decode(self._path(row), str(self._path(row)))
+        return read(self, row, decoding)
 
     def _path(self, row: int) -> Path:
         return self.root / self.names[row]
@@ -130,8 +109,13 @@ class Frames:
         picture = self.read(row)
         return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).digest()
 
-    def read(self, row: int) -> Picture:
-        """A copy of the image."""
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
+        """The image."""
+        yield Image.fromarray(self.read(row))
+
+    def read(self, row: int, decoding: Decoding = AS_LOADERS) -> Picture:
+        """A copy of the image, which is RGB whatever ``decoding`` says."""
         array = mapped(self.source) if isinstance(self.source, Path) else self.source
         return np.array(array[self.rows[row]])
 
@@ -176,10 +160,16 @@ class Rows:
         except OSError as error:
             raise _unreadable(content, error) from error
 
-    def read(self, row: int) -> Picture:
-        """The decoded image."""
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
+        """The image, not yet decoded."""
         content = self._content(row)
-        return decode(io.BytesIO(content) if isinstance(content, bytes) else content, self.name(row))
+        with opened(io.BytesIO(content) if isinstance(content, bytes) else content, self.name(row)) as image:
+            yield image
+
+    def read(self, row: int, decoding: Decoding = AS_LOADERS) -> Picture:
+        """The decoded image."""
+        return read(self, row, decoding)
 
     def _content(self, row: int) -> bytes | Path:
         value: dict[str, Any] | None = self.table[int(self.rows[row])][self.column]

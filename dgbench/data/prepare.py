@@ -24,13 +24,15 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, write_json
 from dgbench.core.paths import cache_root
 from dgbench.core.processes import cores, serve
 from dgbench.data.domain import Dataset, Domain
+from dgbench.data.in_flight import PIXELS, Room, share
 from dgbench.data.listing import Listing, Pictures
-from dgbench.data.square import Resize, square
+from dgbench.data.square import Resize, form, squared
 
 log = logging.getLogger(__name__)
 
@@ -51,20 +53,24 @@ class Format:
         manifest: Of the data.
         size: Side of an image in pixels.
         resize: How a picture becomes a square.
+        decoding: How its file becomes RGB.
     """
 
     manifest: str
     size: int
     resize: Resize
+    decoding: Decoding
 
     @property
     def folder(self) -> Path:
         """Where it lies when it is whole."""
-        return cache_root() / "decoded" / f"{self.manifest[:16]}-{self.size}-{self.resize}"
+        return cache_root() / "decoded" / f"{self.manifest[:16]}-{form(self.size, self.resize, self.decoding)}"
 
     def spec(self) -> dict[str, object]:
         """It, as plain JSON."""
-        return {"version": VERSION, "manifest": self.manifest, "size": self.size, "resize": self.resize}
+        made = {"version": VERSION, "manifest": self.manifest, "size": self.size, "resize": self.resize}
+        words = self.decoding.words()  # the default has none: what was prepared before there was a choice stays good
+        return made | ({"decoding": list(words)} if words else {})
 
 
 def prepare(
@@ -72,6 +78,7 @@ def prepare(
     manifest: str,
     size: int,
     resize: Resize,
+    decoding: Decoding = AS_LOADERS,
     *,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -83,6 +90,7 @@ def prepare(
         manifest: Of the listing.
         size: Side of an image in pixels.
         resize: How a picture becomes a square.
+        decoding: How its file becomes RGB.
         workers: Processes that decode; one for each CPU core by default.
         progress: Is told how many pictures are decoded, and how many there are.
 
@@ -92,7 +100,7 @@ def prepare(
     Raises:
         DataError: a picture cannot be decoded, or the disk is too small; nothing is left behind then.
     """
-    made = Format(manifest, size, resize)
+    made = Format(manifest, size, resize, decoding)
     arrays = _read(made, listing)
     if arrays is None:
         parent = made.folder.parent
@@ -108,7 +116,8 @@ def prepare(
         Domain(domain.name, array, domain.labels, domain.groups, domain.official)
         for domain, array in zip(listing.domains, arrays, strict=True)
     )
-    return Dataset(listing.name, listing.classes, domains, manifest, listing.shared_groups)
+    made_as = form(size, resize, decoding)
+    return Dataset(listing.name, listing.classes, domains, manifest, listing.shared_groups, made_as)
 
 
 def _read(made: Format, listing: Listing) -> list[NDArray[np.uint8]] | None:
@@ -196,8 +205,7 @@ class _Task:
     rows: range
     path: Path
     offset: int
-    size: int
-    resize: Resize
+    made: Format
 
 
 def _tasks(made: Format, listing: Listing, folder: Path) -> list[_Task]:
@@ -209,7 +217,7 @@ def _tasks(made: Format, listing: Listing, folder: Path) -> list[_Task]:
         for start in range(0, len(domain), _ROWS):
             rows = range(start, min(start + _ROWS, len(domain)))
             offset = header + start * made.size**2 * 3
-            tasks.append(_Task(number, rows, path, offset, made.size, made.resize))
+            tasks.append(_Task(number, rows, path, offset, made))
     return tasks
 
 
@@ -229,7 +237,7 @@ def _done(tasks: Sequence[_Task], pictures: Sequence[Pictures], workers: int) ->
         yield from (_work(task, pictures[task.domain]) for task in tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _set_up, (pictures,)) as pool:
+    with ProcessPoolExecutor(workers, context, _set_up, (pictures, Room.of(PIXELS, context))) as pool:
         try:
             for future in as_completed([pool.submit(_work_in_process, task) for task in tasks]):
                 yield future.result()
@@ -246,9 +254,10 @@ _pictures: Sequence[Pictures] = ()
 """What a worker process decodes: it is sent once, since millions of paths are long."""
 
 
-def _set_up(pictures: Sequence[Pictures]) -> None:
+def _set_up(pictures: Sequence[Pictures], room: Room) -> None:
     global _pictures
     _pictures = pictures
+    share(room)
     serve()
 
 
@@ -257,9 +266,10 @@ def _work_in_process(task: _Task) -> int:
 
 
 def _work(task: _Task, pictures: Pictures) -> int:
-    images = np.empty((len(task.rows), task.size, task.size, 3), np.uint8)
+    made = task.made
+    images = np.empty((len(task.rows), made.size, made.size, 3), np.uint8)
     for image, row in zip(images, task.rows, strict=True):
-        image[:] = square(pictures.read(row), task.size, task.resize)
+        image[:] = squared(pictures, row, made.size, made.resize, made.decoding)
     # Written, not mapped: where the disk is full, a write is an error and a mapping is a crash.
     with task.path.open("rb+") as file:
         file.seek(task.offset)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.processes import cores
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import DomainListing, Listing, Picture, Pictures
-from dgbench.data.square import Resize, square
+from dgbench.data.square import Resize, form, squared
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Streamed:
         pictures: Of one domain.
         size: Side of an image in pixels.
         resize: How a picture becomes a square.
+        decoding: How its file becomes RGB.
     """
 
     pictures: Pictures
     size: int
     resize: Resize
+    decoding: Decoding
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,10 +53,10 @@ class Streamed:
         return images
 
     def _image(self, row: int) -> Picture:
-        return square(self.pictures.read(row), self.size, self.resize)
+        return squared(self.pictures, row, self.size, self.resize, self.decoding)
 
 
-def stream(listing: Listing, manifest: str, size: int, resize: Resize) -> Dataset:
+def stream(listing: Listing, manifest: str, size: int, resize: Resize, decoding: Decoding = AS_LOADERS) -> Dataset:
     """A dataset whose images are decoded anew whenever they are asked for.
 
     Args:
@@ -61,12 +64,14 @@ def stream(listing: Listing, manifest: str, size: int, resize: Resize) -> Datase
         manifest: Of the listing.
         size: Side of an image in pixels.
         resize: How a picture becomes a square.
+        decoding: How its file becomes RGB.
     """
-    domains = tuple(streamed(domain, size, resize) for domain in listing.domains)
-    return Dataset(listing.name, listing.classes, domains, manifest, listing.shared_groups)
+    domains = tuple(streamed(domain, size, resize, decoding) for domain in listing.domains)
+    made = form(size, resize, decoding)
+    return Dataset(listing.name, listing.classes, domains, manifest, listing.shared_groups, made)
 
 
-def streamed(domain: DomainListing, size: int, resize: Resize) -> Domain:
+def streamed(domain: DomainListing, size: int, resize: Resize, decoding: Decoding) -> Domain:
     """One domain of such a dataset."""
-    images = Streamed(domain.pictures, size, resize)
+    images = Streamed(domain.pictures, size, resize, decoding)
     return Domain(domain.name, images, domain.labels, domain.groups, domain.official)

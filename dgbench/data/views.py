@@ -67,8 +67,8 @@ def _draw(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, r
 
 def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> Path:
     chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:16]
-    size = "x".join(map(str, dataset.domain(domain).inputs.shape[1:3]))
-    folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / size / domain
+    form = dataset.form or "x".join(map(str, dataset.domain(domain).inputs.shape[1:3]))
+    folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / form / domain
     return folder / f"{family}-{replica}-{chosen}.npy"
 
 

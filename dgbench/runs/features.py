@@ -57,6 +57,7 @@ class FeatureBank:
             "manifest": training.manifest,
             "size": training.size,
             "resize": training.resize,
+            "decoding": training.decoding.spec(),
             "domain": domain,
             "view": view,
             "rows": None if rows is None else sha256(rows.astype("<i8").tobytes()).hexdigest(),

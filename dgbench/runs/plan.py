@@ -264,6 +264,7 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
         official=board.split.official,
         size=start.size,
         resize=dataset_card(case.dataset).resize,
+        decoding=dataset_card(case.dataset).decoding,
         backbone=start.backbone,
         weights=plan._add(start.training) if start.training else start.weights,
         pretrained_on=start.pretrained_on,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, SplitRules, TrainingRules
+from dgbench.core.decoding import AS_LOADERS
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.recipe import compose, resolve
 from dgbench.data.catalogue import outline
@@ -100,6 +101,7 @@ def _task(architecture: str, size: int, task: str) -> TrainingSpec:
         official=False,
         size=size,
         resize="stretch",
+        decoding=AS_LOADERS,
         backbone=architecture,
         weights=None,
         pretrained_on=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dgbench.core.decoding import Decoding
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, identity
 
@@ -32,6 +33,7 @@ class TrainingSpec:
         official: Whether the dataset's own train and validation parts are taken in place of drawn ones.
         size: Side of the square images, in pixels.
         resize: How they became square: ``stretch`` or ``crop``.
+        decoding: How files became RGB.
         backbone: Its canonical name, as ``dgbench:vit-micro`` or ``timm:vit_tiny_patch16_224(size=96)``.
         weights: Where the backbone's initial weights come from: the id of a training, the ``sha256:...`` of published
             weights, or None for random ones.
@@ -55,6 +57,7 @@ class TrainingSpec:
     official: bool
     size: int
     resize: Literal["stretch", "crop"]
+    decoding: Decoding
     backbone: str
     weights: str | None
     pretrained_on: str | None
@@ -72,6 +75,7 @@ class TrainingSpec:
             "schema": SCHEMA,
             **self.__dict__,
             "sources": list(self.sources),
+            "decoding": self.decoding.spec(),
             "parts": {slot: self.parts[slot] for slot in SHAPING},
         }
 
@@ -94,4 +98,5 @@ class TrainingSpec:
     def read(spec: Spec) -> TrainingSpec:
         """The reverse of :meth:`spec`."""
         fields = {key: value for key, value in spec.items() if key != "schema"}
-        return TrainingSpec(**(fields | {"sources": tuple(fields["sources"])}))
+        read = {"sources": tuple(fields["sources"]), "decoding": Decoding(**fields["decoding"])}
+        return TrainingSpec(**(fields | read))

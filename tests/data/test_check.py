@@ -1,12 +1,16 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
-from dgbench.data.check import Finding, check
+from dgbench.data.check import check
+from dgbench.data.findings import Finding
 from dgbench.data.listing import DomainListing, Listing, Picture
 
 
@@ -33,6 +37,10 @@ class Drawn:
         if picture is None:
             raise DataError(f"{self.name(row)} is truncated")
         return picture
+
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
+        yield Image.fromarray(self.read(row))
 
 
 def noise(seed: int) -> Picture:

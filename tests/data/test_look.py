@@ -91,7 +91,7 @@ def test_a_dataset_of_the_hub_becomes_a_card(domain: bool, monkeypatch: pytest.M
     monkeypatch.setattr(datasets, "load_dataset", load)
     monkeypatch.setattr(looking_at_hub, "_commit", lambda name: "c0ffee")
     card = DatasetCard.model_validate(look("hf://me/pets").content)
-    assert asked == [("me/pets", None)]
+    assert asked == [("me/pets", None), ("me/pets", "c0ffee")], "looked at, then read as the card says"
     assert card.reader.kind == "hub"
     assert (card.reader.id, card.reader.revision) == ("me/pets", "c0ffee")
     assert card.reader.domain == ("domain" if domain else None)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from dgbench.core.errors import DataError
-from dgbench.data.pictures import Files, Frames, is_picture
+from dgbench.data.pictures import Files, Frames
+from dgbench.data.suffixes import is_picture
 
 NOISE = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
 

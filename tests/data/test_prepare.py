@@ -79,7 +79,7 @@ def test_cropping_is_what_networks_for_imagenet_are_evaluated_with(root: Path, s
 @pytest.mark.parametrize("resize", ["stretch", "crop"])
 def test_a_picture_of_the_right_size_is_left_alone(resize: str) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    assert np.array_equal(square(picture, 32, resize), picture)
+    assert np.array_equal(square(Image.fromarray(picture), 32, resize), picture)
 
 
 def test_workers_make_the_same_images(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

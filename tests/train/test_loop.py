@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dgbench.core.decoding import AS_LOADERS
 from dgbench.core.errors import DGBenchError
 from dgbench.core.recipe import build_part, describe
 from dgbench.core.registry import Slot
@@ -79,6 +80,7 @@ def _train(
         official=False,
         size=SIDE,
         resize="stretch",
+        decoding=AS_LOADERS,
         backbone="tiny",
         weights=None,
         pretrained_on=None,

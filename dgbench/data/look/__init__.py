@@ -1,7 +1,8 @@
 """Looking at data that has no card yet, and writing its card.
 
 A folder is read as ``domain/class/image``, or ``domain/split/class/image``; a CSV file by its columns; a dataset of the
-Hugging Face hub by its features. What was taken for what is said, and can be said otherwise.
+Hugging Face hub by its features. Then the pictures themselves are looked at. What was taken for what
+is said, and can be said otherwise.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dgbench.core.errors import DataError, did_you_mean
+from dgbench.data.content import Progress, silent
 from dgbench.data.look.columns import COLUMNS
 from dgbench.data.look.draft import Draft, write
 from dgbench.data.look.hub import look_at_hub
+from dgbench.data.look.pictures import look_at_pictures
 from dgbench.data.look.table import look_at_table
 from dgbench.data.look.tree import look_at_tree
 
@@ -19,7 +22,11 @@ __all__ = ["Draft", "look", "write"]
 
 
 def look(
-    source: str, name: str | None = None, columns: dict[str, str] | None = None, layout: str | None = None
+    source: str,
+    name: str | None = None,
+    columns: dict[str, str] | None = None,
+    layout: str | None = None,
+    progress: Progress = silent,
 ) -> Draft:
     """A draft of the card of a dataset.
 
@@ -29,6 +36,7 @@ def look(
         columns: Which column is the ``image``, ``label``, ``domain``, ``split`` or ``group``, where the names do not
             tell.
         layout: Of a folder, as ``{class}/{domain}``, where the guess is wrong.
+        progress: Is told how many pictures have been looked at, and how many there are.
 
     Raises:
         DataError: there is nothing there that can be read, or it is not clear what is what.
@@ -36,6 +44,10 @@ def look(
     columns = columns or {}
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise DataError(f"there is no kind of column called '{unknown[0]}'.{did_you_mean(unknown[0], COLUMNS)}")
+    return look_at_pictures(_draft(source, name, columns, layout), progress)
+
+
+def _draft(source: str, name: str | None, columns: dict[str, str], layout: str | None) -> Draft:
     if source.startswith("hf://"):
         return look_at_hub(source.removeprefix("hf://"), name, columns)
     path = Path(source).expanduser()

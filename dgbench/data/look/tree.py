@@ -9,7 +9,7 @@ from typing import Any
 from dgbench.core.errors import DataError
 from dgbench.data.look.columns import SPLITS
 from dgbench.data.look.draft import Draft, draft_card, plain_name
-from dgbench.data.pictures import is_picture
+from dgbench.data.suffixes import is_picture
 
 
 def look_at_tree(root: Path, name: str | None, layout: str | None) -> Draft:

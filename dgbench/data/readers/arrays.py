@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dgbench.core.dataset_card import Arrays, DatasetCard
 from dgbench.core.errors import DataError, did_you_mean
@@ -66,6 +69,11 @@ class Records:
     def digest(self, row: int) -> bytes:
         """SHA-256 of the picture's planes."""
         return hashlib.sha256(self._planes(row).tobytes()).digest()
+
+    @contextmanager
+    def open(self, row: int) -> Iterator[Image.Image]:
+        """The picture."""
+        yield Image.fromarray(self.read(row))
 
     def read(self, row: int) -> Picture:
         """The picture."""

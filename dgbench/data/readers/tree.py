@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from dgbench.core.dataset_card import DatasetCard, Tree
 from dgbench.core.errors import CardError, DataError
 from dgbench.data.listing import DomainListing, Listing
-from dgbench.data.pictures import Files, is_picture
+from dgbench.data.pictures import Files
 from dgbench.data.readers import lists
 from dgbench.data.readers.layouts import Layout, Meanings, domain_text, entries
 from dgbench.data.readers.naming import (
@@ -27,6 +27,7 @@ from dgbench.data.readers.naming import (
     some,
     split_meanings,
 )
+from dgbench.data.suffixes import divide
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Finds:
         entered: Domains of which there is a folder.
         strangers: Names where a domain is expected, that are none of the card's.
         unknown_splits: Names where a split is expected, that the card does not explain.
-        skipped: How many files are no images.
+        skipped: How many files are no images that are read.
+        left_out: Those of them that are images, by kind.
     """
 
     layout: Layout
@@ -59,6 +61,7 @@ class Finds:
     strangers: set[str] = field(default_factory=set)
     unknown_splits: set[str] = field(default_factory=set)
     skipped: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def filled(self) -> set[int]:
@@ -104,6 +107,7 @@ def read(card: DatasetCard, reader: Tree, root: Path) -> Listing:
             _domain(domain.name, [cell for cell in finds.cells if cell.domain == i], classes, reader, root)
             for i, domain in enumerate(card.domains)
         ),
+        left_out=finds.left_out,
     )
 
 
@@ -149,7 +153,8 @@ def _walk(layout: Layout, domains: Names, splits: Meanings, root: Path) -> Finds
 
     for folder, known in layout.walk(root, enter):
         names = entries(root / folder, folders=False)
-        images = [name for name in names if is_picture(name)]
+        images, left_out = divide(root / folder, names)
+        finds.left_out += left_out
         finds.skipped += len(names) - len(images)
         domain = domain_text(known)
         number = 0 if domain is None else domains.number(domain)
