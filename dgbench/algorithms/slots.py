@@ -210,6 +210,10 @@ class Averaging(Part):
         Where there are several, the board's criterion chooses among them.
         """
 
+    def recomputes(self) -> bool:
+        """Whether statistics of batch normalisation are estimated again, on training images, for every candidate."""
+        return False
+
     def count(self, checkpoints: int) -> int:
         """How many candidates there are of a training with so many checkpoints."""
         return 1

@@ -122,16 +122,16 @@ class Closure:
 
 @contextmanager
 def _norm_statistics(network: Network, *, moving: bool) -> Iterator[None]:
-    """Let running statistics move, or hold them while the batch's own statistics still normalise."""
+    """Let running statistics move, or hold them, counters included, while the batch's own still normalise."""
     if moving:
         yield
         return
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    momenta = [m.momentum for m in norms]
+    held = [(m.momentum, m.num_batches_tracked) for m in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, (momentum, counter) in zip(norms, held, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, counter

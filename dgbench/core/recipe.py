@@ -222,7 +222,7 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
 def reduce(
     resolved: Resolved, board: BoardCard, there: frozenset[str], *, trial: int = 0, draw: int = 0
 ) -> tuple[Resolved, str]:
-    """A recipe without the parts that have no effect, and a sentence about them (empty where all have one).
+    """A recipe without the parts that have no effect, and a sentence about those that go.
 
     Such a part gives way to what is left of it, mostly the plain part of its slot. So the recipe has the identity of
     the one that it equals, its work is done once, and nobody reads two results where there is one.
@@ -242,10 +242,10 @@ def reduce(
         if left is not None:
             parts[slot], specs[slot] = left, describe(slot, name, left)
         else:
+            said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
             bare = Recipe("plain", "plain", (), {slot: PartChoice(part=STANDARD[slot])})
             plain = resolve(bare, board, trial=trial, draw=draw)
             parts[slot], specs[slot] = plain.parts[slot], plain.specs[slot]
-        said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
     return Resolved(resolved.recipe, parts, specs), "; ".join(said)
 
 

@@ -6,7 +6,7 @@ The target's images are read here and nowhere else, and only once the training i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,7 @@ from dgbench.runs.plan import STREAM_BATCH, RunSpec
 from dgbench.runs.store import Store
 from dgbench.train.evaluate import evaluating, features, score
 from dgbench.train.loop import Parts, train
+from dgbench.train.norm_statistics import batches_for, recompute
 from dgbench.train.sources import Features, Inputs, Pixels, Sources
 from dgbench.train.spec import ZERO_SHOT, TrainingSpec
 from dgbench.train.trajectory import StoredTrajectory
@@ -298,11 +299,19 @@ class _Bench:
         tables = []
         for step, state in averaging.candidates(self.trajectory):
             load_effective(self.network, state)
+            if averaging.recomputes():
+                recompute(self.network, self._training_images())
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
                 tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
         return pl.concat(tables)
+
+    def _training_images(self) -> Iterator[Tensor]:
+        """The batches that training would have gone on with, augmented as its own."""
+        steps, sampler = self.training.steps, parts_of(self.training).sampler
+        for step in range(steps, steps + batches_for(steps)):
+            yield self.sources.batch(sampler, step).x
 
     def _features(self, step: int, split: str, domain: str, view: str, inputs: Inputs, places: Tensor) -> Tensor:
         """Features of a set of images, computed once for all predictors that share the weights."""

@@ -101,11 +101,11 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Idle:
-    """An algorithm of which a part has no effect.
+    """An algorithm that adds nothing to the board.
 
     Attributes:
         algorithm: Its name.
-        why: Which parts act on what is not there.
+        why: Which parts act on what is not there, or that another recipe means the same.
         equals: The algorithms of the board whose runs it shares in every cell.
     """
 
@@ -165,17 +165,22 @@ class Plan:
         return sorted(rows, key=lambda row: -len(row.algorithms))
 
     def idle(self) -> list[Idle]:
-        """The algorithms that a part of theirs adds nothing to, in some case of the board."""
+        """The algorithms that a part of theirs adds nothing to, or that come to the same runs as one before them."""
         runs: dict[str, list[str]] = {}
         why: dict[str, str] = {}
         for entry in self.entries:
             runs.setdefault(entry.algorithm, []).append(entry.run)
             if entry.without_effect:
                 why.setdefault(entry.algorithm, entry.without_effect)
-        return [
-            Idle(name, reason, tuple(other for other in runs if other != name and runs[other] == runs[name]))
-            for name, reason in why.items()
-        ]
+        found, before = [], []
+        for name, own in runs.items():
+            equals = tuple(other for other in runs if other != name and runs[other] == own)
+            if name in why:
+                found.append(Idle(name, why[name], equals))
+            elif own in before and not why.keys() & set(equals):
+                found.append(Idle(name, "both come to the same trainings and predictions", equals))
+            before.append(own)
+        return found
 
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)

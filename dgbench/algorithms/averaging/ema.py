@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dgbench.algorithms.slots import DECAYS, Averaging, State, Trajectory
+from dgbench.algorithms.averaging.averaged import Averaged
+from dgbench.algorithms.slots import DECAYS, State, Trajectory
 from dgbench.core.units import Fraction
 
 
 @dataclass(frozen=True)
-class EMA(Averaging):
+class EMA(Averaged):
     """Bias-corrected exponential average, at the end of training.
 
     Attributes:

@@ -24,14 +24,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from dgbench.algorithms.slots import Averaging, State, Trajectory
+from dgbench.algorithms.averaging.averaged import Averaged
+from dgbench.algorithms.slots import State, Trajectory
 from dgbench.core.units import Count, NonNegative
 from dgbench.models.effective import weighted_mean
 
 
 @dataclass(frozen=True)
-class SWAD(Averaging):
+class SWAD(Averaged):
     """Dense average over the loss valley.
 
     Attributes:
@@ -39,12 +41,14 @@ class SWAD(Averaging):
         tolerance: Patience at the end, in segments (N_e); at least ``converge``.
         ratio: How far above the loss at the start the valley reaches, as a share of it (r).
         legacy_double_count: Weigh the segments as the released code does.
+        statistics: As in :class:`Averaged`; the released code recomputes.
     """
 
     converge: Count = 3
     tolerance: Count = 6
     ratio: NonNegative = 0.3
     legacy_double_count: bool = False
+    statistics: Literal["average", "recompute"] = "recompute"
 
     def __post_init__(self) -> None:
         if self.tolerance < self.converge:

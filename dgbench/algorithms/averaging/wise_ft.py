@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dgbench.algorithms.slots import Averaging, State, Trajectory
+from dgbench.algorithms.averaging.averaged import Averaged
+from dgbench.algorithms.slots import State, Trajectory
 from dgbench.core.units import Fraction
 from dgbench.models.effective import weighted_mean
 
 
 @dataclass(frozen=True)
-class WiSEFT(Averaging):
+class WiSEFT(Averaged):
     """Interpolation of initial and final weights.
 
     Attributes:
