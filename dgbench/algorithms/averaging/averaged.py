@@ -8,7 +8,7 @@ from typing import Literal, Self
 from dgbench.algorithms.slots import Averaging, Ground
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Averaged(Averaging):
     """Weights that no training step has seen.
 
