@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dgbench.core.cards import BoardCard, board_card, board_names, validated
+from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError
 from dgbench.core.paths import store_root
 from dgbench.core.provenance import revision
+from dgbench.core.toml import validated
 from dgbench.runs.store import Store, rules_identity
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
+from dgbench.core.toml import legible
 from dgbench.data.locate import find, places
 
 _MANY = 20
@@ -81,7 +82,7 @@ def _algorithm_rows() -> list[dict[str, str | int]]:
             "slots": " ".join(card.recipe.filled()) or "defaults",
             "summary": card.summary,
         }
-        for card in map(algorithm_card, card_names("algorithms"))
+        for card in legible(algorithm_card, card_names("algorithms"))
     ]
 
 
@@ -95,7 +96,7 @@ def _dataset_rows() -> list[dict[str, str | int]]:
             "licence": _gist(card.licence),
             "may be passed on": _gist(card.redistribution),
         }
-        for card in map(dataset_card, dataset_names())
+        for card in legible(dataset_card, dataset_names())
     ]
 
 
@@ -114,7 +115,7 @@ def _board_rows() -> list[dict[str, str | int]]:
             "algorithms": len(card.algorithms),
             "summary": card.summary,
         }
-        for card in map(board_card, board_names())
+        for card in legible(board_card, board_names())
     ]
 
 

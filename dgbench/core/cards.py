@@ -1,23 +1,22 @@
-"""Cards: TOML files that describe an algorithm, a dataset or a board, read into typed models.
+"""Cards: TOML files that describe an algorithm, a dataset or a board, as typed models.
 
-Unknown keys are refused, and every error names the file, the field, what was expected, and the closest known name.
+A card is data. Where it names something that dgbench has (a part, a builder, a backbone), it does so by a name that is
+looked up in a list, never by a module, and nothing that stands on it is executed.
 """
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
-from dgbench.core.errors import CardError, UnknownNameError, did_you_mean
+from dgbench.core.errors import UnknownNameError
 from dgbench.core.paths import shipped
 from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.toml import read_toml
 
-Model = TypeVar("Model", bound=BaseModel)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 
 
@@ -53,8 +52,8 @@ class Space(Card):
 
     kind: Literal["choice", "uniform", "loguniform", "integer"]
     values: tuple[Any, ...] | None = None
-    low: float | None = None
-    high: float | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Space:
@@ -172,9 +171,9 @@ class CaseRules(Card):
 class TrainingRules(Card):
     """What every training on a board shares."""
 
-    steps: int = Field(ge=1)
-    checkpoints: int = Field(ge=1)
-    batch_per_domain: int = Field(ge=1)
+    steps: int = Field(ge=1, le=100_000_000)
+    checkpoints: int = Field(ge=1, le=10_000)
+    batch_per_domain: int = Field(ge=1, le=1_000_000)
     precision: Literal["float32", "bfloat16"] = "float32"
     norm_mode: Literal["train", "frozen"] = "frozen"
 
@@ -210,8 +209,8 @@ class BoardCard(Card):
     protocol: Literal["leave-one-domain-out", "single-source", "fixed"] = "leave-one-domain-out"
     cases: dict[str, CaseRules] = Field(default_factory=dict)
     tracks: dict[Literal["inductive", "online"], str] = Field(min_length=1)
-    trials: int = Field(ge=1)
-    draws: int = Field(ge=1, default=1)
+    trials: int = Field(ge=1, le=1_000)
+    draws: int = Field(ge=1, le=1_000, default=1)
     criterion: str
     algorithms: tuple[str, ...] = Field(min_length=1)
     split: SplitRules
@@ -232,73 +231,12 @@ class BoardCard(Card):
         return self
 
 
-def read_toml(path: Path, model: type[Model]) -> Model:
-    """Read one TOML file into a model.
-
-    Raises:
-        CardError: the file is missing, is no TOML, or does not fit; the message names the file and each field.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path}: cannot be read ({error})") from error
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{path}: not valid TOML: {error}") from error
-    card = validated(content, model, str(path))
-    if getattr(card, "name", path.stem) not in (path.stem, path.resolve().parent.name):
-        raise CardError(
-            f"{path}: name: expected '{path.stem}', the name of the file, got '{getattr(card, 'name', '')}'"
-        )
-    return card
-
-
-def validated(content: dict[str, Any], model: type[Model], where: str) -> Model:
-    """Content that fits a model; raises CardError that names each field that does not."""
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problems = "\n".join(f"  {_explain(problem, model)}" for problem in error.errors())
-        raise CardError(f"{where}: the card does not fit:\n{problems}") from error
-
-
-def _explain(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    where = ".".join(map(str, problem["loc"])) or "card"
-    if problem["type"] == "extra_forbidden":
-        owner: Any = model
-        for key in problem["loc"][:-1]:
-            owner = _field_model(owner, str(key))
-        known = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
-        return f"{where}: unknown field.{did_you_mean(str(problem['loc'][-1]), known)}"
-    if problem["type"] == "missing":
-        return f"{where}: missing; a card needs it"
-    return f"{where}: {problem['msg']}, got {problem['input']!r}"
-
-
-def _field_model(owner: Any, key: str) -> Any:
-    """The model that describes field ``key`` of ``owner``, looking through containers and optionals."""
-    if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
-        return owner
-    if key not in owner.model_fields:
-        return None
-    pending = [owner.model_fields[key].annotation]
-    while pending:
-        kind = pending.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-        pending.extend(getattr(kind, "__args__", ()))
-    return None
-
-
 def _card_path(folder: str, kind: str, name: str) -> Path:
-    given = Path(name)
-    if given.suffix == ".toml":
-        return given
-    path = shipped(folder) / f"{name}.toml"
-    if not path.is_file():
+    if name.endswith(".toml"):
+        return Path(name)
+    if name not in card_names(folder):
         raise UnknownNameError(kind, name, card_names(folder))
-    return path
+    return shipped(folder) / f"{name}.toml"
 
 
 @cache
@@ -330,10 +268,8 @@ def board_card(name: str) -> BoardCard:
         UnknownNameError: no such board.
         CardError: the rules do not fit.
     """
-    given = Path(name)
-    if given.suffix == ".toml":
-        return read_toml(given, BoardCard)
-    path = shipped("leaderboards") / name / "board.toml"
-    if not path.is_file():
+    if name.endswith(".toml"):
+        return read_toml(Path(name), BoardCard)
+    if name not in board_names():
         raise UnknownNameError("board", name, board_names())
-    return read_toml(path, BoardCard)
+    return read_toml(shipped("leaderboards") / name / "board.toml", BoardCard)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dgbench.core.cards import Card, Name, card_names, read_toml
+from dgbench.core.cards import Card, Name, card_names
 from dgbench.core.decoding import Alpha, Decoding
-from dgbench.core.errors import UnknownNameError
+from dgbench.core.errors import CardError, UnknownNameError
 from dgbench.core.paths import shipped
+from dgbench.core.toml import read_toml
 
-Target = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-"""A function, as ``module:function``."""
+
+def _registered(builder: str) -> str:
+    if ":" in builder:
+        raise ValueError(
+            "a card names a builder that dgbench or an installed package registers, as 'digits', and no function; a "
+            "package registers its own in the entry-point group dgbench.builders"
+        )
+    return builder
+
+
+Builder = Annotated[str, AfterValidator(_registered)]
+"""A function that makes data, by the name that it is registered under (``core.registry``): no file names code."""
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """A domain's name is part of file names."""
 
@@ -57,7 +69,7 @@ class BuiltIn(Card):
     """
 
     kind: Literal["built-in"]
-    builder: Target
+    builder: Builder
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
     built_with: dict[str, str]
 
@@ -66,11 +78,11 @@ class Made(Card):
     """Data that ``builder`` makes from files that the user has: it takes the folder and returns the dataset.
 
     Attributes:
-        options: Further keyword arguments of the builder.
+        options: Further keyword arguments of the builder, of the types that it declares.
     """
 
     kind: Literal["made"]
-    builder: Target
+    builder: Builder
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
@@ -313,16 +325,27 @@ def dataset_card(name: str) -> DatasetCard:
         CardError: the card does not fit.
     """
     if name.endswith(".toml"):
-        return _read(Path(name).resolve())
-    for path in (OWN.resolve() / f"{name}.toml", shipped("datasets") / f"{name}.toml"):
-        if path.is_file():
-            return _read(path)
-    raise UnknownNameError("dataset", name, dataset_names())
+        return _read(_resolved(Path(name)))
+    if name not in dataset_names():
+        raise UnknownNameError("dataset", name, dataset_names())
+    own = OWN / f"{name}.toml"
+    return _read(_resolved(own if os.path.lexists(own) else shipped("datasets") / own.name))
+
+
+def _resolved(path: Path) -> Path:
+    """A path that means the same in every working directory; one that leads nowhere is for the reader to refuse."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
 
 
 @cache
 def _read(path: Path) -> DatasetCard:
     card = read_toml(path, DatasetCard)
-    if card.path is not None:
-        card = card.model_copy(update={"path": path.parent / card.path.expanduser()})
-    return card
+    if card.path is None:
+        return card
+    try:
+        return card.model_copy(update={"path": path.parent / card.path.expanduser()})
+    except RuntimeError as error:  # a user whom this machine does not know
+        raise CardError(f"{path}: path: there is no home folder as in '{card.path}'") from error

@@ -18,7 +18,7 @@ class UnknownNameError(DGBenchError):
     """A name that nothing is registered under."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no {kind} named '{name}'.{did_you_mean(name, known)}")
+        super().__init__(f"there is no {kind} named {shown(name)}.{did_you_mean(name, known)}")
 
 
 class RecipeError(DGBenchError):
@@ -33,10 +33,37 @@ class StoreError(DGBenchError):
     """A store that does not hold what was asked of it."""
 
 
+_MANY = 30
+"""Longer lists of names are not read out."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the closest names, or lists them all when none is close."""
+    """A sentence that offers the closest names, whatever their case, or lists what is known when none is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    folded: dict[str, list[str]] = {}
+    for each in names:
+        folded.setdefault(each.casefold(), []).append(each)
+    close = difflib.get_close_matches(name[:200].casefold(), folded, n=3, cutoff=0.6)
     if close:
-        return f" Did you mean {' or '.join(repr(c) for c in close)}?"
+        return f" Did you mean {' or '.join(repr(each) for fold in close for each in folded[fold])}?"
+    if len(names) > _MANY:
+        return f" Known: {', '.join(names[:_MANY])} and {len(names) - _MANY:,} more."
     return f" Known: {', '.join(names)}." if names else ""
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """A value as it stands in an error: on one line, printable, and short, whatever it is."""
+    match value:
+        case bool() | None:
+            text = repr(value)
+        case int() if value.bit_length() > 4 * longest:  # Python refuses to write much longer ones
+            text = f"a whole number of {value.bit_length():,} bits"
+        case str():
+            text = repr(value[: longest + 1])
+        case dict():
+            text = f"a table of {len(value)}"
+        case list() | tuple():
+            text = f"a list of {len(value)}" if len(value) > 4 else f"[{', '.join(shown(v, 20) for v in value)}]"
+        case _:
+            text = repr(value)
+    return text if len(text) <= longest + 2 else f"{text[:longest]}..."

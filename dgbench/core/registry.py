@@ -1,9 +1,14 @@
-"""Which parts exist. Names map to lazy targets, so knowing a part costs no import of torch.
+"""Which parts and which builders of datasets exist. Names map to lazy targets, so knowing one costs no import of torch.
 
-Parts of other packages join through the entry-point group ``dgbench.parts``; the entry's name is ``slot.name``::
+A file names a part or a builder by its name alone; which code that is, is said here, or by an installed package. Those
+of other packages join through entry points: parts in the group ``dgbench.parts`` as ``slot.name``, builders in the
+group ``dgbench.builders``::
 
     [project.entry-points."dgbench.parts"]
     "objective.focal" = "my_package.focal:Focal"
+
+    [project.entry-points."dgbench.builders"]
+    rings = "my_package.rings:build"
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from dgbench.core.errors import RecipeError, UnknownNameError
+from dgbench.core.errors import CardError, RecipeError, UnknownNameError
 
 Slot = Literal["sampler", "adapter", "objective", "optimizer", "averaging", "predictor"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
@@ -59,12 +65,26 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
     },
 }
 
+BUILDERS: dict[str, str] = {
+    "colored-mnist": "dgbench.data.colored_mnist:build",
+    "digits": "dgbench.data.digits:build",
+    "emoji": "dgbench.data.emoji:build",
+    "glyphs": "dgbench.data.glyphs:build",
+    "letters": "dgbench.data.letters:build",
+    "mnist-cifar": "dgbench.data.mnist_cifar:build",
+    "multicolor-mnist": "dgbench.data.multicolor_mnist:build",
+    "rotated-mnist": "dgbench.data.rotated_mnist:build",
+    "slabs-lms-5": "dgbench.data.slabs:build_lms_5",
+    "slabs-ms-5-7": "dgbench.data.slabs:build_ms_5_7",
+}
+"""Functions that make a dataset: of nothing, or of a folder of files (and options)."""
+
 
 @functools.cache
 def targets(slot: Slot) -> dict[str, str]:
     """Name -> ``module:Class`` of every part of a slot, built in or installed."""
     found = dict(BUILT_IN[slot])
-    for entry in _installed():
+    for entry in _installed("dgbench.parts"):
         entry_slot, _, name = entry.name.partition(".")
         if entry_slot not in SLOTS or not name:
             raise RecipeError(
@@ -79,9 +99,9 @@ def targets(slot: Slot) -> dict[str, str]:
 
 
 @functools.cache
-def _installed() -> importlib.metadata.EntryPoints:
-    """Parts of other packages; looking through all that is installed takes a while, so it is done once."""
-    return importlib.metadata.entry_points(group="dgbench.parts")
+def _installed(group: str) -> importlib.metadata.EntryPoints:
+    """What other packages register; looking through all that is installed takes a while, so it is done once."""
+    return importlib.metadata.entry_points(group=group)
 
 
 @functools.cache
@@ -103,3 +123,36 @@ def load(slot: Slot, name: str) -> type[Any]:
     if getattr(part, "slot", None) != slot:
         raise RecipeError(f"{slot} '{name}' ({known[name]}) does not fill that slot: derive it from the slot's class")
     return part  # type: ignore[no-any-return]
+
+
+@functools.cache
+def builders() -> dict[str, str]:
+    """Name -> ``module:function`` of every builder, dgbench's own or installed."""
+    found = dict(BUILDERS)
+    for entry in _installed("dgbench.builders"):
+        if entry.name in found:
+            raise CardError(f"two packages register the builder '{entry.name}': {found[entry.name]} and {entry.value}")
+        found[entry.name] = entry.value
+    return found
+
+
+def load_builder(name: str) -> Callable[..., Any]:
+    """The function that is registered under a name.
+
+    Raises:
+        UnknownNameError: none is.
+        CardError: its target cannot be imported, or is no function.
+    """
+    known = builders()
+    if name not in known:
+        raise UnknownNameError("builder", name, known)
+    module, _, attribute = known[name].partition(":")
+    try:
+        builder = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise CardError(
+            f"the builder '{name}' is registered as {known[name]}, which cannot be loaded: {error}"
+        ) from error
+    if not callable(builder):
+        raise CardError(f"the builder '{name}' is registered as {known[name]}, which is no function")
+    return builder  # type: ignore[no-any-return]

@@ -6,7 +6,6 @@ data that does not match its manifest is built anew. Decoded pictures are kept i
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
 import os
@@ -26,6 +25,7 @@ from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, whole, write_json
 from dgbench.core.paths import cache_root
 from dgbench.data import content
+from dgbench.data.builders import build
 from dgbench.data.content import Progress, silent
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import DomainListing, Listing
@@ -273,7 +273,7 @@ def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:
         with FileLock(folder.parent / f".{folder.name}.lock"):
             dataset = _read(folder)  # another process may have built it meanwhile
             if dataset is None:
-                dataset = _build(reader)
+                dataset = build(card, reader)
                 _write(dataset, folder)
     if dataset.manifest != reader.manifest:
         log.warning(
@@ -282,12 +282,6 @@ def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:
             *(card.name, dataset.manifest, reader.manifest),
             ", ".join(f"{package} {version}" for package, version in reader.built_with.items()),
         )
-    return dataset
-
-
-def _build(reader: BuiltIn) -> Dataset:
-    module, _, function = reader.builder.partition(":")
-    dataset: Dataset = getattr(importlib.import_module(module), function)()
     return dataset
 
 

@@ -10,9 +10,9 @@ from dgbench.core.cards import (
     board_card,
     board_names,
     card_names,
-    read_toml,
 )
 from dgbench.core.errors import CardError, UnknownNameError
+from dgbench.core.toml import read_toml
 
 MINIMAL = """
 name = "mine"

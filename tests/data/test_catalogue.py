@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dgbench.core import registry
 from dgbench.core.errors import DataError, UnknownNameError
 from dgbench.data import catalogue
 from dgbench.data.catalogue import Outline, OutlineDomain, load, outline, previews
@@ -28,12 +29,12 @@ def builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Every build of this test; what is built is small."""
     made: list[str] = []
 
-    def build(reader: object) -> Dataset:
+    def build(card: object, reader: object) -> Dataset:
         made.append("built")
         return small()
 
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(catalogue, "_build", build)
+    monkeypatch.setattr(catalogue, "build", build)
     return made
 
 
@@ -105,12 +106,12 @@ import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_catalogue
 from dgbench.data import catalogue
-def build(reader):
+def build(card, reader):
     with open({str(tmp_path / "builds")!r}, "a") as file:
         file.write("built\\n")
     time.sleep(1)
     return test_catalogue.small()
-catalogue._build = build
+catalogue.build = build
 print(catalogue.load("digits").manifest)
 """
     environment = os.environ | {"DGBENCH_CACHE": str(tmp_path)}
@@ -253,8 +254,9 @@ def make_pets(root: Path, side: int) -> Dataset:
 
 def test_data_that_a_function_makes_of_files(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr(registry, "builders", lambda: {"pets": "test_catalogue:make_pets"})
     (pets / "colour").write_text("7")
-    reader = '{kind = "made", builder = "test_catalogue:make_pets", options = {side = 8}}\nshared_groups = true'
+    reader = '{kind = "made", builder = "pets", options = {side = 8}}\nshared_groups = true'
     card = pets.parent / "datasets" / "made.toml"
     card.write_text(CARD.replace('"pets"', '"made"').replace('{kind = "tree", layouts = ["{domain}/{class}"]}', reader))
     native = load("made")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 
 from dgbench.core.dataset_card import DatasetCard, Made
-from dgbench.core.errors import CardError, DataError
-from dgbench.data.domain import Dataset, Domain
+from dgbench.core.errors import DataError
+from dgbench.data.builders import build
+from dgbench.data.domain import Domain
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Frames
 
@@ -18,15 +18,10 @@ def read(card: DatasetCard, reader: Made, root: Path) -> Listing:
     """What the card's builder makes of the folder ``root``.
 
     Raises:
-        CardError: there is no such builder.
+        CardError: there is no such builder, or the card's options do not fit it.
         DataError: what it makes has other domains or classes than the card; or what the builder raises.
     """
-    module, _, function = reader.builder.partition(":")
-    try:
-        builder = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise CardError(f"{card.name}: there is no builder '{reader.builder}' ({error})") from error
-    dataset: Dataset = builder(root, **reader.options)
+    dataset = build(card, reader, root)
     made, wanted = [domain.name for domain in dataset.domains], [domain.name for domain in card.domains]
     if made != wanted:
         raise DataError(f"{card.name}: {reader.builder} makes the domains {made}, but the card has {wanted}")
