@@ -326,10 +326,12 @@ def dataset_card(name: str) -> DatasetCard:
     """
     if name.endswith(".toml"):
         return _read(_resolved(Path(name)))
-    if name not in dataset_names():
-        raise UnknownNameError("dataset", name, dataset_names())
     own = OWN / f"{name}.toml"
-    return _read(_resolved(own if os.path.lexists(own) else shipped("datasets") / own.name))
+    if os.path.lexists(own):
+        return _read(_resolved(own))
+    if name in card_names("datasets"):
+        return _read(shipped("datasets") / own.name)
+    raise UnknownNameError("dataset", name, dataset_names())
 
 
 def _resolved(path: Path) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dgbench.core.cards import validated
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.decoding import AS_LOADERS
+from dgbench.core.toml import validated
 from dgbench.data.content import Progress
 from dgbench.data.locate import locate
 from dgbench.data.look.draft import Draft
