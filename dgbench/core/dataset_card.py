@@ -27,6 +27,11 @@ def _registered(builder: str) -> str:
 
 Builder = Annotated[str, AfterValidator(_registered)]
 """A function that makes data, by the name that it is registered under (``core.registry``): no file names code."""
+Encoding = Literal[
+    "utf-8", "utf-16", "utf-32", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "latin-1", "koi8-r", "gb18030",
+    "big5", "shift_jis", "euc_jp", "euc_kr",
+]  # fmt: skip
+"""Encodings of text in which tables are found."""
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """A domain's name is part of file names."""
 
@@ -115,10 +120,12 @@ class Tree(Card):
 
 
 class Table(Card):
-    """Images listed in a CSV file, one row each.
+    """Images listed in a table of text, one row each: a CSV file, or (``.jsonl``) lines of JSON objects.
 
     Attributes:
-        file: The CSV file, relative to the root.
+        file: The table, relative to the root.
+        separator: What stands between its cells.
+        encoding: Of its text. A byte order mark is read over.
         image, label, domain: Columns; a label is a class name or, where the card names the classes, its number.
         split, group: Columns, where there are such.
         folder: Where relative image paths start, relative to the root.
@@ -127,6 +134,8 @@ class Table(Card):
 
     kind: Literal["table"]
     file: str
+    separator: Literal[",", ";", "\t", "|"] = ","
+    encoding: Encoding = "utf-8"
     image: str = "image"
     label: str = "label"
     domain: str = "domain"
@@ -136,23 +145,47 @@ class Table(Card):
     splits: dict[str, Literal["train", "validation", "test"]] = Field(default_factory=dict)
 
 
-class Hub(Card):
+class Encoded(Card):
+    """Tables that hold their images, as the package ``datasets`` reads them; they come in parts (its splits).
+
+    Attributes:
+        image: A column of encoded images, or of paths of image files.
+        label, domain: Columns. Without a domain column each part is a domain.
+        split, group: Columns, where there are such. Without one of splits, parts of usual names are official.
+        splits: Values of the split column and what they mean.
+    """
+
+    image: str = "image"
+    label: str = "label"
+    domain: str | None = None
+    split: str | None = None
+    group: str | None = None
+    splits: dict[str, Literal["train", "validation", "test"]] = Field(default_factory=dict)
+
+
+class Hub(Encoded):
     """A dataset of the Hugging Face hub: Parquet or image folders, columns by name.
 
     Attributes:
         id: As ``owner/name``.
         revision: A commit, so that the data cannot change.
-        image, label, domain: Columns. Without a domain column each of the hub's splits is a domain.
-        group: A column, where there is one.
     """
 
     kind: Literal["hub"]
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     revision: str
-    image: str = "image"
-    label: str = "label"
-    domain: str | None = None
-    group: str | None = None
+
+
+class Arrow(Encoded):
+    """Parquet files on disk, or a folder that ``save_to_disk`` of the package ``datasets`` wrote.
+
+    Attributes:
+        file: A Parquet file below the root; else the root is a folder of them, or what ``save_to_disk`` wrote. Files
+            that differ in nothing but the numbers at the end (``train-00000-of-00002.parquet``) are one part.
+    """
+
+    kind: Literal["arrow"]
+    file: str | None = None
 
 
 class Wilds(Card):
@@ -195,7 +228,7 @@ class Union(Card):
     members: dict[str, Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]] = Field(min_length=2)
 
 
-Reader = Annotated[BuiltIn | Made | Tree | Table | Hub | Wilds | Arrays | Union, Field(discriminator="kind")]
+Reader = Annotated[BuiltIn | Made | Tree | Table | Hub | Arrow | Wilds | Arrays | Union, Field(discriminator="kind")]
 
 
 class Wording(Card):

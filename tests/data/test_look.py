@@ -11,9 +11,9 @@ from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
-from dgbench.data.look import hub as looking_at_hub
 from dgbench.data.look import look, write
 from dgbench.data.look.toml import as_toml
+from dgbench.data.readers import hub as reading_of_hub
 from dgbench.data.readers import read
 
 
@@ -89,9 +89,9 @@ def test_a_dataset_of_the_hub_becomes_a_card(domain: bool, monkeypatch: pytest.M
         return found
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(looking_at_hub, "_commit", lambda name: "c0ffee")
+    monkeypatch.setattr(reading_of_hub, "commit", lambda name, revision: "c0ffee")
     card = DatasetCard.model_validate(look("hf://me/pets").content)
-    assert asked == [("me/pets", None), ("me/pets", "c0ffee")], "looked at, then read as the card says"
+    assert asked == [("me/pets", "c0ffee"), ("me/pets", "c0ffee")], "looked at, then read as the card says"
     assert card.reader.kind == "hub"
     assert (card.reader.id, card.reader.revision) == ("me/pets", "c0ffee")
     assert card.reader.domain == ("domain" if domain else None)

@@ -1,8 +1,8 @@
 """Looking at data that has no card yet, and writing its card.
 
-A folder is read as ``domain/class/image``, or ``domain/split/class/image``; a CSV file by its columns; a dataset of the
-Hugging Face hub by its features. Then the pictures themselves are looked at. What was taken for what
-is said, and can be said otherwise.
+A folder is read as ``domain/class/image``, or ``domain/split/class/image``; a table by its columns; Parquet files, what
+``save_to_disk`` wrote and datasets of the Hugging Face hub by their features. Then the pictures
+themselves are looked at. What was taken for what is said, and can be said otherwise.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dgbench.core.errors import DataError, did_you_mean
 from dgbench.data.content import Progress, silent
-from dgbench.data.look.columns import COLUMNS
-from dgbench.data.look.draft import Draft, write
-from dgbench.data.look.hub import look_at_hub
+from dgbench.data.look.draft import Draft, plain_name, write
+from dgbench.data.look.encoded import holds_tables, is_parquet, look_at_arrow, look_at_hub
 from dgbench.data.look.pictures import look_at_pictures
-from dgbench.data.look.table import look_at_table
+from dgbench.data.look.table import listed, look_at_table
 from dgbench.data.look.tree import look_at_tree
+from dgbench.data.readers.columns import COLUMNS
 
 __all__ = ["Draft", "look", "write"]
 
@@ -31,7 +31,7 @@ def look(
     """A draft of the card of a dataset.
 
     Args:
-        source: A folder, a CSV file, or ``hf://owner/name@revision``.
+        source: A folder, a CSV or Parquet file, or ``hf://owner/name@revision``.
         name: Of the dataset; by default it is made from the source's name.
         columns: Which column is the ``image``, ``label``, ``domain``, ``split`` or ``group``, where the names do not
             tell.
@@ -53,6 +53,11 @@ def _draft(source: str, name: str | None, columns: dict[str, str], layout: str |
     path = Path(source).expanduser()
     if not path.exists():
         raise DataError(f"{path}: there is no such folder or file")
+    path = path.resolve()
     if path.is_file():
-        return look_at_table(path.resolve(), name, columns)
-    return look_at_tree(path.resolve(), name, layout)
+        return (look_at_arrow if is_parquet(path) else look_at_table)(path, name, columns)
+    if layout is None and holds_tables(path):
+        return look_at_arrow(path, name, columns)
+    if layout is None and (table := listed(path, columns)):
+        return look_at_table(table, name or plain_name(path.name), columns)
+    return look_at_tree(path, name, layout)

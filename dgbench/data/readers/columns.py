@@ -1,8 +1,10 @@
-"""Columns of a table, as numbers: which rows are of which domain, split and group."""
+"""Columns of a table: what their names say, and their values as numbers."""
 
 from __future__ import annotations
 
 import logging
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +17,64 @@ from dgbench.data.readers.naming import domain_names, hint, plain, some, split_m
 log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
+
+COLUMNS = {
+    "image": (
+        *(
+            "image",
+            "image path",
+            "image file",
+            "image file name",
+            "image name",
+            "path",
+            "file path",
+            "file name",
+            "file",
+        ),
+        *("img", "img path", "img file name", "img name", "relative path", "picture", "photo"),
+    ),
+    "label": (
+        *("label", "label name", "class", "class name", "class label", "category", "category name", "target", "y"),
+        *("labels", "label id", "class id", "category id", "species", "diagnosis"),
+    ),
+    "domain": (
+        *("domain", "domain name", "environment", "env", "site", "hospital", "center", "centre", "scanner", "camera"),
+        *("location", "place", "style", "source", "device", "institution", "domain id", "site id", "center id"),
+        *("hospital id", "camera id", "location id"),
+    ),
+    "split": ("split", "partition", "fold", "subset", "split name"),
+    "group": (
+        *("group", "group id", "patient", "patient id", "subject", "subject id", "sequence", "sequence id", "seq id"),
+        *("scene", "scene id"),
+    ),
+}
+"""Names that columns go by, the likeliest first; case, spaces, underscores and hyphens do not matter."""
+
+
+def column_key(name: str) -> str:
+    """The name of a column without what does not matter."""
+    return re.sub(r"[\s_.-]+", "", unicodedata.normalize("NFC", name)).casefold()
+
+
+def found_columns(columns: Sequence[str]) -> dict[str, list[str]]:
+    """The columns that may be the image, the label and so on, by their names; the likeliest first."""
+    by_key: dict[str, list[str]] = {}
+    for column in columns:
+        by_key.setdefault(column_key(column), []).append(column)
+    found = {kind: [c for name in names for c in by_key.get(column_key(name), ())] for kind, names in COLUMNS.items()}
+    return {kind: list(dict.fromkeys(candidates)) for kind, candidates in found.items() if candidates}
+
+
+def in_words(values: Sequence[str]) -> list[str]:
+    """The values of a column of names: composed Unicode, single spaces, and whole numbers without ``.0``.
+
+    What is written in two ways that look the same is one name. A column of numbers in which one was missing is written
+    as ``1.0`` by pandas, and means ``1``.
+    """
+    tidy = {value: " ".join(unicodedata.normalize("NFC", value).split()) for value in set(values)}
+    if all(re.fullmatch(r"[0-9]+(\.0*)?", word) for word in tidy.values()):
+        tidy = {value: word.partition(".")[0] for value, word in tidy.items()}
+    return [tidy[value] for value in values]
 
 
 def domain_rows(card: DatasetCard, values: Sequence[str], where: str, *, all_known: bool = False) -> list[Rows]:

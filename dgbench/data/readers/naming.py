@@ -6,6 +6,7 @@ else (the letters ``a`` and ``A``).
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,6 +156,8 @@ class Present:
         if folder not in self._known:
             try:
                 self._known[folder] = frozenset(entry.name for entry in (self._root / folder).iterdir())
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
+                    raise DataError(f"{self._root / folder} cannot be read ({error.strerror}); may you?") from error
                 self._known[folder] = frozenset()
         return file in self._known[folder]

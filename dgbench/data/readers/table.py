@@ -1,9 +1,10 @@
-"""Images listed in a CSV file."""
+"""Images listed in a table of text: a CSV file in any usual form, or lines of JSON objects."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -11,32 +12,37 @@ from dgbench.core.dataset_card import DatasetCard, Table
 from dgbench.core.errors import DataError
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
-from dgbench.data.readers.columns import domain_rows, group_column, has_columns, row_groups, split_column
+from dgbench.data.readers.columns import domain_rows, group_column, has_columns, in_words, row_groups, split_column
 from dgbench.data.readers.naming import Present, label_numbers
-
-if TYPE_CHECKING:
-    import polars
+from dgbench.data.readers.sheet import SHOWN, Columns, Form, open_sheet
 
 
 def read(card: DatasetCard, reader: Table, root: Path) -> Listing:
-    """The images of a CSV file below ``root``, in the order of its rows.
+    """The images of a table below ``root``, in the order of its rows.
 
     Raises:
-        DataError: the file or a column is missing, a value is not one of the card's, or an image is not there.
+        DataError: the file or a column is missing, rows are wrong, a value is not one of the card's, or images are not
+            there.
     """
-    path = root / reader.file
-    table = _table(path)
-    has_columns((reader.image, reader.label, reader.domain, reader.split, reader.group), table.columns, str(path))
-    column = {name: _column(table, name, path) for name in _used(reader)}
-    rows = domain_rows(card, column[reader.domain], f"{path}, column '{reader.domain}'", all_known=True)
-    classes, labels = label_numbers(card, column[reader.label], f"{path}, column '{reader.label}'")
+    sheet = open_sheet(root / reader.file, Form(reader.encoding, reader.separator))
+    used = [
+        name for name in (reader.image, reader.label, reader.domain, reader.split, reader.group) if name is not None
+    ]
+    has_columns(used, sheet.header, str(sheet.path))
+    return listing(card, reader, root, sheet.columns(used))
+
+
+def listing(card: DatasetCard, reader: Table, root: Path, table: Columns) -> Listing:
+    """The images of a table whose columns were read; raises DataError as :func:`read`."""
+    path, column = root / reader.file, table.values
+    rows = domain_rows(card, in_words(column[reader.domain]), f"{path}, column '{reader.domain}'", all_known=True)
+    classes, labels = label_numbers(card, in_words(column[reader.label]), f"{path}, column '{reader.label}'")
     official = None
     if reader.split:
-        official = split_column(column[reader.split], reader.splits, f"{path}, column '{reader.split}'")
-    groups = group_column(column[reader.group]) if reader.group else row_groups(card, len(labels))
+        official = split_column(in_words(column[reader.split]), reader.splits, f"{path}, column '{reader.split}'")
+    groups = group_column(in_words(column[reader.group])) if reader.group else row_groups(card, len(labels))
     folder = root / reader.folder
-    images = np.array(column[reader.image], object)
-    _all_present(folder, column[reader.image], path)
+    images = np.array(files_of(column[reader.image], folder, str(path), table.lines), object)
     return Listing(
         card.name,
         classes,
@@ -54,37 +60,36 @@ def read(card: DatasetCard, reader: Table, root: Path) -> Listing:
     )
 
 
-def _used(reader: Table) -> list[str]:
-    columns = (reader.image, reader.label, reader.domain, reader.split, reader.group)
-    return [name for name in columns if name is not None]
+def files_of(names: Sequence[str], folder: Path, where: str, lines: Sequence[int] | None = None) -> list[str]:
+    r"""The files that a column of image paths means.
+
+    A name that is not there may be written for Windows (``img\a.png``), or with its accents composed in another way.
+
+    Args:
+        names: The column.
+        folder: Where relative paths start.
+        where: What errors call the table.
+        lines: Of each name, for errors; if left out, rows count from 1.
+
+    Raises:
+        DataError: some are not there; the message counts them.
+    """
+    present, found, missing = Present(folder), list[str](), list[str]()
+    for row, name in enumerate(names):
+        meant = name if name in present else next((other for other in _spellings(name) if other in present), None)
+        if meant is None:
+            missing.append(f"'{name}' ({f'line {lines[row]}' if lines else f'row {row + 1}'})")
+        else:
+            found.append(meant)
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise DataError(
+            f"{where}: {len(missing)} of {len(names)} images are not there: {', '.join(missing[:SHOWN])}{more}. "
+            f"Mend the paths, which start in {folder}; of a table of text 'folder' of the card's reader says where"
+        )
+    return found
 
 
-def _table(path: Path) -> polars.DataFrame:
-    import polars
-
-    try:
-        return polars.read_csv(path, infer_schema=False)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}); is it the file of the card?") from error
-    except polars.exceptions.PolarsError as error:
-        raise DataError(f"{path} is no CSV file with a header ({str(error).splitlines()[0]})") from error
-
-
-def _column(table: polars.DataFrame, name: str, path: Path) -> list[str]:
-    """The texts of a column, without spaces around them."""
-    values: list[str | None] = table[name].to_list()
-    texts = [value.strip() for value in values if value is not None and value.strip()]
-    if len(texts) < len(values):
-        row = next(i for i, value in enumerate(values) if value is None or not value.strip())
-        raise DataError(f"{path}: column '{name}' has no value in row {row + 1}; fill it in, or take the row out")
-    return texts
-
-
-def _all_present(folder: Path, images: list[str], path: Path) -> None:
-    present = Present(folder)
-    for number, image in enumerate(images, 1):
-        if image not in present:
-            raise DataError(
-                f"{path}: row {number} names '{image}', and there is no such file in {folder}; "
-                "mend the row, or 'reader.folder' on the card"
-            )
+def _spellings(name: str) -> list[str]:
+    path = PureWindowsPath(name).as_posix()
+    return [path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)]

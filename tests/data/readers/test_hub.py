@@ -99,7 +99,11 @@ def test_folders_of_images(make_card: MakeCard, plant: Plant, tmp_path: Path) ->
     [
         ({**READER, "label": "lable"}, "no column 'lable'. Did you mean 'label'"),
         ({**READER, "domain": "stile"}, "no column 'stile'. Did you mean 'style'"),
-        ({**READER, "image": "style", "domain": "style"}, "column 'style' holds no images"),
+        (
+            {**READER, "image": "style", "domain": "style"},
+            "2 of 2 images are not there: 'photo' (row 1), 'sketch' (row 2)",
+        ),
+        ({**READER, "image": "label", "domain": "style"}, "column 'label' holds no images"),
         (READER, "no row is of domain 'photo', 'sketch'; the values there are 'train'"),
     ],
 )

@@ -71,8 +71,8 @@ def test_groups_are_numbered_over_all_domains(make_card: MakeCard, plant: Plant)
         (ROWS, "image,lable,domain", "there is no column 'label'. Did you mean 'lable'"),
         ([*ROWS, "a/000.png,cat,nroth"], HEADER, "'nroth' is no domain of 'mini'. Did you mean 'north'"),
         ([*ROWS, "a/000.png,cow,north"], HEADER, "no class of 'mini' is called 'cow'"),
-        ([*ROWS, "a/007.png,cat,north"], HEADER, "row 4 names 'a/007.png'"),
-        ([*ROWS, "a/000.png,,north"], HEADER, "column 'label' has no value in row 4"),
+        ([*ROWS, "a/007.png,cat,north"], HEADER, "1 of 4 images are not there: 'a/007.png' (line 5)"),
+        ([*ROWS, "a/000.png,,north"], HEADER, "1 of 4 rows is wrong: no value in column 'label' (line 5)"),
         (ROWS[:1], HEADER, "no row is of domain 'south'; the values there are 'north'"),
     ],
 )
