@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class DGBenchError(Exception):
@@ -31,6 +32,20 @@ class DataError(DGBenchError):
 
 class StoreError(DGBenchError):
     """A store that does not hold what was asked of it."""
+
+
+class DamagedError(StoreError):
+    """A file of finished work that is not what was written.
+
+    Attributes:
+        folder: The piece of work that it belongs to.
+        file: Its path in that folder.
+    """
+
+    def __init__(self, folder: Path, file: str, what: str) -> None:
+        super().__init__(f"{folder / file} {what}; 'dgbench run' sets it aside and does it again")
+        self.folder = folder
+        self.file = file
 
 
 _MANY = 30

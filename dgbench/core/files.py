@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dgbench.core.locks import clear, workshop
+
+_WORKSHOP = re.compile(r"\.(.+)\.[0-9a-f]{16}")
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; it takes that name, flushed to disk, when the block ends without an error."""
+    """A file of the same name elsewhere; it becomes ``path``, flushed to disk, when the block ends without an error.
+
+    It lies in a folder of its own beside ``path``: what writes a file may make others beside it. What a killed process
+    left of the same file is cleared away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.touch(exist_ok=False)  # not mkstemp: others may read what the user's umask lets them
-    try:
+    for left in workshops(path.parent, path.name):
+        clear(left)
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with workshop(folder):
+        temporary = folder / path.name
+        temporary.touch()
+        mode = temporary.stat().st_mode  # others may read what the user's umask lets them, whoever writes the file
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def workshops(folder: Path, name: str | None = None) -> list[Path]:
+    """Where files of a folder are being written, or were when a process was killed; those called ``name`` alone."""
+    with os.scandir(folder) as entries:
+        found = [(entry.path, _WORKSHOP.fullmatch(entry.name)) for entry in entries if entry.name.startswith(".")]
+    return [Path(path) for path, match in found if match and name in (None, match[1])]
 
 
 def write_json(path: Path, content: Any) -> None:

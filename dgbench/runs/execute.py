@@ -23,6 +23,7 @@ from dgbench.core.files import whole, write_json
 from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
+from dgbench.core.seals import seal
 from dgbench.core.seeds import generator, seed
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
@@ -203,6 +204,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
 
     Raises:
         BusyError: another process is doing one of them.
+        DamagedError: weights or features that they need are not what was written.
     """
     done = 0
     targets = {run.target for run in runs}
@@ -217,14 +219,10 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
             table = bench.predict(run)
             with whole(folder / "predictions.parquet") as temporary:
                 table.write_parquet(temporary, compression="zstd")
-            result = {
-                "metrics": summarise(table).to_dicts(),
-                "seconds": round(time.perf_counter() - clock, 3),
-                "device": device.type,
-                "torch": torch.__version__,
-                "dgbench": revision(),
-            }
-            write_json(folder / "result.json", result)
+            write_json(folder / "result.json", {"metrics": summarise(table).to_dicts()})
+            seconds = round(time.perf_counter() - clock, 3)
+            note = {"seconds": seconds, "device": device.type, "torch": torch.__version__, "dgbench": revision()}
+            seal(folder, note)
             done += 1
     return done
 

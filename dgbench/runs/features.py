@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgbench.core.errors import StoreError
-from dgbench.core.files import whole, write_json
+from dgbench.core.files import whole
+from dgbench.core.provenance import revision
+from dgbench.core.seals import seal
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.models.network import Network
@@ -53,7 +54,7 @@ class FeatureBank:
         """What identifies a set of features."""
         training = self.training
         return {
-            "schema": "dgbench.features/1",
+            "schema": "dgbench.features/2",
             "manifest": training.manifest,
             "size": training.size,
             "resize": training.resize,
@@ -79,7 +80,7 @@ class FeatureBank:
 
         Raises:
             BusyError: another process is extracting them.
-            StoreError: the stored file cannot be read.
+            DamagedError: what is stored is not what was written.
         """
         spec = self.spec(domain, view, rows)
         with self.store.claim("features", spec) as folder:
@@ -91,13 +92,10 @@ class FeatureBank:
                 with whole(folder / "features.npy") as temporary, temporary.open("wb") as file:
                     np.save(file, extracted.float().cpu().numpy())
                 seconds = round(time.perf_counter() - clock, 3)
-                write_json(folder / "done.json", {"seconds": seconds, "device": self.device.type})
-        path = self.store.folder("features", identity(spec)) / "features.npy"
-        try:
-            found = np.load(path, allow_pickle=False)
-        except (OSError, EOFError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read ({error}); remove its folder and run again") from error
-        return torch.from_numpy(found).to(self.device)
+                note = {"seconds": seconds, "device": self.device.type}
+                seal(folder, note | {"torch": torch.__version__, "dgbench": revision()})
+        path = self.store.file("features", identity(spec), "features.npy")
+        return torch.from_numpy(np.load(path, allow_pickle=False)).to(self.device)
 
     def all(self, wanted: dict[str, Callable[[], Images]]) -> dict[str, Tensor]:
         """Clean features of whole domains; those that another process is at come last.

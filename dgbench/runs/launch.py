@@ -10,7 +10,8 @@ import logging
 import multiprocessing
 import os
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,18 +20,19 @@ from pathlib import Path
 from typing import Literal
 
 from dgbench.core.dataset_card import dataset_card
-from dgbench.core.errors import DGBenchError
-from dgbench.core.files import write_json
+from dgbench.core.errors import DamagedError, DGBenchError
 from dgbench.core.processes import cores, serve
 from dgbench.data.catalogue import load
 from dgbench.data.locate import locate
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
-from dgbench.runs.store import BusyError, Store
+from dgbench.runs.store import BusyError, Kind, Store
 from dgbench.train.spec import TrainingSpec
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+MENDED = 2
+"""How often a piece of work that is found damaged is done again."""
 PATIENCE = 0.25
 """Seconds to wait before asking again for work that another process has."""
 WAKE = 0.5
@@ -54,11 +56,16 @@ class Unit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a unit came to: how much was done, or that it is another's, or why it failed."""
+    """What a unit came to: how much was done, or that it must be taken up again, or why it failed.
+
+    It is taken up again when a piece of its work is another process's at the moment (``busy``), or when a piece that it
+    reads turned out damaged and was set aside (``lost``: its kind and id).
+    """
 
     trainings: int = 0
     runs: int = 0
     busy: bool = False
+    lost: tuple[Kind, str] | None = None
     error: str | None = None
 
 
@@ -102,18 +109,14 @@ def launch(
     for idle in plan.idle():
         log.warning("%s", idle)
     started = time.perf_counter()
-    write_json(store.index(plan.board), index(plan))
+    store.clear()
+    store.write_index(plan.board, index(plan))
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
     for run in plan.runs.values():
         if not store.finished("run", run.id):
             runs[run.training].append(run)
     unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
-    lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
-    units = [
-        Unit(plan.trainings[id_], tuple(todo), plan.trainings[id_].backbone in lean)
-        for id_, todo in runs.items()
-        if todo or id_ in unfinished
-    ]
+    units = [_unit(plan, id_, todo) for id_, todo in runs.items() if todo or id_ in unfinished]
     where = resolve_device(device)
     if not units:
         return Summary(0, 0, time.perf_counter() - started, {})
@@ -125,7 +128,7 @@ def launch(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _set_up, (where,)) as pool:
         try:
-            summary = _drain(units, unfinished, pool, workers, store, where, progress)
+            summary = _drain(units, unfinished, plan, pool, workers, store, where, progress)
         except KeyboardInterrupt:
             for process in multiprocessing.active_children():
                 process.terminate()
@@ -138,6 +141,7 @@ def launch(
 def _drain(
     units: list[Unit],
     unfinished: set[str],
+    plan: Plan,
     pool: ProcessPoolExecutor,
     workers: int,
     store: Store,
@@ -147,6 +151,7 @@ def _drain(
     waiting = deque(sorted(units, key=lambda unit: len(unit.needs())))
     running: dict[Future[Outcome], Unit] = {}
     failed: dict[str, str] = {}
+    lost: Counter[tuple[Kind, str]] = Counter()
     trainings = done_runs = 0
     while waiting or running:
         progress.running(len(running))
@@ -179,15 +184,39 @@ def _drain(
                 waiting.append(unit)
                 time.sleep(PATIENCE)
                 continue
+            if (piece := outcome.lost) is not None:
+                lost[piece] += 1
+                if lost[piece] > MENDED:
+                    outcome = Outcome(error=f"{' '.join(piece)} is damaged again and again; is the disk sound?")
+                else:
+                    waiting.append(unit)
+                    _redo(piece, plan, unfinished, waiting)
+                    continue
             if outcome.error is not None:
                 failed[unit.training.id] = outcome.error
                 log.error("training %s: %s", unit.training.id, outcome.error)
             was_unfinished = unit.training.id in unfinished
-            if outcome.error is None or store.finished("training", unit.training.id):
+            if store.finished("training", unit.training.id):
                 unfinished.discard(unit.training.id)
             trainings, done_runs = trainings + outcome.trainings, done_runs + outcome.runs
             progress.advance(int(was_unfinished), len(unit.runs), unit)
     return trainings, done_runs, failed
+
+
+def _redo(lost: tuple[Kind, str], plan: Plan, unfinished: set[str], waiting: deque[Unit]) -> None:
+    """Have a training that was lost done again, before what starts from it; other pieces are made by who needs them."""
+    kind, id_ = lost
+    if kind != "training":
+        return
+    unfinished.add(id_)
+    if all(unit.training.id != id_ for unit in waiting):
+        waiting.appendleft(_unit(plan, id_))
+
+
+def _unit(plan: Plan, id_: str, runs: Sequence[RunSpec] = ()) -> Unit:
+    training = plan.trainings[id_]
+    lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
+    return Unit(training, tuple(runs), training.backbone in lean)
 
 
 def default_workers(device: str) -> int:
@@ -222,12 +251,21 @@ def work(unit: Unit, root: Path, device: str) -> Outcome:
         runs = do_runs(unit.training, unit.runs, store, torch.device(device)) if unit.runs else 0
     except BusyError:
         return Outcome(busy=True)
+    except DamagedError as error:
+        return _set_aside(error, store)
     except DGBenchError as error:
         return Outcome(error=str(error))
     except Exception as error:  # a part of somebody else's may raise anything; one failure must not stop the others
         log.exception("training %s", unit.training.id)
         return Outcome(error=f"{type(error).__name__}: {error}")
     return Outcome(int(trained), runs)
+
+
+def _set_aside(error: DamagedError, store: Store) -> Outcome:
+    try:
+        return Outcome(lost=store.mend_after(error))
+    except BusyError:  # another process found it, too, and does it again
+        return Outcome(busy=True)
 
 
 def resolve_device(name: DeviceName) -> str:

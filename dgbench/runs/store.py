@@ -1,32 +1,41 @@
 """The store: finished work by identity, in files that are whole or absent.
 
     store/
-      trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  state/ (to resume)  done.json
-      runs/<id>/        spec.json  predictions.parquet  result.json
+      trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  done.json  (state/, to resume, until then)
+      runs/<id>/        spec.json  predictions.parquet  result.json  done.json
       features/<id>/    spec.json  features.npy  done.json   (of frozen backbones)
       boards/<name>/    <id>.json   (which runs make up the board)
+      damaged/          pieces of work that were not what was written
+      locks/            of what is being done
 
-A piece of work is finished when its last file exists: ``done.json`` or ``result.json``. No pickle is read or written.
+A piece of work is finished when its seal is there, ``done.json``, which is written last and lists every file with its
+size and SHA-256. Whoever asks for a piece has the sizes compared; whoever reads a file of it has its content hashed. A
+piece that is damaged is set aside, never removed, and counts as not done. No pickle is read or written.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock, Timeout
+from typing import Any, Literal, get_args
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.errors import StoreError
-from dgbench.core.files import read_json, write_json
+from dgbench.core.errors import DamagedError, StoreError
+from dgbench.core.files import workshops, write_json
+from dgbench.core.locks import alone, clear
 from dgbench.core.recipe import compose
+from dgbench.core.seals import MIDWAY, checked, read_sealed, sealed, write_sealed
 from dgbench.core.spec import Spec, identity
 
 Kind = Literal["training", "run", "features"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _FOLDER: dict[Kind, str] = {"training": "trainings", "run": "runs", "features": "features"}
-_LAST: dict[Kind, str] = {"training": "done.json", "run": "result.json", "features": "done.json"}
+
+log = logging.getLogger(__name__)
 
 
 def rules_identity(board: BoardCard) -> str:
@@ -43,18 +52,59 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._said: set[str] = set()
 
     def folder(self, kind: Kind, id_: str) -> Path:
         """Where a piece of work lies."""
         return self.root / _FOLDER[kind] / id_
 
+    def pieces(self, kind: Kind) -> list[str]:
+        """The ids of all pieces of a kind, finished or not."""
+        folder = self.root / _FOLDER[kind]
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+    def done(self, kind: Kind, id_: str) -> Spec | None:
+        """What a finished piece of work notes about itself; None where it is not finished, or damaged, which is said.
+
+        Its files are looked at, not read.
+        """
+        try:
+            return sealed(self.folder(kind, id_))
+        except DamagedError as error:
+            self.say(error)
+            return None
+
     def finished(self, kind: Kind, id_: str) -> bool:
-        """Whether a piece of work is whole."""
-        return (self.folder(kind, id_) / _LAST[kind]).is_file()
+        """Whether a piece of work is whole, as :meth:`done` sees it."""
+        return self.done(kind, id_) is not None
+
+    def file(self, kind: Kind, id_: str, name: str) -> Path:
+        """The path of a file of a finished piece of work, whose content is what was written.
+
+        Raises:
+            DamagedError: it is not.
+            StoreError: the piece is not finished.
+        """
+        note = sealed(self.folder(kind, id_))
+        if note is None:
+            raise StoreError(f"{kind} {id_} is not finished in {self.root}; 'dgbench run' does what is missing")
+        return checked(self.folder(kind, id_), name, note["files"])
+
+    def read(self, kind: Kind, id_: str, name: str) -> Any:
+        """A JSON file of a finished piece of work, as :meth:`file` finds it."""
+        return json.loads(self.file(kind, id_, name).read_text(encoding="utf-8"))
+
+    def say(self, error: DamagedError) -> None:
+        """Warn of damage, once."""
+        if str(error) not in self._said:
+            self._said.add(str(error))
+            log.warning("%s", error)
 
     @contextmanager
     def claim(self, kind: Kind, spec: Spec) -> Iterator[Path | None]:
         """The folder of a piece of work for this process alone, or None where it is finished already.
+
+        The folder holds what an earlier attempt left, if that is whole; what is damaged was set aside.
 
         Raises:
             BusyError: another process has it.
@@ -63,35 +113,133 @@ class Store:
         if self.finished(kind, id_):
             yield None
             return
-        lock = self.root / "locks" / f"{kind}-{id_}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                if self.finished(kind, id_):
-                    yield None
-                    return
-                folder = self.folder(kind, id_)
+        with self._owned(kind, id_):
+            if self.finished(kind, id_):
+                yield None
+                return
+            self._mend(kind, id_)
+            folder = self.folder(kind, id_)
+            if not (folder / "spec.json").is_file():
                 write_json(folder / "spec.json", spec)
-                yield folder
-        except Timeout as error:
-            raise BusyError(f"{kind} {id_} is being done by another process") from error
+            yield folder
 
-    def read(self, kind: Kind, id_: str, name: str) -> Any:
-        """A JSON file of a finished piece of work.
+    def damage(self, kind: Kind, id_: str) -> DamagedError | None:
+        """What is wrong with a piece of work, finished or stopped midway. Every file is hashed."""
+        folder = self.folder(kind, id_)
+        try:
+            note = sealed(folder) or sealed(folder, MIDWAY)
+            for name in note["files"] if note else ():
+                checked(folder, name, note["files"])  # type: ignore[index]
+        except DamagedError as error:
+            return error
+        return None
+
+    def mend(self, kind: Kind, id_: str) -> Path | None:
+        """Set a piece of work aside if it is damaged; where it lies then.
 
         Raises:
-            StoreError: it is not finished, or the file cannot be read.
+            BusyError: another process has it, perhaps to do it again.
         """
-        path = self.folder(kind, id_) / name
-        if not self.finished(kind, id_):
-            raise StoreError(f"{kind} {id_} is not finished in {self.root}; 'dgbench run' does what is missing")
-        try:
-            return read_json(path)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read ({error}); remove its folder and run again") from error
+        with self._owned(kind, id_):
+            return self._mend(kind, id_)
+
+    def mend_after(self, error: DamagedError) -> tuple[Kind, str]:
+        """Set aside the piece of work in which damage was found, if it is still there; which one it is.
+
+        Raises:
+            BusyError: another process has it, perhaps to do it again.
+        """
+        kind = next(kind for kind in KINDS if _FOLDER[kind] == error.folder.parent.name)
+        self.mend(kind, error.folder.name)
+        return kind, error.folder.name
+
+    def _mend(self, kind: Kind, id_: str) -> Path | None:
+        damage = self.damage(kind, id_)
+        if damage is None:
+            return None
+        self.say(damage)
+        return self._set_aside(self.folder(kind, id_), f"{kind}-{id_}")
+
+    def _set_aside(self, path: Path, name: str) -> Path:
+        parent = self.root / "damaged"
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while (aside := parent / f"{name}-{number}{path.suffix}").exists():
+            number += 1
+        path.rename(aside)
+        log.warning("%s is set aside as %s", path, aside)
+        return aside
+
+    @contextmanager
+    def _owned(self, kind: Kind, id_: str) -> Iterator[None]:
+        with alone(self.root / "locks" / f"{kind}-{id_}.lock") as mine:
+            if not mine:
+                raise BusyError(f"{kind} {id_} is being done by another process")
+            yield
 
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
         asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
+
+    def write_index(self, board: BoardCard, content: Spec) -> None:
+        """Keep the list of a board's runs; one that is damaged is set aside."""
+        path = self.index(board)
+        self.mend_index(path)
+        write_sealed(path, content)
+
+    def read_index(self, board: BoardCard) -> Spec:
+        """The list of a board's runs.
+
+        Raises:
+            StoreError: there is none, or it is not what was written.
+        """
+        path = self.index(board)
+        damage = index_damage(path)
+        if damage is not None:
+            raise StoreError(f"{damage}; 'dgbench run' sets it aside and writes it again")
+        if not path.is_file():
+            raise StoreError(
+                f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
+            )
+        return read_sealed(path)
+
+    def mend_index(self, path: Path) -> Path | None:
+        """Set the list of a board's runs aside if it is damaged; where it lies then."""
+        name = f"board-{path.parent.name}-{path.stem}"
+        with alone(self.root / "locks" / f"{name}.lock") as mine:
+            damage = index_damage(path) if mine else None
+            if damage is None:
+                return None
+            log.warning("%s", damage)
+            return self._set_aside(path, name)
+
+    def indices(self) -> list[Path]:
+        """The lists of all boards' runs."""
+        return sorted(self.root.glob("boards/*/*.json"))
+
+    def clear(self) -> int:
+        """Remove the locks of processes that were killed; how many. Those of processes at work stay."""
+        cleared = 0
+        for path in (self.root / "locks").glob("*.lock"):
+            with alone(path) as mine:
+                cleared += mine
+        return cleared
+
+    def clear_all(self) -> int:
+        """Remove everything that killed processes left behind, in every folder; how many things."""
+        cleared = self.clear()
+        for folder, _, _ in os.walk(self.root):
+            cleared += sum(map(clear, workshops(Path(folder))))
+        return cleared
+
+
+def index_damage(path: Path) -> str | None:
+    """What is wrong with the list of a board's runs."""
+    try:
+        with suppress(FileNotFoundError):
+            read_sealed(path)
+    except (OSError, ValueError) as error:
+        return f"{path} is damaged ({error})"
+    return None

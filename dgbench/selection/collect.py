@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import polars as pl
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.errors import StoreError
+from dgbench.core.errors import DamagedError
 from dgbench.core.files import read_json
+from dgbench.core.seals import checked
 from dgbench.core.spec import canonical
 from dgbench.runs.store import Store
 from dgbench.selection.records import METRICS, RUNS
@@ -42,28 +44,28 @@ class Records:
 
 
 def collect(board: BoardCard, store: Store) -> Records:
-    """Everything that the store holds of a board.
+    """Everything that the store holds of a board. What is damaged is said, and missing.
 
     Raises:
-        StoreError: the board was never run on this store, or a file of it cannot be read.
+        StoreError: the board was never run on this store, or the list of its runs is damaged.
     """
-    path = store.index(board)
-    if not path.is_file():
-        raise StoreError(
-            f"the store {store.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
-        )
-    index = read_json(path)
+    index = store.read_index(board)
     metrics: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     made: list[dict[str, Any]] = []
+    training = cache(partial(store.done, "training"))
     for entry in index["entries"]:
-        if not (store.finished("run", entry["run"]) and store.finished("training", entry["training"])):
+        try:
+            trained, ran = training(entry["training"]), store.done("run", entry["run"])
+            if trained is None or ran is None:
+                continue
+            result = read_json(checked(store.folder("run", entry["run"]), "result.json", ran["files"]))
+        except DamagedError as error:
+            store.say(error)
             continue
-        result = store.read("run", entry["run"], "result.json")
-        done = store.read("training", entry["training"], "done.json")
-        made += [result, done]
+        made += [ran, trained]
         metrics += [entry | _in_case(row, entry) for row in result["metrics"]]
-        measured = {"train_seconds": done["seconds"], "run_seconds": result["seconds"], "device": done["device"]}
+        measured = {"train_seconds": trained["seconds"], "run_seconds": ran["seconds"], "device": trained["device"]}
         runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
     return Records(
         board,

@@ -6,9 +6,9 @@ after the step. A training that is killed goes on from its last checkpoint and e
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,14 +17,15 @@ from typing import Any
 
 import polars as pl
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, State
 from dgbench.algorithms.step import Closure
 from dgbench.core.errors import DGBenchError
-from dgbench.core.files import whole, write_json
+from dgbench.core.files import whole
 from dgbench.core.provenance import revision
+from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
 from dgbench.core.seeds import seed
 from dgbench.models.network import Network
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
@@ -104,6 +105,7 @@ class _Training:
         self.recorder = Recorder(network, folder)
         self.best = _Snapshot()
         self.history: list[dict[str, Any]] = []
+        self.files: Files = {}
         self.step = 0
         self.seconds = 0.0
         if sources.device.type == "cuda":
@@ -212,17 +214,27 @@ class _Training:
             "history": self.history,
             "best": [self.best.score, self.best.step] if self.best.state else None,
         }
-        save(self.folder / "state" / "last.safetensors", tensors, {"progress": json.dumps(progress)})
+        name = f"state/{step:06d}.safetensors"
+        save(self.folder / name, tensors)
+        self.files = inventory(self.folder, self.files)
+        seal(self.folder, progress, self.files | {name: described(self.folder / name)}, MIDWAY)
+        for path in (self.folder / "state").glob("*.safetensors"):
+            if path.name != Path(name).name:
+                path.unlink()  # only now: until then the seal named the one before
 
     def resume(self) -> None:
-        """Go on from the last checkpoint, or start afresh."""
-        path = self.folder / "state" / "last.safetensors"
-        if not path.is_file():
+        """Go on from the last checkpoint, or start afresh.
+
+        Raises:
+            DamagedError: what an earlier attempt left is not what it wrote.
+        """
+        progress = sealed(self.folder, MIDWAY)
+        if progress is None:
             self.recorder.start()
             return
-        with safe_open(path, framework="pt", device=str(self.sources.device)) as file:
-            progress = json.loads(file.metadata()["progress"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        self.files = progress["files"]
+        path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
+        tensors = load_file(path, device=str(self.sources.device))
         groups: dict[str, State] = {"net": {}, "base": {}, "mean": {}, "best": {}}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
@@ -241,8 +253,8 @@ class _Training:
         with whole(self.folder / "history.parquet") as temporary:
             pl.DataFrame(self.history).write_parquet(temporary)
         device = self.sources.device
-        write_json(
-            self.folder / "done.json",
+        seal(
+            self.folder,
             {
                 "seconds": round(self.seconds, 3),
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -250,5 +262,6 @@ class _Training:
                 "torch": torch.__version__,
                 "dgbench": revision(),
             },
+            inventory(self.folder, self.files),
         )
-        (self.folder / "state" / "last.safetensors").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "state", ignore_errors=True)

@@ -21,15 +21,16 @@ from torch.nn.utils import parametrize
 from dgbench.algorithms.slots import DECAYS, State
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole
+from dgbench.core.seals import Files, checked, sealed
 from dgbench.models.effective import effective_view
 from dgbench.models.network import Network
 from dgbench.train.layout import check_layout
 
 
-def save(path: Path, state: State, metadata: dict[str, str] | None = None) -> None:
+def save(path: Path, state: State) -> None:
     """Write tensors, whole or not at all."""
     with whole(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, metadata)
+        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary)
 
 
 class Recorder:
@@ -103,19 +104,26 @@ class Recorder:
 
 
 class StoredTrajectory:
-    """A finished training, read back: fills the contract ``Trajectory`` of the averaging parts."""
+    """A finished training, read back: fills the contract ``Trajectory`` of the averaging parts.
+
+    Raises:
+        StoreError: the training is not finished.
+        DamagedError: a file that is read is not what was written; so say all methods.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "weights"
-        history = pl.read_parquet(folder / "history.parquet").group_by("step").agg(pl.col("nll").mean())
+        done = sealed(folder)
+        if done is None:
+            raise StoreError(f"the training in {folder} is not finished; 'dgbench run' does what is missing")
+        self.folder = folder
+        self.files: Files = done["files"]
+        table = pl.read_parquet(checked(folder, "history.parquet", self.files))
+        history = table.group_by("step").agg(pl.col("nll").mean())
         self._validation: dict[int, float] = dict(history.iter_rows())
         self.steps = tuple(sorted(self._validation))
 
     def _read(self, name: str) -> State:
-        path = self.folder / f"{name}.safetensors"
-        if not path.is_file():
-            raise StoreError(f"{path} is missing though its training is finished; remove the training's folder")
-        return load_file(path)
+        return load_file(checked(self.folder, f"weights/{name}.safetensors", self.files))
 
     def initial(self) -> State:
         """Weights before the first step."""

@@ -1,5 +1,6 @@
 """Heads on frozen backbones: their features are computed once, and are the features that the images would give."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dgbench.core.errors import StoreError
+from dgbench.core.errors import DamagedError
 from dgbench.core.spec import canonical
 from dgbench.runs import execute
 from dgbench.runs.execute import do_runs, do_training, on_features, parts_of
@@ -88,12 +89,23 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
     assert identity(**published) == identity(**published, trial=7, steps=2, batch_per_domain=9)
 
 
-def test_a_damaged_file_of_features_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bytes_left", [20, None])
+def test_damaged_features_are_named_set_aside_and_extracted_again(
+    bytes_left: int | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     spec = next(iter(frozen("linear_probe").trainings.values()))
     store = Store(tmp_path)
     do_training(spec, store, CPU)
     damaged = next((tmp_path / "features").glob("*/features.npy"))
-    damaged.write_bytes(damaged.read_bytes()[:20])
+    written = damaged.read_bytes()
+    flipped = written[:-9] + bytes([written[-9] ^ 1]) + written[-8:]
+    damaged.write_bytes(flipped if bytes_left is None else written[:bytes_left])
     setting = execute.Setting(spec, parts_of(spec), store, CPU)
-    with pytest.raises(StoreError, match=r"features.npy cannot be read.*remove its folder and run again"):
-        setting.sources()
+    if bytes_left is None:  # seen only when it is read
+        with pytest.raises(DamagedError, match=re.escape(str(damaged))) as caught:
+            setting.sources()
+        assert store.mend_after(caught.value) == ("features", damaged.parent.name)
+    setting.sources()
+    assert damaged.read_bytes() == written
+    assert f"{damaged} is damaged" in caplog.text
+    assert (tmp_path / "damaged" / f"features-{damaged.parent.name}-1" / "features.npy").is_file()

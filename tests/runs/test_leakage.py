@@ -12,6 +12,7 @@ from dgbench import api
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
 from dgbench.runs import execute
+from dgbench.runs.launch import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
@@ -45,11 +46,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             for id_ in dict.fromkeys(run.training for run in runs):
                 execute.do_training(plan.trainings[id_], Store(root), CPU)
                 execute.do_runs(plan.trainings[id_], [run for run in runs if run.training == id_], Store(root), CPU)
-            api.Store(root).index(board).parent.mkdir(parents=True)
-            from dgbench.core.files import write_json
-            from dgbench.runs.launch import index
-
-            write_json(Store(root).index(board), index(plan))
+            Store(root).write_index(board, index(plan))
             roots.append(root)
     return roots[0], roots[1]
 

@@ -1,0 +1,87 @@
+"""Locks that the kernel lets go when their holder dies, and that leave no file behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether the lock ``path`` is this block's; False where another process or block holds it. Nobody waits.
+
+    The file is there only while the lock is held. One that a killed process left behind is taken like a new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _locked(handle):
+            os.close(handle)
+            yield False
+            return
+        if _names(path, handle):
+            break
+        os.close(handle)  # its holder removed the file between opening and locking: a lock that nobody else sees
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[None]:
+    """Make a folder for the block, and remove it afterwards. If this process is killed, :func:`clear` will."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        handle = _opened(folder)
+        if handle is not None:
+            if _locked(handle) and _names(folder, handle):
+                break
+            os.close(handle)  # another process took it for one that was left behind, before it was locked
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def clear(folder: Path) -> bool:
+    """Remove what a killed process left of a :func:`workshop`; False where its process lives."""
+    handle = _opened(folder)
+    if handle is None:
+        return False
+    try:
+        if not _locked(handle):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    finally:
+        os.close(handle)
+
+
+def _opened(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _names(path: Path, handle: int) -> bool:
+    """Whether the path is still the name of an open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

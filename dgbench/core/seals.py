@@ -1,0 +1,123 @@
+"""Seals: what a folder of work holds, file by file, so that damage is seen, and named, before it is used.
+
+A seal is a JSON file that is written last. ``files`` lists every other file of the folder with its size and SHA-256,
+``sha256`` is that of everything else in the seal, and the rest is what the work notes about itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dgbench.core.errors import DamagedError
+from dgbench.core.files import read_json, write_json
+from dgbench.core.spec import canonical
+
+DONE = "done.json"
+"""The seal of finished work."""
+MIDWAY = "state/last.json"
+"""The seal of a training that was stopped midway and can go on."""
+
+Files = dict[str, list[Any]]
+"""Size in bytes and SHA-256 of each file, by its path in the folder."""
+
+
+def inventory(folder: Path, known: Files | None = None) -> Files:
+    """Every finished file of a folder but the state to resume from; those that are ``known`` are not hashed again."""
+    found: Files = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "state")
+        for name in sorted(names):
+            path = Path(parent, name)
+            relative = path.relative_to(folder).as_posix()
+            if relative != DONE:
+                found[relative] = (known or {}).get(relative) or described(path)
+    return found
+
+
+def described(path: Path) -> list[Any]:
+    """Size in bytes and SHA-256 of a file."""
+    return [path.stat().st_size, sha256(path)]
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that carries its own SHA-256."""
+    write_json(path, content | {"sha256": _digest(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The reverse of :func:`write_sealed`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not what was written.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
+        raise ValueError("its content is not what was written")
+    return content
+
+
+def seal(folder: Path, note: dict[str, Any], files: Files | None = None, name: str = DONE) -> None:
+    """Say that the work in a folder is whole: list its files, and what it notes about itself."""
+    write_sealed(folder / name, {**note, "files": inventory(folder) if files is None else files})
+
+
+def sealed(folder: Path, name: str = DONE) -> dict[str, Any] | None:
+    """The seal of a folder whose files are there with their sizes; None where there is none.
+
+    Raises:
+        DamagedError: the seal is not what was written, or a file is missing or of another size.
+    """
+    try:
+        content = read_sealed(folder / name)
+        files: Files = content["files"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(folder, name, f"is damaged ({error})") from error
+    for file, (size, _) in files.items():
+        try:
+            there = os.stat(os.path.join(folder, file)).st_size  # noqa: PTH118, PTH116 - thousands of them are looked at
+        except OSError as error:
+            raise DamagedError(folder, file, f"is missing ({error.strerror})") from error
+        if there != size:
+            raise DamagedError(folder, file, f"is damaged (it has {there:,} bytes, {size:,} were written)")
+    return content
+
+
+def checked(folder: Path, file: str, files: Files) -> Path:
+    """The path of a file that is what was written. In each process it is hashed once, unless it changes.
+
+    Raises:
+        DamagedError: it is not.
+    """
+    if file not in files:
+        raise DamagedError(folder, file, "is missing (it was never written)")
+    path = folder / file
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise DamagedError(folder, file, f"is missing ({error.strerror})") from error
+    if digest != files[file][1]:
+        raise DamagedError(folder, file, "is damaged (its content is not what was written)")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    stat = path.stat()
+    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _sha256(path: Path, *_: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
