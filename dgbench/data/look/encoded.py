@@ -89,7 +89,7 @@ def _likely(features: datasets.Features) -> dict[str, list[str]]:
 
 def _classes(parts: Parts, column: str, labels: list[str]) -> list[str]:
     """The classes that occur, in the order that the tables give them, else sorted."""
-    given = dict.fromkeys(name for part in parts.values() for name in getattr(part.features[column], "names", ()))
+    given = dict.fromkeys(str(name) for part in parts.values() for name in getattr(part.features[column], "names", ()))
     occurring = set(labels)
     ordered = [name for name in given if name in occurring]
     return ordered if len(ordered) == len(occurring) else sorted_classes(labels)

@@ -147,8 +147,11 @@ def _pictures(parts: Parts, column: str, root: Path, where: str) -> Callable[[ND
         return _files(names, root, where)
     if odd := [kind for kind in kinds if not _holds_images(kind)]:
         raise DataError(f"{where}: column '{column}' holds no images, but {odd[0]}")
-    bare = datasets.Features({column: datasets.Image(decode=False)})
-    table = datasets.concatenate_datasets([part.select_columns([column]).cast(bare) for part in parts.values()])
+    bare = datasets.Image(decode=False)
+    # 'cast' would write beside the tables, 'cast_column' to what is decoded does not.
+    table = datasets.concatenate_datasets(
+        [part.select_columns([column]).cast_column(column, bare) for part in parts.values()]
+    )
     chunks = table.with_format("arrow")[:][column].chunks
     if len(table) and all(chunk.field("bytes").null_count == len(chunk) for chunk in chunks):
         paths = [name for chunk in chunks for name in chunk.field("path").to_pylist()]
