@@ -53,12 +53,17 @@ _MANY = 30
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the closest names, whatever their case, or lists what is known when none is close."""
+    """A sentence that offers the closest names, whatever their case, or lists what is known when none is close.
+
+    Where none is spelt alike, the longer names that begin so are close.
+    """
     names = sorted(known)
     folded: dict[str, list[str]] = {}
     for each in names:
         folded.setdefault(each.casefold(), []).append(each)
-    close = difflib.get_close_matches(name[:200].casefold(), folded, n=3, cutoff=0.6)
+    given = name[:200].casefold()
+    close = [given] if given in folded else difflib.get_close_matches(given, folded, n=3, cutoff=0.6)
+    close = close or [fold for fold in folded if given and fold.startswith(given)][:3]
     if close:
         return f" Did you mean {' or '.join(repr(each) for fold in close for each in folded[fold])}?"
     if len(names) > _MANY:

@@ -85,9 +85,9 @@ def _config(name: BackboneName) -> dict[str, Any]:
     """open_clip's configuration of a model, with the activation that the weights want."""
     import open_clip
 
-    config: dict[str, Any] | None = open_clip.get_model_config(name.architecture)
-    if config is None:
+    if name.architecture not in open_clip.list_models():  # open_clip would take a configuration from anywhere
         raise UnknownNameError("model of open_clip", name.architecture, open_clip.list_models())
+    config: dict[str, Any] = open_clip.get_model_config(name.architecture)
     if "multimodal_cfg" in config:
         raise DGBenchError(f"backbone '{name.canonical}': captioning models have no one feature for an image")
     if "hf_model_name" in config["text_cfg"]:
@@ -108,15 +108,21 @@ def _config(name: BackboneName) -> dict[str, Any]:
 
 
 def _tag(name: BackboneName) -> dict[str, Any] | None:
-    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+    from open_clip import pretrained
 
     if name.tag is None:
         return None
-    found: dict[str, Any] = get_pretrained_cfg(name.architecture, name.tag)
-    if not found:
-        tags = list_pretrained_tags_by_model(name.architecture)
-        raise UnknownNameError(f"tag of weights of open_clip's '{name.architecture}'", name.tag, tags)
-    return found
+    tags = pretrained.list_pretrained_tags_by_model(name.architecture)
+    if name.tag in tags:  # as it is written: open_clip itself takes other spellings, which would be other names here
+        found: dict[str, Any] = pretrained.get_pretrained_cfg(name.architecture, name.tag)
+        return found
+    owners = pretrained.list_pretrained_models_by_tag(name.tag)
+    if owners and name.architecture not in owners:
+        own = f"the tags of '{name.architecture}' are {', '.join(sorted(tags))}" if tags else "it has none in open_clip"
+        raise DGBenchError(
+            f"backbone '{name.canonical}': the weights '{name.tag}' are of {', '.join(sorted(owners))}; {own}"
+        )
+    raise UnknownNameError(f"tag of weights of open_clip's '{name.architecture}'", name.tag, tags)
 
 
 def _source(tag: dict[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from dgbench.core.backbone_name import BackboneName
-from dgbench.core.errors import DGBenchError, UnknownNameError
+from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean
 from dgbench.models.backbones import hub
 from dgbench.models.backbones.facts import Facts, pretraining_data, provided
 from dgbench.models.backbones.matrices import find_matrices
@@ -59,11 +59,12 @@ def _config(name: BackboneName) -> Any:
     """timm's configuration of the weights; of random ones, that of the architecture's first weights."""
     import timm
 
+    _refuse_former_name(name)
     if not timm.is_model(name.architecture):
         raise UnknownNameError("network of timm", name.architecture, timm.list_models())
     if name.tag is None:
         return timm.models.get_pretrained_cfg(name.architecture)
-    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name.architecture}.*")]
+    tags = _tags(name.architecture)
     if name.tag not in tags:
         raise UnknownNameError(f"tag of weights of timm's '{name.architecture}'", name.tag, tags)
     _refuse_wrong_activation(name)
@@ -73,6 +74,33 @@ def _config(name: BackboneName) -> Any:
             f"backbone '{name.canonical}': its weights are not on the Hugging Face hub; take another tag"
         )
     return config
+
+
+def _refuse_former_name(name: BackboneName) -> None:
+    """timm maps names of earlier versions to others when it builds a network, but has no configuration for them."""
+    from timm.models import get_deprecated_models
+
+    former: dict[str, str | None] = get_deprecated_models()
+    if name.architecture not in former:
+        return
+    now = former[name.architecture]
+    architecture, _, tag = (now or "").partition(".")
+    if now is None:
+        said = "is no longer in timm; take another"
+    elif tag and tag not in _tags(architecture):
+        said = (
+            f"is now called '{architecture}', and its weights '{tag}' are gone.{did_you_mean(tag, _tags(architecture))}"
+        )
+    else:
+        said = f"is now called '{now}'; take timm:{now}"
+    raise DGBenchError(f"backbone '{name.canonical}': '{name.architecture}' {said}")
+
+
+def _tags(architecture: str) -> list[str]:
+    """Of the weights that timm lists."""
+    import timm
+
+    return [full.partition(".")[2] for full in timm.list_pretrained(f"{architecture}.*")]
 
 
 _QUICK_ELSEWHERE = {"vit_base_patch16_clip_224.dfn2b": "open_clip:ViT-B-16/dfn2b"}

@@ -114,6 +114,10 @@ def test_weights_that_need_gelu_are_not_given_quickgelu(tmp_path: Path, monkeypa
     ("name", "words"),
     [
         ("open_clip:ViT-B-61", "model of open_clip named 'ViT-B-61'. Did you mean 'ViT-B-16"),
+        ("open_clip:vit-b-16", "model of open_clip named 'vit-b-16'. Did you mean 'ViT-B-16"),
+        ("open_clip:ViT-B-16/OpenAI", "Did you mean 'openai'"),
+        ("open_clip:hf-hub:someone/net", "no model of open_clip named 'hf-hub:someone'"),
+        ("open_clip:local-dir:somewhere", "no model of open_clip named 'local-dir:somewhere'"),
         ("open_clip:ViT-B-16/opnai", "tag of weights of open_clip's 'ViT-B-16' named 'opnai'. Did you mean 'openai'"),
     ],
 )
@@ -126,6 +130,10 @@ def test_unknown_names_are_refused(name: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        (
+            "open_clip:ViT-B-16/laion2b_s32b_b82k",
+            "the weights 'laion2b_s32b_b82k' are of ViT-L-14; the tags of 'ViT-B-16'",
+        ),
         ("open_clip:coca_ViT-B-32", "captioning models"),
         ("open_clip:roberta-ViT-B-32", "needs the library transformers"),
         ("open_clip:RN50/openai(size=96)", "their own size only"),

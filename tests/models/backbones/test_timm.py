@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 import timm
 import torch
+from timm.models import get_deprecated_models
 
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.models.backbones import build, facts
@@ -122,6 +124,7 @@ def test_weights_that_need_gelu_get_it(tag: str) -> None:
     ("name", "words"),
     [
         ("timm:resnet5O", "network of timm named 'resnet5O'. Did you mean 'resnet50"),
+        ("timm:ResNet50", "network of timm named 'ResNet50'. Did you mean 'resnet50"),
         ("timm:resnet50.a1_in1", "tag of weights of timm's 'resnet50' named 'a1_in1'. Did you mean 'a1_in1k'"),
     ],
 )
@@ -129,6 +132,27 @@ def test_unknown_names_are_refused(name: str, words: str) -> None:
     with pytest.raises(UnknownNameError) as error:
         build(name)
     assert words in str(error.value)
+
+
+def test_a_name_of_an_earlier_timm_is_answered_with_one_of_today() -> None:
+    """Whatever network and weights the answer names are there."""
+    for name in get_deprecated_models():
+        with pytest.raises(DGBenchError, match=f"'{name}' is now called") as error:
+            facts(f"timm:{name}", fetch=False)
+        architecture = re.findall(r"is now called '([^.']+)", str(error.value))[0]
+        assert timm.is_model(architecture)
+        for now in re.findall(r"take timm:(\S+\.\S+)$", str(error.value)):
+            assert now in timm.list_pretrained(f"{architecture}.*")
+    with pytest.raises(DGBenchError, match=r"take timm:vit_tiny_patch16_224\.augreg_in21k$"):
+        build("timm:vit_tiny_patch16_224_in21k")
+    with pytest.raises(DGBenchError, match=r"its weights 'sam' are gone\. Did you mean 'sam_in1k'"):
+        build("timm:vit_base_patch16_224_sam")
+
+
+@pytest.mark.parametrize("name", ["hf-hub:someone/net", "hf_hub:someone/net", "local-dir:.", "./net"])
+def test_a_name_says_no_place_to_take_a_network_from(name: str) -> None:
+    with pytest.raises(DGBenchError):
+        facts(f"timm:{name}", fetch=True)
 
 
 def test_batch_normalisation_keeps_its_statistics_in_the_state() -> None:
