@@ -149,7 +149,8 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
         StoreError: nothing is there, or a file cannot be read.
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
-    from dgbench.board.leaderboard import BoardInfo, build
+    from dgbench.board.build import build
+    from dgbench.board.leaderboard import BoardInfo
 
     card = rules(board)
     found = records(card, store=store)
@@ -167,9 +168,9 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
         draws=card.draws,
         algorithms=found.names,
         recompute=_command(card, criterion),
-        weights=_weights(card, found.cases),
+        weights=found.weights,
     )
-    return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found))
+    return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found), found.failed)
 
 
 def _store(root: Path | None) -> Store:
@@ -191,14 +192,6 @@ def _command(card: BoardCard, criterion: str | None) -> str:
         if own is None or not fixed or value != getattr(own, key):
             words += [f"--{key}", str(value)]
     return shlex.join(words)
-
-
-def _weights(card: BoardCard, cases: tuple[str, ...]) -> dict[str, float]:
-    """Every dataset counts once, however many cases it has."""
-    if len(card.dataset) == 1:
-        return {}
-    datasets = [case.partition("/")[0] for case in cases]
-    return {case: 1 / datasets.count(dataset) for case, dataset in zip(cases, datasets, strict=True)}
 
 
 def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ The target's images are read here and nowhere else, and only once the training i
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -228,12 +229,23 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
 
 
 def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Accuracy and negative log-likelihood (nats) of every stream in a table of predictions."""
-    return predictions.group_by("step", "split", "domain", "view", maintain_order=True).agg(
+    """Accuracy and negative log-likelihood (nats) of every stream in a table of predictions, and its digest.
+
+    Two algorithms whose predictions have one digest are one result: they agree in every prediction and confidence.
+    """
+    streams = predictions.group_by("step", "split", "domain", "view", maintain_order=True)
+    metrics = streams.agg(
         accuracy=(pl.col("prediction") == pl.col("label")).mean(),
         nll=-pl.col("p_label").cast(pl.Float64).clip(lower_bound=1e-12).log().mean(),
         n=pl.len().cast(pl.Int64),
     )
+    return metrics.with_columns(pl.Series("digest", [_digest(stream) for _, stream in streams], pl.String))
+
+
+def _digest(stream: pl.DataFrame) -> str:
+    """Of numbers, not of a file: how they are compressed makes no difference."""
+    columns = (stream[name].to_numpy() for name in ("index", "prediction", "confidence"))
+    return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

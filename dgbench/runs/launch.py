@@ -27,7 +27,7 @@ from dgbench.data.locate import locate
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
-from dgbench.runs.store import BusyError, Kind, Store
+from dgbench.runs.store import INDEX, BusyError, Kind, Store
 from dgbench.train.spec import TrainingSpec
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -288,7 +288,7 @@ def resolve_device(name: DeviceName) -> str:
 def index(plan: Plan) -> dict[str, object]:
     """The runs of a board, as plain JSON: enough to collect its results without torch."""
     return {
-        "schema": "dgbench.index/2",
+        "schema": INDEX,
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],

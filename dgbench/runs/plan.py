@@ -50,7 +50,7 @@ class RunSpec:
     def spec(self) -> Spec:
         """As plain JSON."""
         return {
-            "schema": "dgbench.run/1",
+            "schema": "dgbench.run/2",
             **self.__dict__,
             "stream": {"batch": STREAM_BATCH, "order": "permuted by trial"},
             "views": VIEWS_VERSION,
@@ -66,15 +66,19 @@ class RunSpec:
 class Entry:
     """One candidate in one cell of the board: an algorithm with one draw, in one case and one trial.
 
-    ``target`` names the case; ``domain`` is the domain that is tested in it. ``without_effect`` says which parts of the
-    recipe act on nothing here; the training and the run are those of the recipe without them.
+    ``target`` names the case; ``domain`` is the domain of ``dataset`` that is tested in it, by models that learnt from
+    ``sources``. ``pretrained_on`` is what the backbone learnt from before, in words. ``without_effect`` says which
+    parts of the recipe act on nothing here; the training and the run are those of the recipe without them.
     """
 
     algorithm: str
     title: str
     track: str
     backbone: str
+    pretrained_on: str
     target: str
+    dataset: str
+    sources: tuple[str, ...]
     domain: str
     trial: int
     draw: int
@@ -87,7 +91,7 @@ class Entry:
 
     def row(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {**self.__dict__, "families": list(self.families)}
+        return {**self.__dict__, "sources": list(self.sources), "families": list(self.families)}
 
 
 @dataclass(frozen=True)
@@ -296,7 +300,10 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
             title=recipe.title,
             track=track,
             backbone=board.tracks[track],
+            pretrained_on=start.past,
             target=case.name,
+            dataset=case.dataset,
+            sources=case.sources,
             domain=case.target,
             trial=trial,
             draw=draw,

@@ -51,6 +51,7 @@ class Start:
         training: The training in the store that its weights come from, if there is one.
         weights: ``sha256:...`` of published weights; None for random ones.
         pretrained_on: The data of published weights.
+        past: What its weights have learnt from, in words; empty for random weights.
         checkpointing: Whether its activations are computed again in the backward pass. That changes no number, and so
             no training's identity.
     """
@@ -61,6 +62,7 @@ class Start:
     training: TrainingSpec | None
     weights: str | None
     pretrained_on: str | None
+    past: str
     checkpointing: bool = False
 
 
@@ -80,7 +82,8 @@ def start(backbone: str, *, fetch: bool = False) -> Start:
     architecture = name.without_task()
     known = facts(architecture.canonical, fetch)
     task = _task(architecture.canonical, known.size, name.task) if name.task else None
-    origin = (known.weights, known.pretrained_on)
+    past = TASKS[name.task].summary.rstrip(".") if name.task else known.pretrained_on or ""
+    origin = (known.weights, known.pretrained_on, past)
     return Start(architecture.canonical, known.size, known.provides, task, *origin, name.checkpointing)
 
 

@@ -5,6 +5,7 @@
       runs/<id>/        spec.json  predictions.parquet  result.json  done.json
       features/<id>/    spec.json  features.npy  done.json   (of frozen backbones)
       boards/<name>/    <id>.json   (which runs make up the board)
+      failures/         <id of a training>.json   (why it, or a run of it, failed when it was last tried)
       damaged/          pieces of work that were not what was written
       locks/            of what is being done
 
@@ -25,7 +26,7 @@ from typing import Any, Literal, get_args
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError, StoreError
-from dgbench.core.files import workshops, write_json
+from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
 from dgbench.core.recipe import compose
 from dgbench.core.seals import MIDWAY, checked, read_sealed, sealed, write_sealed
@@ -34,6 +35,8 @@ from dgbench.core.spec import Spec, identity
 Kind = Literal["training", "run", "features"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _FOLDER: dict[Kind, str] = {"training": "trainings", "run": "runs", "features": "features"}
+INDEX = "dgbench.index/3"
+"""Of the list of a board's runs; the number is raised whenever that list says more."""
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +180,20 @@ class Store:
                 raise BusyError(f"{kind} {id_} is being done by another process")
             yield
 
+    def failure(self, training: str) -> str | None:
+        """Why a training, or a run that comes from it, failed when it was last tried; None where it did not.
+
+        Raises:
+            StoreError: the note of it cannot be read.
+        """
+        path = self.root / "failures" / f"{training}.json"
+        if not path.is_file():
+            return None
+        try:
+            return str(read_json(path)["error"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{path} cannot be read ({error!r}); remove it and run again") from error
+
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
         asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion"})
@@ -193,7 +210,7 @@ class Store:
         """The list of a board's runs.
 
         Raises:
-            StoreError: there is none, or it is not what was written.
+            StoreError: there is none, or it is not what was written, or not by this version of dgbench.
         """
         path = self.index(board)
         damage = index_damage(path)
@@ -203,7 +220,13 @@ class Store:
             raise StoreError(
                 f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
             )
-        return read_sealed(path)
+        content = read_sealed(path)
+        if content["schema"] != INDEX:
+            raise StoreError(
+                f"{path} was written by another version of dgbench ({content['schema']}; this one reads {INDEX}); "
+                "'dgbench run' writes it again"
+            )
+        return content
 
     def mend_index(self, path: Path) -> Path | None:
         """Set the list of a board's runs aside if it is damaged; where it lies then."""

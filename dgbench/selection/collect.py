@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -16,8 +17,28 @@ from dgbench.core.spec import canonical
 from dgbench.runs.store import Store
 from dgbench.selection.records import METRICS, RUNS
 
+_WHERE = ("algorithm", "title", "target", "trial", "draw")
+
 
 @dataclass(frozen=True)
+class Failure:
+    """A run that could not be done.
+
+    Attributes:
+        algorithm, title: Whose it was.
+        target, trial, draw: Where.
+        reason: What was said when it, or the training that it needs, failed.
+    """
+
+    algorithm: str
+    title: str
+    target: str
+    trial: int
+    draw: int
+    reason: str
+
+
+@dataclass(frozen=True, repr=False)
 class Records:
     """What a board's finished runs measured.
 
@@ -27,9 +48,11 @@ class Records:
         runs: One row for each finished run.
         names: The algorithms, as the runs call them, in the board's order.
         missing: How many runs of the board are not finished.
+        failed: Those of them that were tried and failed.
         torch, dgbench: The versions that made them.
         manifests: SHA-256 of each dataset.
         cases: Names of the board's cases, in its order.
+        weights: Of the cases in every mean: each dataset counts once, however many cases it has.
     """
 
     board: BoardCard
@@ -37,10 +60,18 @@ class Records:
     runs: pl.DataFrame
     names: tuple[str, ...]
     missing: int
+    failed: tuple[Failure, ...]
     torch: tuple[str, ...]
     dgbench: tuple[str, ...]
     manifests: dict[str, str]
     cases: tuple[str, ...]
+    weights: dict[str, float]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Records of '{self.board.name}': {self.runs.height} runs of {len(self.names)} algorithms, {self.missing} "
+            f"missing, {self.metrics.height} evaluations>"
+        )
 
 
 def collect(board: BoardCard, store: Store) -> Records:
@@ -53,11 +84,14 @@ def collect(board: BoardCard, store: Store) -> Records:
     metrics: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     made: list[dict[str, Any]] = []
+    failed: list[Failure] = []
     training = cache(partial(store.done, "training"))
     for entry in index["entries"]:
         try:
             trained, ran = training(entry["training"]), store.done("run", entry["run"])
             if trained is None or ran is None:
+                if (reason := store.failure(entry["training"])) is not None:
+                    failed.append(Failure(**{key: entry[key] for key in _WHERE}, reason=reason))
                 continue
             result = read_json(checked(store.folder("run", entry["run"]), "result.json", ran["files"]))
         except DamagedError as error:
@@ -73,11 +107,19 @@ def collect(board: BoardCard, store: Store) -> Records:
         _table(runs, RUNS),
         names=tuple(dict.fromkeys(entry["algorithm"] for entry in index["entries"])),
         missing=len(index["entries"]) - len(runs),
+        failed=tuple(failed),
         torch=tuple(sorted({piece["torch"] for piece in made})),
         dgbench=tuple(sorted({piece["dgbench"] for piece in made})),
         manifests=index["manifests"],
         cases=tuple(index["cases"]),
+        weights=_weights(index["entries"]),
     )
+
+
+def _weights(entries: list[dict[str, Any]]) -> dict[str, float]:
+    datasets = {entry["target"]: entry["dataset"] for entry in entries}
+    sizes = Counter(datasets.values())
+    return {target: 1 / sizes[dataset] for target, dataset in datasets.items()}
 
 
 def _in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,15 @@ The target's labels are read here, after every choice is made: this judges crite
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from dgbench.selection.criteria import Criterion, scores
+from dgbench.selection.design import Design
 from dgbench.selection.records import CANDIDATE
-from dgbench.selection.statistics import Estimate, estimate
+from dgbench.selection.statistics import Estimate
 
 _SET = ("target", "trial")
 
@@ -42,11 +44,17 @@ class Quality:
     blind: Estimate
     candidates: float
     views: tuple[str, ...]
-    points: pl.DataFrame
+    points: pl.DataFrame = field(repr=False)
 
 
-def quality(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> Quality:
+def quality(
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, weights: Mapping[str, float] | None = None
+) -> Quality:
     """Judge a criterion. A family that any candidate trained with is held out for all, so that scores compare.
+
+    Args:
+        metrics, runs, criterion: As for :func:`dgbench.selection.criteria.scores`.
+        weights: Of the targets in every mean; equal ones by default.
 
     Raises:
         StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
@@ -69,22 +77,18 @@ def quality(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> 
         )
         .sort(_SET)
     )
-    correlations = sets.filter("differs").select(
-        "target", pl.when("discerns").then("correlation").otherwise(0.0).alias("correlation")
+    correlations = sets.filter("differs").with_columns(
+        correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )
+    design = Design.of(runs, weights)
     return Quality(
         criterion,
-        picked=_over_targets(sets, pl.col("picked")),
-        regret=_over_targets(sets, pl.col("best") - pl.col("picked")),
-        correlation=_over_targets(correlations, pl.col("correlation")) if correlations.height else None,
-        best=_over_targets(sets, pl.col("best")),
-        blind=_over_targets(sets, pl.col("blind")),
+        picked=design.estimate(sets, "picked"),
+        regret=design.difference(sets, "best", "picked"),
+        correlation=design.estimate(correlations, "correlation") if correlations.height else None,
+        best=design.estimate(sets, "best"),
+        blind=design.estimate(sets, "blind"),
         candidates=float(sets.select(pl.col("candidates").mean()).item()),
         views=tuple(sorted(set.intersection(*map(set, points["views"])))),
         points=points.select(*CANDIDATE, "score", "accuracy").sort(CANDIDATE),
     )
-
-
-def _over_targets(sets: pl.DataFrame, value: pl.Expr) -> Estimate:
-    strata = sets.group_by("target", maintain_order=True).agg(value.alias("value"))["value"]
-    return estimate(strata.to_list())

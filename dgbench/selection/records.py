@@ -21,6 +21,7 @@ METRICS = pl.Schema(
         "accuracy": pl.Float64(),
         "nll": pl.Float64(),
         "n": pl.Int64(),
+        "digest": pl.String(),
         "run": pl.String(),
     }
 )
@@ -30,7 +31,7 @@ METRICS = pl.Schema(
 name before it on boards of several. In rows of the split ``target``, ``domain`` is that name too. ``trial`` is a split
 seed, ``draw`` a draw of hyperparameters (0: the recipe's own), ``step`` a checkpoint. ``split`` is ``validation``
 (held-out images of the source domains) or ``target``. ``view`` is ``clean`` or the shift family that the images went
-through. ``accuracy`` lies in [0, 1], ``nll`` is in nats, ``n`` counts images.
+through. ``accuracy`` lies in [0, 1], ``nll`` is in nats, ``n`` counts images. ``digest`` is a hash of the predictions.
 """
 
 RUNS = pl.Schema(
@@ -39,18 +40,26 @@ RUNS = pl.Schema(
         "training": pl.String(),
         "algorithm": pl.String(),
         "target": pl.String(),
+        "dataset": pl.String(),
+        "sources": pl.List(pl.String()),
         "trial": pl.Int64(),
         "draw": pl.Int64(),
         "backbone": pl.String(),
+        "pretrained_on": pl.String(),
         "families": pl.List(pl.String()),
         "hyperparameters": pl.String(),
         "train_seconds": pl.Float64(),
         "run_seconds": pl.Float64(),
         "device": pl.String(),
         "passes": pl.Float64(),
+        "without_effect": pl.String(),
     }
 )
-"""One row for each run of an algorithm; ``families`` are the shift families that its training images went through.
+"""One row for each run of an algorithm.
+
+``sources`` are the domains of ``dataset`` that its training learnt from, ``pretrained_on`` says in words what the
+backbone learnt from before (empty: nothing), ``families`` are the shift families that its training images went through,
+``without_effect`` says which parts of its recipe had none (empty: all had one).
 
 Two algorithms that come to the same training and the same prediction share a run.
 """
@@ -66,7 +75,7 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
 
     Raises:
         StoreError: a column is missing or of another type; a value is missing, doubled or out of range; a target
-            counts among its own source domains; the run of a row is unknown.
+            counts among its own source domains, or has two sets of them; the run of a row is unknown.
     """
     for name, frame, schema in (("metrics", metrics, METRICS), ("runs", runs, RUNS)):
         wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if frame.schema.get(column) != dtype]
@@ -84,9 +93,13 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
         "a split is neither 'validation' nor 'target'": metrics.filter(~(validation | target)),
         "a track is neither 'inductive' nor 'online'": metrics.filter(~pl.col("track").is_in(["inductive", "online"])),
         "an accuracy lies outside [0, 1]": metrics.filter(~(accuracy.is_nan() | accuracy.is_between(0, 1))),
+        "an accuracy on the target is not a number": metrics.filter(target & accuracy.is_nan()),
         "a target counts among its own source domains": metrics.filter(validation & own_domain),
         "a target row is not the clean target": metrics.filter(target & ~(own_domain & (pl.col("view") == "clean"))),
         "the same stream is recorded twice": metrics.filter(stream.is_duplicated()),
+        "a target is served by two sets of source domains": runs.filter(
+            pl.struct("dataset", pl.col("sources").list.sort().list.join("\0")).n_unique().over("target") > 1
+        ),
         "a draw is listed twice": runs.filter(pl.struct(*CELL, "draw").is_duplicated()),
         "a row's run is not in the table of runs": metrics.join(known, on=known.columns, how="anti"),
     }

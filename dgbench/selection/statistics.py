@@ -1,16 +1,21 @@
 """How sure is a mean, and which algorithms can the data tell apart?
 
 The target domains of a board are fixed: they are the question, not a sample of possible domains. Chance enters
-through the trials (splits, initial weights, batches), so trials are repeated within each target. Values therefore
-come in *strata*: one sequence of values, one for each trial, for each target.
+through the trials (splits, initial weights, batches), so trials are repeated. But one training may serve several
+targets, and what it serves moves together: fifteen corruptions of one test set see the same network. So targets that
+are served by the same trainings form a *cluster*, within a trial they are averaged first, and only what is left is
+independent: one value for each trial, in each cluster. Clusters are the strata.
 
-    mean     = 1/T sum_t m_t                          m_t, s_t: mean and standard deviation (ddof 1) within target t
-    variance = 1/T^2 sum_t s_t^2 / n_t
-    df       = (sum_t v_t)^2 / sum_t v_t^2 / (n_t - 1)    with v_t = s_t^2 / n_t (Welch and Satterthwaite)
+    x_tk     = value of target t in trial k,  w_t = its weight; the weights sum to 1
+    y_ck     = sum_{t in c} w_t x_tk                  what cluster c adds to the mean in trial k
+    mean     = sum_c mean_k y_ck
+    v_c      = s_c^2 / n_c                            s_c: standard deviation (ddof 1) of the n_c values y_ck
+    variance = sum_c v_c
+    df       = (sum_c v_c)^2 / sum_c v_c^2 / (n_c - 1)    (Welch and Satterthwaite)
 
-With weights w_t that sum to 1 in place of 1/T (boards of several datasets weigh targets so that each dataset counts
-once), the mean is sum_t w_t m_t and v_t = w_t^2 s_t^2 / n_t. One stratum gives the ordinary t-interval. Paired
-comparisons are the same thing on differences. Trials of different targets are taken as independent.
+Where each target has trainings of its own, each is a cluster. One cluster gives the ordinary t-interval. Weights differ
+on boards of several datasets, where each dataset counts once. Paired comparisons are the same thing on differences.
+Trials of different clusters are taken as independent.
 """
 
 from __future__ import annotations
@@ -23,12 +28,20 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
 """Coverage of every interval; the ranks of a board hold jointly at the same level."""
 
-Strata = Sequence[Sequence[float]]
+RESOLUTION = 1e-10
+"""Values that differ by less, as a share of the largest, are equal. It lies far above the rounding of sums and means of
+accuracies, and far below one picture in a million."""
+
+Values = Sequence[Sequence[float]]
+"""One sequence for each target: its values by trial. Within a cluster trials stand in one order, and NaN marks a trial
+that a target has not."""
+Row = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -37,9 +50,10 @@ class Estimate:
     """A mean and what is known about its error.
 
     Attributes:
-        mean: Mean of the strata's means.
-        n: How many values there are.
-        error: Standard error of the mean, or None when some stratum has fewer than two values.
+        mean: Mean over targets of their means.
+        n: How many independent values there are: one for each cluster and trial.
+        error: Standard error of the mean. None where chance cannot be measured: some cluster has fewer than two
+            trials, or its trials do not cover the same targets. 0 where all trials gave the same.
         df: Degrees of freedom of the error.
     """
 
@@ -50,8 +64,8 @@ class Estimate:
 
     @property
     def margin(self) -> float | None:
-        """Half the width of the t-interval."""
-        if self.error is None or self.df is None:
+        """Half the width of the t-interval; None where trials that all gave the same do not measure chance either."""
+        if not self.error or self.df is None:
             return None
         return float(stdtrit(self.df, (1 + LEVEL) / 2)) * self.error
 
@@ -67,50 +81,94 @@ class Estimate:
 
     @property
     def p(self) -> float | None:
-        """Two-sided p-value of the hypothesis that the true mean is zero."""
+        """Two-sided p-value of the hypothesis that the true mean is zero; None where chance cannot be measured."""
         if self.error is None or self.df is None:
             return None
         if self.error == 0:
-            return 1.0 if self.mean == 0 else None  # equal differences, by chance or by rounding: no measure of chance
+            return 1.0 if self.mean == 0 else None
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
 
 
-def estimate(strata: Strata, weights: Sequence[float] | None = None) -> Estimate:
-    """The mean over strata of their means, with its standard error.
+def estimate(
+    values: Values, weights: Sequence[float] | None = None, clusters: Sequence[Hashable] | None = None
+) -> Estimate:
+    """The mean over targets of their means over trials, with its standard error.
 
     Args:
-        strata: At least one value in each.
-        weights: Of the strata, scaled to sum to 1; equal ones by default.
+        values: At least one number for each target.
+        weights: Of the targets, scaled to sum to 1; equal ones by default.
+        clusters: For each target a label, the same for those that the same trainings serve; by default each target
+            has its own.
 
     Raises:
-        ValueError: there is no stratum, or one without values.
+        ValueError: there is no target, or one without values, or weights or clusters do not fit.
     """
-    values = [np.asarray(stratum, dtype=float) for stratum in strata]
-    if not values or any(len(v) == 0 for v in values):
-        raise ValueError("an estimate needs at least one value in each stratum")
-    shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
-    if len(shares) != len(values) or not (shares > 0).all():
-        raise ValueError("each stratum needs one weight above 0")
+    rows = _rows(values)
+    return _estimate(rows, _largest(rows), weights, clusters)
+
+
+def difference(
+    first: Values,
+    second: Values,
+    weights: Sequence[float] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+) -> Estimate:
+    """The mean of ``first - second``, paired value by value: the same target, the same trial."""
+    one, other = _rows(first), _rows(second)
+    # What rounding does to a difference depends on the numbers that were subtracted.
+    scale = max(_largest(one), _largest(other))
+    return _estimate([a - b for a, b in zip(one, other, strict=True)], scale, weights, clusters)
+
+
+def _rows(values: Values) -> list[Row]:
+    return [np.asarray(row, dtype=float) for row in values]
+
+
+def _largest(rows: Sequence[Row]) -> float:
+    return max((float(np.nanmax(np.abs(row))) for row in rows if not np.isnan(row).all()), default=0.0)
+
+
+def _estimate(
+    rows: Sequence[Row], scale: float, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
+) -> Estimate:
+    if not rows or any(np.isnan(row).all() for row in rows):
+        raise ValueError("an estimate needs at least one value for each target")
+    shares = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float)
+    if len(shares) != len(rows) or not (shares > 0).all():
+        raise ValueError("each target needs one weight above 0")
     shares = shares / shares.sum()
-    mean = float(np.dot(shares, [v.mean() for v in values]))
-    n = sum(len(v) for v in values)
-    if any(len(v) < 2 for v in values):
+    members: dict[Hashable, list[int]] = {}
+    for number, cluster in enumerate(range(len(rows)) if clusters is None else clusters):
+        members.setdefault(cluster, []).append(number)
+    if sum(map(len, members.values())) != len(rows):
+        raise ValueError("each target needs one cluster")
+
+    mean = float(np.dot(shares, [np.nanmean(row) for row in rows]))
+    if abs(mean) <= RESOLUTION * scale:
+        mean = 0.0
+    blocks = [np.stack([shares[i] * rows[i] for i in numbers]) for numbers in members.values()]
+    there = [~np.isnan(block) for block in blocks]
+    n = sum(int(each.any(axis=0).sum()) for each in there)
+    if any((each.any(axis=0) != each.all(axis=0)).any() or each[0].sum() < 2 for each in there):
         return Estimate(mean, n)
-    variances = shares**2 * np.array([v.var(ddof=1) / len(v) for v in values])
+    sums = [block[:, each[0]].sum(axis=0) for block, each in zip(blocks, there, strict=True)]
+    floors = [RESOLUTION * scale * shares[numbers].sum() for numbers in members.values()]
+    variances = np.array(
+        [0.0 if np.ptp(y) <= floor else y.var(ddof=1) / len(y) for y, floor in zip(sums, floors, strict=True)]
+    )
     total = variances.sum()
     if total == 0:
-        return Estimate(mean, n, 0.0, float(n - len(values)))
-    # shares, not variances: their squares cannot underflow
-    df = 1 / sum((part**2 / (len(v) - 1) for part, v in zip(variances / total, values, strict=True)), 0.0)
+        return Estimate(mean, n, 0.0, float(n - len(sums)))
+    # parts of the total, not variances: their squares cannot underflow
+    df = 1 / sum((part**2 / (len(y) - 1) for part, y in zip(variances / total, sums, strict=True)), 0.0)
     return Estimate(mean, n, math.sqrt(total), float(df))
 
 
-def difference(first: Strata, second: Strata, weights: Sequence[float] | None = None) -> Estimate:
-    """The mean of ``first - second``, paired value by value: the same target, the same trial."""
-    return estimate([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(first, second, strict=True)], weights)
-
-
-def ranks(scores: Mapping[str, Strata], weights: Sequence[float] | None = None) -> dict[str, int]:
+def ranks(
+    scores: Mapping[str, Values],
+    weights: Sequence[float] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+) -> dict[str, int]:
     """Rank algorithms as far as the data can separate them: one more than the number of those shown to be better.
 
     Every pair is compared by its paired difference, and Holm's procedure over all pairs decides which of them differ.
@@ -125,11 +183,12 @@ def ranks(scores: Mapping[str, Strata], weights: Sequence[float] | None = None) 
     boards.
 
     Args:
-        scores: The strata of each algorithm, over the same targets and trials for all.
-        weights: Of the strata, as in :func:`estimate`.
+        scores: The values of each algorithm, over the same targets and trials for all.
+        weights, clusters: Of the targets, as in :func:`estimate`.
     """
-    pairs = {(a, b): difference(scores[a], scores[b], weights) for a, b in itertools.combinations(scores, 2)}
-    differ = holm({pair: d.p for pair, d in pairs.items() if d.p is not None})
+    pairs = {(a, b): difference(scores[a], scores[b], weights, clusters) for a, b in itertools.combinations(scores, 2)}
+    # Where chance cannot be measured the pair stays in the family, as one that nothing speaks against.
+    differ = holm({pair: 1.0 if d.p is None else d.p for pair, d in pairs.items()})
     beaten = Counter(b if pairs[a, b].mean > 0 else a for a, b in differ)
     return {name: 1 + beaten[name] for name in scores}
 

@@ -32,6 +32,7 @@ def candidate(
     on_target: float = 0.5,
     trained: Iterable[str] = (),
     track: str = "inductive",
+    digest: str = "",
     **run: Any,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The metrics of one candidate and the row of its run.
@@ -47,14 +48,16 @@ def candidate(
     metrics = [
         {
             **place, "title": algorithm.upper(), "track": track, "step": step, "split": split, "domain": domain,
-            "view": view, "accuracy": value, "nll": 1 - value, "n": 100, "run": id_,
+            "view": view, "accuracy": value, "nll": 1 - value, "n": 100,
+            "digest": digest or f"{id_}-{step}-{domain}-{view}", "run": id_,
         }
         for split, domain, view, value in streams
     ]  # fmt: skip
     defaults = {
-        "run": id_, "training": id_, "backbone": "dgbench:vit-micro@letters", "families": list(trained),
+        "run": id_, "training": id_, "dataset": "toy", "sources": sorted(clean),
+        "backbone": "dgbench:vit-micro@letters", "pretrained_on": "Letters A to Z", "families": list(trained),
         "hyperparameters": "{}", "train_seconds": 10.0, "run_seconds": 1.0, "device": "cpu", "torch": "2.9",
-        "passes": 1.0,
+        "passes": 1.0, "without_effect": "",
     }  # fmt: skip
     return metrics, {**defaults, **place, **run}
 

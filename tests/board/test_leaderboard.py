@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from board.synthetic import FAMILIES, board, candidate, info, tables
 
-from dgbench.board.leaderboard import Entry, Leaderboard, build
+from dgbench.board.build import build
+from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.selection.statistics import estimate
 

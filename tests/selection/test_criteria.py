@@ -102,7 +102,7 @@ def test_missing_views_are_reported() -> None:
 
 def test_candidates_on_different_streams_are_not_compared() -> None:
     full = candidate("erm", draw=0, clean={"a": 0.5, "c": 0.5})
-    half = candidate("erm", draw=1, clean={"a": 0.9})
+    half = candidate("erm", draw=1, clean={"a": 0.9}, sources=["a", "c"])
     with pytest.raises(StoreError, match="different streams: run erm-b-0-1 has 1 of 2"):
         choose(*tables([full, half]), get("source"))
 

@@ -11,7 +11,11 @@ import polars as pl
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.render import html, markdown
 from dgbench.core.files import whole
+from dgbench.core.visible import visible
 from dgbench.selection.statistics import Estimate
+
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What spreadsheets take the beginning of a formula for, also in full width."""
 
 
 def write(board: Leaderboard, folder: Path) -> list[Path]:
@@ -19,8 +23,8 @@ def write(board: Leaderboard, folder: Path) -> list[Path]:
     texts = {
         "leaderboard.html": html.render(board),
         "leaderboard.md": markdown.render(board),
-        "leaderboard.csv": table(board).write_csv(),
-        "cells.csv": cells(board).write_csv(),
+        "leaderboard.csv": _csv(table(board)),
+        "cells.csv": _csv(cells(board)),
     }
     paths = []
     for name, content in texts.items():
@@ -48,8 +52,20 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
 
 
 def cells(board: Leaderboard) -> pl.DataFrame:
-    """One row for each (algorithm, target, trial); the views that the score was taken on in one string."""
-    return board.cells.with_columns(pl.col("views").list.join(" "))
+    """One row for each (algorithm, target, trial); lists in one string."""
+    lists = pl.col("views", "trained").list.join(" "), pl.col("sources").list.join(", ")
+    return board.cells.with_columns(*lists)
+
+
+def _csv(frame: pl.DataFrame) -> str:
+    """As comma-separated values, of which no spreadsheet takes one for a formula and no terminal for a command."""
+    return frame.rename(visible).with_columns(pl.selectors.string().map_elements(_inert, pl.String)).write_csv()
+
+
+def _inert(text: str) -> str:
+    """The text itself, after an apostrophe where a spreadsheet would calculate it."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | float | int | None]:
@@ -58,9 +74,13 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "rank": entry.rank,
         "algorithm": entry.algorithm,
         "title": entry.title,
+        "same_predictions_as": entry.same_as,
+        "without_effect": entry.without_effect,
         "backbone": entry.backbone,
+        "pretrained_on": entry.pretrained_on,
         "criterion": board.criterion.name,
         "families": " ".join(entry.families),
+        "held_out": " ".join(entry.held_out),
         "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
         **_columns("accuracy", entry.accuracy),
@@ -68,6 +88,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "worst_target": entry.worst,
         **_columns("gap", entry.gap),
         **_columns(f"versus_{board.info.reference}", entry.difference),
+        "ceiling_unranked": entry.ceiling.mean,
         "oracle_unranked": entry.oracle.mean,
         "train_seconds": entry.cost.train,
         "run_seconds": entry.cost.predict,

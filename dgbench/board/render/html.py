@@ -14,6 +14,7 @@ import polars as pl
 
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
+from dgbench.core.visible import visible
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import Estimate
 
@@ -27,21 +28,26 @@ def render(board: Leaderboard) -> str:
         loader=jinja2.PackageLoader("dgbench.board.render"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    entries = [entry for track in board.tracks for entry in track.entries]
-    reference = next((entry for entry in entries if entry.algorithm == board.info.reference), None)
+    reference = next((entry for entry in board.entries if entry.algorithm == board.info.reference), None)
     return environment.get_template("leaderboard.html").render(
         board=board,
         info=board.info,
         text=text,
-        entries=entries,
+        entries=board.entries,
         reference=reference,
-        scale=Scale.over([entry.accuracy for entry in entries]),
+        scale=Scale.over([entry.accuracy for entry in board.entries]),
         scatter=scatter,
         pictures={name: _data_uri(board.pictures[name]) for name in board.info.domains if name in board.pictures},
     )
+
+
+def _finalize(value: Any) -> Any:
+    """What an expression of the template comes to, before it is escaped."""
+    return visible(value) if type(value) is str else value
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
+from dgbench.core.visible import visible
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~$]|&(?=#|\w)")
+"""What opens markup, a formula or a character's name anywhere in a line."""
+_OPENING = re.compile(r"^(\d*)([#+\-=.):])")
+"""What makes a heading, a list or a rule of a line that begins so."""
+_BARE = re.compile(r"(?::(?=//))|(?:\bwww(?=\.))|@(?=\w)", re.IGNORECASE)
+"""Where renderers take a bare address, ``https://`` or ``www.`` or ``a@b``, or the mention of a user for a link."""
 
 
 def render(board: Leaderboard) -> str:
     """The whole leaderboard as GitHub-flavoured Markdown."""
     info = board.info
-    blocks = [f"# {_plain(info.title)}", _plain(info.protocol)]
+    blocks = [f"# {inline(info.title)}", plain(info.protocol)]
     for track in board.tracks:
         blocks += _track(board, track)
     blocks += [
+        *map(plain, text.notes(board)),
         "## How to read this",
-        *map(_plain, (text.selection(board), text.RANKING, text.ACCURACY, text.GAP, f"* {text.ORACLE}")),
+        *map(plain, (text.selection(board), text.RANKING, text.ACCURACY, text.GAP)),
+        *(f"\\* {plain(line)}" for line in (text.CEILING, text.ORACLE)),
         "## How good was the selection?",
         text.QUALITY,
     ]
@@ -31,11 +42,11 @@ def render(board: Leaderboard) -> str:
     }
     blocks += [
         "## Cost",
-        text.cost(board),
+        plain(text.cost(board)),
         "## Provenance",
-        "\n".join(f"* {_plain(key)}: {_plain(value)}" for key, value in provenance.items()),
+        "\n".join(f"* {plain(key)}: {inline(value)}" for key, value in provenance.items()),
         "Computed by:",
-        f"```\n{info.recompute}\n```",
+        _code(info.recompute),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -43,18 +54,37 @@ def render(board: Leaderboard) -> str:
 def _track(board: Leaderboard, track: Track) -> list[str]:
     title, explanation = text.TRACKS[track.name]
     domains = board.info.domains
-    table = _table(text.header(board, domains), [text.row(entry, domains) for entry in track.entries])
-    return [f"## {title}", explanation, table, *map(_plain, text.warnings(board, track))]
+    table = _table(text.header(board, domains), [text.row(entry, board, domains) for entry in track.entries])
+    return [
+        f"## {title}",
+        f"{explanation} {inline(text.backbone(track))}",
+        table,
+        *map(plain, text.warnings(board, track)),
+    ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     left = ("Algorithm", "Criterion")
     lines = [header, ["---" if heading.startswith(left) else "---:" for heading in header], *rows]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(inline(cell) for cell in line) + " |" for line in lines)
 
 
-def _plain(string: str) -> str:
-    """Text that Markdown shows as it stands."""
-    for character in "\\|<*_`":
-        string = string.replace(character, "\\" + character)
-    return string
+def plain(string: str) -> str:
+    """A paragraph that Markdown shows as it stands, whatever it begins with."""
+    return _OPENING.sub(lambda match: match[1] + "\\" + match[2], inline(string).lstrip())
+
+
+def inline(string: str) -> str:
+    """Text within a line that Markdown shows as it stands: no markup, link, picture, mention or formula.
+
+    Bare addresses and mentions are no markup that could be escaped. An empty comment in their middle, which nobody
+    sees, keeps them text.
+    """
+    escaped = _SPECIAL.sub(lambda match: "\\" + match[0], visible(string))
+    return _BARE.sub(lambda match: match[0] + "<!-- -->", escaped)
+
+
+def _code(string: str) -> str:
+    """A block of code that nothing in it ends."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", string)), default=0))
+    return f"{fence}\n{visible(string)}\n{fence}"

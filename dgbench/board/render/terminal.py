@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
+from dgbench.core.visible import visible
 
 _FIXED, _EACH = 72, 12
 """Columns that the table takes without targets and for each of them; the other renderings have them all."""
@@ -17,37 +20,42 @@ _FIXED, _EACH = 72, 12
 def show(board: Leaderboard, console: Console) -> None:
     """Print the tables of every track, and how to read them."""
     info = board.info
-    console.print(f"[bold]{escape(info.title)}[/]  version {info.version}, rules {info.rules}", highlight=False)
+    heading = Text(visible(info.title), style="bold")
+    console.print(heading.append(f"  version {info.version}, rules {info.rules}", style="not bold"))
     for track in board.tracks:
         console.print(_table(board, track, console.width))
         _lines(console, text.warnings(board, track), "yellow")
-    _lines(console, [text.selection(board), text.RANKING, text.ACCURACY, text.GAP, f"* {text.ORACLE}"], "dim")
-    _lines(console, [text.absent(board)] if board.absent else [], "yellow")
+    backbones = dict.fromkeys(text.backbone(track) for track in board.tracks)
+    reading = [text.selection(board), *backbones, text.RANKING, text.ACCURACY, text.GAP, f"* {text.CEILING}"]
+    _lines(console, reading, "dim")
+    _lines(console, text.notes(board), "yellow")
 
 
 def _table(board: Leaderboard, track: Track, width: int) -> Table:
     title, _ = text.TRACKS[track.name]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
     domains = board.info.domains if _FIXED + _EACH * len(board.info.domains) <= width else ()
-    for heading in text.header(board, domains):
+    # The oracle comes last, and lines are short here.
+    for heading in text.header(board, domains)[:-1]:
         left = heading == "Algorithm"
         # a name breaks at its own hyphens, so that many domains fit beside each other
-        broken = heading.replace("-", "-\n").replace("_", "_\n")
-        oracle = heading.startswith("Oracle")
+        broken = visible(heading).replace("-", "-\n").replace("_", "_\n")
+        ceiling = heading == "Ceiling*"
         table.add_column(
-            escape(broken),
+            Text(broken),
             justify="left" if left else "right",
             no_wrap=not left,
             overflow="fold",
             max_width=28 if left else None,
-            style="dim" if oracle else "",
-            header_style="dim" if oracle else "bold",
+            style="dim" if ceiling else "",
+            header_style="dim" if ceiling else "bold",
         )
     for entry in track.entries:
-        table.add_row(*map(escape, text.row(entry, domains)), style="" if entry.rank else "dim")
+        cells = text.row(entry, board, domains)[:-1]
+        table.add_row(*(Text(visible(cell)) for cell in cells), style="" if entry.rank else "dim")
     return table
 
 
-def _lines(console: Console, lines: list[str], style: str) -> None:
+def _lines(console: Console, lines: Iterable[str], style: str) -> None:
     for line in lines:
-        console.print(escape(line), style=style, highlight=False)
+        console.print(Text(visible(line), style=style))

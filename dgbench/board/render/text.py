@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.selection.collect import Failure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
 
 _LEVEL, _ERROR = f"{100 * LEVEL:.0f} %", f"{100 * (1 - LEVEL):.0f} %"
+
+_PLACES = 3
+"""Cells that a line about failures names."""
 
 TRACKS = {
     "inductive": (
@@ -23,18 +27,28 @@ TRACKS = {
 }
 
 RANKING = (
-    "Rank: one more than the number of algorithms that are significantly better (paired t-tests over targets and "
-    f"trials, Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
+    "Rank: one more than the number of algorithms that are significantly better (paired t-tests over trials, "
+    f"Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
     "whom nobody is shown to beat. A low mean with a good rank has trials that scatter too widely to place it."
 )
 ACCURACY = (
     f"Accuracy: mean over targets of the mean over trials, in per cent, ± half of the {_LEVEL} t-interval "
-    "(targets fixed, trials repeated within targets). n counts target-trial pairs."
+    "(targets fixed, trials repeated). n counts what is independent: trials, once for each set of source domains. "
+    "Targets that one training serves move together, so they are averaged within a trial and count once. "
+    "Without ± chance cannot be measured: there is a single trial, or all gave the same."
 )
 GAP = "Gap: accuracy on held-out source images minus accuracy on the target, for the same models, in points."
+CEILING = (
+    "Ceiling: what the same algorithm reaches when the best of all its candidates is taken on each target. No "
+    "selection exceeds it. It uses target labels and is not ranked."
+)
 ORACLE = (
-    "Oracle: what the same algorithm reaches when its models are chosen on the target, at the last step of each run. "
-    "It uses target labels and is not ranked."
+    "Oracle: what it reaches when one of its draws is chosen on the target, each at its last step: DomainBed does so. "
+    "That is no bound, since selection may choose an earlier step. It uses target labels and is not ranked."
+)
+UNTUNED = (
+    "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
+    "A low place is a finding about these values, not a verdict on the method; --draws 10 searches for better ones."
 )
 
 
@@ -78,15 +92,26 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def name(entry: Entry) -> str:
-    """The algorithm's title, with a dagger where its score is contaminated."""
-    return f"{entry.title} †" if entry.contaminated else entry.title
+def name(entry: Entry, board: Leaderboard) -> str:
+    """The algorithm's title, with whom it is the same as, and a dagger where its score is contaminated."""
+    title = f"{entry.title} = {_title(board, entry.same_as)}" if entry.same_as else entry.title
+    return f"{title} †" if entry.contaminated else title
+
+
+def _title(board: Leaderboard, algorithm: str) -> str:
+    return next((entry.title for entry in board.entries if entry.algorithm == algorithm), algorithm)
 
 
 def difference_header(board: Leaderboard) -> str:
     """Heading of the column of differences."""
-    titles = {entry.algorithm: entry.title for track in board.tracks for entry in track.entries}
-    return f"vs {titles.get(board.info.reference, board.info.reference)}"
+    return f"vs {_title(board, board.info.reference)}"
+
+
+def backbone(track: Track) -> str:
+    """What the algorithms of a track were built on, and what that had seen before."""
+    seen = {entry.backbone: entry.pretrained_on for entry in track.entries}
+    named = [f"{name}, {f'pretrained on: {past}' if past else 'from random weights'}" for name, past in seen.items()]
+    return f"Backbone: {'; '.join(named)}."
 
 
 def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
@@ -100,43 +125,51 @@ def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
         "Worst",
         "Gap",
         difference_header(board),
+        "Ceiling*",
         "Oracle*",
     ]
 
 
-def row(entry: Entry, domains: Sequence[str]) -> list[str]:
+def row(entry: Entry, board: Leaderboard, domains: Sequence[str]) -> list[str]:
     """One algorithm, as text, with its accuracy on these targets."""
     return [
         str(entry.rank or "–"),
-        name(entry),
+        name(entry, board),
         with_margin(entry.accuracy),
         str(entry.accuracy.n),
         *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
         percent(entry.targets[entry.worst].mean),
         percent(entry.gap.mean),
         with_margin(entry.difference, sign=True) if entry.difference else "–",
+        percent(entry.ceiling.mean),
         percent(entry.oracle.mean),
     ]
 
 
 def selection(board: Leaderboard) -> str:
-    """What selected the models, and with which shift families."""
+    """What selected the models, and with which shift families: each is named once, as used or as held out."""
     text = f"Models were selected by {board.criterion.title}."
-    entries = [entry for track in board.tracks for entry in track.entries]
-    every = sorted({family for entry in entries for family in entry.families})
-    if not every:
+    families = {family for entry in board.entries for family in entry.families}
+    held_out = sorted({family for entry in board.entries for family in entry.held_out})
+    if not families:
         return text
-    text += f" Shift families used: {', '.join(every)}."
-    held_out = {
-        family: [entry.title for entry in entries if family in entry.trained and family not in entry.families]
-        for family in sorted({family for entry in entries for family in entry.trained})
-    }
-    named = [
-        family if len(titles) == len(entries) else f"{family} ({', '.join(titles)})"
-        for family, titles in held_out.items()
-        if titles
+    text += f" Shift families used: {', '.join(sorted(families - set(held_out))) or 'none for every algorithm'}."
+    if not held_out:
+        return text
+    named = [f"{family} ({_held_out(board, family)})" for family in held_out]
+    return f"{text} Held out where training used them: {'; '.join(named)}."
+
+
+def _held_out(board: Leaderboard, family: str) -> str:
+    """For whom a family was held out."""
+    titles = [
+        f"{entry.title} in some cells" if family in entry.families else entry.title
+        for entry in board.entries
+        if family in entry.held_out
     ]
-    return f"{text} Held out because training used them: {'; '.join(named)}." if named else text
+    if len(titles) == len(board.entries) and not any(family in entry.families for entry in board.entries):
+        return "all"
+    return f"for {', '.join(titles)}"
 
 
 def warnings(board: Leaderboard, track: Track) -> list[str]:
@@ -149,6 +182,14 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
             )
         elif entry.rank is None:
             lines.append(f"{entry.title} is unranked: in some cell every score is not a number.")
+        if entry.same_as:
+            why = f" ({entry.without_effect})" if entry.without_effect else ""
+            lines.append(
+                f"{name(entry, board)}: the same predictions, bit for bit, in every cell{why}. They are one "
+                "result, and ranks count it once."
+            )
+        elif entry.without_effect:
+            lines.append(f"{entry.title} has parts without effect here: {entry.without_effect}.")
         if entry.contaminated:
             lines.append(
                 f"† {entry.title} trained with {', '.join(entry.contaminated)}, which also selected its models: its "
@@ -159,9 +200,19 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
     return lines
 
 
-def absent(board: Leaderboard) -> str:
-    """Which algorithms of the board have no run, or nothing."""
-    return f"Not run yet: {', '.join(board.absent)}." if board.absent else ""
+def notes(board: Leaderboard) -> list[str]:
+    """What holds for the whole board: what failed, what is missing, and that nothing was tuned."""
+    lines = []
+    failures: dict[tuple[str, str], list[Failure]] = {}
+    for failure in board.failed:
+        failures.setdefault((failure.title, failure.reason), []).append(failure)
+    for (title, reason), places in failures.items():
+        shown = "; ".join(f"target {place.target}, trial {place.trial}" for place in places[:_PLACES])
+        more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+        lines.append(f"Failed: {title} on {shown}{more}: {reason}")
+    if board.absent:
+        lines.append(f"Not run yet: {', '.join(board.absent)}.")
+    return [*lines, UNTUNED] if board.info.draws == 1 else lines
 
 
 QUALITY = (

@@ -1,0 +1,226 @@
+"""Computing a leaderboard from records: who stands where, how sure that is, and what it cost.
+
+Everything here is a pure function of the records and the board's rules. Each algorithm's models are chosen by the
+board's criterion, cell by cell, and only then is the target looked at. Tracks are ranked apart. Algorithms that the
+data cannot separate share a rank, and algorithms that predict the same are one result. What could have been reached
+with target labels is carried along and ranks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
+from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.selection import criteria
+from dgbench.selection.collect import Failure
+from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
+from dgbench.selection.design import Design
+from dgbench.selection.quality import quality
+from dgbench.selection.records import CANDIDATE, CELL, check
+
+_PLACE = ("target", "trial")
+
+
+def build(
+    metrics: pl.DataFrame,
+    runs: pl.DataFrame,
+    info: BoardInfo,
+    pictures: Mapping[str, bytes] | None = None,
+    provenance: Mapping[str, str] | None = None,
+    failed: Sequence[Failure] = (),
+) -> Leaderboard:
+    """Compute a leaderboard.
+
+    Args:
+        metrics, runs: Records as :mod:`dgbench.selection.records` has them.
+        info: The rules.
+        pictures: A PNG for each domain.
+        provenance: What the numbers were computed with.
+        failed: The runs that could not be done.
+
+    Raises:
+        RecipeError: the criterion reads target labels, or has no family left for some algorithm.
+        StoreError: the records are faulty, empty, or outside the board's rules.
+    """
+    criterion = criteria.ranking(info.criterion, info.name)
+    check(metrics, runs)
+    _check_rules(metrics, info, failed)
+    cells = _cells(metrics, runs, criterion)
+    twins = _twins(cells, runs, info)
+    lost = {failure.algorithm for failure in failed}
+    finished = set(metrics["algorithm"])
+    return Leaderboard(
+        info,
+        criterion,
+        tracks=tuple(_track(name, metrics, runs, cells, twins, info) for name in sorted(set(cells["track"]))),
+        absent=tuple(name for name in info.algorithms if name not in finished | lost),
+        failed=tuple(failed),
+        cells=cells,
+        seconds=_sum(runs.unique("training"), "train_seconds") + _sum(runs.unique("run"), "run_seconds"),
+        seconds_unshared=_sum(runs.unique(["algorithm", "training"]), "train_seconds") + _sum(runs, "run_seconds"),
+        devices=tuple(sorted(set(runs["device"]))),
+        pictures=pictures or {},
+        provenance=provenance or {},
+    )
+
+
+def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failure]) -> None:
+    """Refuse records that the rules do not ask for: one more draw for one algorithm is an unfair search."""
+    if metrics.is_empty() and failed:
+        first = failed[0]
+        raise StoreError(
+            f"the board '{info.name}' has no finished run: {len(failed)} failed, the first of them {first.title} on "
+            f"target {first.target}, trial {first.trial}: {first.reason}"
+        )
+    if metrics.is_empty():
+        raise StoreError(f"the board '{info.name}' has no finished run yet; run it, then compute the leaderboard")
+    allowed = {
+        "algorithm": info.algorithms,
+        "target": info.domains,
+        "trial": range(info.trials),
+        "draw": range(info.draws),
+    }
+    for column, values in allowed.items():
+        strangers = sorted(set(metrics[column]) - set(values))
+        if strangers:
+            raise StoreError(
+                f"the records hold {column} {strangers}, which the rules of the board '{info.name}' do not ask for "
+                f"({', '.join(map(str, values))}); leave these records out"
+            )
+    reached = metrics.filter(pl.col("split") == "target").select(CANDIDATE)
+    blind = metrics.join(reached, on=CANDIDATE, how="anti")
+    if blind.height:
+        raise StoreError(f"run {blind['run'][0]} was not evaluated on its target at step {blind['step'][0]}")
+
+
+def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
+    """What was chosen in each cell, what it reached, and what could have been reached."""
+    reached = metrics.filter(pl.col("split") == "target")
+    source = scores(metrics, runs, CRITERIA["source"]).select(*CANDIDATE, pl.col("score").alias("source_accuracy"))
+    cells = choose(metrics, runs, criterion)
+    for name in ("ceiling", "oracle"):
+        best = choose(metrics, runs, CRITERIA[name]).select(CANDIDATE).join(reached, on=CANDIDATE)
+        columns = {f"{name}_{column}": pl.col(column) for column in ("accuracy", "draw", "step")}
+        cells = cells.join(best.select(*CELL, **columns), on=CELL)
+    trained = runs.group_by(CELL).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
+    return (
+        cells.join(reached.select(*CANDIDATE, "track", "title", "accuracy", "nll", "n", "digest"), on=CANDIDATE)
+        .join(source, on=CANDIDATE)
+        .join(trained, on=CELL)
+        .join(runs.select(*CELL, "draw", "dataset", "sources", "hyperparameters"), on=[*CELL, "draw"])
+        .select(
+            "track", *CELL, "title", "dataset", "sources", "draw", "step", "score", "views", "trained", "accuracy",
+            "nll", "n", "digest", "source_accuracy", "ceiling_accuracy", "ceiling_draw", "ceiling_step",
+            "oracle_accuracy", "oracle_draw", "oracle_step", "run", "hyperparameters",
+        )
+        .sort("track", *CELL)
+    )  # fmt: skip
+
+
+def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str, str]:
+    """For every algorithm the first on the board that made the same predictions in the same cells: mostly itself.
+
+    Recipes with a part that has no effect are never the first where another is the same.
+    """
+    idle = set(runs.filter(pl.col("without_effect") != "")["algorithm"])
+    first: dict[object, str] = {}
+    twins = {}
+    for algorithm in sorted(info.algorithms, key=lambda name: name in idle):
+        chosen = cells.filter(pl.col("algorithm") == algorithm)
+        if chosen.height:
+            predicted = tuple(chosen.sort(_PLACE).select(*_PLACE, "digest").iter_rows())
+            twins[algorithm] = first.setdefault(predicted, algorithm)
+    return twins
+
+
+def _track(
+    name: str, metrics: pl.DataFrame, runs: pl.DataFrame, cells: pl.DataFrame, twins: Mapping[str, str], info: BoardInfo
+) -> Track:
+    reference = cells.filter(pl.col("algorithm") == info.reference)
+    own = {str(key): part for (key,), part in cells.filter(pl.col("track") == name).group_by("algorithm")}
+    complete = {
+        algorithm: part
+        for algorithm, part in own.items()
+        if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
+    }
+    design = Design.of(runs, info.weights)
+    # Those that predict the same are one result: they are compared, and count as better, once.
+    distinct = design.ranks({twins[algorithm]: part for algorithm, part in complete.items()}, "accuracy")
+    ranked = {algorithm: distinct[twins[algorithm]] for algorithm in complete}
+    entries = [
+        _entry(part, _runs(runs, algorithm), reference, ranked.get(algorithm), twins[algorithm], design, info)
+        for algorithm, part in own.items()
+    ]
+    entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
+    members = metrics.filter(pl.col("track") == name)
+    member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()))
+    qualities, refusals = [], {}
+    for criterion in CRITERIA.values():
+        if not criterion.uses_target:
+            try:
+                qualities.append(quality(members, member_runs, criterion, info.weights))
+            except DGBenchError as error:
+                refusals[criterion.title] = str(error)
+    return Track(name, tuple(entries), tuple(qualities), refusals)
+
+
+def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:
+    return runs.filter(pl.col("algorithm") == algorithm)
+
+
+def _entry(
+    cells: pl.DataFrame,
+    runs: pl.DataFrame,
+    reference: pl.DataFrame,
+    rank: int | None,
+    twin: str,
+    design: Design,
+    info: BoardInfo,
+) -> Entry:
+    algorithm, title = cells.select("algorithm", "title").row(0)
+    paired = cells.join(reference.select(*_PLACE, pl.col("accuracy").alias("other")), on=_PLACE)
+    compared = algorithm != info.reference and paired.height > 0
+    targets = {
+        target: design.estimate(part, "accuracy")
+        for target in info.domains
+        if (part := cells.filter(pl.col("target") == target)).height
+    }
+    views = pl.col("views").list.set_difference(["clean"])
+    return Entry(
+        algorithm,
+        title,
+        backbone=", ".join(sorted(set(runs["backbone"]))),
+        pretrained_on=", ".join(sorted(set(runs["pretrained_on"]) - {""})),
+        rank=rank,
+        runs=runs.height,
+        same_as=twin if twin != algorithm else None,
+        without_effect="; ".join(sorted(set(runs["without_effect"]) - {""})),
+        accuracy=design.estimate(cells, "accuracy"),
+        targets=targets,
+        worst=min(targets, key=lambda target: targets[target].mean),
+        gap=design.difference(cells, "source_accuracy", "accuracy"),
+        difference=design.difference(paired, "accuracy", "other") if compared else None,
+        ceiling=design.estimate(cells, "ceiling_accuracy"),
+        oracle=design.estimate(cells, "oracle_accuracy"),
+        families=_union(cells, views),
+        held_out=_union(cells.filter(views.list.len() > 0), pl.col("trained").list.set_difference(views)),
+        contaminated=_union(cells, pl.col("trained").list.set_intersection(views)),
+        cost=Cost(
+            train=_sum(runs.unique("training"), "train_seconds") / runs.n_unique("training"),
+            predict=_sum(runs, "run_seconds") / runs.height,
+            passes=_sum(runs, "passes") / runs.height,
+        ),
+    )
+
+
+def _union(cells: pl.DataFrame, lists: pl.Expr) -> tuple[str, ...]:
+    """Every name in a column of lists."""
+    names = cells.select(lists.alias("names"))["names"]
+    return tuple(sorted({name for each in names for name in each}))
+
+
+def _sum(frame: pl.DataFrame, column: str) -> float:
+    return float(frame.select(pl.col(column).sum()).item())

@@ -1,0 +1,66 @@
+"""The design of a board: which of its values are independent, and what each of them counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from dgbench.selection import statistics
+from dgbench.selection.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is needed to make an estimate of a table with the columns ``target`` and ``trial``.
+
+    Targets whose models learn from the same domains are served by the same trainings, whatever a board's protocol is
+    called, and form a cluster. Which training of several a draw of hyperparameters chose makes no difference.
+
+    Attributes:
+        clusters: What the models that are tested on a target learn from: a dataset and its domains.
+        weights: Of the targets in every mean; 1 for those that are not named.
+    """
+
+    clusters: Mapping[str, Hashable]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, runs: pl.DataFrame, weights: Mapping[str, float] | None = None) -> Design:
+        """The design that records have: :data:`dgbench.selection.records.RUNS`."""
+        served = runs.select("target", "dataset", "sources").unique().iter_rows()
+        return cls({target: (dataset, *sorted(sources)) for target, dataset, sources in served}, weights or {})
+
+    def estimate(self, cells: pl.DataFrame, column: str) -> Estimate:
+        """The mean of a column over targets and trials.
+
+        Args:
+            cells: At most one row for each target and trial, and at least one row.
+            column: What is averaged.
+        """
+        targets, values = self._values(cells, column)
+        return statistics.estimate(values, *self._shape(targets))
+
+    def difference(self, cells: pl.DataFrame, first: str, second: str) -> Estimate:
+        """The mean of one column minus another, paired in each row."""
+        targets, values = self._values(cells, first)
+        return statistics.difference(values, self._values(cells, second)[1], *self._shape(targets))
+
+    def ranks(self, cells: Mapping[str, pl.DataFrame], column: str) -> dict[str, int]:
+        """The rank of each algorithm by a column of its table; every table has the same targets and trials."""
+        tables = {name: self._values(each, column) for name, each in cells.items()}
+        shape = self._shape(next(iter(tables.values()))[0]) if tables else ()
+        return statistics.ranks({name: values for name, (_, values) in tables.items()}, *shape)
+
+    def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
+        """Targets by name, and for each its values by trial."""
+        trials = sorted(set(cells["trial"]))
+        found: dict[str, dict[int, float]] = {}
+        for target, trial, value in cells.sort("target").select("target", "trial", column).iter_rows():
+            found.setdefault(target, {})[trial] = value
+        return list(found), [[values.get(trial, math.nan) for trial in trials] for values in found.values()]
+
+    def _shape(self, targets: Sequence[str]) -> tuple[list[float], list[Hashable]]:
+        return [self.weights.get(target, 1.0) for target in targets], [self.clusters[target] for target in targets]
