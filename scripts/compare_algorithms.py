@@ -4,7 +4,8 @@
     python scripts/compare_algorithms.py wise_ft "wise_ft(alpha=0.8)" --trials 5
 
 Both run on the same splits, seeds and batches of a board, on top of whatever its store already holds. Printed is the
-difference of their accuracies on every target, and over all of them, with t-intervals over trials.
+difference of their accuracies on every target, and over all of them, with t-intervals over trials; n counts what is
+independent, so targets that one training serves count once.
 """
 
 from __future__ import annotations
@@ -19,19 +20,27 @@ import dgbench
 from dgbench.core.errors import DGBenchError
 from dgbench.core.recipe import compose
 from dgbench.runs.progress import for_people
-from dgbench.selection.statistics import Estimate, difference
+from dgbench.selection.design import Design
+from dgbench.selection.statistics import Estimate
 
 
-def chosen_accuracies(board: str, names: list[str], trials: int | None, store: Path | None) -> pl.DataFrame:
-    """One row a cell: the target accuracy of the model that the board's criterion chose, a column an algorithm."""
+def chosen_accuracies(
+    board: str, names: list[str], trials: int | None, store: Path | None
+) -> tuple[pl.DataFrame, Design]:
+    """One row a cell: the target accuracy of the model that the board's criterion chose, a column an algorithm.
+
+    With it comes which cells are independent, and what each target counts.
+    """
     rules = dgbench.rules(board, algorithms=names, trials=trials)
     summary = dgbench.run(rules, store=store, progress=for_people())
     if summary.failed:
         raise DGBenchError("; ".join(f"training {id_} failed: {error}" for id_, error in summary.failed.items()))
     chosen = dgbench.select(rules, store=store)
-    tested = dgbench.records(rules, store=store).metrics.filter(pl.col("split") == "target")
+    found = dgbench.records(rules, store=store)
+    tested = found.metrics.filter(pl.col("split") == "target")
     cells = chosen.join(tested, on=["algorithm", "target", "trial", "draw", "step"])
-    return cells.pivot("algorithm", index=["target", "trial"], values="accuracy").sort("target", "trial")
+    table = cells.pivot("algorithm", index=["target", "trial"], values="accuracy").sort("target", "trial")
+    return table, Design.of(found.runs, found.weights)
 
 
 def percent(value: Estimate) -> str:
@@ -50,7 +59,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     arguments = parser.parse_args()
     try:
-        cells = chosen_accuracies(
+        cells, design = chosen_accuracies(
             arguments.board, [arguments.first, arguments.second], arguments.trials, arguments.store
         )
         first, second = compose(arguments.first).name, compose(arguments.second).name
@@ -58,15 +67,16 @@ def main() -> None:
         sys.exit(f"compare_algorithms: {error}")
 
     by_target = {str(target): rows for (target,), rows in cells.group_by("target", maintain_order=True)}
-    pairs = {target: (rows[second].to_list(), rows[first].to_list()) for target, rows in by_target.items()}
-    width = max(len(target) for target in [*pairs, "all targets"])
+    width = max(len(target) for target in [*by_target, "all targets"])
     print(f"{second} minus {first}, percentage points of accuracy, 95 % t-interval over trials, paired by cell\n")
-    for target, (high, low) in pairs.items():
-        print(f"{target:<{width}}  {percent(difference([high], [low]))}")
-    total = difference([high for high, _ in pairs.values()], [low for _, low in pairs.values()])
+    for target, rows in by_target.items():
+        print(f"{target:<{width}}  {percent(design.difference(rows, second, first))}")
+    total = design.difference(cells, second, first)
     print(f"{'all targets':<{width}}  {percent(total)}")
-    if total.low is None or total.high is None:
+    if total.error is None:
         print("\nOne trial a target says nothing about chance: give --trials 2 or more.")
+    elif total.low is None or total.high is None:
+        print("\nThe difference is the same in every trial, which is no measure of chance: give more --trials.")
     elif total.low > 0 or total.high < 0:
         print(f"\n{second if total.mean > 0 else first} is ahead: the interval excludes 0.")
     else:
