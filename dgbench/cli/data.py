@@ -34,7 +34,9 @@ Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="which column
 
 
 def new(
-    source: Annotated[str, typer.Argument(metavar="DIR", help="a folder, a CSV file, or hf://owner/name@revision")],
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="a folder, a CSV or Parquet file, or hf://owner/name@revision")
+    ],
     name: Annotated[str | None, typer.Option(help="of the dataset; made from the source's name by default")] = None,
     layout: Annotated[
         str | None, typer.Option(help="of a folder, as '{class}/{domain}', if the guess is wrong")

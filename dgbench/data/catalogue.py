@@ -68,6 +68,7 @@ class Outline:
         domains: In the card's order.
         manifest: Identity of the data; ``None`` where it is not on this machine.
         shared_groups: Whether a group's number means the same in all domains.
+        official: Whether every domain comes with an official part to train on.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Outline:
     domains: tuple[OutlineDomain, ...]
     manifest: str | None
     shared_groups: bool
+    official: bool = False
 
 
 def load(name: str, size: int | None = None, *, streaming: bool | None = None, progress: Progress = silent) -> Dataset:
@@ -198,7 +200,8 @@ def _outline(name: str, root: Path, cache: Path) -> Outline:
     listing, manifest = found(name)
     families = {domain.name: domain.family for domain in card.domains}
     domains = tuple(OutlineDomain(d.name, len(d), families.get(d.name)) for d in listing.domains)
-    return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups)
+    official = all(d.official is not None and bool((d.official == "train").any()) for d in listing.domains)
+    return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups, official)
 
 
 @lru_cache(maxsize=8)

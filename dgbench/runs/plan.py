@@ -7,6 +7,7 @@ comes after training, so their runs name the same training, and it is done once.
 from __future__ import annotations
 
 import itertools
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError, RecipeError
+from dgbench.core.paths import shipped
 from dgbench.core.recipe import Recipe, Resolved, compose, reduce, resolve
 from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
@@ -22,6 +24,8 @@ from dgbench.data.catalogue import Outline, outline
 from dgbench.models.zero_shot import templates_of
 from dgbench.runs.pretraining import Start, start
 from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
+
+log = logging.getLogger(__name__)
 
 OF_BACKBONE = {
     "low_rank": "matrices that low-rank adapters can change (attention, or 1x1 convolutions)",
@@ -212,6 +216,7 @@ def make_plan(board: BoardCard, *, fetch: bool = False) -> Plan:
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)
     _refuse_seen_groups(board, datasets)
+    _say_unused_splits(board, datasets)
     probe = resolve(compose("linear_probe"), board)
     cells = list(itertools.product(range(board.trials), range(board.draws)))
     for recipe in recipes:
@@ -244,6 +249,18 @@ def _refuse_seen_groups(board: BoardCard, datasets: dict[str, Outline]) -> None:
             raise CardError(
                 f"board '{board.name}': the domains of '{name}' show the same things in different styles; keep some "
                 "from all training: set 'test' in [split] above 0, or 'official = true'"
+            )
+
+
+def _say_unused_splits(board: BoardCard, datasets: dict[str, Outline]) -> None:
+    """Who gives their own data splits expects them to be used."""
+    rules = shipped("leaderboards") / board.name / "board.toml"
+    for name, known in datasets.items():
+        if known.official and not board.split.official and dataset_card(name).path is not None:
+            log.warning(
+                "'%s' comes with splits of its own; the board '%s' draws others, as on all data. To train, select and "
+                "test on its own, run a copy of %s with 'official = true' below [split]",
+                *(name, board.name, rules if rules.is_file() else "the board's file"),
             )
 
 

@@ -1,6 +1,7 @@
 """From a folder of images never seen before to a leaderboard, and the errors on the way, as a user meets them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,34 @@ def test_what_spoils_results_is_found(home: Path, tmp_path: Path) -> None:
     assert checked.returncode == 1
     assert "1 of 4 pictures" in checked.stdout
     assert "1 pairs" in checked.stdout
+
+
+def test_splits_that_a_board_does_not_use_are_spoken_of(home: Path, tmp_path: Path) -> None:
+    """As the page says: a copy of the board's file with ``official = true`` uses them."""
+    rows = [
+        f"{home}/lamps/{domain}/{label}/{number}.png;{label};{domain};{'train' if number < 3 else 'test'}"
+        for domain in ("day", "night")
+        for label in ("red", "green")
+        for number in range(6)
+    ]
+    (tmp_path / "lamps.csv").write_text("\n".join(["path;class;site;split", *rows]), encoding="utf-16")
+    made = dgbench("data", "new", "lamps.csv", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "official splits: test, train; the board 'own' draws splits of its own all the same" in made.stdout
+    planned = dgbench("plan", "own", "-d", "lamps", "-a", "erm", "--device", "cpu", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    said = re.search(
+        r"'lamps' comes with splits of its own.* run a copy of (\S+) with 'official = true'", planned.stderr
+    )
+    assert said, planned.stderr
+    rules = Path(said[1]).read_text(encoding="utf-8")
+    copy = rules.replace('name = "own"', 'name = "mine"').replace("[split]\n", "[split]\nofficial = true\n")
+    (tmp_path / "mine.toml").write_text(copy, encoding="utf-8")
+    only = ("-d", "lamps", "-a", "erm", "--trials", "1", "--device", "cpu")
+    ran = dgbench("run", "mine.toml", *only, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "comes with splits" not in ran.stderr
+    assert "its official test part" in next((tmp_path / "store").rglob("leaderboard.md")).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
