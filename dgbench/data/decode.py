@@ -18,6 +18,7 @@ from PIL import Image
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
 from dgbench.data.in_flight import in_flight
+from dgbench.data.npy import mapped
 from dgbench.data.suffixes import is_image_array
 
 _UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
@@ -41,6 +42,8 @@ _TURNS = {
 
 # How much is decoded at a time is bounded here (in_flight), so Pillow need not warn of pictures from 89 megapixels on.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# Pillow's blocks of 16 MB are small enough for malloc to keep when they are freed, for each thread; these are not.
+Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]
 
 
 @cache
@@ -78,10 +81,7 @@ def opened(encoded: IO[bytes] | Path, name: str) -> Iterator[Image.Image]:
 
 @contextmanager
 def _opened_array(path: Path, name: str) -> Iterator[Image.Image]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _UNDECODABLE as error:
-        raise DataError(f"{name} cannot be decoded ({error}); fetch it again, or take it out of the dataset") from error
+    array = mapped(path)
     if not is_image_array(array.shape, array.dtype):
         raise DataError(
             f"{name} holds {array.dtype} {list(array.shape)}; an image is uint8 [h, w], [h, w, 3] or [h, w, 4], or "
@@ -125,7 +125,12 @@ def _conversion(image: Image.Image, decoding: Decoding) -> Callable[[Image.Image
         raise ValueError("images of 32 bits have no agreed range; save it with 8 bits for each channel")
     if _is_laid(image, decoding):
         return lambda band: _laid(band.convert("RGBA"), decoding)
-    return lambda band: band.convert("RGB")
+    return _plain
+
+
+def _plain(band: Image.Image) -> Image.Image:
+    band.info.pop("transparency", None)  # Pillow warns that it is dropped
+    return band.convert("RGB")
 
 
 def _is_laid(image: Image.Image, decoding: Decoding) -> bool:

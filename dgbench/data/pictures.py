@@ -20,6 +20,7 @@ from PIL import Image
 
 from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
+from dgbench.data import npy
 from dgbench.data.decode import as_rgb, opened
 from dgbench.data.listing import Picture, Pictures
 
@@ -191,11 +192,7 @@ def mapped(path: Path) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=128)
 def _mapped(path: Path, _stamp: str) -> NDArray[np.uint8]:
-    try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is no readable .npy file ({error}); fetch it again") from error
-    return array
+    return npy.mapped(path)
 
 
 def stamp(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -10,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import features
+
+from dgbench.core.errors import DataError
+from dgbench.data.npy import header
 
 _READ = frozenset(
     ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "ppm", "pgm", "pbm", "pnm", "tif", "tiff", "npy")
@@ -107,11 +109,6 @@ def _holds_image(path: Path) -> bool:
     """Whether the header of a ``.npy`` file tells of an image. One that cannot be read is taken for one, and named
     when it is decoded."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
-    except (OSError, ValueError):
+        return is_image_array(*header(path))
+    except DataError:
         return True
-    return is_image_array(shape, dtype)

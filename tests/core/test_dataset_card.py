@@ -91,6 +91,9 @@ def test_orders_that_are_easily_mistaken() -> None:
         ({"reader": {"kind": "tree", "layouts": []}, "roots": ["x"]}, "at least 1"),
         ({"reader": {"kind": "tree", "layouts": ["{domain}/{class}"]}}, "needs 'roots'"),
         ({"sources": [{"what": "x", "licence": "y"}]}, "citation"),
+        ({"alpha": "grey"}, "'drop', 'white' or 'black'"),
+        ({"bits": 7}, "greater than or equal to 8"),
+        ({"bits": 17}, "less than or equal to 16"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(change: dict[str, object], message: str) -> None:

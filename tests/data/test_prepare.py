@@ -14,6 +14,7 @@ import pytest
 from on_disk import read_listing, times, write_pictures
 from PIL import Image
 
+from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
 from dgbench.data import prepare as module
 from dgbench.data.domain import Dataset
@@ -103,6 +104,12 @@ def test_pictures_are_decoded_once(root: Path) -> None:
     prepare(read_listing(root), MANIFEST[::-1], 24, "stretch")
     assert times(root, "read") == 40, "another size, another way and other data are prepared for themselves"
     assert len(left(root)) == 4
+    for number, decoding in enumerate((Decoding("white"), Decoding("black"), Decoding(exif=True), Decoding(bits=12))):
+        made = prepare(read_listing(root), MANIFEST, 24, "stretch", decoding)
+        assert times(root, "read") == 50 + 10 * number, "each way of decoding, too"
+        assert made.form == "-".join(("24", "stretch", *decoding.words()))
+    assert prepare(read_listing(root), MANIFEST, 24, "stretch").form == "24-stretch"
+    assert times(root, "read") == 80
 
 
 @pytest.mark.parametrize("place", [0, 100, 200, -1])

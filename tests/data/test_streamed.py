@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from on_disk import read_listing, times, write_pictures
+from PIL import Image
 
+from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
 from dgbench.data.prepare import prepare
 from dgbench.data.streamed import stream
@@ -18,11 +21,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pets"
 
 
+@pytest.mark.parametrize("decoding", [AS_LOADERS, Decoding("white", True, 10)])
 @pytest.mark.parametrize("resize", ["stretch", "crop"])
-def test_streamed_images_are_the_prepared_ones(root: Path, resize: str) -> None:
+def test_streamed_images_are_the_prepared_ones(root: Path, resize: str, decoding: Decoding) -> None:
+    for number, mode in enumerate(("RGBA", "I;16")):
+        Image.new(mode, (40, 30), 700).save(root / "art" / f"more{number}.png")
+        Image.new("RGB", (40, 30)).save(root / "photo" / f"more{number}.png")
     listing = read_listing(root, shared_groups=True)
-    streamed, prepared = stream(listing, MANIFEST, 24, resize), prepare(listing, MANIFEST, 24, resize)
-    assert (streamed.name, streamed.classes, streamed.manifest) == (prepared.name, prepared.classes, prepared.manifest)
+    asked = (listing, MANIFEST, 24, resize, decoding)
+    streamed, prepared = stream(*asked), prepare(*asked)
+    assert replace(streamed, domains=()) == replace(prepared, domains=())
+    drawn = prepared.domain("art").inputs[np.array([5, 6])]
+    assert (drawn.min(axis=(1, 2, 3)) == ([255, 175] if decoding.bits == 10 else [0, 2])).all()
     assert streamed.shared_groups
     assert prepared.shared_groups
     for one, other in zip(streamed.domains, prepared.domains, strict=True):

@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,14 @@ def test_domains_families_replicas_and_data_draw_differently() -> None:
         shifted(relabelled, "a", ROWS, "color"),
     ]
     assert len({images.tobytes() for images in drawn}) == len(drawn)
+
+
+def test_images_that_were_made_in_another_way_have_views_of_their_own() -> None:
+    """The manifest is of the files: images that were cropped, or laid over another ground, are others."""
+    stretched, cropped = (replace(small(offset=offset), manifest="0" * 64, form=f"16-{offset}") for offset in (1, 2))
+    first, other = shifted(stretched, "a", ROWS, "color"), shifted(cropped, "a", ROWS, "color")
+    assert not np.array_equal(first, other)
+    assert np.array_equal(shifted(stretched, "a", ROWS, "color"), first)
 
 
 def test_views_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DamagedError
 from dgbench.core.spec import canonical
 from dgbench.runs import execute
@@ -82,7 +83,14 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
         bank = FeatureBank(replace(spec, **changes), Store(tmp_path), CPU, lambda: pytest.fail("not needed"))
         return canonical(bank.spec("print", "clean", None))
 
-    others = [{"weights": "sha256:0"}, {"size": 32}, {"resize": "crop"}, {"manifest": "0"}, {"backbone": "x"}]
+    others = [
+        {"weights": "sha256:0"},
+        {"size": 32},
+        {"resize": "crop"},
+        {"decoding": Decoding("white")},
+        {"manifest": "0"},
+        {"backbone": "x"},
+    ]
     assert len({identity(), *(identity(**change) for change in others)}) == 1 + len(others)
     assert identity(trial=7) != identity(), "random weights are drawn anew in every trial"
     published = {"weights": "sha256:0"}

@@ -6,12 +6,14 @@ import pytest
 from dgbench.api import plan, rules
 from dgbench.core.cards import SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.decoding import Decoding
 from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
 from dgbench.data.catalogue import outline
 from dgbench.runs.launch import launch
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import ranking
+from dgbench.train.spec import TrainingSpec
 from small import small_board
 
 CELLS = 4 * 3  # targets x trials
@@ -83,6 +85,14 @@ def test_the_identity_of_a_training_is_blind_to_the_board_and_to_what_comes_afte
     assert set(make_plan(one).trainings) == set(make_plan(other).trainings)
     longer = small_board("erm", steps=6)
     assert not set(make_plan(one).trainings) & set(make_plan(longer).trainings)
+
+
+def test_how_pictures_are_decoded_is_part_of_the_identity_of_a_training() -> None:
+    training = next(iter(make_plan(small_board("erm")).trainings.values()))
+    ways = (training.decoding, Decoding("white"), Decoding("black"), Decoding(exif=True), Decoding(bits=12))
+    others = [replace(training, decoding=decoding) for decoding in ways]
+    assert len({other.id for other in others}) == len(ways)
+    assert [TrainingSpec.read(other.spec()) for other in others] == others
 
 
 @pytest.mark.parametrize(
