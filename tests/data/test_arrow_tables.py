@@ -198,13 +198,21 @@ def test_nothing_that_lies_about_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_splits_of_other_usual_names_are_official_too(tmp_path: Path) -> None:
+    splits = {"Training": table(range(4)), "dev": table(range(4, 6))}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "pets")
+    found = through_card(look(str(tmp_path / "pets")), tmp_path)
+    assert found.domains[0].official is not None
+    assert found.domains[0].official.tolist() == ["train", "train", "validation"]
+
+
 @pytest.mark.parametrize("form", [one_file, shards, saved, saved_splits])
 def test_damaged_files_are_one_message(form: Callable[[Path], Path], tmp_path: Path) -> None:
     place = form(tmp_path)
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
     for file in files:
         whole = file.read_bytes()
-        for damaged in (b"", whole[: len(whole) // 2], b"[]", b'{"_type": "os"}'):
+        for damaged in (b"", whole[: len(whole) // 2], b"[]", b'{"_type": "os"}', b'{"splits": []}'):
             file.write_bytes(damaged)
             _read_or_explained(place, tmp_path)
         file.unlink()
@@ -275,6 +283,8 @@ def test_each_refusal_of_the_hub_is_one_sentence(
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise _refusal(error)
 
+    with pytest.raises(DataError, match="hf://pets is no name of the hub; expected hf://owner/name"):
+        look("hf://pets")
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", refuse)
     with pytest.raises(DataError) as caught:
         look("hf://me/pets@v2")

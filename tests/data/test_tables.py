@@ -137,6 +137,9 @@ def test_a_table_beside_images_says_what_they_are(home: Path, tmp_path: Path) ->
     draft = look(str(folder))
     assert draft.name == "image-folder"
     assert rows_of(through_card(draft, tmp_path)) == ROWS
+    put(folder / "metadata.csv", b"PK\x03\x04 a workbook")
+    with pytest.raises(DataError, match="expected domain/class/image"):
+        look(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def choose_columns(
     for kind in needed:
         if kind not in chosen:
             raise DataError(
-                f"{where}: which column is the {kind}? There are {', '.join(columns)}; say it with --{kind} COLUMN"
+                f"{where}: which column is the {kind}? There are {_all(columns)}; say it with --{kind} COLUMN"
             )
     return {kind: chosen[kind] for kind in COLUMNS if kind in chosen}, said
 
@@ -94,6 +94,11 @@ def doubts(classes: Sequence[str], column: str, rows: int) -> list[str]:
     if rows > 20 and len(classes) > rows / 2:
         return [f"there are {len(classes)} classes in {rows} rows; is '{column}' the label?"]
     return []
+
+
+def _all(columns: Sequence[str], at_most: int = 30) -> str:
+    more = f" and {len(columns) - at_most} more" if len(columns) > at_most else ""
+    return ", ".join(columns[:at_most]) + more
 
 
 def _meant(name: str, columns: Sequence[str], where: str) -> str:

@@ -7,12 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dgbench.core.errors import DataError
 from dgbench.data.locate import hub_home
-from dgbench.data.look.columns import OFFICIAL, choose_columns, doubts, sorted_classes, split_meanings
+from dgbench.data.look.columns import OFFICIAL, SPLITS, choose_columns, doubts, sorted_classes, split_meanings
 from dgbench.data.look.draft import Draft, draft_card, plain_name
-from dgbench.data.readers import arrow, hub
+from dgbench.data.readers import arrow, hub, naming
 from dgbench.data.readers.encoded import Parts, images_of, part_names, texts
-from dgbench.data.readers.naming import SPLITS, plain, some
+from dgbench.data.readers.naming import plain, some
 from dgbench.data.suffixes import is_picture
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 def look_at_hub(source: str, name: str | None, given: dict[str, str]) -> Draft:
     """A draft of the card of a hub dataset, ``owner/name@revision``; raises DataError as ``look``."""
     identity, _, revision = source.partition("@")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", identity):
+        raise DataError(f"hf://{source} is no name of the hub; expected hf://owner/name or hf://owner/name@revision")
     if not re.fullmatch(r"[0-9a-f]{40}", revision):  # no commit yet, but what can move
         revision = hub.commit(identity, revision or None)
     parts = hub.load(identity, revision, hub_home())
@@ -38,8 +41,11 @@ def look_at_arrow(path: Path, name: str | None, given: dict[str, str]) -> Draft:
 
 def is_parquet(file: Path) -> bool:
     """Whether a file is one of Parquet, whatever it is called."""
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
+    try:
+        with file.open("rb") as opened:
+            return opened.read(4) == b"PAR1"
+    except OSError:  # whoever reads it as a table says so
+        return False
 
 
 def holds_tables(folder: Path) -> bool:
@@ -73,7 +79,9 @@ def _draft(
         chosen |= {"splits": meanings} if meanings else {}  # type: ignore[dict-item]
         if not meanings:
             del chosen["split"]
-    elif "domain" in chosen and len(parts) > 1 and all(plain(part) in SPLITS for part in parts):
+    elif "domain" in chosen and len(parts) > 1 and all(part.lower() in SPLITS for part in parts):
+        if unusual := {part: SPLITS[part.lower()] for part in parts if plain(part) not in naming.SPLITS}:
+            reader["splits"] = unusual
         said.append(f"official splits: {', '.join(parts)}; {OFFICIAL}")
     place = {} if root is None else {"path": str(root)}
     return draft_card(name, said, classes, dict(domains), **place, reader={**reader, **chosen})

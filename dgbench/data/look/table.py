@@ -54,7 +54,10 @@ def listed(folder: Path, given: dict[str, str]) -> Path | None:
     """The table beside images (``metadata.csv``, as the Hugging Face libraries have it) that says what they are."""
     for name in ("metadata.csv", "metadata.jsonl"):
         if (folder / name).is_file():
-            header = open_sheet(folder / name, form_of(folder / name)).header
+            try:
+                header = open_sheet(folder / name, form_of(folder / name)).header
+            except DataError:  # a file of that name that is no table: the folders say what the images are
+                continue
             if {"image", "label", "domain"} <= {*found_columns(header), *given}:
                 return folder / name
     return None

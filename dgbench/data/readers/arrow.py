@@ -48,21 +48,24 @@ def load(root: Path, file: str | None = None) -> dict[str, datasets.Dataset]:
     if path.is_dir() and is_saved(path):
         try:
             loaded: Any = datasets.load_from_disk(str(path), keep_in_memory=False)
-            parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {path.name: loaded}
-            return {name: part.with_format(None) for name, part in parts.items()}
+            saved = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {path.name: loaded}
+            parts = {name: part.with_format(None) for name, part in saved.items()}
         except failures() as error:
             raise _damaged(path, error) from error
+        if not parts:
+            raise DataError(f"{path}: save_to_disk wrote no split there; is it whole?")
+        return parts
     files = parquet_files(path) if path.is_dir() else [path]
     if not files or not all(found.is_file() for found in files):
         raise DataError(
             f"{path}: there is no Parquet file, and nothing that save_to_disk wrote; is it the card's place?"
         )
-    parts = parts_of(path, files)
+    named = parts_of(path, files)
     # The names of parts are any; those that datasets takes are words.
-    wanted = {f"part{i}": [glob.escape(str(found)) for found in of_part] for i, of_part in enumerate(parts.values())}
+    wanted = {f"part{i}": [glob.escape(str(found)) for found in of_part] for i, of_part in enumerate(named.values())}
     try:
         loaded = datasets.load_dataset("parquet", data_files=wanted, cache_dir=str(cache_root() / "hub"))
-        return {name: loaded[f"part{i}"] for i, name in enumerate(parts)}
+        return {name: loaded[f"part{i}"] for i, name in enumerate(named)}
     except failures() as error:
         raise _damaged(path, error) from error
 

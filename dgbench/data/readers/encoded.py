@@ -22,7 +22,7 @@ from dgbench.data.readers.columns import (
     row_groups,
     split_column,
 )
-from dgbench.data.readers.naming import SPLITS, label_numbers, plain
+from dgbench.data.readers.naming import label_numbers, plain, split_meanings
 from dgbench.data.readers.table import files_of
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def listing(card: DatasetCard, reader: Encoded, parts: Parts, root: Path, where:
     rows = domain_rows(card, values, f"{where}, " + (f"column '{reader.domain}'" if reader.domain else "splits"))
     classes, labels = label_numbers(card, texts(parts, reader.label, where), f"{where}, column '{reader.label}'")
     groups = group_column(texts(parts, reader.group, where)) if reader.group else row_groups(card, len(labels))
-    official = None
+    official, meanings = None, split_meanings(reader.splits)
     if reader.split is not None:
         official = split_column(texts(parts, reader.split, where), reader.splits, f"{where}, column '{reader.split}'")
-    elif reader.domain is not None and len(parts) > 1 and all(plain(name) in SPLITS for name in parts):
-        official = np.array([SPLITS[plain(name)] for name in part_names(parts)], "<U10")
+    elif reader.domain is not None and len(parts) > 1 and all(plain(name) in meanings for name in parts):
+        official = np.array([meanings[plain(name)] for name in part_names(parts)], "<U10")
     pictures = _pictures(parts, reader.image, root, where)
     return Listing(
         card.name,

@@ -38,7 +38,7 @@ _BYTE_ORDER_MARKS = {
 }
 _NO_TEXT = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a ZIP archive or an Excel workbook", b"\x1f\x8b": "compressed"}
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
-_SAID = re.compile(r"sep=(.)\r?\n")
+_SAID = re.compile(r"sep=([,;\t|])\r?\n")
 """The line in which Excel says the separator."""
 
 
