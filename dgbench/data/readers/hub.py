@@ -51,7 +51,8 @@ def load(identity: str, revision: str, root: Path) -> dict[str, datasets.Dataset
         if not (isinstance(error, RuntimeError) and "script" in str(error)):
             raise DataError(
                 f"{where} cannot be loaded ({type(error).__name__}: {_line(error)}). A dataset of the hub needs a "
-                f"connection when it is read for the first time; a folder needs Parquet files, or images in folders. {ELSEWHERE}"
+                f"connection when it is read for the first time; a folder needs Parquet files, or images in "
+                f"folders. {ELSEWHERE}"
             ) from error
         raise DataError(
             f"{where} needs a program of its own to be read ({error}). dgbench runs none: look on the hub for a copy "
