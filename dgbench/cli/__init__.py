@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -17,6 +18,8 @@ def main() -> None:
     from dgbench.cli.data import data
     from dgbench.cli.work import work
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
     app = typer.Typer(
         help="Which algorithm generalises to a domain it has never seen, and can that answer be trusted?",
         no_args_is_help=True,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.core.names import readable
 
 if TYPE_CHECKING:
     from dgbench.data.findings import Finding
@@ -70,12 +71,12 @@ def new(
     table.add_column("domain")
     table.add_column("images", justify="right")
     for row in draft.content["domains"]:
-        table.add_row(row["name"], f"{row['count']:,}")
+        table.add_row(Text(row["name"]), f"{row['count']:,}")
     console.print()
     console.print(table)
     classes = draft.content["classes"]
-    console.print(f"\n{len(classes)} classes: {', '.join(classes[:8])}{', ...' if len(classes) > 8 else ''}")
-    console.print(
+    print(f"\n{len(classes)} classes: {', '.join(classes[:8])}{', ...' if len(classes) > 8 else ''}")
+    print(
         f"wrote {path}; write the licence of your data into it\nnext: dgbench data check {draft.name}\n"
         f"then: dgbench run own -d {draft.name}"
     )
@@ -112,7 +113,7 @@ def _print_findings(findings: list[Finding]) -> None:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         colour = colours[finding.verdict]
-        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", escape(finding.text))
+        table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", Text(readable(finding.text)))
     console = Console(highlight=False)
     (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
 

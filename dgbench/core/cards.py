@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from dgbench.core.errors import UnknownNameError
+from dgbench.core.names import Text
 from dgbench.core.paths import shipped
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.toml import read_toml
@@ -164,8 +165,8 @@ class CaseRules(Card):
         targets: Domains that are tested; all of them if empty.
     """
 
-    sources: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    sources: tuple[Text, ...] = ()
+    targets: tuple[Text, ...] = ()
 
 
 class TrainingRules(Card):

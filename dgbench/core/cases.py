@@ -44,6 +44,9 @@ def cases(board: BoardCard, domains: Mapping[str, Sequence[Place]]) -> list[Case
     found = [case for dataset in board.dataset for case in _cases(board, dataset, domains[dataset])]
     if not found:
         raise CardError(f"board '{board.name}': there is no case; its datasets have too few domains")
+    names = [case.name for case in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CardError(f"board '{board.name}': two cases are called '{twice[0]}'; give a domain another name")
     return found
 
 

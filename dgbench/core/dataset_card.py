@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dgbench.core.cards import Card, Name, card_names
+from dgbench.core.cards import Card, card_names
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, UnknownNameError
+from dgbench.core.names import DatasetName, Text
 from dgbench.core.paths import shipped
 from dgbench.core.toml import read_toml
 
@@ -32,29 +33,29 @@ Encoding = Literal[
     "big5", "shift_jis", "euc_jp", "euc_kr",
 ]  # fmt: skip
 """Encodings of text in which tables are found."""
-DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
-"""A domain's name is part of file names."""
 
 
 class DomainCard(Card):
     """One domain: how it differs from the others, and how many examples it has.
 
     Attributes:
-        name: As results call it.
+        name: As results call it, and people: any line of text.
         description: What sets it apart.
         count: How many examples it must have; ``None`` where nobody has checked.
         about: Roughly how many, for estimates of time, where ``count`` is not known.
         folders: Other names that its folder, or its value in a column, may have.
         family: Domains of one family (two packs of one artist) are never on both sides of a split: when one is the
             target, the others do not train.
+        without: Classes that it has no example of. Accuracy on it is over the others.
     """
 
-    name: DomainName
+    name: Text
     description: str = ""
     count: int | None = Field(default=None, ge=1)
     about: int | None = Field(default=None, ge=1)
     folders: tuple[str, ...] = ()
     family: str | None = None
+    without: tuple[Text, ...] = ()
 
 
 class DataSource(Card):
@@ -225,7 +226,7 @@ class Union(Card):
     """
 
     kind: Literal["union"]
-    members: dict[str, Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]] = Field(min_length=2)
+    members: dict[Text, Annotated[Text, Field(pattern=r"^[^/]+/.+$")]] = Field(min_length=2)
 
 
 Reader = Annotated[BuiltIn | Made | Tree | Table | Hub | Arrow | Wilds | Arrays | Union, Field(discriminator="kind")]
@@ -270,14 +271,14 @@ class DatasetCard(Card):
         notes: What a reader of results has to know: things left out, known flaws.
     """
 
-    name: Name
+    name: DatasetName
     title: str
     version: int = Field(ge=1, default=1)
     summary: str
     reader: Reader
     path: Path | None = None
     roots: tuple[str, ...] = ()
-    classes: tuple[str, ...] | Annotated[int, Field(ge=2)]
+    classes: tuple[Text, ...] | Annotated[int, Field(ge=2)]
     domains: tuple[DomainCard, ...] = Field(min_length=1)
     shared_groups: bool = False
     resize: Literal["stretch", "crop"] = "stretch"
@@ -310,6 +311,11 @@ class DatasetCard(Card):
     def _findable(self) -> DatasetCard:
         if isinstance(self.reader, Union) and set(self.reader.members) != {domain.name for domain in self.domains}:
             raise ValueError("'reader.members' must say for each domain of the card, and for no other, what it is")
+        for domain in self.domains:
+            if isinstance(self.classes, tuple) and (strange := sorted(set(domain.without) - set(self.classes))):
+                raise ValueError(f"domain '{domain.name}' is without '{strange[0]}', which is no class of the card")
+            if len(set(domain.without)) >= self.class_count:
+                raise ValueError(f"domain '{domain.name}' is without any class; take it off the card")
         if not (self.path or self.roots or self.reader.kind in ("built-in", "hub", "union")):
             raise ValueError("a dataset on disk needs 'roots' (names of its folder) or a 'path'")
         return self
@@ -347,7 +353,7 @@ OWN = Path("datasets")
 
 def dataset_names() -> tuple[str, ...]:
     """The datasets that come with dgbench, and those with a card in ``datasets/`` of the working directory."""
-    return tuple(sorted({*card_names("datasets"), *(path.stem for path in OWN.glob("*.toml"))}))
+    return tuple(sorted({*card_names("datasets"), *_own()}))
 
 
 def dataset_card(name: str) -> DatasetCard:
@@ -359,12 +365,17 @@ def dataset_card(name: str) -> DatasetCard:
     """
     if name.endswith(".toml"):
         return _read(_resolved(Path(name)))
-    own = OWN / f"{name}.toml"
-    if os.path.lexists(own):
+    composed = unicodedata.normalize("NFC", name)
+    if (own := _own().get(composed)) is not None:
         return _read(_resolved(own))
-    if name in card_names("datasets"):
-        return _read(shipped("datasets") / own.name)
+    if composed in card_names("datasets"):
+        return _read(shipped("datasets") / f"{composed}.toml")
     raise UnknownNameError("dataset", name, dataset_names())
+
+
+def _own() -> dict[str, Path]:
+    """The cards of a user's own data, by name; disks may take accents apart."""
+    return {unicodedata.normalize("NFC", path.stem): path for path in OWN.glob("*.toml")}
 
 
 def _resolved(path: Path) -> Path:

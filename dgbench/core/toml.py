@@ -11,6 +11,7 @@ import logging
 import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,10 +49,11 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     """
     where = str(path) if str(path).isprintable() else shown(str(path), 200)
     card = validated(_parsed(path, where), model, where)
-    name, folder = getattr(card, "name", None), path.resolve().parent.name
-    if name is not None and name not in (path.stem, folder):
+    name = getattr(card, "name", None)
+    stem, folder = (unicodedata.normalize("NFC", part) for part in (path.stem, path.resolve().parent.name))
+    if name is not None and name not in (stem, folder):
         board = path.name == "board.toml"
-        expected, of = (folder, "folder of the file") if board else (path.stem, "file")
+        expected, of = (folder, "folder of the file") if board else (stem, "file")
         raise CardError(f"{where}: name: expected '{expected}', the name of the {of}, got {shown(name)}")
     return card
 

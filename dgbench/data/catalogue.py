@@ -23,6 +23,7 @@ from PIL import Image
 from dgbench.core.dataset_card import BuiltIn, DatasetCard, Made, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, whole, write_json
+from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.data import content
 from dgbench.data.builders import build
@@ -51,11 +52,13 @@ class OutlineDomain:
         name: The domain's name.
         count: How many examples it has; roughly, where only the card is there; ``None`` where nobody knows.
         family: Domains of one family are held out together.
+        without: Classes that it has no example of.
     """
 
     name: str
     count: int | None
     family: str | None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def outline(name: str, *, build: bool = True) -> Outline:
     else:
         at_hand = find(card) is not None
     if not at_hand:
-        domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family) for d in card.domains)
+        domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family, d.without) for d in card.domains)
         manifest = card.reader.manifest if isinstance(card.reader, BuiltIn) else None
         return Outline(card.name, card.class_count, domains, manifest, card.shared_groups)
     return _outline(name, _root(card), cache_root())
@@ -199,7 +202,9 @@ def _outline(name: str, root: Path, cache: Path) -> Outline:
     card = dataset_card(name)
     listing, manifest = found(name)
     families = {domain.name: domain.family for domain in card.domains}
-    domains = tuple(OutlineDomain(d.name, len(d), families.get(d.name)) for d in listing.domains)
+    domains = tuple(
+        OutlineDomain(d.name, len(d), families.get(d.name), d.without(listing.classes)) for d in listing.domains
+    )
     official = all(d.official is not None and bool((d.official == "train").any()) for d in listing.domains)
     return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups, official)
 
@@ -291,7 +296,7 @@ def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:
 def _write(dataset: Dataset, folder: Path) -> None:
     for domain in dataset.domains:
         for array in _ARRAYS:
-            with whole(folder / f"{domain.name}-{array}.npy") as temporary, temporary.open("wb") as file:
+            with whole(folder / f"{file_name(domain.name)}-{array}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, getattr(domain, array))
     write_json(
         folder / "dataset.json",
@@ -322,7 +327,7 @@ def _read(folder: Path) -> Dataset | None:
 
 
 def _read_domain(folder: Path, name: str) -> Domain:
-    return Domain(name, *(np.load(folder / f"{name}-{array}.npy", allow_pickle=False) for array in _ARRAYS))
+    return Domain(name, *(np.load(folder / f"{file_name(name)}-{array}.npy", allow_pickle=False) for array in _ARRAYS))
 
 
 def _contact_sheet(domain: Domain, rows: int = 2, columns: int = 10) -> NDArray[np.uint8]:

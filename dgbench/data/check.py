@@ -61,7 +61,7 @@ def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], No
         _unreadable(unreadable, listing),
         *picture_findings(Survey.of([look.traits for look in looks]), card.decoding, listing.left_out),
         _counts(card, listing),
-        _missing_classes(listing),
+        _missing_classes(card, listing),
         _balance(listing),
         _priors(listing),
         _copies(looks, listing),
@@ -141,15 +141,24 @@ def _counts(card: DatasetCard, listing: Listing) -> Finding:
     return Finding("counts", "ok", ", ".join(f"{name} {count}" for name, count in found.items()))
 
 
-def _missing_classes(listing: Listing) -> Finding:
-    missing = []
-    for domain in listing.domains:
-        absent = sorted(set(range(len(listing.classes))) - set(domain.labels.tolist()))
-        if absent:
-            missing.append(f"{domain.name} has no {_some([listing.classes[label] for label in absent])}")
-    if missing:
-        return Finding("classes", "problem", "; ".join(missing))
-    return Finding("classes", "ok", f"each domain has all {len(listing.classes)} classes")
+def _missing_classes(card: DatasetCard, listing: Listing) -> Finding:
+    """Which domains lack which classes: a problem where the card does not say so."""
+    of = len(listing.classes)
+    notes, problems = [], []
+    for domain, declared in zip(listing.domains, (domain.without for domain in card.domains), strict=True):
+        missing = domain.without(listing.classes)
+        if unsaid := [name for name in missing if name not in declared]:
+            problems.append(
+                f"{domain.name} has no {_some(unsaid)}; if that is how it is, its card says: without = {list(missing)}"
+            )
+        elif missing:
+            known = of - len(missing)
+            notes.append(f"accuracy on {domain.name} is over {known} of {of} classes: it has no {_some(missing)}")
+        if there := [name for name in declared if name not in missing]:
+            problems.append(f"the card says that {domain.name} is without {_some(there)}, but it is there")
+    if problems or notes:
+        return Finding("classes", "problem" if problems else "note", "; ".join([*problems, *notes]))
+    return Finding("classes", "ok", f"each domain has all {of} classes")
 
 
 def _balance(listing: Listing) -> Finding:

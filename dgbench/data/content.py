@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,12 +25,13 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Is told how many pictures are done, and how many there are."""
-Known = dict[str, tuple[str, bytes]]
+Known = dict[bytes, tuple[str, bytes]]
 """Stamp and digest of each picture, by its name."""
 
 _ROWS = 64
 """Pictures that a thread digests in one go."""
-_SCHEMA = {"name": pl.String, "stamp": pl.String, "digest": pl.Binary}
+_SCHEMA = {"name": pl.Binary, "stamp": pl.String, "digest": pl.Binary}
+"""Names of files may hold bytes that are no text."""
 
 
 def silent(done: int, total: int) -> None:
@@ -62,7 +64,7 @@ def manifest(listing: Listing, root: Path, progress: Progress = silent) -> str:
 
 def _digests(listing: Listing, root: Path, progress: Progress) -> list[bytes]:
     """Digests of all pictures, in order; what is new is kept, even when something stops the work half-way."""
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    place = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     path = cache_root() / "digests" / f"{listing.name}-{place}.parquet"
     known, fresh = _read(path), Known()
     digests: list[bytes] = []
@@ -92,7 +94,7 @@ def _parts(listing: Listing) -> Iterator[tuple[Pictures, range]]:
 
 def _digest(pictures: Pictures, row: int, known: Known, fresh: Known) -> bytes:
     # The stamp is taken first: if the file changes while it is read, the stamp of the next time is another one.
-    name, stamp = pictures.name(row), pictures.stamp(row)
+    name, stamp = pictures.name(row).encode("utf-8", "surrogatepass"), pictures.stamp(row)
     if name in known and known[name][0] == stamp:
         return known[name][1]
     digest = pictures.digest(row)
@@ -104,7 +106,7 @@ def _read(path: Path) -> Known:
     if not path.is_file():
         return {}
     try:
-        table = pl.read_parquet(path, columns=list(_SCHEMA))
+        table = pl.read_parquet(path, columns=list(_SCHEMA)).cast({"name": pl.Binary})  # it was text once
     except (OSError, pl.exceptions.PolarsError) as error:
         log.warning("the digests in %s are damaged (%s): the pictures are digested anew", path, error)
         return {}

@@ -5,7 +5,7 @@ A reader never moves, renames or writes anything where the data lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -67,6 +67,11 @@ class DomainListing:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def without(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Those of the dataset's classes that it has no example of."""
+        there = np.bincount(self.labels, minlength=len(classes)) > 0
+        return tuple(name for name, is_there in zip(classes, there, strict=True) if not is_there)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, write_json
+from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.core.processes import cores, serve
 from dgbench.data.domain import Dataset, Domain
@@ -139,7 +140,7 @@ def _read(made: Format, listing: Listing) -> list[NDArray[np.uint8]] | None:
 
 
 def _array(folder: Path, domain: str) -> Path:
-    return folder / f"{domain}.npy"
+    return folder / f"{file_name(domain)}.npy"
 
 
 def _hashes(path: Path) -> Iterator[str]:

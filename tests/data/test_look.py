@@ -36,11 +36,11 @@ def test_a_folder_becomes_a_card_that_reads(tmp_path: Path) -> None:
     path = write(draft, tmp_path / "datasets")
     card = dataset_card(str(path))
     assert (card.name, card.classes) == ("my-photos", ("cat", "dog"))
-    assert [(d.name, d.count) for d in card.domains] == [("at-night", 4), ("day", 4)]
-    assert "1 images do not lie 2 folders deep and are left out" in draft.said
+    assert [(d.name, d.count) for d in card.domains] == [("at night", 4), ("day", 4)]
+    assert "1 images do not lie 2 folders deep and are left out, in '.'" in draft.said
     assert card.path is not None
     listing = read(card, card.path)
-    assert [(d.name, d.labels.tolist()) for d in listing.domains] == [("at-night", [0, 0, 1, 1]), ("day", [0, 0, 1, 1])]
+    assert [(d.name, d.labels.tolist()) for d in listing.domains] == [("at night", [0, 0, 1, 1]), ("day", [0, 0, 1, 1])]
 
 
 def test_a_level_of_split_names_is_the_split(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Looking at data that has no card yet, and writing its card.
 
 A folder is read as ``domain/class/image``, or ``domain/split/class/image``; a table by its columns; Parquet files, what
-``save_to_disk`` wrote and datasets of the Hugging Face hub by their features. Then the pictures
-themselves are looked at. What was taken for what is said, and can be said otherwise.
+``save_to_disk`` wrote and datasets of the Hugging Face hub by their features. That makes a card without counts, and
+from then on its reader looks: it counts, and finds the pictures, which are looked at themselves. So what is accepted
+here is what is read later. What was taken for what is said, and can be said otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dgbench.core.errors import DataError, did_you_mean
 from dgbench.data.content import Progress, silent
-from dgbench.data.look.draft import Draft, plain_name, write
+from dgbench.data.look.draft import Draft, counted, plain_name, write
 from dgbench.data.look.encoded import holds_tables, is_parquet, look_at_arrow, look_at_hub
 from dgbench.data.look.pictures import look_at_pictures
 from dgbench.data.look.table import listed, look_at_table
@@ -39,21 +40,23 @@ def look(
         progress: Is told how many pictures have been looked at, and how many there are.
 
     Raises:
+        CardError: ``name`` cannot be the name of a dataset.
         DataError: there is nothing there that can be read, or it is not clear what is what.
     """
     columns = columns or {}
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise DataError(f"there is no kind of column called '{unknown[0]}'.{did_you_mean(unknown[0], COLUMNS)}")
-    return look_at_pictures(_draft(source, name, columns, layout), progress)
+    draft, listing = counted(_draft(source, name, columns, layout))
+    return look_at_pictures(draft, listing, progress)
 
 
 def _draft(source: str, name: str | None, columns: dict[str, str], layout: str | None) -> Draft:
     if source.startswith("hf://"):
         return look_at_hub(source.removeprefix("hf://"), name, columns)
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise DataError(f"{path}: there is no such folder or file")
-    path = path.resolve()
+    try:
+        path = Path(source).expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{source}: there is no such folder or file") from error
     if path.is_file():
         return (look_at_arrow if is_parquet(path) else look_at_table)(path, name, columns)
     if layout is None and holds_tables(path):

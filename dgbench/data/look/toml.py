@@ -19,7 +19,7 @@ def _dump(table: dict[str, Any], prefix: str, lines: list[str]) -> None:
     tables = {key: value for key, value in table.items() if isinstance(value, dict)}
     for key, value in table.items():
         if key not in rows and key not in tables:
-            lines.append(f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{_key(key)} = {_text(value)}")
     for key, value in tables.items():
         lines += ["", f"[{prefix}{_key(key)}]"]
         _dump(value, f"{prefix}{_key(key)}.", lines)
@@ -34,4 +34,9 @@ def _is_rows(value: Any) -> bool:
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
+
+
+def _text(value: Any) -> str:
+    """JSON is TOML, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,14 +1,13 @@
-"""How folders of images are nested: the patterns of a card, and walking a disk by them."""
+"""How folders of images are nested: the patterns of a card."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from dgbench.core.errors import CardError, DataError, did_you_mean
+from dgbench.core.errors import CardError, did_you_mean
+from dgbench.core.names import readable
 
 Meanings = Mapping[str, str]
 """What the placeholders of a layout stand for in one path."""
@@ -34,10 +33,14 @@ class Layout:
         """From a card.
 
         Raises:
-            CardError: there is a placeholder that nobody knows, or none for the class.
+            CardError: there is a placeholder that nobody knows, or one twice, or none for the class.
         """
         if "{class}" not in text:
             raise CardError(f"layout '{text}': nothing in it names the class; put '{{class}}' where it stands")
+        text = readable(text)
+        for place in _PLACES:
+            if text.count(f"{{{place}}}") > 1:
+                raise CardError(f"layout '{text}': '{{{place}}}' stands in it twice; one of them is '*'")
         levels = text.strip("/").split("/")
         patterns = [re.compile(_expression(level.removesuffix(".*"), text), re.IGNORECASE) for level in levels]
         if levels[-1].endswith(".*"):
@@ -56,7 +59,7 @@ class Layout:
 
     def match(self, path: str) -> Meanings | None:
         """What the placeholders stand for in the path of an image; None where it does not fit."""
-        *folders, file = path.split("/")
+        *folders, file = readable(path).split("/")
         if len(folders) != len(self.folders):
             return None
         pairs = list(zip(self.folders, folders, strict=True))
@@ -70,46 +73,12 @@ class Layout:
             found |= match.groupdict()
         return found
 
-    def walk(self, root: Path, enter: Callable[[Meanings], bool]) -> Iterator[tuple[str, Meanings]]:
-        """The folders in which images lie, as paths below ``root`` that end with ``/`` or are empty, sorted.
-
-        Args:
-            root: The dataset's folder.
-            enter: Whether to go on, given what is known so far.
-        """
-
-        def below(folder: str, level: int, known: Meanings) -> Iterator[tuple[str, Meanings]]:
-            if level == len(self.folders):
-                yield folder, known
-                return
-            for name in entries(root / folder, folders=True):
-                match = self.folders[level].fullmatch(name)
-                if match:
-                    now = {**known, **match.groupdict()}
-                    if enter(now):
-                        yield from below(f"{folder}{name}/", level + 1, now)
-
-        yield from below("", 0, {})
-
 
 def domain_text(known: Meanings) -> str | None:
     """The domain that a path names; None where it is not known (yet)."""
     if "corruption" in known:
         return f"{known['corruption']}-{known['severity']}" if "severity" in known else None
     return known.get("domain")
-
-
-def entries(folder: Path, *, folders: bool) -> list[str]:
-    """The names of the folders, or of the files, in a folder, sorted; hidden ones are passed over.
-
-    Raises:
-        DataError: the folder cannot be read.
-    """
-    try:
-        with os.scandir(folder) as found:
-            return sorted(e.name for e in found if not e.name.startswith(".") and e.is_dir() == folders)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error.strerror}); may you read it?") from error
 
 
 def _expression(level: str, layout: str) -> str:

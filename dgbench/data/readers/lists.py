@@ -11,6 +11,7 @@ import numpy as np
 
 from dgbench.core.dataset_card import DatasetCard, Tree
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.names import readable
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
 from dgbench.data.readers.layouts import Layout, domain_text
@@ -40,17 +41,25 @@ def find(card: DatasetCard, reader: Tree, root: Path) -> list[ListFile]:
     """The lists that are there, by name.
 
     Raises:
+        CardError: the card's pattern cannot be one.
         DataError: some domains have lists and others have none.
     """
     assert reader.lists is not None
     meanings = split_meanings(reader.splits)
     splits = "|".join(re.escape(name) for name in {**SPLITS, **reader.splits})
-    expression = re.escape(reader.lists).replace(r"\{domain\}", "(?P<domain>.+)")
-    pattern = re.compile(expression.replace(r"\{split\}", f"(?P<split>{splits})"), re.IGNORECASE)
+    expression = re.escape(readable(reader.lists)).replace(r"\{domain\}", "(?P<domain>.+)")
+    try:
+        pattern = re.compile(expression.replace(r"\{split\}", f"(?P<split>{splits})"), re.IGNORECASE)
+        listed = sorted(root.glob(re.sub(r"\{\w+\}", "*", reader.lists)))
+    except (re.error, ValueError, NotImplementedError, IndexError) as error:
+        raise CardError(
+            f"{card.name}: reader.lists: '{reader.lists}' is no pattern of files below the data ({error}); it is like "
+            "'splits/{domain}_{split}.txt', with each place once"
+        ) from error
     domains = domain_names(card)
     found = []
-    for path in sorted(root.glob(re.sub(r"\{\w+\}", "*", reader.lists))):
-        match = pattern.fullmatch(path.relative_to(root).as_posix())
+    for path in listed:
+        match = pattern.fullmatch(readable(path.relative_to(root).as_posix()))
         known = match.groupdict() if match else {}
         domain = domains.number(known["domain"]) if "domain" in known else None
         if domain is not None:
@@ -95,7 +104,7 @@ def _entries(
         if not line.strip():
             continue
         path, label = (*line.rsplit(maxsplit=1), "")[:2]
-        if not label.isdecimal():
+        if not label.isdecimal() or len(label) > 9:
             raise DataError(f"{where}: expected the path of an image, a space and a number, but it is '{line}'")
         path = path.strip().removeprefix("./")
         if path in reader.ignore:
@@ -104,7 +113,7 @@ def _entries(
         if not 0 <= position < card.class_count:
             last = reader.first_label + card.class_count - 1
             raise DataError(f"{where}: label {label} is out of range; labels go from {reader.first_label} to {last}")
-        there = next((base + path for base in bases if base + path in present), None)
+        there = next((there for base in bases if (there := present.find(base + path)) is not None), None)
         if there is None:
             raise DataError(f"{where}: there is no image '{path}'; fetch the data again, or mend the list")
         yield Entry(where, there, position, file.split)
@@ -175,7 +184,7 @@ def _as_number(folder: str) -> int | None:
 
 
 def _domain(name: str, entries: dict[str, Entry], root: Path) -> DomainListing:
-    found = sorted(entries.values(), key=lambda entry: (entry.label, entry.path.rpartition("/")[2], entry.path))
+    found = sorted(entries.values(), key=_place)
     official = [entry.split for entry in found if entry.split is not None]
     return DomainListing(
         name,
@@ -184,3 +193,8 @@ def _domain(name: str, entries: dict[str, Entry], root: Path) -> DomainListing:
         np.arange(len(found), dtype=np.int64),
         np.array(official, "<U10") if official else None,
     )
+
+
+def _place(entry: Entry) -> tuple[int, str, str]:
+    """By class and file name, as in a tree without lists."""
+    return entry.label, readable(entry.path.rpartition("/")[2]), readable(entry.path)

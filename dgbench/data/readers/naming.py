@@ -1,14 +1,15 @@
 """Names on disk against names on a card: which domain, class or split is meant.
 
-Case, spaces, underscores and hyphens do not matter (``Real World`` is ``real_world``), unless names differ in nothing
-else (the letters ``a`` and ``A``).
+A name that is on the card means itself. Otherwise case, spaces, underscores, hyphens and leading zeros do not matter
+(``Real World`` is ``real_world``), unless names on the card differ in nothing else (the letters ``a`` and ``A``).
 """
 
 from __future__ import annotations
 
 import errno
 import re
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError, did_you_mean
+from dgbench.core.names import readable
 
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 """What the usual names of splits mean; a card may add others."""
@@ -25,28 +27,32 @@ SPLITS = {"train": "train", "val": "validation", "validation": "validation", "te
 
 def plain(name: str) -> str:
     """A name without what does not matter; numbers lose their leading zeros."""
-    return str(int(name)) if name.isdecimal() else re.sub(r"[\s_-]+", "", name).casefold()
+    if name.isdecimal():
+        return "".join(str(unicodedata.decimal(digit)) for digit in name).lstrip("0") or "0"
+    return readable(re.sub(r"[\s_-]+", "", name).casefold())
 
 
 @dataclass(frozen=True)
 class Names:
-    """Which number a name stands for."""
+    """Which number a name stands for: the names as they are, and what they stand for where nothing else does."""
 
-    numbers: Mapping[str, int]
-    exact: bool
+    exact: Mapping[str, int]
+    loose: Mapping[str, int]
 
     @staticmethod
     def of(pairs: Iterable[tuple[str, int]]) -> Names:
         """From names and their numbers; several names may have one number."""
-        pairs = list(pairs)
-        loose = {(plain(name), number) for name, number in pairs}
-        if len(dict(loose)) == len(loose):
-            return Names(dict(loose), exact=False)
-        return Names(dict(pairs), exact=True)
+        exact: dict[str, int] = {}
+        loose: dict[str, set[int]] = defaultdict(set)
+        for name, number in pairs:
+            exact[readable(name)] = number
+            loose[plain(readable(name))].add(number)
+        return Names(exact, {name: min(numbers) for name, numbers in loose.items() if len(numbers) == 1})
 
     def number(self, name: str) -> int | None:
-        """The number of a name, None where nobody has it."""
-        return self.numbers.get(name if self.exact else plain(name))
+        """The number of a name as it stands on a disk or in a table, None where nobody has it."""
+        composed = readable(name)
+        return self.exact.get(composed, self.loose.get(plain(composed)))
 
 
 def domain_names(card: DatasetCard) -> Names:
@@ -55,7 +61,7 @@ def domain_names(card: DatasetCard) -> Names:
     Raises:
         CardError: two domains share a name.
     """
-    pairs = {(name, i) for i, d in enumerate(card.domains) for name in (d.name, *d.folders)}
+    pairs = {(readable(name), i) for i, d in enumerate(card.domains) for name in (d.name, *d.folders)}
     twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     if twice:
         raise CardError(f"{card.name}: two domains have a folder {some(twice)}; a name belongs to one domain")
@@ -80,13 +86,13 @@ def classes_of(card: DatasetCard, found: Iterable[str], numeric: bool = False) -
 
     Args:
         card: Its ``classes`` give names and their order, or only how many there are; then names sort.
-        found: Names on disk.
+        found: Names as they stand on the disk.
         numeric: Whether names are numbers, and sort as such.
 
     Raises:
         DataError: the card says how many there are, and there are more or fewer.
     """
-    found = set(found)
+    found = set(map(readable, found))
     if isinstance(card.classes, tuple):
         by_name = Names.of((name, i) for i, name in enumerate(card.classes))
         if all(name.isdecimal() for name in found) and any(by_name.number(name) is None for name in found):
@@ -94,7 +100,7 @@ def classes_of(card: DatasetCard, found: Iterable[str], numeric: bool = False) -
         return Classes(card.classes, by_name)
     if len(found) != card.classes:  # some may be one class, written in two ways
         found = set({plain(name): name for name in sorted(found, reverse=True)}.values())
-    ordered = sorted(found, key=int) if numeric else sorted(found)
+    ordered = sorted(found, key=lambda name: (len(plain(name)), plain(name))) if numeric else sorted(found)
     if len(ordered) != card.classes:
         raise DataError(
             f"{card.name}: the card says {card.classes} classes, but there are {len(ordered)}: {some(ordered)}"
@@ -145,19 +151,41 @@ def hint(unknown: Sequence[str], known: Sequence[str]) -> str:
 
 
 class Present:
-    """Which files there are below a folder; every folder is read once, since single questions are slow on networks."""
+    """Which files there are below a folder; every folder is read once, since single questions are slow on networks.
+
+    A name is the same, composed or decomposed: some disks change that.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+
+    def find(self, path: str) -> str | None:
+        """The path of a file as it stands on the disk; None where there is no such file."""
+        folder, _, file = path.rpartition("/")
+        if self._names(folder).get(file) == file:
+            return path
+        found: list[str] = []
+        for part in path.split("/"):
+            name = part if part in (".", "..") else self._names("/".join(found)).get(readable(part))
+            if name is None:
+                return None
+            found.append(name)
+        return "/".join(found)
 
     def __contains__(self, path: str) -> bool:
-        folder, _, file = path.rpartition("/")
+        return self.find(path) is not None
+
+    def _names(self, folder: str) -> dict[str, str]:
+        """The names in a folder as they stand there: by themselves, and by their composed form."""
         if folder not in self._known:
             try:
-                self._known[folder] = frozenset(entry.name for entry in (self._root / folder).iterdir())
+                there = [entry.name for entry in (self._root / folder).iterdir()]
+            except ValueError:  # no file can have such a name
+                there = []
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
                     raise DataError(f"{self._root / folder} cannot be read ({error.strerror}); may you?") from error
-                self._known[folder] = frozenset()
-        return file in self._known[folder]
+                there = []
+            self._known[folder] = {readable(name): name for name in there} | {name: name for name in there}
+        return self._known[folder]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from dgbench.core.dataset_card import DatasetCard, Tree
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.names import readable
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
 from dgbench.data.readers import lists
-from dgbench.data.readers.layouts import Layout, Meanings, domain_text, entries
+from dgbench.data.readers.finds import Cell, Finds, search
+from dgbench.data.readers.folders import contents
+from dgbench.data.readers.layouts import Layout
 from dgbench.data.readers.naming import (
     Classes,
     Names,
@@ -27,46 +29,8 @@ from dgbench.data.readers.naming import (
     some,
     split_meanings,
 )
-from dgbench.data.suffixes import divide
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Images of one domain (its number), split and class (names as on disk); paths are below the root."""
-
-    domain: int
-    split: str | None
-    label: str
-    images: tuple[str, ...]
-
-
-@dataclass
-class Finds:
-    """What a layout finds.
-
-    Attributes:
-        cells: Folders of images, also empty ones.
-        entered: Domains of which there is a folder.
-        strangers: Names where a domain is expected, that are none of the card's.
-        unknown_splits: Names where a split is expected, that the card does not explain.
-        skipped: How many files are no images that are read.
-        left_out: Those of them that are images, by kind.
-    """
-
-    layout: Layout
-    cells: list[Cell] = field(default_factory=list)
-    entered: set[int] = field(default_factory=set)
-    strangers: set[str] = field(default_factory=set)
-    unknown_splits: set[str] = field(default_factory=set)
-    skipped: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def filled(self) -> set[int]:
-        """Domains that have an image."""
-        return {cell.domain for cell in self.cells if cell.images}
 
 
 def read(card: DatasetCard, reader: Tree, root: Path) -> Listing:
@@ -85,27 +49,22 @@ def read(card: DatasetCard, reader: Tree, root: Path) -> Listing:
         if listed:
             return lists.read(card, reader, root, layouts, listed)
     finds = _best(card, reader, layouts, root)
-    _all_domains(card, reader, finds, root)
+    cells = _of_domains(card, finds)
+    _all_domains(card, reader, finds, cells, root)
     try:
-        classes = _classes(card, reader, {cell.label for cell in finds.cells if cell.images})
-        _same_classes(card, reader, finds, classes, root)
+        classes = _classes(card, reader, {cell.label for of_domain in cells for cell in of_domain if cell.images})
+        _same_classes(card, reader, finds, cells, classes, root)
     except DataError as error:
         if reader.lists:
             raise DataError(f"{error}\nThere is no {root / reader.lists} either, to say which images count.") from error
         raise
-    if finds.skipped:
-        log.info("%s: %d files below %s are no images and are passed over", card.name, finds.skipped, root)
-    if finds.unknown_splits:
-        log.warning(
-            "%s: folders %s below %s are passed over, since the card does not say in 'reader.splits' what they mean",
-            *(card.name, some(sorted(finds.unknown_splits)), root),
-        )
+    _report(card, finds, cells, classes, root)
     return Listing(
         card.name,
         classes.names,
         tuple(
-            _domain(domain.name, [cell for cell in finds.cells if cell.domain == i], classes, reader, root)
-            for i, domain in enumerate(card.domains)
+            _domain(domain.name, of_domain, classes, reader, root)
+            for domain, of_domain in zip(card.domains, cells, strict=True)
         ),
         left_out=finds.left_out,
     )
@@ -123,71 +82,44 @@ def imagenet() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _best(card: DatasetCard, reader: Tree, layouts: Sequence[Layout], root: Path) -> Finds:
     """What the first layout finds that has every domain; else the one that has most of them."""
-    best: Finds | None = None
+    names, splits = domain_names(card), split_meanings(reader.splits)
+    best, most = None, -1
     for layout in layouts:
-        finds = _walk(layout, domain_names(card), split_meanings(reader.splits), root)
-        if best is None or len(finds.filled) > len(best.filled):
-            best = finds
-        if len(finds.filled) == len(card.domains):
+        finds = search(layout, root, splits, lambda domain: names.number(domain) is not None)
+        filled = sum(any(cell.images for cell in of_domain) for of_domain in _of_domains(card, finds))
+        if filled > most:
+            best, most = finds, filled
+        if filled == len(card.domains):
             break
     assert best is not None  # a card has at least one layout
     return best
 
 
-def _walk(layout: Layout, domains: Names, splits: Meanings, root: Path) -> Finds:
-    finds = Finds(layout)
-
-    def enter(known: Meanings) -> bool:
-        if "split" in known and plain(known["split"]) not in splits:
-            finds.unknown_splits.add(known["split"])
-            return False
-        domain = domain_text(known)
-        if domain is None:
-            return True
-        number = domains.number(domain)
-        if number is None:
-            finds.strangers.add(domain)
-            return False
-        finds.entered.add(number)
-        return True
-
-    for folder, known in layout.walk(root, enter):
-        names = entries(root / folder, folders=False)
-        images, left_out = divide(root / folder, names)
-        finds.left_out += left_out
-        finds.skipped += len(names) - len(images)
-        domain = domain_text(known)
-        number = 0 if domain is None else domains.number(domain)
-        assert number is not None  # else it had not been entered
-        for label, paths in _by_class(layout, folder, known, images).items():
-            finds.cells.append(Cell(number, known.get("split"), label, tuple(paths)))
-    return finds
+def _of_domains(card: DatasetCard, finds: Finds) -> list[list[Cell]]:
+    """The cells of each domain of the card."""
+    names = domain_names(card)
+    cells: list[list[Cell]] = [[] for _ in card.domains]
+    for cell in finds.cells:
+        number = 0 if cell.domain is None else names.number(cell.domain)
+        assert number is not None  # else it had not been looked for
+        cells[number].append(cell)
+    return cells
 
 
-def _by_class(layout: Layout, folder: str, known: Meanings, images: Sequence[str]) -> dict[str, list[str]]:
-    if layout.file is None:
-        return {known["class"]: [folder + name for name in images]}
-    found: dict[str, list[str]] = defaultdict(list)
-    for name in images:
-        match = layout.file.fullmatch(name.rpartition(".")[0])
-        if match:
-            found[{**known, **match.groupdict()}["class"]].append(folder + name)
-    return found
-
-
-def _all_domains(card: DatasetCard, reader: Tree, finds: Finds, root: Path) -> None:
+def _all_domains(card: DatasetCard, reader: Tree, finds: Finds, cells: Sequence[Sequence[Cell]], root: Path) -> None:
     """Refuse a dataset that lacks a domain."""
-    absent = [i for i in range(len(card.domains)) if i not in finds.filled]
+    absent = [i for i, of_domain in enumerate(cells) if not any(cell.images for cell in of_domain)]
     if not absent:
         return
     names = [card.domains[i].name for i in absent]
     if len(absent) == len(card.domains):
-        there = some(entries(root, folders=True)) or "no folder"
+        there = some(map(readable, contents(root).folders)) or "no folder"
         raise DataError(
             f"{card.name}: there is no image in {root} where the card expects them, "
             f"{' or '.join(repr(f'{text}/image') for text in reader.layouts)}. The folder holds {there}."
         )
-    empty = [card.domains[i].name for i in absent if i in finds.entered]
+    numbers = {domain_names(card).number(name) for name in finds.entered}
+    empty = [card.domains[i].name for i in absent if i in numbers]
     if empty:
         raise DataError(
             f"{card.name}: there is no image of domain {some(empty)} in {root} (layout '{finds.layout.text}'); "
@@ -214,19 +146,25 @@ def _classes(card: DatasetCard, reader: Tree, found: set[str]) -> Classes:
     return classes_of(card, found)
 
 
-def _same_classes(card: DatasetCard, reader: Tree, finds: Finds, classes: Classes, root: Path) -> None:
-    """Refuse domains that do not have the same classes; a class has a folder, if only an empty one.
+def _same_classes(
+    card: DatasetCard, reader: Tree, finds: Finds, cells: Sequence[Sequence[Cell]], classes: Classes, root: Path
+) -> None:
+    """Refuse domains that do not have the same classes, but for those that the card says a domain is without; a class
+    has a folder, if only an empty one.
 
     Sets whose classes are ImageNet's may have fewer of them, but the same in all domains.
     """
-    number = {cell.label: classes.on_disk.number(cell.label) for cell in finds.cells}
+    number = {cell.label: classes.on_disk.number(cell.label) for of_domain in cells for cell in of_domain}
     seen = {n for n in number.values() if n is not None}
     expected = seen if reader.names == "imagenet" else set(range(len(classes.names)))
-    lines = []
-    for i, domain in enumerate(card.domains):
-        cells = [cell for cell in finds.cells if cell.domain == i]
-        missing = sorted(expected - {n for cell in cells if (n := number[cell.label]) is not None})
-        extra = sorted({cell.label for cell in cells if cell.images and number[cell.label] is None})
+    lines: list[str] = []
+    absent: list[str] = []
+    for domain, of_domain in zip(card.domains, cells, strict=True):
+        known = {n for cell in of_domain if (n := number[cell.label]) is not None}
+        declared = {classes.names.index(name) for name in domain.without if name in classes.names}
+        missing = sorted(expected - known - declared)
+        absent += [name for n in missing if (name := classes.names[n]) not in absent]
+        extra = sorted({cell.label for cell in of_domain if cell.images and number[cell.label] is None})
         parts = [f"missing {some(classes.names[n] for n in missing)}"] if missing else []
         parts += [f"not on the card: {some(extra)}.{hint(extra, classes.names)}"] if extra else []
         if parts:
@@ -235,21 +173,51 @@ def _same_classes(card: DatasetCard, reader: Tree, finds: Finds, classes: Classe
         raise DataError(
             f"{card.name}: the folders of classes in {root} (layout '{finds.layout.text}') are not the same in all "
             f"domains, or not those of the card:{''.join(lines)}"
+            + (
+                f"\nA class that a domain really lacks is named on the card: without = ['{absent[0]}']"
+                if absent
+                else ""
+            )
         )
 
 
+def _report(card: DatasetCard, finds: Finds, cells: Sequence[Sequence[Cell]], classes: Classes, root: Path) -> None:
+    """Say what was passed over, and what was taken for one."""
+    if finds.skipped:
+        log.info("%s: %d files below %s are no images and are passed over", card.name, finds.skipped, root)
+    if finds.unknown_splits:
+        log.warning(
+            "%s: folders %s below %s are passed over, since the card does not say in 'reader.splits' what they mean",
+            *(card.name, some(sorted(finds.unknown_splits)), root),
+        )
+    if finds.links.broken:
+        names = some(map(readable, finds.links.broken))
+        log.warning("%s: links below %s that lead nowhere are passed over: %s", card.name, root, names)
+    for domain, of_domain in zip(card.domains, cells, strict=True):
+        filled = [cell for cell in of_domain if cell.images]
+        taken = {domain.name: {cell.domain for cell in filled if cell.domain is not None}}
+        labels: dict[int | None, set[str]] = defaultdict(set)
+        for cell in filled:
+            labels[classes.on_disk.number(cell.label)].add(cell.label)
+        taken |= {f"{domain.name}/{classes.names[n]}": found for n, found in labels.items() if n is not None}
+        for name, found in taken.items():
+            if len(found) > 1:
+                log.warning("%s: folders %s in %s are all taken for '%s'", card.name, some(sorted(found)), root, name)
+
+
 def _domain(name: str, cells: Sequence[Cell], classes: Classes, reader: Tree, root: Path) -> DomainListing:
-    """The images of a domain by class and file name, so that layouts of the same images agree on the order."""
+    """The images of a domain by class and file name, so that layouts of the same images agree on the order, and disks
+    that compose accents or take them apart."""
     meanings = split_meanings(reader.splits)
     found = sorted(
-        (classes.on_disk.number(cell.label), path.rpartition("/")[2], path, cell.split)
+        (classes.on_disk.number(cell.label), readable(path.rpartition("/")[2]), readable(path), path, cell.split)
         for cell in cells
         for path in cell.images
     )
     official = [meanings[plain(split)] for *_, split in found if split is not None]
     return DomainListing(
         name,
-        Files(root, tuple(path for _, _, path, _ in found)),
+        Files(root, tuple(path for *_, path, _ in found)),
         np.array([label for label, *_ in found], np.int64),
         np.arange(len(found), dtype=np.int64),
         np.array(official, "<U10") if official else None,
