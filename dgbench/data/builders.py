@@ -12,8 +12,9 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from dgbench.core.dataset_card import BuiltIn, DatasetCard, Made
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, UnknownNameError, did_you_mean, shown
+from dgbench.core.reader_cards import BuiltIn, Made
 from dgbench.core.registry import load_builder
 from dgbench.data.domain import Dataset
 

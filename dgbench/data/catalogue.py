@@ -20,11 +20,12 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgbench.core.dataset_card import BuiltIn, DatasetCard, Made, dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, whole, write_json
 from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
+from dgbench.core.reader_cards import BuiltIn, Made
 from dgbench.data import content
 from dgbench.data.builders import build
 from dgbench.data.content import Progress, silent

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dgbench.core.dataset_card import DatasetCard, Hub, Union, dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Hub, Union
 
 
 def data_roots() -> tuple[Path, ...]:

@@ -7,8 +7,9 @@ import pytest
 from idx_files import write_mnist
 from numpy.typing import NDArray
 
-from dgbench.core.dataset_card import Made, dataset_card
+from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Made
 from dgbench.data.colored_mnist import build
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.readers import read

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dgbench.core.dataset_card import BuiltIn, dataset_card
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.seeds import generator
 from dgbench.data import slabs
 from dgbench.data.domain import Dataset

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dgbench.core.dataset_card import Tree
 from dgbench.core.errors import DataError
 from dgbench.core.names import readable
+from dgbench.core.reader_cards import Tree
 from dgbench.core.toml import validated
 from dgbench.data.look.columns import OFFICIAL, SPLITS
 from dgbench.data.look.draft import Draft, draft_card, plain_name

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgbench.core.dataset_card import Arrays, DatasetCard
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError, did_you_mean
+from dgbench.core.reader_cards import Arrays
 from dgbench.data.listing import DomainListing, Listing, Picture
 from dgbench.data.locate import data_roots
 from dgbench.data.pictures import Frames, mapped, stamp

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgbench.core.dataset_card import Arrow, DatasetCard
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.paths import cache_root
+from dgbench.core.reader_cards import Arrow
 from dgbench.data.listing import Listing
 from dgbench.data.readers.encoded import failures, images_of, listing
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dgbench.core.dataset_card import DatasetCard, Encoded
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Encoded
 from dgbench.data.listing import DomainListing, Listing, Pictures
 from dgbench.data.pictures import Files, Rows
 from dgbench.data.readers.columns import (

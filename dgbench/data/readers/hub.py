@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgbench.core.dataset_card import DatasetCard, Hub
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.paths import cache_root
+from dgbench.core.reader_cards import Hub
 from dgbench.data.listing import Listing
 from dgbench.data.locate import hub_home
 from dgbench.data.readers.encoded import failures, listing

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dgbench.core.dataset_card import DatasetCard, Tree
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.names import readable
+from dgbench.core.reader_cards import Tree
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
 from dgbench.data.readers.layouts import Layout, domain_text

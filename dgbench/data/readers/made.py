@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dgbench.core.dataset_card import DatasetCard, Made
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Made
 from dgbench.data.builders import build
 from dgbench.data.domain import Domain
 from dgbench.data.listing import DomainListing, Listing

@@ -8,8 +8,9 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
-from dgbench.core.dataset_card import DatasetCard, Table
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Table
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
 from dgbench.data.readers.columns import domain_rows, group_column, has_columns, in_words, row_groups, split_column

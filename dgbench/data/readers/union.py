@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dgbench.core.dataset_card import DatasetCard, Union, dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.reader_cards import Union
 from dgbench.data.listing import Listing
 from dgbench.data.locate import locate
 from dgbench.data.readers import read as read_member

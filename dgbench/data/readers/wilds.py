@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dgbench.core.dataset_card import DatasetCard, Wilds
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Wilds
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Files
 from dgbench.data.readers.columns import domain_rows, row_groups

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from dgbench.core.cards import card_names
-from dgbench.core.dataset_card import DatasetCard, DomainCard, Tree, dataset_card
+from dgbench.core.dataset_card import DatasetCard, DomainCard, dataset_card
+from dgbench.core.reader_cards import Tree
 from dgbench.data.readers import read
 from dgbench.data.readers.tree import imagenet
 

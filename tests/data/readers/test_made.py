@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dgbench.core import registry
-from dgbench.core.dataset_card import BuiltIn, DatasetCard
+from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.reader_cards import BuiltIn
 from dgbench.data import builders
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
