@@ -8,14 +8,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from dgbench.cli.catalogue import catalogue
+from dgbench.cli.listing import list_
+from dgbench.cli.show import show
 from dgbench.core.cards import card_names
 from dgbench.core.dataset_card import dataset_card
 
 
 def dgbench(*arguments: str) -> str:
     app = typer.Typer()
-    catalogue(app)
+    app.command("list")(list_)
+    app.command()(show)
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout

@@ -14,8 +14,9 @@ from dgbench.core.errors import DGBenchError
 
 def main() -> None:
     """The entry point ``dgbench``."""
-    from dgbench.cli.catalogue import catalogue
     from dgbench.cli.data import data
+    from dgbench.cli.listing import list_
+    from dgbench.cli.show import show
     from dgbench.cli.work import work
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -28,7 +29,8 @@ def main() -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    catalogue(app)
+    app.command("list")(list_)
+    app.command()(show)
     work(app)
     data(app)
     try:

@@ -66,7 +66,9 @@ def validated(content: Mapping[str, Any], model: type[Model], where: str) -> Mod
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(problem, model) for problem in error.errors(include_url=False)]
+        # What is there and wrong comes before what is missing: a slip of the pen is often the cause of both.
+        found = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
+        problems = [_explain(problem, model) for problem in found]
         more = f"; and {len(problems) - _PROBLEMS} more" if len(problems) > _PROBLEMS else ""
         raise CardError(f"{where}: {'; '.join(problems[:_PROBLEMS])}{more}") from error
 
