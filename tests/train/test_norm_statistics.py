@@ -7,6 +7,7 @@ from torch.optim.swa_utils import update_bn
 
 from dgbench.algorithms.averaging.ema import EMA
 from dgbench.algorithms.averaging.swad import SWAD
+from dgbench.algorithms.averaging.wise_ft import WiSEFT
 from dgbench.algorithms.step import _norm_statistics
 from dgbench.api import rules
 from dgbench.core.cards import BoardCard, TrainingRules
@@ -60,7 +61,7 @@ def test_a_step_counts_one_batch_however_many_passes_it_makes() -> None:
 
 def board(backbone: str, norm_mode: str) -> BoardCard:
     training = TrainingRules(steps=4, checkpoints=2, batch_per_domain=4, norm_mode=norm_mode)
-    small = small_board("ema(statistics='recompute')", "ema", "swad", backbone=backbone)
+    small = small_board("ema(statistics='average')", "ema", "swad", backbone=backbone)
     return rules(small.model_copy(update={"training": training}))
 
 
@@ -78,10 +79,11 @@ def test_statistics_are_recomputed_where_there_are_some_that_move(
     made = make_plan(board(backbone, norm_mode))
     assert {entry.hyperparameters["averaging"]["statistics"] for entry in made.entries} == left
     assert [(idle.algorithm, idle.equals) for idle in made.idle()] == (
-        [] if left == {"average", "recompute"} else [("ema", ("ema(statistics=recompute)",))]
+        [] if left == {"average", "recompute"} else [("ema", ("ema(statistics=average)",))]
     )
 
 
-def test_what_runs_by_default_is_what_the_methods_code_does() -> None:
+def test_what_runs_by_default() -> None:
     assert SWAD().recomputes()
-    assert not EMA().recomputes()
+    assert EMA().recomputes()
+    assert not WiSEFT().recomputes()

@@ -12,7 +12,8 @@ from the initial weights or ramps the decay up instead.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from dgbench.algorithms.averaging.averaged import Averaged
 from dgbench.algorithms.slots import DECAYS, State, Trajectory
@@ -25,9 +26,11 @@ class EMA(Averaged):
 
     Attributes:
         decay: Weight of the past; about the last ``1 / (1 - decay)`` steps count. One that every training records.
+        statistics: As in :class:`Averaged`. Running statistics lag behind the weights, and their average lags twice.
     """
 
     decay: Fraction = 0.99
+    statistics: Literal["average", "recompute"] = field(default="recompute", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.decay not in DECAYS:

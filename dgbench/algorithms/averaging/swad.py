@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dgbench.algorithms.averaging.averaged import Averaged
@@ -48,7 +48,7 @@ class SWAD(Averaged):
     tolerance: Count = 6
     ratio: NonNegative = 0.3
     legacy_double_count: bool = False
-    statistics: Literal["average", "recompute"] = "recompute"
+    statistics: Literal["average", "recompute"] = field(default="recompute", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.tolerance < self.converge:
