@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
@@ -26,6 +26,10 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "
 """What a file may hold, whatever its name says. Others are not for Pillow to open: PostScript is a program."""
 _BAND = 2**20
 """Pixels that are converted at a time, so that a picture is never in memory three times."""
+_HEAVY = {"JPEG2000": 4, "WEBP": 3, "AVIF": 2}
+"""Formats of which Pillow keeps copies while it decodes."""
+_WIDE = ("RGBA", "RGBa", "RGBX", "LA", "La", "PA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F")
+"""Modes of four bytes that are converted to another four."""
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 _BRIGHT = 224
 """Grey level from which a picture on white is hard to see."""
@@ -69,14 +73,38 @@ def opened(encoded: IO[bytes] | Path, name: str) -> Iterator[Image.Image]:
             yield image
         return
     try:
-        with Image.open(encoded, formats=_formats()) as image, in_flight(*image.size, name):
-            yield image
+        with Image.open(encoded, formats=_formats()) as image, in_flight(*image.size, name, _weight(image)):
+            yield _deep_pgm(image) or image
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large ({error}); make it smaller, or take it out of the dataset") from error
     except MemoryError as error:
         raise DataError(f"{name} is larger than the memory that is free; make it smaller, or take it out") from error
     except _UNDECODABLE as error:
         raise DataError(f"{name} cannot be decoded ({error}); fetch it again, or take it out of the dataset") from error
+
+
+def _deep_pgm(image: Image.Image) -> Image.Image | None:
+    """The image of a binary PGM file whose white is neither 255 nor 65,535, with white at 65,535; None for others.
+
+    It is what Pillow makes of it, but Pillow does that in Python, at 2 microseconds a pixel.
+    """
+    if not isinstance(image, ImageFile.ImageFile) or image.format != "PPM" or image.mode != "I":
+        return None
+    decoder, _, offset, options = image.tile[0]
+    if decoder != "ppm" or not isinstance(options, tuple):
+        return None
+    assert image.fp is not None
+    image.fp.seek(offset)
+    values = np.frombuffer(image.fp.read(2 * image.width * image.height), ">u2").reshape(image.height, image.width)
+    scaled = np.minimum(np.round(np.arange(2**16) / int(options[1]) * 65535), 65535).astype(np.uint16)
+    return Image.fromarray(scaled[values])
+
+
+def _weight(image: Image.Image) -> int:
+    """How often a pixel counts that is about to be decoded: once for 5.3 bytes, as measured with Pillow 13."""
+    if image.format in _HEAVY:
+        return _HEAVY[image.format]
+    return 2 if "progressive" in image.info or image.mode in _WIDE else 1
 
 
 @contextmanager
@@ -87,7 +115,7 @@ def _opened_array(path: Path, name: str) -> Iterator[Image.Image]:
             f"{name} holds {array.dtype} {list(array.shape)}; an image is uint8 [h, w], [h, w, 3] or [h, w, 4], or "
             "uint16 [h, w]: save it so, or take it out of the dataset"
         )
-    with in_flight(array.shape[1], array.shape[0], name):
+    with in_flight(array.shape[1], array.shape[0], name, 2):
         yield Image.fromarray(np.ascontiguousarray(array))
 
 

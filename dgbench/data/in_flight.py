@@ -18,8 +18,8 @@ from dgbench.core.errors import DataError
 LIMIT = 178_956_970
 """Most pixels of a picture that is read: where Pillow suspects a decompression bomb and refuses, too."""
 PIXELS = 192 * 2**20
-"""Pixels that are decoded at a time: about a gigabyte, since most pictures take 4 to 5 bytes for each pixel while they
-become RGB, and some (transparent, turned, progressive JPEG) up to 10."""
+"""Pixels that are decoded at a time: about a gigabyte, since most pictures take up to 5.3 bytes for each pixel while
+they become RGB. Pixels of pictures that take more are counted more than once."""
 _UNIT = 2**20
 """Pixels are counted in steps of this; the smallest picture takes one."""
 
@@ -83,8 +83,13 @@ def share(room: Room) -> None:
 
 
 @contextmanager
-def in_flight(width: int, height: int, name: str) -> Iterator[None]:
+def in_flight(width: int, height: int, name: str, weight: int = 1) -> Iterator[None]:
     """Room for a picture while the block runs.
+
+    Args:
+        width, height: Of the picture, in pixels.
+        name: What errors call it.
+        weight: How often each pixel counts: once for 5.3 bytes.
 
     Raises:
         DataError: the picture is larger than any that is read.
@@ -94,5 +99,5 @@ def in_flight(width: int, height: int, name: str) -> Iterator[None]:
             f"{name} has {width} x {height} pixels; dgbench reads pictures of up to {LIMIT // 10**6} megapixels: make "
             "it smaller, or take it out of the dataset"
         )
-    with _room.hold(width * height):
+    with _room.hold(weight * width * height):
         yield

@@ -149,6 +149,7 @@ def test_a_jpeg_from_a_telephone(tmp_path: Path) -> None:
         assert look(tmp_path / "x.jpg").rotated
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_exif_that_cannot_be_read_turns_nothing(tmp_path: Path) -> None:
     Image.fromarray(COLOURS).save(tmp_path / "x.png", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff no more")
     assert np.array_equal(decode(tmp_path / "x.png", Decoding(exif=True)), COLOURS)
@@ -252,6 +253,19 @@ def test_the_family_of_pgm(tmp_path: Path, content: bytes, values: list[int]) ->
     assert decode(tmp_path / "x.pnm")[0, :, 0].tolist() == values
 
 
+def test_deep_pgm_is_what_pillow_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for white in (256, 1023, 4095, 65534):
+        deep = RNG.integers(0, white + 1, (9, 7))
+        content = f"P5 7 9 {white}\n".encode() + deep.astype(">u2").tobytes()
+        (tmp_path / "x.pgm").write_bytes(content)
+        for decoding in (AS_LOADERS, Decoding(bits=14)):
+            expected = np.minimum(np.asarray(Image.open(tmp_path / "x.pgm")) >> (decoding.bits - 8), 255)
+            assert np.array_equal(decode(tmp_path / "x.pgm", decoding), rgb(expected.astype(np.uint8)))
+        (tmp_path / "x.pgm").write_bytes(content[:-1])
+        with pytest.raises(DataError, match=r"x\.pgm cannot be decoded"):
+            decode(tmp_path / "x.pgm")
+
+
 @pytest.mark.parametrize("array", [COLOURS, GREYS, np.dstack([COLOURS, ALPHA])], ids=["rgb", "grey", "rgba"])
 def test_arrays(tmp_path: Path, array: np.ndarray) -> None:
     for layout in (array, np.asfortranarray(array)):
@@ -306,6 +320,7 @@ def test_the_header_says_of_whom_pixels_have_to_be_seen(tmp_path: Path) -> None:
     assert all(value == (name == "with") for (_, name), value in needed.items()), needed
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about damaged metadata
 @given(st.binary(max_size=300), st.sampled_from(["png", "jpg", "gif", "tif", "webp", "bmp", "ppm", "npy"]))
 @settings(max_examples=100, deadline=None)
 def test_no_bytes_lead_to_anything_but_a_picture_or_one_clear_error(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -150,6 +150,21 @@ def test_every_pool_decodes_large_pictures_one_after_the_other(
             assert not pictures.overlap()
         elif way != "prepare":  # it has prepared them already
             assert pictures.overlap(), "this test would see it"
+
+
+def test_pictures_that_take_more_memory_count_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    monkeypatch.setattr(
+        "dgbench.data.in_flight._room", SimpleNamespace(hold=lambda n: counted.append(n) or nullcontext())
+    )
+    grey, clear = Image.new("L", (20, 10)), Image.new("RGBA", (20, 10))
+    kinds = {"a.png": grey, "b.jpg": grey, "c.png": clear, "d.jpg": grey.convert("CMYK"), "e.jpg": grey, "f.webp": grey}
+    for name, image in kinds.items():
+        image.save(tmp_path / name, progressive=name.startswith("e"))
+    files = Files(tmp_path, tuple(kinds))
+    for row in range(len(files)):
+        files.read(row)
+    assert [pixels // 200 for pixels in counted] == [1, 1, 2, 2, 2, 3]
 
 
 PROGRAM = """
