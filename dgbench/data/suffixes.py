@@ -76,14 +76,15 @@ def left_out(names: Iterable[str]) -> Counter[str]:
 def say_left_out(kinds: Kinds) -> str:
     """One sentence about what is left out, with the remedy."""
     order = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    text = f"{', '.join(f'{count} {kind}' for kind, count in order)} are not read and are left out"
+    are = "is" if sum(kinds.values()) == 1 else "are"
+    text = f"{', '.join(f'{count} {kind}' for kind, count in order)} {are} not read and {are} left out"
     remedies = []
     if ".avif" in kinds:
         remedies.append("this Pillow cannot read AVIF (pip install --upgrade pillow)")
     if ".npy" in kinds:
         remedies.append("an image in .npy is uint8 [h, w], [h, w, 3] or [h, w, 4], or uint16 [h, w]")
     if set(kinds) - {".avif", ".npy"}:
-        remedies.append("save them as PNG or JPEG to use them")
+        remedies.append("save as PNG or JPEG what you want to use")
     return f"{text}: {'; '.join(remedies)}"
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
 from dgbench.core.decoding import AS_LOADERS, Decoding
+from dgbench.core.errors import DataError
 from dgbench.data import picture_survey
 from dgbench.data.catalogue import load
 from dgbench.data.check import check
@@ -78,7 +79,7 @@ def test_a_new_card_keeps_what_pictures_show_and_says_so(home: Path) -> None:
         '2 of 10 pictures are transparent in places: they are laid over white (alpha = "white")',
         "1 of 10 pictures is marked as rotated by the camera: they are turned upright (exif = true)",
         "3 of 10 pictures are grey with 16 bits, values up to 4,095: 4,095 is white (bits = 12)",
-        "1 .svg are not read and are left out: save them as PNG or JPEG to use them",
+        "1 .svg is not read and is left out: save as PNG or JPEG what you want to use",
     ):
         assert line in draft.said
     path = write(draft, home / "datasets")
@@ -107,6 +108,19 @@ def test_plain_pictures_need_no_choice(home: Path) -> None:
     card = DatasetCard.model_validate(draft.content)
     assert card.decoding == AS_LOADERS
     assert {f.verdict for name, f in findings(root, card).items() if name != "balance"} == {"ok"}
+
+
+def test_images_of_other_kinds_are_named_wherever_they_lie(home: Path) -> None:
+    root = tree(home / "own")
+    for name in ("cover.psd", "art/scan.heic", "sketch/cat/a.jxl", "photo/dog/b.jxl"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    said = look(str(root)).said
+    assert "2 .jxl, 1 .heic, 1 .psd are not read and are left out: save as PNG or JPEG what you want to use" in said
+    (home / "phone" / "art" / "cat").mkdir(parents=True)
+    (home / "phone" / "art" / "cat" / "a.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no images in it .*; 1 \.heic is not read and is left out: save as PNG"):
+        look(str(home / "phone"))
 
 
 def test_what_is_nearly_white_is_laid_over_black(home: Path) -> None:

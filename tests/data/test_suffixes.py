@@ -39,7 +39,7 @@ def test_what_is_an_image_but_not_read_is_counted_and_nothing_else_is() -> None:
     names = ["a.svg", "b.SVG", "c.heic", "scan.nii.gz", "x.jpg", "notes.txt", ".hidden.svg", "svg", "old.tar.gz"]
     assert left_out(names) == {".svg": 2, ".heic": 1, ".nii.gz": 1}
     said = say_left_out(left_out(names))
-    assert said == "2 .svg, 1 .heic, 1 .nii.gz are not read and are left out: save them as PNG or JPEG to use them"
+    assert said == "2 .svg, 1 .heic, 1 .nii.gz are not read and are left out: save as PNG or JPEG what you want to use"
 
 
 def test_avif_depends_on_pillow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from dgbench.data.content import Progress
 from dgbench.data.listing import Listing
 from dgbench.data.look.draft import Draft
 from dgbench.data.picture_survey import say, survey
-from dgbench.data.suffixes import say_left_out
 
 
 def look_at_pictures(draft: Draft, listing: Listing, progress: Progress) -> Draft:
@@ -18,7 +17,4 @@ def look_at_pictures(draft: Draft, listing: Listing, progress: Progress) -> Draf
     choice = found.choice()
     standard = AS_LOADERS.spec()
     chosen = {field: value for field, value in choice.spec().items() if value != standard[field]}
-    said = [*draft.said, *say(found, choice)]
-    if listing.left_out:
-        said.append(say_left_out(listing.left_out))
-    return replace(draft, content=draft.content | chosen, said=said)
+    return replace(draft, content=draft.content | chosen, said=[*draft.said, *say(found, choice)])

@@ -17,7 +17,7 @@ from dgbench.data.readers.finds import Finds, search
 from dgbench.data.readers.folders import Links, walk
 from dgbench.data.readers.layouts import Layout
 from dgbench.data.readers.naming import plain, some
-from dgbench.data.suffixes import divide
+from dgbench.data.suffixes import divide, say_left_out
 
 DEEPEST = 12
 """Folders below each other that are looked into."""
@@ -32,10 +32,12 @@ class Census:
 
     Attributes:
         images: By folder, where there are any.
+        unread: Images of kinds that are not read, by kind.
         links: Those that are not followed.
     """
 
     images: Counter[Parts] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     links: Links = field(default_factory=Links)
 
     @property
@@ -59,7 +61,8 @@ def look_at_tree(root: Path, name: str | None, layout: str | None) -> Draft:
     census = take_census(root)
     if not census.images:
         broken = f"; {len(census.links.broken)} links in it lead nowhere" if census.links.broken else ""
-        raise DataError(f"{root}: no images in it (.png, .jpg, .webp, ...){broken}")
+        unread = f"; {say_left_out(census.unread)}" if census.unread else ""
+        raise DataError(f"{root}: no images in it (.png, .jpg, .webp, ...){broken}{unread}")
     reader: dict[str, Any] = {"kind": "tree", "layouts": [layout or _guess(root, census)]}
     text = validated(reader, Tree, f"--layout '{layout}'").layouts[0]
     pattern = Layout.parse(text)
@@ -95,7 +98,8 @@ def take_census(root: Path) -> Census:
 
     start: Parts = ()
     for folder, parts, found in walk(root, start, enter, census.links):
-        images, _ = divide(root / folder, found.files)
+        images, unread = divide(root / folder, found.files)
+        census.unread += unread
         if images:
             census.images[parts] = len(images)
     return census
@@ -137,6 +141,8 @@ def _left_out(found: Finds, census: Census, root: Path) -> list[str]:
         where = some((readable("/".join(parts)) or "." for parts in sorted(others)), 4)
         said.append(f"{sum(others.values())} images do not lie {deep} folders deep and are left out, in {where}")
         said += _deeper(found, others)
+    if census.unread:
+        said.append(say_left_out(census.unread))
     filled = {domain for domain in found.filled if domain is not None}
     reached = {readable(part) for parts in others for part in parts}
     if empty := sorted(found.entered - filled - reached):
