@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -68,3 +69,13 @@ def test_arrays_are_images_or_something_else(tmp_path: Path) -> None:
     assert others == Counter({".npy": 3, ".svg": 1})
     assert "3 .npy, 1 .svg are not read" in say_left_out(others)
     assert "an image in .npy is uint8 [h, w]" in say_left_out(others)
+
+
+def test_the_page_lists_what_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "your-own-dataset.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^Read are (.*?)\. Of an animation", page, re.MULTILINE | re.DOTALL)
+    listed = set(re.findall(r"`\.(\w+)`", line))
+    assert listed == read_suffixes() | {"avif"}
+    (others,) = re.findall(r"^Other kinds of images \((.*?), \.\.\.\)", page, re.MULTILINE)
+    kinds = re.findall(r"`(\.\w+)`", others)
+    assert left_out(f"x{kind}" for kind in kinds) == dict.fromkeys(kinds, 1)
