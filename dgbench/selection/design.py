@@ -41,26 +41,28 @@ class Design:
             column: What is averaged.
         """
         targets, values = self._values(cells, column)
-        return statistics.estimate(values, *self._shape(targets))
+        return statistics.estimate(values, *self.shape(targets))
 
     def difference(self, cells: pl.DataFrame, first: str, second: str) -> Estimate:
         """The mean of one column minus another, paired in each row."""
         targets, values = self._values(cells, first)
-        return statistics.difference(values, self._values(cells, second)[1], *self._shape(targets))
+        return statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
 
     def ranks(self, cells: Mapping[str, pl.DataFrame], column: str) -> dict[str, int]:
         """The rank of each algorithm by a column of its table; every table has the same targets and trials."""
         tables = {name: self._values(each, column) for name, each in cells.items()}
-        shape = self._shape(next(iter(tables.values()))[0]) if tables else ()
+        shape = self.shape(next(iter(tables.values()))[0]) if tables else ()
         return statistics.ranks({name: values for name, (_, values) in tables.items()}, *shape)
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""
-        trials = sorted(set(cells["trial"]))
         found: dict[str, dict[int, float]] = {}
-        for target, trial, value in cells.sort("target").select("target", "trial", column).iter_rows():
+        for target, trial, value in zip(cells["target"], cells["trial"], cells[column], strict=True):
             found.setdefault(target, {})[trial] = value
-        return list(found), [[values.get(trial, math.nan) for trial in trials] for values in found.values()]
+        targets = sorted(found)
+        trials = sorted({trial for values in found.values() for trial in values})
+        return targets, [[found[target].get(trial, math.nan) for trial in trials] for target in targets]
 
-    def _shape(self, targets: Sequence[str]) -> tuple[list[float], list[Hashable]]:
+    def shape(self, targets: Sequence[str]) -> tuple[list[float], list[Hashable]]:
+        """Weights and clusters of targets, as :func:`dgbench.selection.statistics.estimate` takes them."""
         return [self.weights.get(target, 1.0) for target in targets], [self.clusters[target] for target in targets]

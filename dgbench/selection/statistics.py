@@ -41,7 +41,7 @@ accuracies, and far below one picture in a million."""
 Values = Sequence[Sequence[float]]
 """One sequence for each target: its values by trial. Within a cluster trials stand in one order, and NaN marks a trial
 that a target has not."""
-Row = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -103,8 +103,8 @@ def estimate(
     Raises:
         ValueError: there is no target, or one without values, or weights or clusters do not fit.
     """
-    rows = _rows(values)
-    return _estimate(rows, _largest(rows), weights, clusters)
+    matrix = _matrix(values)
+    return _estimate(matrix, _largest(matrix), weights, clusters)
 
 
 def difference(
@@ -114,54 +114,69 @@ def difference(
     clusters: Sequence[Hashable] | None = None,
 ) -> Estimate:
     """The mean of ``first - second``, paired value by value: the same target, the same trial."""
-    one, other = _rows(first), _rows(second)
+    if list(map(len, first)) != list(map(len, second)):
+        raise ValueError("a paired difference needs the same targets and trials on both sides")
+    one, other = _matrix(first), _matrix(second)
     # What rounding does to a difference depends on the numbers that were subtracted.
-    scale = max(_largest(one), _largest(other))
-    return _estimate([a - b for a, b in zip(one, other, strict=True)], scale, weights, clusters)
+    return _estimate(one - other, max(_largest(one), _largest(other)), weights, clusters)
 
 
-def _rows(values: Values) -> list[Row]:
-    return [np.asarray(row, dtype=float) for row in values]
+def _matrix(values: Values) -> Matrix:
+    """Targets by trials, NaN where there is nothing."""
+    matrix = np.full((len(values), max(map(len, values), default=0)), np.nan)
+    for row, given in zip(matrix, values, strict=True):
+        row[: len(given)] = given
+    return matrix
 
 
-def _largest(rows: Sequence[Row]) -> float:
-    return max((float(np.nanmax(np.abs(row))) for row in rows if not np.isnan(row).all()), default=0.0)
+def _largest(matrix: Matrix) -> float:
+    return float(np.abs(matrix[~np.isnan(matrix)]).max(initial=0.0))
 
 
 def _estimate(
-    rows: Sequence[Row], scale: float, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
+    matrix: Matrix, scale: float, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
 ) -> Estimate:
-    if not rows or any(np.isnan(row).all() for row in rows):
+    there = ~np.isnan(matrix)
+    if not there.any(axis=1).all() or not there.size:
         raise ValueError("an estimate needs at least one value for each target")
-    shares = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float)
-    if len(shares) != len(rows) or not (shares > 0).all():
+    shares = np.ones(len(matrix)) if weights is None else np.asarray(weights, dtype=float)
+    if len(shares) != len(matrix) or not (shares > 0).all():
         raise ValueError("each target needs one weight above 0")
     shares = shares / shares.sum()
-    members: dict[Hashable, list[int]] = {}
-    for number, cluster in enumerate(range(len(rows)) if clusters is None else clusters):
-        members.setdefault(cluster, []).append(number)
-    if sum(map(len, members.values())) != len(rows):
-        raise ValueError("each target needs one cluster")
-
-    mean = float(np.dot(shares, [np.nanmean(row) for row in rows]))
+    values = np.where(there, matrix, 0.0)
+    mean = float(shares @ (values.sum(axis=1) / there.sum(axis=1)))
     if abs(mean) <= RESOLUTION * scale:
         mean = 0.0
-    blocks = [np.stack([shares[i] * rows[i] for i in numbers]) for numbers in members.values()]
-    there = [~np.isnan(block) for block in blocks]
-    n = sum(int(each.any(axis=0).sum()) for each in there)
-    if any((each.any(axis=0) != each.all(axis=0)).any() or each[0].sum() < 2 for each in there):
+
+    member = _members(len(matrix), clusters)
+    covered = member @ there
+    whole = covered == member.sum(axis=1, keepdims=True)
+    n, trials = int((covered > 0).sum()), whole.sum(axis=1)
+    if (whole != (covered > 0)).any() or (trials < 2).any():
         return Estimate(mean, n)
-    sums = [block[:, each[0]].sum(axis=0) for block, each in zip(blocks, there, strict=True)]
-    floors = [RESOLUTION * scale * shares[numbers].sum() for numbers in members.values()]
-    variances = np.array(
-        [0.0 if np.ptp(y) <= floor else y.var(ddof=1) / len(y) for y, floor in zip(sums, floors, strict=True)]
-    )
+    sums = member @ (shares[:, None] * values)
+    deviations = np.where(whole, sums - sums.sum(axis=1, keepdims=True) / trials[:, None], 0.0)
+    floor = RESOLUTION * scale * (member @ shares)
+    variances = (deviations**2).sum(axis=1) / (trials - 1) / trials
+    variances[np.abs(deviations).max(axis=1) <= floor] = 0.0
     total = variances.sum()
     if total == 0:
-        return Estimate(mean, n, 0.0, float(n - len(sums)))
+        return Estimate(mean, n, 0.0, float(n - len(trials)))
     # parts of the total, not variances: their squares cannot underflow
-    df = 1 / sum((part**2 / (len(y) - 1) for part, y in zip(variances / total, sums, strict=True)), 0.0)
+    df = 1 / ((variances / total) ** 2 / (trials - 1)).sum()
     return Estimate(mean, n, math.sqrt(total), float(df))
+
+
+def _members(targets: int, clusters: Sequence[Hashable] | None) -> Matrix:
+    """Which target (column) belongs to which cluster (row)."""
+    if clusters is None:
+        return np.eye(targets)
+    if len(clusters) != targets:
+        raise ValueError("each target needs one cluster")
+    rows = {cluster: row for row, cluster in enumerate(dict.fromkeys(clusters))}
+    member = np.zeros((len(rows), targets))
+    member[[rows[cluster] for cluster in clusters], np.arange(targets)] = 1.0
+    return member
 
 
 def ranks(

@@ -1,0 +1,41 @@
+"""Boards with known truth: intervals cover it as often as they say, and equal algorithms stay together."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate_boards.py"
+
+
+def loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("simulate_boards", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+simulation = loaded()
+
+
+@pytest.mark.parametrize("title", simulation.protocols())
+def test_intervals_cover_the_truth_on_a_board_of_each_protocol(title: str) -> None:
+    """A share of .95 in 1,200 boards has a standard error of .006."""
+    law = simulation.Law(simulation.protocols()[title], 3, 5, 0.35)
+    found = simulation.measure(law, law.design, 1200)
+    assert 0.93 <= found.means <= 0.97
+    assert 0.93 <= found.differences <= 0.97
+    assert found.torn <= 0.05 + 2 * 0.0063
+
+
+def test_targets_of_one_training_are_not_independent() -> None:
+    """What the board would claim if it took them for independent: the fault that clusters mend."""
+    law = simulation.Law(simulation.protocols()["fixed, 20 targets"], 3, 5, 0.35)
+    found = simulation.measure(law, law.naive, 200)
+    assert found.means < 0.7
+    assert found.torn > 0.2
