@@ -3,14 +3,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from board.synthetic import FAMILIES, board, candidate, info, tables
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.selection.collect import Failure
 from dgbench.selection.statistics import estimate
 
 
@@ -189,3 +194,173 @@ def test_selecting_and_showing_import_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def served_together(algorithms: dict[str, list[list[float]]], targets: tuple[str, ...]) -> tuple[Any, Any]:
+    """One training on ``source`` serves every target; values by target and trial."""
+    return tables(
+        candidate(name, target, trial, clean={"source": 0.9}, on_target=value, training=f"{name}-{trial}")
+        for name, values in algorithms.items()
+        for target, row in zip(targets, values, strict=True)
+        for trial, value in enumerate(row)
+    )
+
+
+def test_targets_of_one_training_count_once() -> None:
+    """Five targets in three trials are three trainings: intervals, differences and ranks are those of their means."""
+    random = np.random.default_rng(0)
+    targets = tuple("abcde")
+    shared = 0.03 * random.standard_normal((2, 1, 3))
+    erm, sam = (0.5 + shared + 0.01 * random.standard_normal((2, 5, 3))).tolist()
+    rules = info(domains=targets, trials=3, algorithms=("erm", "sam"))
+    found = entries(build(*served_together({"erm": erm, "sam": sam}, targets), rules))
+    alone = estimate([np.mean(sam, axis=0).tolist()])
+    assert found["sam"].accuracy.n == 3
+    assert (found["sam"].accuracy.mean, found["sam"].accuracy.margin) == pytest.approx((alone.mean, alone.margin))
+    paired = estimate([np.mean(np.array(sam) - np.array(erm), axis=0).tolist()])
+    assert found["sam"].difference is not None
+    assert found["sam"].difference.margin == pytest.approx(paired.margin)
+    assert found["sam"].gap.margin == pytest.approx(alone.margin)
+    assert found["sam"].targets["a"].n == 3
+    qualities = build(*served_together({"erm": erm, "sam": sam}, targets), rules).tracks[0].qualities
+    assert {quality.picked.n for quality in qualities} == {3}
+
+
+def test_which_training_a_draw_chose_makes_no_difference_to_clusters() -> None:
+    """The two targets of a trial are served by different draws, yet by trainings on the same domains."""
+    pool = [
+        candidate("erm", target, trial, draw, clean={"source": 0.5 + 0.1 * (draw == (target == "b"))}, on_target=0.5)
+        for target in ("a", "b")
+        for trial in range(2)
+        for draw in range(2)
+    ]
+    made = build(*tables(pool), info(draws=2, algorithms=("erm",)))
+    assert set(made.cells["draw"]) == {0, 1}
+    assert entries(made)["erm"].accuracy.n == 2
+
+
+def test_a_target_with_two_sets_of_sources_is_refused() -> None:
+    pool = [candidate("erm", clean={"a": 0.9}), candidate("sam", clean={"c": 0.9})]
+    with pytest.raises(StoreError, match="served by two sets of source domains"):
+        build(*tables(pool), info(domains=("b",), trials=1))
+
+
+def test_each_dataset_counts_once_in_the_quality_too() -> None:
+    pool = [
+        candidate("erm", f"{dataset}/{target}", trial, clean={"z": 0.9}, on_target=value, dataset=dataset)
+        for dataset, targets in {"one": {"a": 0.2}, "two": {"a": 0.6, "b": 0.7, "c": 0.8}}.items()
+        for target, value in targets.items()
+        for trial in range(2)
+    ]
+    cases = ("one/a", "two/a", "two/b", "two/c")
+    weights = dict(zip(cases, (1, 1 / 3, 1 / 3, 1 / 3), strict=True))
+    made = build(*tables(pool), info(domains=cases, weights=weights, algorithms=("erm",)))
+    assert entries(made)["erm"].accuracy.mean == pytest.approx((0.2 + 0.7) / 2)
+    assert made.tracks[0].qualities[0].picked.mean == pytest.approx((0.2 + 0.7) / 2)
+    assert entries(made)["erm"].accuracy.n == 4
+
+
+@given(
+    scored=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 300)), min_size=2, max_size=8),
+    draws=st.integers(1, 2),
+)
+def test_the_ceiling_is_never_below_the_selection(scored: list[tuple[int, int]], draws: int) -> None:
+    half = len(scored) // draws
+    pool = [
+        candidate("erm", draw=draw, step=step, clean={"a": source / 100}, on_target=reached / 300)
+        for draw in range(draws)
+        for step, (source, reached) in enumerate(scored[draw * half : (draw + 1) * half])
+    ]
+    entry = entries(build(*tables(pool), info(domains=("b",), trials=1, draws=draws)))["erm"]
+    considered = scored[: draws * half]
+    assert entry.ceiling.mean == max(reached for _, reached in considered) / 300
+    assert entry.ceiling.mean >= entry.accuracy.mean
+    last = [considered[(draw + 1) * half - 1][1] for draw in range(draws)]
+    assert entry.oracle.mean == max(last) / 300
+
+
+def test_the_oracle_reads_the_last_step_and_may_lie_below_the_selection() -> None:
+    pool = [
+        candidate("erm", step=step, clean={"a": source}, on_target=reached)
+        for step, (source, reached) in enumerate([(0.9, 0.62), (0.8, 0.60)])
+    ]
+    entry = entries(build(*tables(pool), info(domains=("b",), trials=1)))["erm"]
+    assert (entry.accuracy.mean, entry.oracle.mean, entry.ceiling.mean) == (0.62, 0.60, 0.62)
+
+
+def twins(**of_coral: Any) -> Leaderboard:
+    """CORAL predicts as ERM, bit for bit; IRM is far behind."""
+    noise = 0.001 * np.random.default_rng(1).standard_normal((4, 2, 4))
+    noise[0] = noise[1]
+    skills = {"coral": 0.6, "erm": 0.6, "sam": 0.6, "irm": 0.3}
+    pool = [
+        candidate(
+            name,
+            target,
+            trial,
+            clean={"a" if target == "b" else "b": 0.9},
+            on_target=skill + noise[which, number, trial],
+            digest=f"{target}-{trial}" if name in ("erm", "coral") else "",
+            **(of_coral if name == "coral" else {}),
+        )
+        for which, (name, skill) in enumerate(skills.items())
+        for number, target in enumerate("ab")
+        for trial in range(4)
+    ]
+    return build(*tables(pool), info(trials=4, algorithms=tuple(skills)))
+
+
+def test_algorithms_with_the_same_predictions_are_one_result() -> None:
+    made = twins()
+    found = entries(made)
+    assert {name: entry.same_as for name, entry in found.items()} == {
+        "coral": None, "erm": "coral", "sam": None, "irm": None
+    }  # fmt: skip
+    # three algorithms have the better mean, and two results
+    assert {name: entry.rank for name, entry in found.items()} == {"coral": 1, "erm": 1, "sam": 1, "irm": 3}
+
+
+def test_the_recipe_without_effect_is_named_after_the_other() -> None:
+    found = entries(twins(without_effect="the objective 'coral' acts on moving features, which this training has not"))
+    assert (found["coral"].same_as, found["erm"].same_as) == ("erm", None)
+
+
+def test_predictions_that_agree_in_some_cells_are_two_results() -> None:
+    pool = [
+        candidate(name, target, digest="x" if target == "a" else "", clean={"a" if target == "b" else "b": 0.9})
+        for name in ("erm", "sam")
+        for target in ("a", "b")
+    ]
+    assert {entry.same_as for entry in build(*tables(pool), info(trials=1)).entries} == {None}
+
+
+def test_a_family_held_out_in_one_cell_and_used_in_another_is_no_contamination() -> None:
+    shifted = {"blur": {"a": 0.5}, "edges": {"a": 0.4}}
+    pool = [candidate("erm", trial=trial, shifted=shifted, trained=["blur"] if trial else []) for trial in range(2)]
+    entry = entries(build(*tables(pool), info(domains=("b",), criterion="augmented")))["erm"]
+    assert (entry.families, entry.held_out, entry.contaminated) == (("blur", "edges"), ("blur",), ())
+
+
+FAILED = [
+    Failure("irm", "IRM", target, trial, 0, "loss is not finite at step 7") for target in "ab" for trial in (0, 1)
+]
+
+
+def test_what_failed_is_not_what_was_not_run() -> None:
+    rules = info(algorithms=("erm", "irm", "sam"))
+    made = build(*board({"erm": 0.5}), rules, failed=FAILED)
+    assert (made.failed, made.absent) == (tuple(FAILED), ("sam",))
+
+
+def test_a_board_of_which_everything_failed_says_why() -> None:
+    metrics, runs = board({"erm": 0.5})
+    with pytest.raises(StoreError, match=r"4 failed, the first of them IRM on target a, trial 0: loss is not finite"):
+        build(metrics.clear(), runs.clear(), info(), failed=FAILED)
+
+
+def test_what_python_shows_of_a_board_is_one_line() -> None:
+    made = build(*board({"erm": 0.5, "sam": 0.6}), info())
+    assert repr(made) == "<Leaderboard 'toy' by source: algorithms 2 inductive; 8 of 12 runs>"
+    for shown in (repr(made), repr(made.tracks[0]), repr(made.tracks)):
+        assert "\n" not in shown
+        assert len(shown) < 200

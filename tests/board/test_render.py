@@ -14,6 +14,7 @@ from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import files, html, markdown, terminal, text
 from dgbench.board.render.html import Scale
+from dgbench.selection.collect import Failure
 from dgbench.selection.statistics import estimate
 
 HOSTILE = "<script>alert('sam')</script> | [bold]"
@@ -227,3 +228,94 @@ def test_the_headline_claims_no_more_than_the_ranks() -> None:
     assert text.headline(clear) == "SAM leads the inductive track."
     tied = build(*board({"erm": 0.5, "sam": 0.9}, trials=1), info(trials=1)).tracks[0]
     assert text.headline(tied) == "On the inductive track no algorithm is shown to beat SAM or ERM."
+
+
+def renderings(made: Leaderboard) -> dict[str, str]:
+    out = io.StringIO()
+    terminal.show(made, Console(file=out, width=200))
+    return {"html": html.render(made), "markdown": markdown.render(made), "terminal": out.getvalue()}
+
+
+def flat(rendering: str) -> str:
+    """Without what a rendering adds to text: line breaks and escapes."""
+    return " ".join(rendering.replace("\\", "").split())
+
+
+def test_a_board_of_one_draw_says_in_every_rendering_that_nothing_was_tuned() -> None:
+    for draws in (1, 2):
+        pool = [
+            candidate("erm", target, 0, draw, clean={"a" if target == "b" else "b": 0.9})
+            for target in ("a", "b")
+            for draw in range(draws)
+        ]
+        for name, rendering in renderings(build(*tables(pool), info(trials=1, draws=draws))).items():
+            assert ("Nothing was tuned" in flat(rendering)) == (draws == 1), name
+
+
+def test_every_rendering_says_what_the_backbone_was_pretrained_on(made: Leaderboard) -> None:
+    for name, rendering in renderings(made).items():
+        assert "Backbone: dgbench:vit-micro@letters, pretrained on: Letters A to Z." in flat(rendering), name
+    random = build(*tables([candidate("erm", pretrained_on="")]), info(domains=("b",), trials=1))
+    assert "dgbench:vit-micro@letters, from random weights." in flat(markdown.render(random))
+
+
+def test_every_rendering_shows_the_ceiling_and_says_what_the_oracle_is(made: Leaderboard) -> None:
+    for name, rendering in renderings(made).items():
+        assert "Ceiling" in rendering, name
+        assert text.CEILING in flat(rendering), name
+    assert "| Ceiling\\* | Oracle\\* |" in markdown.render(made)
+
+
+def test_every_rendering_marks_algorithms_with_the_same_predictions() -> None:
+    pool = [
+        candidate(name, target, trial, clean={"a" if target == "b" else "b": 0.9}, digest=f"{target}-{trial}", **more)
+        for name, more in {"erm": {}, "irm": {"without_effect": "the objective 'irm' acts on nothing"}}.items()
+        for target in ("a", "b")
+        for trial in range(2)
+    ]
+    made = build(*tables(pool), info())
+    for name, rendering in renderings(made).items():
+        shown = flat(rendering).replace("&#39;", "'")
+        assert "IRM = ERM" in shown, name
+        assert "the same predictions, bit for bit, in every cell (the objective 'irm' acts on nothing)" in shown, name
+    assert files.table(made)["same_predictions_as"].to_list() == [None, "erm"]
+
+
+def test_what_failed_is_named_and_is_not_called_not_run() -> None:
+    failed = [Failure("irm", "IRM", target, trial, 0, "out of memory") for target in ("a", "b") for trial in range(2)]
+    made = build(*board({"erm": 0.5}), info(), failed=failed)
+    for name, rendering in renderings(made).items():
+        assert (
+            "Failed: IRM on target a, trial 0; target a, trial 1; target b, trial 0 and 1 more: out of memory"
+            in flat(rendering)
+        ), name
+        assert "Not run yet: sam." in flat(rendering), name
+
+
+def test_no_family_is_both_used_and_held_out() -> None:
+    """A linear probe trains on features, the others through a geometric augmentation; one trains so in one trial."""
+    shifted = {family: {"a": 0.5} for family in FAMILIES}
+    pool = [
+        candidate(name, trial=trial, shifted=shifted, trained=trained)
+        for trial in range(2)
+        for name, trained in {
+            "erm": ["geometric"], "sam": ["geometric", "blur"] if trial else ["geometric"], "irm": []
+        }.items()
+    ]  # fmt: skip
+    made = build(*tables(pool), info(domains=("b",), criterion="augmented"))
+    said = text.selection(made)
+    used, held_out = said.split("Held out")
+    assert not [family for family in FAMILIES if family in used and family in held_out]
+    assert held_out == (" where training used them: blur (for SAM in some cells); geometric (for ERM, SAM).")
+    assert all(family in said for family in FAMILIES)
+
+
+def test_where_all_trials_gave_the_same_no_interval_is_claimed() -> None:
+    made = build(*board({"erm": 0.5}, trials=3), info(trials=3))
+    metrics, runs = board({"erm": 0.5}, trials=3)
+    flatline = metrics.with_columns(
+        accuracy=pl.when(pl.col("split") == "target").then(0.5).otherwise(pl.col("accuracy"))
+    )
+    same = build(flatline, runs, info(trials=3)).tracks[0].entries[0]
+    assert text.with_margin(same.accuracy) == "50.0"
+    assert "±" in text.with_margin(made.tracks[0].entries[0].accuracy)

@@ -13,7 +13,7 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$]|&(?=#|\w)")
 """What opens markup, a formula or a character's name anywhere in a line."""
 _OPENING = re.compile(r"^(\d*)([#+\-=.):])")
 """What makes a heading, a list or a rule of a line that begins so."""
-_BARE = re.compile(r"(?::(?=//))|(?:\bwww(?=\.))|@(?=\w)", re.IGNORECASE)
+_BARE = re.compile(r"(?::(?=//))|(?:www(?=\.))|(?<!\w)@(?=\w)|@(?=[\w-]+\.\w)", re.IGNORECASE)
 """Where renderers take a bare address, ``https://`` or ``www.`` or ``a@b``, or the mention of a user for a link."""
 
 
