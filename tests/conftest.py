@@ -1,4 +1,55 @@
+"""No test sees the user's store, cache, data, settings or working directory, whatever was run before.
+
+Libraries read their environment when they are imported, so it is made anew here, before any of them is. Programs that
+tests start inherit it. Each session has one cache, so that data is built once.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+_FOREIGN = ("DGBENCH_", "HF_", "HUGGINGFACE_", "HUGGING_FACE_", "TRANSFORMERS_", "WILDS_", "XDG_")
+_PRESENTATION = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE")
+_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this is a process of a session that has made its environment."""
+
+
+def _clean_environment() -> Path:
+    """Take out what is the user's, and point what is left to a home of the session's own."""
+    if _WORKER:
+        return Path(os.environ["HOME"])
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) or name in _PRESENTATION:
+            del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="dgbench-tests-")).resolve()
+    os.environ |= {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "DGBENCH_CACHE": str(home / "cache" / "dgbench"),
+        "HF_HOME": str(home / "cache" / "huggingface"),
+        "HF_HUB_OFFLINE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
+    }
+    Path(os.environ["DGBENCH_CACHE"]).mkdir(parents=True)
+    return home
+
+
+def _state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every file."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+HOME = _clean_environment()
+_STORE_BEFORE = _state(ROOT / "store")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,8 +65,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Built data of the tests never mixes with the user's."""
-    import os
+def _untouched_store() -> Iterator[None]:
+    """What a run of dgbench left in the repository stays as it is."""
+    yield
+    assert _state(ROOT / "store") == _STORE_BEFORE, "a test wrote to the store of the repository"
 
-    os.environ.setdefault("DGBENCH_CACHE", str(tmp_path_factory.getbasetemp().parent / "dgbench-cache"))
+
+@pytest.fixture(scope="session", autouse=True)
+def working_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder: ``store/``, ``data/`` and ``datasets/`` are looked for below the working directory."""
+    folder = tmp_path_factory.mktemp("work")
+    os.chdir(folder)
+    yield folder
+    os.chdir(ROOT)
+
+
+@pytest.fixture(autouse=True)
+def _empty_working_directory(working_directory: Path) -> Iterator[None]:
+    """What a test leaves there, no other test finds."""
+    yield
+    os.chdir(working_directory)
+    for path in working_directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def pytest_unconfigure() -> None:
+    """The session's home goes with it."""
+    if not _WORKER:
+        shutil.rmtree(HOME, ignore_errors=True)

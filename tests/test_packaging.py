@@ -1,9 +1,13 @@
+import ast
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,17 +30,58 @@ def test_importing_dgbench_costs_nothing() -> None:
     assert done.stdout.strip() == "0"
 
 
+def imported(*folders: str) -> set[str]:
+    """The distributions that the code in some folders imports, wherever it does so."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    own = {"dgbench", *(path.stem for path in files), *(path.name for path in (ROOT / "tests").iterdir())}
+    known = importlib.metadata.packages_distributions()
+    foreign = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+    return {normal(name) for module in foreign if module in known or module not in own for name in known[module]}
+
+
+def normal(requirement: str) -> str:
+    return re.split(r"[<>=!~;\[ ]", requirement)[0].lower().replace("_", "-")
+
+
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+def declared(*extras: str) -> set[str]:
+    lists = [project()["dependencies"], *(project()["optional-dependencies"][extra] for extra in extras)]
+    return {normal(requirement) for listed in lists for requirement in listed}
+
+
+def test_what_is_imported_is_declared() -> None:
+    assert set(project()["optional-dependencies"]) == {"wilds", "emoji", "dev", "all"}
+    assert imported("dgbench") - {"dgbench"} <= declared("wilds", "emoji")
+    assert imported("dgbench", "scripts", "tests") - {"dgbench"} <= declared("wilds", "emoji", "dev")
+
+
+def test_what_is_declared_is_used() -> None:
+    """Imported, or named: typefaces and weights are packages of which files alone are read."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "dgbench").rglob("*.py"))
+    for name in declared("wilds", "emoji") - imported("dgbench"):
+        assert f'"{name}' in source or f'"{name.replace("-", "_")}' in source, f"nothing uses {name}"
+
+
+def test_the_versions_of_python_that_are_named_are_those_that_are_tested() -> None:
+    named = [line.rpartition(" ")[2] for line in project()["classifiers"] if "Python :: 3." in line]
+    assert project()["requires-python"] == f">={named[0]}"
+    assert f"VERSIONS := {named[0]} {named[-1]}\n" in (ROOT / "Makefile").read_text()
+    assert f"Python {named[0]} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "{}.{}".format(*sys.version_info) in named
+
+
 def test_the_constraints_name_every_dependency_by_its_exact_version() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = dict(line.lower().replace("_", "-").split("==") for line in lines)
-    required = importlib.metadata.requires("dgbench")
-    assert required
-    for requirement in required:
-        name = requirement.split(";")[0]
-        for sign in "<>=![ ":
-            name = name.split(sign)[0]
-        if name.strip() != "dgbench":
-            assert name.strip().lower().replace("_", "-") in pinned, requirement
+    extras = sorted(set(project()["optional-dependencies"]) - {"all"})
+    assert not declared(*extras) - set(pinned)
 
 
 def test_a_wheel_carries_the_cards(tmp_path: Path) -> None:
