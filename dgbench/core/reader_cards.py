@@ -115,7 +115,7 @@ class Encoded(Card):
         image: A column of encoded images, or of paths of image files.
         label, domain: Columns. Without a domain column each part is a domain.
         split, group: Columns, where there are such. Without one of splits, parts of usual names are official.
-        splits: Values of the split column and what they mean.
+        splits: Values of the split column, or names of parts, and what they mean.
     """
 
     image: str = "image"

@@ -31,8 +31,8 @@ DEEPEST = 10
 LARGEST_NUMBER = 1 << 63
 _PROBLEMS = 5
 """So many are said of a file at once."""
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters but tabs and line ends."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tabs and line ends, and what stands for bytes that are no UTF-8."""
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
 """A key of many parts, far too deep. The parser would take time in the square of their number, so it never sees it."""
 _MESSAGE = 300

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
+from dgbench.core.names import readable
 from dgbench.core.reader_cards import Hub, Union
+from dgbench.data.readers.folders import contents
+from dgbench.data.readers.naming import domain_names, some
 
 
 def data_roots() -> tuple[Path, ...]:
@@ -17,10 +20,12 @@ def data_roots() -> tuple[Path, ...]:
 
 
 def places(card: DatasetCard) -> tuple[Path, ...]:
-    """Where a dataset is looked for, in order."""
+    """Where a dataset is looked for, in order: below the data roots, and last in one that is called as it is."""
     if card.path is not None:
         return (card.path,)
-    return tuple(root / name for root in data_roots() for name in card.roots)
+    roots = data_roots()
+    below = [root / name for root in roots for name in card.roots]
+    return (*below, *(root for root in roots if any(_is_called(root, name) for name in card.roots)))
 
 
 def hub_home() -> Path:
@@ -58,12 +63,31 @@ def locate(card: DatasetCard) -> Path:
     if card.path is not None:
         remedy = f"Mend 'path' on the card of '{card.name}', or put the data there."
     else:
-        remedy = "Set DGBENCH_DATA to the folder (or folders) in which your datasets lie."
+        remedy = "Set DGBENCH_DATA to the folder (or folders) in which your datasets lie." + _inside(card)
     get = "".join(f"\n  {way}" for way in card.get)
     ways = f"\nHow to get it:{get}" if get else ""
     raise DataError(
         f"the dataset '{card.name}' is not here. Looked in:{looked}\n{remedy}{ways}\nMore: docs/datasets.md"
     )
+
+
+def _is_called(root: Path, name: str) -> bool:
+    """Whether a folder has a name that may be of several levels; case does not matter."""
+    wanted = Path(name.casefold()).parts
+    return bool(wanted) and ".." not in wanted and Path(str(root.absolute()).casefold()).parts[-len(wanted) :] == wanted
+
+
+def _inside(card: DatasetCard) -> str:
+    """What to do where a data root seems to be the dataset itself, by the domains that lie in it."""
+    names = domain_names(card)
+    for root in data_roots():
+        there = [name for name in contents(root).folders if names.number(name) is not None] if root.is_dir() else []
+        if there and card.roots:
+            return (
+                f"\n{root} seems to be the dataset itself, since it holds {some(map(readable, there), 3)}: call it "
+                f"'{card.roots[0]}', and set DGBENCH_DATA to {root.absolute().parent}."
+            )
+    return ""
 
 
 def _members(reader: Union) -> list[DatasetCard]:

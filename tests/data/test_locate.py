@@ -55,6 +55,31 @@ def test_data_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert part in str(error.value)
 
 
+def test_a_data_root_that_is_the_dataset_itself_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Pacs").mkdir()
+    monkeypatch.setenv("DGBENCH_DATA", str(tmp_path / "Pacs"))
+    pacs = card(roots=["kfold", "PACS"])
+    assert locate(pacs) == tmp_path / "Pacs"
+    (tmp_path / "Pacs" / "kfold").mkdir()
+    assert locate(pacs) == tmp_path / "Pacs" / "kfold", "what lies in it comes first"
+    with pytest.raises(DataError, match="is not here"):
+        locate(card(roots=["x/PACS"]))
+    assert locate(card(roots=[f"{tmp_path.name}/PACS"])) == tmp_path / "Pacs"
+
+
+def test_a_data_root_that_holds_domains_is_told_to_be_the_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine" / "A").mkdir(parents=True)
+    monkeypatch.setenv("DGBENCH_DATA", str(tmp_path / "mine"))
+    with pytest.raises(DataError) as error:
+        locate(card(roots=["PACS"]))
+    assert (
+        f"mine seems to be the dataset itself, since it holds 'A': call it 'PACS', and set DGBENCH_DATA to {tmp_path}."
+        in str(error.value)
+    )
+
+
 def test_own_data_lies_where_its_card_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DGBENCH_DATA", str(tmp_path))
     (tmp_path / "mini").mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,23 @@ class Draft:
         return validated(self.content, DatasetCard, f"the card of '{self.name}'")
 
 
-def draft_card(name: str, said: list[str], classes: Sequence[str], domains: Iterable[str], **content: Any) -> Draft:
+def draft_card(
+    name: str,
+    said: list[str],
+    classes: Sequence[str],
+    domains: Iterable[str],
+    without: Mapping[str, Sequence[str]] | None = None,
+    **content: Any,
+) -> Draft:
     """The card of some classes and domains, whose pictures are still to be counted.
+
+    Args:
+        name: Of the dataset.
+        said: What was found until now.
+        classes: In their order.
+        domains: In their order.
+        without: Classes that a domain lacks, where its reader must know beforehand.
+        content: Further fields of the card.
 
     Raises:
         DataError: there is but one domain, or one class.
@@ -65,7 +80,7 @@ def draft_card(name: str, said: list[str], classes: Sequence[str], domains: Iter
         "licence": "unknown: write the terms of your data here",
         "redistribution": "unknown",
         **content,
-        "domains": [{"name": domain} for domain in domains],
+        "domains": [{"name": domain, "without": list((without or {}).get(domain, ()))} for domain in domains],
     }
     said = [*said, *_twins("domains", domains), *_twins("classes", classes)]
     return Draft(name, card, said)
@@ -86,7 +101,7 @@ def counted(draft: Draft) -> tuple[Draft, Listing]:
         without = list(domain.without(listing.classes))
         for name in set(listing.classes) - set(without):
             where[name].append(domain.name)
-        rows.append(row | {"count": len(domain)} | ({"without": without} if without else {}))
+        rows.append({"name": row["name"], "count": len(domain)} | ({"without": without} if without else {}))
         if without:
             lacking.append(f"'{domain.name}' has no {some(without)}")
     said = list(draft.said)

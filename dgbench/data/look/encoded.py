@@ -83,7 +83,7 @@ def _draft(
         if unusual := {part: SPLITS[part.lower()] for part in parts if plain(part) not in naming.SPLITS}:
             reader["splits"] = unusual
         said.append(f"official splits: {', '.join(parts)}; {OFFICIAL}")
-    place = {} if root is None else {"path": str(root)}
+    place: dict[str, Any] = {} if root is None else {"path": str(root)}
     return draft_card(name, said, classes, dict(domains), **place, reader={**reader, **chosen})
 
 

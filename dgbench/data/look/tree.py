@@ -82,8 +82,11 @@ def look_at_tree(root: Path, name: str | None, layout: str | None) -> Draft:
     domains = sorted({str(cell.domain) for cell in cells})
     classes = sorted({cell.label for cell in cells})
     said += _left_out(found, census, root)
+    there = {(cell.domain, cell.label) for cell in cells}
+    without = {domain: [label for label in classes if (domain, label) not in there] for domain in domains}
+    place = {"path": str(root), "reader": reader}
     try:
-        return draft_card(name or plain_name(root.name), said, classes, domains, path=str(root), reader=reader)
+        return draft_card(name or plain_name(root.name), said, classes, domains, without, **place)
     except DataError as error:
         notes = [line for line in said if line.startswith("note: ")]
         raise DataError("\n".join([f"{root}: {error}", *notes])) from error
@@ -156,7 +159,7 @@ def _left_out(found: Finds, census: Census, root: Path) -> list[str]:
         )
     for links, why in ((found.links.broken, "lead nowhere"), (found.links.circular, "lead back to a folder above")):
         if links:
-            said.append(f"note: {len(links)} links {why} and are left out: {some(map(readable, links), 4)}")
+            said.append(f"note: {len(links)} links {why} and are left out: {some(map(readable, sorted(links)), 4)}")
     return said
 
 
