@@ -17,6 +17,7 @@ def main() -> None:
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
     from dgbench.cli.show import show
+    from dgbench.cli.store import store
     from dgbench.cli.work import work
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -33,6 +34,7 @@ def main() -> None:
     app.command()(show)
     work(app)
     data(app)
+    store(app)
     try:
         app()
     except DGBenchError as error:

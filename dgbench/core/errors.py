@@ -40,12 +40,17 @@ class DamagedError(StoreError):
     Attributes:
         folder: The piece of work that it belongs to.
         file: Its path in that folder.
+        what: Says what is wrong with it.
     """
 
     def __init__(self, folder: Path, file: str, what: str) -> None:
-        super().__init__(f"{folder / file} {what}; 'dgbench run' sets it aside and does it again")
+        super().__init__(folder, file, what)  # as they are, so that it can come from another process
         self.folder = folder
         self.file = file
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.folder / self.file} {self.what}; 'dgbench run' sets it aside and does it again"
 
 
 _MANY = 30

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -37,7 +37,8 @@ def alone(path: Path) -> Iterator[bool]:
 def workshop(folder: Path) -> Iterator[None]:
     """Make a folder for the block, and remove it afterwards. If this process is killed, :func:`clear` will."""
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):  # exist_ok would fail on a folder that is removed just then
+            folder.mkdir()
         handle = _opened(folder)
         if handle is not None:
             if _locked(handle) and _names(folder, handle):

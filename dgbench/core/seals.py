@@ -89,6 +89,15 @@ def sealed(folder: Path, name: str = DONE) -> dict[str, Any] | None:
     return content
 
 
+def unsealed(folder: Path) -> bool:
+    """Whether the work in a folder says that it is done, but not what its files were: earlier versions did not."""
+    try:
+        content = read_json(folder / DONE)
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and not {"files", "sha256"} & content.keys()
+
+
 def checked(folder: Path, file: str, files: Files) -> Path:
     """The path of a file that is what was written. In each process it is hashed once, unless it changes.
 

@@ -113,7 +113,7 @@ def launch(
     store.write_index(plan.board, index(plan))
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
     for run in plan.runs.values():
-        if not store.finished("run", run.id):
+        if not store.intact("run", run.id):  # nobody reads the predictions of a finished run, so they are read here
             runs[run.training].append(run)
     unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
     units = [_unit(plan, id_, todo) for id_, todo in runs.items() if todo or id_ in unfinished]

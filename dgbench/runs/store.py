@@ -103,6 +103,19 @@ class Store:
             self._said.add(str(error))
             log.warning("%s", error)
 
+    def intact(self, kind: Kind, id_: str) -> bool:
+        """Whether a piece of work is finished and every file is what was written, to the last byte.
+
+        One that is damaged is set aside.
+        """
+        if not self.finished(kind, id_):
+            return False
+        if self.damage(kind, id_) is None:
+            return True
+        with suppress(BusyError):  # another process found it, too
+            self.mend(kind, id_)
+        return False
+
     @contextmanager
     def claim(self, kind: Kind, spec: Spec) -> Iterator[Path | None]:
         """The folder of a piece of work for this process alone, or None where it is finished already.

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from dgbench.algorithms.slots import DECAYS, State
-from dgbench.core.errors import StoreError
+from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import whole
-from dgbench.core.seals import Files, checked, sealed
+from dgbench.core.seals import DONE, Files, checked, sealed
 from dgbench.models.effective import effective_view
 from dgbench.models.network import Network
 from dgbench.train.layout import check_layout
@@ -107,14 +107,13 @@ class StoredTrajectory:
     """A finished training, read back: fills the contract ``Trajectory`` of the averaging parts.
 
     Raises:
-        StoreError: the training is not finished.
-        DamagedError: a file that is read is not what was written; so say all methods.
+        DamagedError: the training is not there, or a file that is read is not what was written; so say all methods.
     """
 
     def __init__(self, folder: Path) -> None:
         done = sealed(folder)
         if done is None:
-            raise StoreError(f"the training in {folder} is not finished; 'dgbench run' does what is missing")
+            raise DamagedError(folder, DONE, "is missing")  # perhaps another process has just set the training aside
         self.folder = folder
         self.files: Files = done["files"]
         table = pl.read_parquet(checked(folder, "history.parquet", self.files))

@@ -1,0 +1,103 @@
+"""``dgbench store``."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dgbench.core.files import write_json
+from dgbench.core.seals import seal, write_sealed
+from dgbench.core.spec import identity
+from dgbench.runs.store import Kind, Store
+
+
+def dgbench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dgbench.cli", "store", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def piece(store: Store, kind: Kind, number: int, name: str) -> Path:
+    with store.claim(kind, {"number": number}) as folder:
+        assert folder is not None
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"written" * 100)
+        seal(folder, {"seconds": 1})
+    return folder / name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "store")
+    for number in range(3):
+        piece(made, "training", number, "weights/000002.safetensors")
+        piece(made, "run", number, "predictions.parquet")
+    write_sealed(made.root / "boards" / "small" / "0.json", {"entries": []})
+    return made
+
+
+def flip(path: Path) -> bytes:
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+    return bytes(content)
+
+
+def test_a_whole_store_is_told_so(store: Store) -> None:
+    done = dgbench("verify", "--store", store.root)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:5] for line in done.stdout.splitlines()[1:]] == [
+        ["trainings", "3", "0", "0", "6"],
+        ["runs", "3", "0", "0", "6"],
+        ["features", "0", "0", "0", "0"],
+        ["boards", "1", "0", "0", "1"],
+    ]
+    told = json.loads(dgbench("verify", "--store", store.root, "--json").stdout)
+    assert [(kind["kind"], kind["pieces"], kind["files"], kind["damaged"]) for kind in told] == [
+        ("training", 3, 6, []),
+        ("run", 3, 6, []),
+        ("features", 0, 0, []),
+        ("board", 1, 1, []),
+    ]
+
+
+def test_what_is_damaged_is_named_and_set_aside_unless_one_only_looks(store: Store) -> None:
+    weights = store.folder("training", identity({"number": 1})) / "weights" / "000002.safetensors"
+    board = store.root / "boards" / "small" / "0.json"
+    flipped = flip(weights)
+    flip(board)
+    for look in range(2):
+        done = dgbench("verify", "--store", store.root, "--dry-run")
+        assert done.returncode == 1
+        said = " ".join(done.stdout.split())
+        assert f"{weights} is damaged" in said, look
+        assert f"{board} is damaged" in said
+        assert not done.stderr
+    assert not (store.root / "damaged").exists()
+    quiet = dgbench("verify", "--store", store.root, "--quiet")
+    assert (quiet.returncode, quiet.stdout) == (1, "")
+    aside = store.root / "damaged" / f"training-{weights.parent.parent.name}-1" / "weights" / weights.name
+    assert aside.read_bytes() == flipped
+    assert not weights.parent.parent.exists()
+    assert dgbench("verify", "--store", store.root).returncode == 0
+    # It is damaged once more: nothing that lies aside is lost.
+    flip(piece(store, "training", 1, "weights/000002.safetensors"))
+    assert f"{aside.parents[1].name[:-1]}2" in dgbench("verify", "--store", store.root).stdout.replace("\n", "")
+    assert aside.read_bytes() == flipped
+
+
+def test_work_of_an_earlier_version_is_neither_sound_nor_damaged(store: Store) -> None:
+    folder = store.root / "trainings" / "0123456789abcdef"
+    write_json(folder / "done.json", {"seconds": 1, "torch": "2"})
+    done = dgbench("verify", "--store", store.root)
+    assert done.returncode == 0
+    assert "earlier dgbench" in done.stdout
+    assert folder.is_dir()
+
+
+def test_a_store_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    done = dgbench("verify", "--store", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert done.stderr.startswith("dgbench: there is no store in")
