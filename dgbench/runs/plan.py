@@ -126,7 +126,7 @@ class Idle:
         return f"{self.algorithm} {result}: {self.why}"
 
 
-@dataclass
+@dataclass(repr=False)
 class Plan:
     """Everything a board needs, each piece of work once.
 
@@ -147,6 +147,12 @@ class Plan:
     trainings: dict[str, TrainingSpec] = field(default_factory=dict)
     runs: dict[str, RunSpec] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Plan of '{self.board.name}': {len(self.runs)} runs of {len(self.board.algorithms)} algorithms in "
+            f"{len(self.cases)} cases, from {len(self.trainings)} trainings>"
+        )
 
     @property
     def absent(self) -> tuple[str, ...]:

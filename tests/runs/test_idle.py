@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from dgbench.api import rules
+from dgbench.api import leaderboard, rules
 from dgbench.core.cards import BoardCard, PartChoice
 from dgbench.core.recipe import compose, resolve
 from dgbench.runs.launch import launch
@@ -93,3 +93,13 @@ def test_hyperparameters_show_what_ran() -> None:
     plain = resolve(compose("erm"), frozen_board("erm"))
     assert entry.hyperparameters["objective"] == plain.specs["objective"]
     assert pl.DataFrame([entry.row()])["without_effect"][0].startswith("the objective")
+
+
+def test_the_board_marks_what_a_part_without_effect_left(tmp_path: Path) -> None:
+    """From the plan to the page: CORAL on a frozen backbone is ERM, and ranks see one result."""
+    board = frozen_board("coral", "erm")
+    launch(make_plan(board), Store(tmp_path), workers=1)
+    found = {entry.algorithm: entry for entry in leaderboard(board, store=tmp_path).entries}
+    assert (found["coral"].same_as, found["erm"].same_as) == ("erm", None)
+    assert "acts on moving features" in found["coral"].without_effect
+    assert found["coral"].accuracy == found["erm"].accuracy

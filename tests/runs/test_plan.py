@@ -165,3 +165,9 @@ def test_every_board_can_be_planned_without_its_data(
     assert made.runs
     assert {entry.algorithm for entry in made.entries} == set(made.board.algorithms)
     ranking(made.board.criterion, name)
+
+
+def test_what_python_shows_of_a_plan_is_one_line() -> None:
+    assert repr(make_plan(small_board("erm", "sam"))) == (
+        "<Plan of 'small': 8 runs of 2 algorithms in 4 cases, from 8 trainings>"
+    )
