@@ -13,7 +13,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -228,8 +228,22 @@ def _protocol(card: BoardCard) -> str:
         f"{asked} {tested}. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. "
         f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
         f"of every source domain is kept for validation, at {training.checkpoints} checkpoints. "
-        f"For every algorithm {sets}."
+        f"For every algorithm {sets}.{''.join(_lacking(card))}"
     )
+
+
+def _lacking(card: BoardCard) -> Iterator[str]:
+    """A sentence for each domain that may be tested and lacks classes: what accuracy on it is over."""
+    for name in card.dataset:
+        dataset = dataset_card(name)
+        targets = card.cases[name].targets if name in card.cases else ()
+        for domain in dataset.domains:
+            if domain.without and (domain.name in targets or not targets):
+                count = dataset.class_count
+                yield (
+                    f" Accuracy on {domain.name} is over {count - len(domain.without)} of {count} classes: it has no "
+                    f"example of {', '.join(domain.without[:8])}{', ...' if len(domain.without) > 8 else ''}."
+                )
 
 
 def _provenance(found: Records) -> dict[str, str]:

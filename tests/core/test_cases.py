@@ -52,6 +52,12 @@ def test_several_datasets_put_their_name_before_the_case() -> None:
     assert [c.name for c in found] == ["pacs/art", "pacs/cartoon", "vlcs/art", "vlcs/sun"]
 
 
+def test_two_cases_of_one_name_are_refused() -> None:
+    places = [Place("a"), Place("b"), Place("a > b"), Place("b > b")]  # 'a > b > b' trains on 'a', or on 'a > b'
+    with pytest.raises(CardError, match="two cases are called 'a > b > b'"):
+        cases(board("single-source"), {"pacs": places})
+
+
 @pytest.mark.parametrize("protocol", ["leave-one-domain-out", "single-source"])
 @given(families=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=3, max_size=6))
 def test_no_family_is_on_both_sides(protocol: str, families: list[str | None]) -> None:
