@@ -384,3 +384,20 @@ def test_any_names_are_read_as_they_were_found(
     assert manifest(again, moved) == before
     names = [domain.pictures.name(row) for domain in again.domains for row in range(len(domain))]
     assert names == [domain.pictures.name(row) for domain in listing.domains for row in range(len(domain))]
+
+
+def test_the_page_on_own_data_tells_what_is_true(plant: Plant) -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "your-own-dataset.md").read_text(encoding="utf-8").split())
+    root = plant(*cells(["Épinal", "фото", "a b", "a-b", "caf\udce9"], ["giraffe", "horse"]), "x/horse")
+    draft, card, _ = looked(root)
+    names = ["Épinal", "фото", "a b", "a-b", r"caf\xe9"]
+    assert {domain.name for domain in card.domains} == {*names, "x"}
+    assert all(f"`{name}`" in page for name in names)
+    assert 'without = ["giraffe"]' in page
+    assert 'without = ["giraffe"]' in (root.parent / "datasets" / "pics.toml").read_text(encoding="utf-8")
+    content = draft.content  # other names, as the page says
+    content["domains"][0] |= {"name": "spaced", "folders": ["a b"]}
+    content["domains"][2] |= {"name": "bytes", "folders": [r"caf\xe9"]}
+    assert "what the folder is called into `folders = [...]`" in page
+    assert counts(read(Draft("pics", content).card, root))["bytes"] == 4
+    assert counts(read(Draft("pics", content).card, root))["spaced"] == 4

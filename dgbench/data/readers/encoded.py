@@ -160,7 +160,7 @@ def _pictures(parts: Parts, column: str, root: Path, where: str) -> Callable[[ND
             return _files(paths, root, where)
     files = [Path(file["filename"]) for part in parts.values() for file in part.cache_files]
     about = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    version = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+    version = hashlib.sha256("\n".join(about).encode(errors="surrogateescape")).hexdigest()[:16]
     return lambda rows: Rows(table, column, rows, where, version)
 
 

@@ -73,7 +73,9 @@ def sha256(path: Path) -> str:
     """``sha256:...`` of a file; remembered for as long as its size and time of change stay."""
     real = path.resolve()
     state = real.stat()
-    key = hashlib.sha256(f"{real}\n{state.st_size}\n{state.st_mtime_ns}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{real}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="surrogateescape")).hexdigest()[
+        :32
+    ]
     note = cache_root() / "weights" / f"{key}.json"
     if not note.is_file():
         with real.open("rb") as file:
