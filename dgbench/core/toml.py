@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dgbench.core.errors import CardError, did_you_mean, shown
+from dgbench.core.names import readable
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _line(message: str) -> str:
     """A message that may quote the file, on one line of bounded length."""
-    line = " ".join(message.split())
+    line = readable(" ".join(message.split()))
     return line if len(line) <= _MESSAGE else f"{line[:_MESSAGE]}..."
 
 
