@@ -167,14 +167,24 @@ def space_of(recipe: Recipe, board: BoardCard) -> dict[str, Space]:
     return board.search | recipe.search
 
 
-def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) -> Resolved:
+def resolve(
+    recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0, sources: tuple[str, ...] = ()
+) -> Resolved:
     """Fix every hyperparameter of a recipe.
 
     A value comes from the first of these that sets it: the expression, the draw (from draw 1 on; draw 0 is the
     recipe's own values), the board's overrides for a card, the card, the board's values for all, the part itself.
 
-    A draw depends on (draw, trial, name of the hyperparameter) alone: two algorithms that share a hyperparameter try
-    the same values, and a new hyperparameter never shifts the draws of another.
+    A draw depends on (draw, sources, trial, name of the hyperparameter) alone: two algorithms that share a
+    hyperparameter try the same values, a new hyperparameter never shifts the draws of another, and a lucky draw helps
+    no other target than those that its training serves.
+
+    Args:
+        recipe: What to resolve.
+        board: Its rules.
+        trial: Number of the repetition.
+        draw: Number of the set of hyperparameters.
+        sources: What is learned from: a dataset, and domains of it.
 
     Raises:
         RecipeError: a hyperparameter that no part has, or a value out of range.
@@ -209,7 +219,7 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
         put(board.overrides.get(card, {}), strict=True, origin="the board's overrides")
     if draw > 0:
         for key, space in space_of(recipe, board).items():
-            put({key: space.at(generator("draw", draw, trial, key).random())}, strict=False, origin="search")
+            put({key: space.at(generator("draw", draw, *sources, trial, key).random())}, strict=False, origin="search")
     put(recipe.settings, strict=True, origin="the expression")
 
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
@@ -220,7 +230,13 @@ def resolve(recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0) 
 
 
 def reduce(
-    resolved: Resolved, board: BoardCard, there: frozenset[str], *, trial: int = 0, draw: int = 0
+    resolved: Resolved,
+    board: BoardCard,
+    there: frozenset[str],
+    *,
+    trial: int = 0,
+    draw: int = 0,
+    sources: tuple[str, ...] = (),
 ) -> tuple[Resolved, str]:
     """A recipe without the parts that have no effect, and a sentence about those that go.
 
@@ -231,7 +247,7 @@ def reduce(
         resolved: The recipe.
         board: Sets the plain part's hyperparameters.
         there: Which of the grounds that parts act on are there.
-        trial, draw: Which the recipe was resolved for.
+        trial, draw, sources: Which the recipe was resolved for.
     """
     parts, specs, said = dict(resolved.parts), dict(resolved.specs), []
     for slot, part in resolved.parts.items():
@@ -244,7 +260,7 @@ def reduce(
         else:
             said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
             bare = Recipe("plain", "plain", (), {slot: PartChoice(part=STANDARD[slot])})
-            plain = resolve(bare, board, trial=trial, draw=draw)
+            plain = resolve(bare, board, trial=trial, draw=draw, sources=sources)
             parts[slot], specs[slot] = plain.parts[slot], plain.specs[slot]
     return Resolved(resolved.recipe, parts, specs), "; ".join(said)
 

@@ -25,7 +25,6 @@ from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
 from dgbench.core.seals import seal
-from dgbench.core.seeds import generator, seed
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
 from dgbench.data.catalogue import load
@@ -118,7 +117,7 @@ class Setting:
         self.info: Backbone | None = None
 
     def _backbone(self) -> Backbone:
-        torch.manual_seed(seed("init", self.spec.backbone, self.spec.trial))
+        torch.manual_seed(self.spec.seed("init", self.spec.backbone))
         backbone = build(self.name)
         for id_ in self.spec.starts_from():
             if id_ == self.spec.weights:
@@ -131,7 +130,7 @@ class Setting:
         """A network whose head starts as the spec says; random numbers do not depend on how the backbone was drawn."""
         reference = self.spec.reference
         zero_shot = reference is not None and reference.startswith(ZERO_SHOT)
-        torch.manual_seed(seed("head", self.spec.trial))
+        torch.manual_seed(self.spec.seed("head"))
         network = Network(backbone, len(self.dataset.classes), unit_features=zero_shot)
         if zero_shot:
             set_zero_shot_head(network, self.dataset.classes, dataset_card(self.spec.dataset).wording)
@@ -339,11 +338,11 @@ class _Bench:
         return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
 
     def _observe(self, predictor: Predictor, at_work: Stream, stream: _Stream, step: int) -> pl.DataFrame:
-        """Show one stream, in an order that depends on the trial alone, and note what is predicted."""
-        name = ("stream", self.dataset.name, stream.domain, stream.view, self.training.trial)
-        order = torch.from_numpy(generator(*name).permutation(len(stream.rows))).to(self.device)
+        """Show one stream, in an order that depends on sources and trial alone, and note what is predicted."""
+        seed = self.training.seed("stream", stream.domain, stream.view)
+        order = torch.randperm(len(stream.rows), generator=torch.Generator().manual_seed(seed)).to(self.device)
         inputs = self._features(step, stream.split, stream.domain, stream.view, stream.inputs, stream.places)[order]
-        at_work.reset(seed(*name))
+        at_work.reset(seed)
         scores = torch.cat([at_work.observe(batch) for batch in torch.split(inputs, STREAM_BATCH)])
         scored = score(scores, stream.labels[order], predictor.scores)
         rows = order.cpu().numpy()

@@ -64,7 +64,7 @@ class FeatureBank:
             "rows": None if rows is None else sha256(rows.astype("<i8").tobytes()).hexdigest(),
             "backbone": training.backbone,
             "weights": training.weights,
-            "drawn": training.trial if training.weights is None else None,  # random weights are those of a trial
+            "drawn": training.seed("init", training.backbone) if training.weights is None else None,
         }
 
     def get(

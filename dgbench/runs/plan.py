@@ -56,7 +56,7 @@ class RunSpec:
         return {
             "schema": "dgbench.run/2",
             **self.__dict__,
-            "stream": {"batch": STREAM_BATCH, "order": "permuted by trial"},
+            "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,
         }
 
@@ -226,10 +226,10 @@ def make_plan(board: BoardCard, *, fetch: bool = False) -> Plan:
     probe = resolve(compose("linear_probe"), board)
     cells = list(itertools.product(range(board.trials), range(board.draws)))
     for recipe in recipes:
-        resolved = {(trial, draw): resolve(recipe, board, trial=trial, draw=draw) for trial, draw in cells}
         for case in plan.cases:
             for trial, draw in cells:
-                _add_cell(plan, case, resolved[trial, draw], probe, trial, draw)
+                resolved = resolve(recipe, board, trial=trial, draw=draw, sources=_learned_from(case))
+                _add_cell(plan, case, resolved, probe, trial, draw)
     return plan
 
 
@@ -284,7 +284,8 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
                 f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
                 f"{board.tracks[track]} has not"
             )
-    resolved, without_effect = reduce(resolved, board, _grounds(board, case, resolved, start), trial=trial, draw=draw)
+    there = _grounds(board, case, resolved, start)
+    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=_learned_from(case))
     known = plan.datasets[case.dataset]
     training = TrainingSpec(
         dataset=case.dataset,
@@ -338,6 +339,11 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
             without_effect=without_effect,
         )
     )
+
+
+def _learned_from(case: Case) -> tuple[str, ...]:
+    """What names the draws of hyperparameters, apart from the trial: cases that share a training share them, too."""
+    return (case.dataset, *case.sources)
 
 
 def _grounds(board: BoardCard, case: Case, resolved: Resolved, start: Start) -> frozenset[str]:

@@ -26,7 +26,6 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
-from dgbench.core.seeds import seed
 from dgbench.models.network import Network
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
 from dgbench.train.layout import check_layouts, laid_out_like
@@ -77,7 +76,7 @@ def train(
     Raises:
         DGBenchError: the loss is not finite at a checkpoint.
     """
-    torch.manual_seed(seed("adapter", spec.trial))
+    torch.manual_seed(spec.seed("adapter"))
     parts.adapter.attach(network, len(spec.sources))
     run = _Training(spec, parts, network, sources, folder)
     run.resume()
@@ -134,8 +133,8 @@ class _Training:
         rate = parts.optimizer.rate(step, spec.steps)
         for group in self.base.param_groups:
             group["lr"] = rate
-        torch.manual_seed(seed("step", spec.trial, step))  # dropout, the same for every algorithm
-        generator = torch.Generator().manual_seed(seed("objective", spec.trial, step))
+        torch.manual_seed(spec.seed("step", step))  # dropout, the same for every algorithm
+        generator = torch.Generator().manual_seed(spec.seed("objective", step))
         batch = parts.objective.prepare(self.sources.batch(parts.sampler, step), self.network.classes, generator)
         closure = Closure(
             self.network,

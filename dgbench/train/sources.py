@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.slots import Sampler
-from dgbench.core.seeds import seed
 from dgbench.data.domain import Batch, Dataset, Images
 from dgbench.data.splits import split
 from dgbench.models.network import Backbone
@@ -119,14 +118,14 @@ class Sources:
         return Held(name, inputs, labels, torch.from_numpy(rows.train), torch.from_numpy(rows.validation))
 
     def batch(self, sampler: Sampler, step: int) -> Batch:
-        """What the step sees: depends on the step's number and the trial, not on any step before it."""
+        """What the step sees: depends on the step's number, the sources and the trial, not on any step before it."""
         spec = self.spec
-        seeds = [seed("order", spec.dataset, d.name, spec.trial) for d in self.domains]
+        seeds = [spec.seed("order", d.name) for d in self.domains]
         taken = sampler.rows([d.train for d in self.domains], spec.batch_per_domain, step, seeds)
         inputs, labels, numbers = [], [], []
         for number, (domain, rows) in enumerate(zip(self.domains, taken, strict=True)):
             # On the CPU, so that every device sees the same batch.
-            generator = torch.Generator().manual_seed(seed("augment", spec.dataset, domain.name, spec.trial, step))
+            generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
             seen = domain.inputs.take(rows)
             inputs.append(domain.inputs.ready(sampler.augment(seen, generator) if sampler.augments() else seen))
             labels.append(domain.labels[rows.to(self.device)])

@@ -7,9 +7,10 @@ from typing import Literal
 
 from dgbench.core.decoding import Decoding
 from dgbench.core.registry import Slot
+from dgbench.core.seeds import seed
 from dgbench.core.spec import Spec, identity
 
-SCHEMA = "dgbench.training/2"
+SCHEMA = "dgbench.training/3"
 """Its number is raised whenever weights change that no part's version stands for: by the loop, splits, or backbones."""
 
 ZERO_SHOT = "zero-shot:"
@@ -27,7 +28,7 @@ class TrainingSpec:
         dataset: Name of the dataset.
         manifest: Its SHA-256.
         sources: Source domains, in the order that numbers them.
-        trial: Seed of the split, the head's initial weights, the batches and the augmentation. Algorithms share them.
+        trial: Number of the repetition. With the domain it draws the split; with all sources it draws everything else.
         validation: Share of each source domain kept for validation.
         test: Share of each domain kept from everything, the same in all trials; 0 where whole domains are tested.
         official: Whether the dataset's own train and validation parts are taken in place of drawn ones.
@@ -83,6 +84,14 @@ class TrainingSpec:
     def id(self) -> str:
         """The training's name in the store."""
         return identity(self.spec())
+
+    def seed(self, purpose: str, *of: str | int) -> int:
+        """Seed of something that a training draws: ``"head"``, ``"order"`` of a domain, dropout of a ``"step"``, ...
+
+        All algorithms that learn from the same sources in a trial draw the same, so they can be compared in pairs. Any
+        two trainings from other sources draw apart: what a trial's targets share is no chance that counts twice.
+        """
+        return seed(purpose, self.dataset, *self.sources, self.trial, *of)
 
     def starts_from(self) -> tuple[str, ...]:
         """The trainings that this one starts from."""

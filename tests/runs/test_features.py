@@ -65,9 +65,10 @@ def test_every_head_shares_the_features(tmp_path: Path) -> None:
     def work(*algorithms: str) -> set[str]:
         plan = frozen(*algorithms)
         for spec in plan.trainings.values():
-            if spec.dataset == "digits":
-                do_training(spec, store, CPU)
-                do_runs(spec, [run for run in plan.runs.values() if run.training == spec.id], store, CPU)
+            published = replace(spec, weights="sha256:0")
+            runs = [replace(run, training=published.id) for run in plan.runs.values() if run.training == spec.id]
+            do_training(published, store, CPU)
+            do_runs(published, runs, store, CPU)
         return {folder.name for folder in (tmp_path / "features").iterdir()}
 
     first = work("linear_probe")
@@ -93,8 +94,9 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
     ]
     assert len({identity(), *(identity(**change) for change in others)}) == 1 + len(others)
     assert identity(trial=7) != identity(), "random weights are drawn anew in every trial"
+    assert identity(sources=("print",)) != identity(), "and for other sources"
     published = {"weights": "sha256:0"}
-    assert identity(**published) == identity(**published, trial=7, steps=2, batch_per_domain=9)
+    assert identity(**published) == identity(**published, sources=("print",), trial=7, steps=2, batch_per_domain=9)
 
 
 @pytest.mark.parametrize("bytes_left", [20, None])
