@@ -1,0 +1,46 @@
+"""The correlation that the script prints, on noise whose correlation is known."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_independence.py"
+_spec = importlib.util.spec_from_file_location("measure_independence", SCRIPT)
+assert _spec is not None
+assert _spec.loader is not None
+script = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = script
+_spec.loader.exec_module(script)
+
+
+@pytest.mark.parametrize("r", [0.0, 0.1, 0.3, 0.8])
+def test_the_interval_covers_the_truth_as_often_as_it_says(r: float) -> None:
+    """Targets differ in level and spread; a part of each one's noise, of variance r, belongs to the trial."""
+    rng = np.random.default_rng(0)
+    spread, level = np.array([[0.02], [0.05], [0.01], [0.03]]), np.array([[0.6], [0.5], [0.9], [0.7]])
+    found = []
+    for _ in range(600):
+        noise = np.sqrt(r) * rng.standard_normal((1, 30)) + np.sqrt(1 - r) * rng.standard_normal((4, 30))
+        found.append(script.correlation(level + spread * noise))
+    assert np.mean([one.r for one in found]) == pytest.approx(r, abs=0.02)
+    assert 0.92 <= np.mean([one.low <= r <= one.high for one in found]) <= 0.975
+
+
+def test_targets_that_move_together_have_correlation_one() -> None:
+    trials = np.array([0.1, 0.2, 0.4])
+    assert script.correlation(np.stack([trials, 0.3 + 2 * trials]) + 1e-9).r == pytest.approx(1)
+
+
+def test_the_script_measures_a_board(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--trials", "3", "--steps", "2", "--backbone", "dgbench:convnet-small"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"DGBENCH_STORE": "kept"}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\| ema \| [+-]\d\.\d\d \| [+-]\d\.\d\d to [+-]\d\.\d\d \| x \d", done.stdout, re.MULTILINE)
