@@ -35,6 +35,9 @@ from dgbench.train.trajectory import Recorder, save
 
 log = logging.getLogger(__name__)
 
+_HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
+"""The columns of a history, in an order that stopping and resuming does not change."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -250,7 +253,7 @@ class _Training:
         """Write what comes last; its presence says that the training is whole."""
         self.recorder.finish()
         with whole(self.folder / "history.parquet") as temporary:
-            pl.DataFrame(self.history).write_parquet(temporary)
+            pl.DataFrame(self.history).select(_HISTORY).write_parquet(temporary)
         device = self.sources.device
         seal(
             self.folder,
