@@ -22,11 +22,13 @@ from pydantic import BaseModel
 
 from dgbench import api
 from dgbench.core import registry
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_names
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, DGBenchError
 from dgbench.core.paths import shipped
 from dgbench.core.recipe import compose, resolve
+from dgbench.core.spec import canonical
 from dgbench.core.toml import DEEPEST, LARGEST, LARGEST_NUMBER, read_toml, validated
 from dgbench.data.in_flight import LIMIT
 from dgbench.data.look.toml import as_toml
@@ -371,6 +373,48 @@ def test_a_card_with_slips_of_the_pen_is_read_or_refused(kind: str, tmp_path: Pa
     assert refused > 200
 
 
+VALUES = ["nan", "inf", "1e999", "[" * 5000, "[" * 900, "{a=" * 3000, "9" * 5000, "9" * 900, "0x" + "f" * 5000, "a=b"]
+VALUES += [
+    "1979-01-01",
+    "''",
+    "\n",
+    "'a'\nb = 1",
+    "true",
+    "[1, 2]",
+    "{a = 1}",
+    "\x00",
+    "²",
+    "-1",
+    '"""',
+    "x" * 900,
+    "(",
+    ")",
+]
+VALUES += ["(" * 300 + ")" * 300, "a{99999999999999}", "(?P<a", "99999", "٣٢", "$(id)", f"__import__('{CANARY}')"]
+
+
+def test_whatever_stands_in_the_expressions_of_a_board_it_is_one_error(canary: Path) -> None:
+    """Algorithms with their settings, and backbones with their options: texts with a grammar of their own."""
+    board = api.rules("quick")
+    expressions = [
+        f"{card}({key}={{}})" for card, key in (("sam", "rho"), ("wise_ft", "alpha"), ("erm", "optimizer.lr"))
+    ]
+    backbones = [f"timm:resnet18({key}={{}})" for key in ("size", "freeze", "normalize", "checkpointing")]
+    refused = 0
+    with nothing_runs():
+        for value in VALUES:
+            for template in (*expressions, "sam + {}", "{}", "{}.toml", *backbones, "timm:{}", "dgbench:vit-micro@{}"):
+                text = template.replace("{}", value)
+
+                def read_it(text: str = text, backbone: bool = template.partition("(")[0].find(":") > 0) -> None:
+                    parse(text) if backbone else canonical(resolve(compose(text), board).specs)
+
+                error = refusal(read_it, DGBenchError)
+                refused += error is not None
+                assert error is None or (str(error).isprintable() and len(str(error)) < 4000), f"{template} {value:.20}"
+    assert refused > 300
+
+
 def test_a_board_is_not_called_board_but_after_its_folder(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     path = tmp_path / "mine" / "board.toml"
@@ -481,7 +525,5 @@ def test_the_program_runs_others_in_known_places_only() -> None:
 
 @pytest.mark.parametrize("name", board_names())
 def test_the_tracks_of_boards_name_backbones_of_known_families(name: str) -> None:
-    from dgbench.core.backbone_name import parse
-
     for track in api.rules(name).tracks.values():
         assert parse(track).family in ("packaged", "timm", "open_clip", "dgbench")

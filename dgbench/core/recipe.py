@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dgbench.core import registry
 from dgbench.core.cards import BoardCard, PartChoice, Space, algorithm_card
-from dgbench.core.errors import RecipeError, did_you_mean
+from dgbench.core.errors import RecipeError, did_you_mean, shown
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.seeds import generator
 from dgbench.core.shift_families import FAMILIES
@@ -79,6 +79,8 @@ class Resolved:
     specs: dict[Slot, Spec]
 
 
+_LONGEST = 1000
+"""Characters of an expression. Boards hold them, and boards come from others."""
 _TERM = re.compile(r"^\s*(?P<card>[\w./-]+)\s*(?:\((?P<settings>.*)\))?\s*$")
 
 
@@ -89,6 +91,8 @@ def compose(expression: str) -> Recipe:
         RecipeError: two cards fill one slot differently, or the expression cannot be read.
         UnknownNameError: there is no such card.
     """
+    if len(expression) > _LONGEST or not expression.isprintable():
+        raise RecipeError(f"cannot read {shown(expression)}: expected card names joined by '+'")
     names, titles, cards = [], [], []
     slots: dict[Slot, PartChoice] = {}
     owner: dict[Slot, str] = {}
@@ -126,7 +130,7 @@ def _read_settings(text: str | None, term: str) -> dict[str, Any]:
             raise RecipeError(f"cannot read '{pair.strip()}' in '{term.strip()}': expected hyperparameter=value")
         try:
             settings[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             settings[key] = value
     return settings
 
