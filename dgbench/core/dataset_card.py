@@ -181,10 +181,10 @@ def dataset_card(name: str) -> DatasetCard:
         CardError: the card does not fit.
     """
     if name.endswith(".toml"):
-        return _read(_resolved(Path(name)))
+        return _read(Path(name).absolute())
     composed = unicodedata.normalize("NFC", name)
     if (own := _own().get(composed)) is not None:
-        return _read(_resolved(own))
+        return _read(own.absolute())
     if composed in card_names("datasets"):
         return _read(shipped("datasets") / f"{composed}.toml")
     raise UnknownNameError("dataset", name, dataset_names())
@@ -195,20 +195,12 @@ def _own() -> dict[str, Path]:
     return {unicodedata.normalize("NFC", path.stem): path for path in OWN.glob("*.toml")}
 
 
-def _resolved(path: Path) -> Path:
-    """A path that means the same in every working directory; one that leads nowhere is for the reader to refuse."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError, ValueError):
-        return path.absolute()
-
-
 @cache
 def _read(path: Path) -> DatasetCard:
     card = read_toml(path, DatasetCard)
     if card.path is None:
         return card
     try:
-        return card.model_copy(update={"path": path.parent / card.path.expanduser()})
+        return card.model_copy(update={"path": path.resolve().parent / card.path.expanduser()})
     except RuntimeError as error:  # a user whom this machine does not know
         raise CardError(f"{path}: path: there is no home folder as in '{card.path}'") from error

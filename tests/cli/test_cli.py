@@ -50,6 +50,31 @@ def test_list_names_everything_and_imports_no_torch() -> None:
     assert not imported(done) & {"torch", "torchvision", "timm", "kornia", "sklearn", "scipy", "polars"}
 
 
+def test_one_strange_file_spoils_no_list(tmp_path: Path) -> None:
+    """What cannot be read is named in a warning, and the rest is listed; to ask for it gives its error."""
+    folder = tmp_path / "datasets"
+    folder.mkdir()
+    (folder / "latin.toml").write_bytes(b"name = '\xe9'")
+    (folder / "deep.toml").write_text("x = " + "[" * 100_000)
+    (folder / "empty.toml").touch()
+    (folder / "folder.toml").mkdir()
+    (folder / "circle.toml").symlink_to("circle.toml")
+    (folder / "nowhere.toml").symlink_to("absent")
+    os.mkfifo(folder / "pipe.toml")
+    (folder / os.fsdecode(b"\xff.toml")).touch()
+    done = dgbench("list", "datasets", cwd=tmp_path)
+    assert done.returncode == 0, message(done)
+    for name in card_names("datasets"):
+        assert name in done.stdout
+    warnings = message(done).splitlines()
+    assert len(warnings) == 8
+    for name in ("latin", "deep", "empty", "folder", "circle", "nowhere", "pipe"):
+        (warning,) = [line for line in warnings if f"{name}.toml" in line]
+        shown = dgbench("show", name, cwd=tmp_path)
+        assert shown.returncode == 2
+        assert message(shown) == "dgbench: " + warning.removeprefix("left out: ")
+
+
 def test_list_answers_within_a_second() -> None:
     """The fastest of a few, since the machine may be busy with something else."""
     seconds = []

