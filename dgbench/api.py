@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Literal
 
 from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.disk import writing
 from dgbench.core.errors import CardError
-from dgbench.core.paths import store_root
+from dgbench.core.paths import cache_root, store_root
 from dgbench.core.provenance import revision
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store, rules_identity
@@ -101,11 +102,15 @@ def run(
 
     Raises:
         DGBenchError: a recipe does not fit, or the data or the device is not there.
+        DiskError: the store or the cache cannot be written, or the disk is full.
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan
 
-    return launch(make_plan(rules(board), fetch=True), _store(store), device=device, workers=workers, progress=progress)
+    kept = _store(store)
+    with writing(kept.root, cache_root()):
+        made = make_plan(rules(board), fetch=True)
+        return launch(made, kept, device=device, workers=workers, progress=progress)
 
 
 def records(board: Board, *, store: Path | None = None) -> Records:

@@ -19,6 +19,7 @@ import polars as pl
 import dgbench
 from dgbench.core.errors import DGBenchError
 from dgbench.core.recipe import compose
+from dgbench.runs.failures import by_kind
 from dgbench.runs.progress import for_people
 from dgbench.selection.design import Design
 from dgbench.selection.statistics import Estimate
@@ -34,7 +35,7 @@ def chosen_accuracies(
     rules = dgbench.rules(board, algorithms=names, trials=trials)
     summary = dgbench.run(rules, store=store, progress=for_people())
     if summary.failed:
-        raise DGBenchError("; ".join(f"training {id_} failed: {error}" for id_, error in summary.failed.items()))
+        raise DGBenchError("; ".join(f"failed: {line}" for line in by_kind(summary.failed.values())))
     chosen = dgbench.select(rules, store=store)
     found = dgbench.records(rules, store=store)
     tested = found.metrics.filter(pl.col("split") == "target")

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from dgbench import __version__
+from dgbench.core.disk import writing
 from dgbench.core.errors import DGBenchError
+from dgbench.core.paths import cache_root, store_root
 
 
 def main() -> None:
@@ -36,7 +38,8 @@ def main() -> None:
     data(app)
     store(app)
     try:
-        app()
+        with writing(store_root(), cache_root()):
+            app()
     except DGBenchError as error:
         print(f"dgbench: {error}", file=sys.stderr)
         sys.exit(2)

@@ -130,9 +130,10 @@ def prepare_(
 
     Trainings then read it without decoding anything.
     """
+    from dgbench.core.amounts import in_words
     from dgbench.core.dataset_card import dataset_card
     from dgbench.data.catalogue import found
-    from dgbench.data.prepare import Format, in_words, prepare
+    from dgbench.data.prepare import Format, prepare
 
     started = time.perf_counter()
     card = dataset_card(name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from rich.table import Table
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard
 from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
@@ -74,7 +77,6 @@ def plan(
     """
     import torch
 
-    from dgbench.board.render.text import duration
     from dgbench.runs.estimate import estimate
     from dgbench.runs.launch import resolve_device
 
@@ -145,34 +147,44 @@ def run(
 ) -> None:
     """Run a board, and print its leaderboard.
 
-    What is missing is done, what is finished never again; the leaderboard is written as a page, too.
+    What is missing is done, what is finished never again; the leaderboard is written as a page, too. The exit code is 1
+    where trainings failed, 2 where nothing can be done, 130 after Ctrl-C and 143 after SIGTERM.
     """
-    from dgbench.board.render.text import duration
+    from dgbench.runs.failures import by_kind
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    signal.signal(signal.SIGTERM, _terminate)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     progress = Silent() if quiet else for_people()
     if not quiet:
         print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     try:
         summary = api.run(rules, store=store, device=device.value, workers=workers, progress=progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from None
-    did = (
-        f"{summary.trainings} trainings and {summary.runs} runs"
-        if summary.trainings or summary.runs
-        else "nothing was left to do"
-    )
+        raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
+    did = f"{summary.trainings} trainings and {summary.runs} runs"
+    if summary.failed:
+        did += f"; {len(summary.failed)} trainings failed"
+    elif not summary.trainings and not summary.runs:
+        did = "nothing was left to do"
     if not quiet:
         print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
-    for training, error in summary.failed.items():
-        print(f"failed: training {training}: {error}", file=sys.stderr)
+    for failed in by_kind(summary.failed.values()):
+        print(f"failed: {failed}", file=sys.stderr)
     _present(rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 def leaderboard(

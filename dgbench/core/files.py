@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dgbench.core.disk import writing
 from dgbench.core.locks import clear, workshop
 
 _WORKSHOP = re.compile(r"\.(.+)\.[0-9a-f]{16}")
@@ -22,7 +23,16 @@ def whole(path: Path) -> Iterator[Path]:
 
     It lies in a folder of its own beside ``path``: what writes a file may make others beside it. What a killed process
     left of the same file is cleared away.
+
+    Raises:
+        DiskError: nothing can be written there.
     """
+    with writing(path), _whole(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in workshops(path.parent, path.name):
         clear(left)

@@ -6,11 +6,11 @@ passes here, whichever thread asks for it; processes that share a work share one
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
 from typing import Protocol
 
 from dgbench.core.errors import DataError
@@ -25,11 +25,37 @@ _UNIT = 2**20
 
 
 class _Semaphore(Protocol):
-    """Of ``threading`` or ``multiprocessing``."""
+    """Of ``threading``, or tokens."""
 
     def acquire(self) -> bool: ...
 
     def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Tokens(AbstractContextManager[bool]):
+    """A semaphore for processes: bytes in a pipe that they inherit, as make's job server has them."""
+
+    source: int
+    sink: int
+
+    @staticmethod
+    def of(count: int) -> _Tokens:
+        tokens = _Tokens(*os.pipe())
+        os.write(tokens.sink, b"." * count)
+        return tokens
+
+    def acquire(self) -> bool:
+        return bool(os.read(self.source, 1))
+
+    def release(self) -> None:
+        os.write(self.sink, b".")
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
 
 @dataclass(frozen=True)
@@ -48,12 +74,26 @@ class Room:
     total: int
 
     @staticmethod
-    def of(pixels: int, context: BaseContext | None = None) -> Room:
-        """An empty room: for the threads of this process, or for processes that are started in ``context``."""
+    def of(pixels: int) -> Room:
+        """An empty room for the threads of this process."""
         total = max(1, pixels // _UNIT)
-        if context is None:
-            return Room(threading.Lock(), threading.Semaphore(total), total)
-        return Room(context.Lock(), context.Semaphore(total), total)
+        return Room(threading.Lock(), threading.Semaphore(total), total)
+
+    @staticmethod
+    def shared(pixels: int) -> Room:
+        """An empty room for processes that inherit its :meth:`pipes`. Close it."""
+        total = max(1, pixels // _UNIT)
+        return Room(_Tokens.of(1), _Tokens.of(total), total)
+
+    def pipes(self) -> tuple[int, ...]:
+        """File descriptors that processes must have to share the room."""
+        tokens = (kept for kept in (self.gate, self.units) if isinstance(kept, _Tokens))
+        return tuple(end for kept in tokens for end in (kept.source, kept.sink))
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+        for end in self.pipes():
+            os.close(end)
 
     @contextmanager
     def hold(self, pixels: int) -> Iterator[None]:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
-import math
-import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +21,13 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from dgbench.core.amounts import in_words
 from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, write_json
 from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
-from dgbench.core.processes import cores, serve
+from dgbench.core.processes import Pool, WorkerDiedError, cores
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.in_flight import PIXELS, Room, share
 from dgbench.data.listing import Listing, Pictures
@@ -192,12 +190,6 @@ def _too_small(made: Format, listing: Listing) -> DataError:
     )
 
 
-def in_words(count: int) -> str:
-    """A number of bytes, for people: ``1.5 GB``."""
-    power = 0 if count < 1000 else min(int(math.log(count, 1000)), 4)
-    return f"{count / 1000**power:.{1 if power else 0}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
 @dataclass(frozen=True)
 class _Task:
     """Some rows of a domain, and where their images go: ``offset`` bytes into the file at ``path``."""
@@ -237,18 +229,15 @@ def _done(tasks: Sequence[_Task], pictures: Sequence[Pictures], workers: int) ->
     if workers <= 1:
         yield from (_work(task, pictures[task.domain]) for task in tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _set_up, (pictures, Room.of(PIXELS, context))) as pool:
+    with closing(Room.shared(PIXELS)) as room, Pool(workers, _set_up, pictures, room, inherit=room.pipes()) as pool:
         try:
             for future in as_completed([pool.submit(_work_in_process, task) for task in tasks]):
                 yield future.result()
-        except BrokenProcessPool as error:
+        except WorkerDiedError as error:
             raise DataError(
-                "a process that decodes pictures died (out of memory, or killed); with fewer workers less memory is "
+                f"of the processes that decode pictures one is gone: {error}; with fewer workers less memory is "
                 "needed: dgbench data prepare --workers 1"
             ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 _pictures: Sequence[Pictures] = ()
@@ -259,7 +248,6 @@ def _set_up(pictures: Sequence[Pictures], room: Room) -> None:
     global _pictures
     _pictures = pictures
     share(room)
-    serve()
 
 
 def _work_in_process(task: _Task) -> int:

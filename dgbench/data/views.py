@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,18 @@ from dgbench.data.shifts import shift
 
 log = logging.getLogger(__name__)
 
+_TOLD = 32
+"""Images between two words about how far it is."""
 
-def shifted(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> NDArray[np.uint8]:
+
+def shifted(
+    dataset: Dataset,
+    domain: str,
+    rows: NDArray[np.int64],
+    family: str,
+    replica: int = 0,
+    progress: Callable[[int], None] = lambda images: None,
+) -> NDArray[np.uint8]:
     """The images of some rows of a domain, each under one shift of a family, uint8 ``[len(rows), h, w, 3]``.
 
     Args:
@@ -34,6 +45,7 @@ def shifted(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str,
         rows: Which images.
         family: One of ``FAMILIES``.
         replica: Another number draws other shifts.
+        progress: Is told of every so many images that they are drawn.
 
     Raises:
         UnknownNameError: there is no such family.
@@ -47,22 +59,40 @@ def shifted(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str,
             images = _read(path, expected)  # another process may have drawn them meanwhile
             if images is None:
                 with whole(path) as temporary:
-                    _draw(dataset, domain, rows, family, replica, temporary)
+                    _draw(dataset, domain, rows, family, replica, temporary, progress)
                 images = _read(path, expected)
     if images is None:
         raise DataError(f"the images just written to {path} cannot be read; is the disk sound?")
     return images
 
 
-def _draw(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int, path: Path) -> None:
+def drawn(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> bool:
+    """Whether :func:`shifted` has nothing to draw."""
+    expected = (len(rows), *dataset.domain(domain).inputs.shape[1:])
+    return _read(_path(dataset, domain, rows, family, replica), expected) is not None
+
+
+def _draw(
+    dataset: Dataset,
+    domain: str,
+    rows: NDArray[np.int64],
+    family: str,
+    replica: int,
+    path: Path,
+    progress: Callable[[int], None],
+) -> None:
     """Fill the file ``path``, picture by picture: all of them may be more than memory holds."""
     inputs = dataset.domain(domain).inputs
-    shape = (len(rows), *inputs.shape[1:])
-    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    for number, row in enumerate(rows.tolist()):
-        name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
-        images[number] = shift(inputs[rows[number : number + 1]][0], family, seed(*name))
-    images.flush()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *inputs.shape[1:])}
+    # Written, not mapped: where the disk is full, a write is an error and a mapping is a crash.
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for number, row in enumerate(rows.tolist()):
+            name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
+            file.write(shift(inputs[rows[number : number + 1]][0], family, seed(*name)).tobytes())
+            if (number + 1) % _TOLD == 0:
+                progress(_TOLD)
+    progress(len(rows) % _TOLD)
 
 
 def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> Path:

@@ -68,7 +68,12 @@ class FeatureBank:
         }
 
     def get(
-        self, domain: str, view: str, images: Callable[[], Images], rows: NDArray[np.int64] | None = None
+        self,
+        domain: str,
+        view: str,
+        images: Callable[[], Images],
+        rows: NDArray[np.int64] | None = None,
+        progress: Callable[[int], None] = lambda images: None,
     ) -> Tensor:
         """Features ``[n, d]`` on the device.
 
@@ -77,6 +82,7 @@ class FeatureBank:
             view: ``clean``, or a shift family.
             images: Gives the images, if their features are missing.
             rows: Which rows of the domain the images are; all of them by default.
+            progress: Is told of every so many images that they are done.
 
         Raises:
             BusyError: another process is extracting them.
@@ -88,7 +94,7 @@ class FeatureBank:
                 clock = time.perf_counter()
                 inputs = Pixels(images(), self._network.info, self.device, resident=False)
                 with evaluating(self._network):
-                    extracted = features(self._network, inputs)
+                    extracted = features(self._network, inputs, progress=progress)
                 with whole(folder / "features.npy") as temporary, temporary.open("wb") as file:
                     np.save(file, extracted.float().cpu().numpy())
                 seconds = round(time.perf_counter() - clock, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -30,13 +30,19 @@ def evaluating(network: Network) -> Iterator[None]:
             module.training = training
 
 
-def features(network: Network, inputs: Inputs, rows: Tensor | None = None) -> Tensor:
+def features(
+    network: Network, inputs: Inputs, rows: Tensor | None = None, progress: Callable[[int], None] = lambda images: None
+) -> Tensor:
     """Features ``[n, d]`` of rows (all of them by default) on the network's device; call it while ``evaluating``.
 
-    Never more than a chunk of the inputs is in memory, so a domain may be larger than that.
+    Never more than a chunk of the inputs is in memory, so a domain may be larger than that. ``progress`` is told of
+    every chunk how many images it had.
     """
-    chunks = torch.split(torch.arange(len(inputs)) if rows is None else rows, CHUNK)
-    return torch.cat([network.features(inputs.ready(inputs.take(chunk))) for chunk in chunks])
+    found = []
+    for chunk in torch.split(torch.arange(len(inputs)) if rows is None else rows, CHUNK):
+        found.append(network.features(inputs.ready(inputs.take(chunk))))
+        progress(len(chunk))
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)

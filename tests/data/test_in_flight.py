@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,9 +27,9 @@ from dgbench.data.streamed import stream
 MEGA = 2**20
 
 
-@pytest.mark.parametrize("context", [None, get_context("spawn")], ids=["threads", "processes"])
-def test_no_more_is_held_than_there_is_room_for(context: BaseContext | None) -> None:
-    room, lock = Room.of(10 * MEGA, context), threading.Lock()
+@pytest.mark.parametrize("made", [Room.of, Room.shared], ids=["for threads", "for processes"])
+def test_no_more_is_held_than_there_is_room_for(made: Callable[[int], Room]) -> None:
+    room, lock = made(10 * MEGA), threading.Lock()
     held: list[int] = []
     most: list[tuple[int, int]] = []
 
@@ -50,6 +48,7 @@ def test_no_more_is_held_than_there_is_room_for(context: BaseContext | None) -> 
     assert all(pixels <= 10 * MEGA or count == 1 for pixels, count in most), "what is larger than the room is alone"
     assert max(count for _, count in most) > 1
     assert held == []
+    room.close()
 
 
 def test_a_large_picture_is_not_passed_for_ever_by_small_ones() -> None:

@@ -20,7 +20,7 @@ from dgbench.data import prepare as module
 from dgbench.data.domain import Dataset
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pictures import Frames
-from dgbench.data.prepare import in_words, prepare
+from dgbench.data.prepare import prepare
 from dgbench.data.square import square
 
 MANIFEST = "0123456789abcdef" * 4
@@ -209,13 +209,12 @@ import numpy as np
 import test_prepare
 from dgbench.data import prepare as module
 module._ROWS = 2
-if __name__ == "__main__":
-    told = []
-    def tell(done, total):
-        told.append(done)
-        print("working", flush=True)
-    made = module.prepare(test_prepare.slow(), test_prepare.MANIFEST, 8, "stretch", workers=2, progress=tell)
-    print("decoded" if told else "waited", int(np.asarray(made.domains[0].inputs, np.int64).sum()), flush=True)
+told = []
+def tell(done, total):
+    told.append(done)
+    print("working", flush=True)
+made = module.prepare(test_prepare.slow(), test_prepare.MANIFEST, 8, "stretch", workers=2, progress=tell)
+print("decoded" if told else "waited", int(np.asarray(made.domains[0].inputs, np.int64).sum()), flush=True)
 """
 
 
@@ -229,14 +228,15 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_killed_process_leaves_nothing_that_looks_whole(program: list[str], tmp_path: Path) -> None:
-    started = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    started = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert started.stdout is not None
     assert started.stdout.readline() == "working\n"
     started.send_signal(signal.SIGKILL)
     started.wait()
     (partial,) = left(tmp_path / "pets")
     assert partial.endswith(".partial")
-    started.stdout.read()  # ends when the workers, which have the same output, are gone
+    assert started.stderr is not None
+    started.stderr.read()  # ends when the workers, which have the same one, are gone
     prepare(slow(), MANIFEST, 8, "stretch")
     assert left(tmp_path / "pets") == ["0123456789abcdef-8-stretch"]
 
@@ -246,8 +246,3 @@ def test_of_two_processes_one_waits_for_the_other(program: list[str]) -> None:
     said = [process.communicate(timeout=60)[0].splitlines()[-1].split() for process in started]
     assert sorted(word for word, _ in said) == ["decoded", "waited"]
     assert said[0][1] == said[1][1]
-
-
-def test_numbers_of_bytes_are_words() -> None:
-    given = [0, 999, 1000, 1_503_945_000, 88_000_000_000, 3 * 10**16]
-    assert [in_words(n) for n in given] == ["0 bytes", "999 bytes", "1.0 kB", "1.5 GB", "88.0 GB", "30000.0 TB"]

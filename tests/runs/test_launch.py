@@ -14,7 +14,7 @@ def test_a_training_that_diverges_stops_no_other(tmp_path: Path) -> None:
     board = small_board("erm", "erm(lr=1e30)", "ema(lr=1e30)")
     summary = api.run(board, store=tmp_path, device="cpu")
     assert len(summary.failed) == 4  # one training for each target, shared by the two
-    assert all("diverged" in error for error in summary.failed.values())
+    assert all("diverged" in failed.error for failed in summary.failed.values())
     assert (summary.trainings, summary.runs) == (4, 4)
     made = api.leaderboard(board, store=tmp_path)
     assert [entry.algorithm for track in made.tracks for entry in track.entries] == ["erm"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.core.amounts import duration as duration  # the templates take their words from here
 from dgbench.selection.collect import Failure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -83,13 +84,6 @@ def margin(estimate: Estimate) -> str:
 def with_margin(estimate: Estimate, *, sign: bool = False) -> str:
     """``74.1 ±0.9``."""
     return f"{(signed if sign else percent)(estimate.mean)} {margin(estimate)}".strip()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``41 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 100:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def name(entry: Entry, board: Leaderboard) -> str:

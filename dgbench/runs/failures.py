@@ -1,0 +1,92 @@
+"""What failed, in the words of the board: which algorithm, on which target, in which trial.
+
+The store keeps a note of every training that failed, until it is done: ``failures/<id>.json``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from dgbench.core.files import write_json
+from dgbench.runs.plan import Plan
+from dgbench.runs.store import Store
+
+_NAMED = 3
+"""Names that a list has in full."""
+_PARTICULAR = re.compile(r"\b[0-9a-f]{12,}\b|\d+(\.\d+)?(e[+-]?\d+)?")
+"""What may differ between two errors of one kind: ids and numbers."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A training that failed, or runs that come from it.
+
+    Attributes:
+        training: Its id.
+        algorithm: The algorithms that wait for it.
+        target: Their targets.
+        trial: The trial.
+        error: What went wrong.
+    """
+
+    training: str
+    algorithm: str
+    target: str
+    trial: int
+    error: str
+
+    @property
+    def where(self) -> str:
+        """Whose it is."""
+        return f"{self.algorithm}, target {self.target}, trial {self.trial}"
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.error}"
+
+
+def failure(plan: Plan, training: str, error: str) -> Failure:
+    """The failure of a training of a plan."""
+    entries = [entry for entry in plan.entries if entry.training == training]
+    before = "" if entries else "what comes before "
+    for entry in () if entries else plan.entries:
+        if training in plan.trainings[entry.training].starts_from():
+            entries.append(entry)
+    algorithms, targets = (
+        _several(list(dict.fromkeys(names)))
+        for names in ([entry.title for entry in entries], [entry.target for entry in entries])
+    )
+    return Failure(training, before + algorithms, targets, plan.trainings[training].trial, error)
+
+
+def note(store: Store, failed: Failure) -> None:
+    """Keep it in the store."""
+    write_json(store.root / "failures" / f"{failed.training}.json", asdict(failed))
+
+
+def forget(store: Store, training: str) -> None:
+    """It is done now."""
+    (store.root / "failures" / f"{training}.json").unlink(missing_ok=True)
+
+
+def kind(error: str) -> str:
+    """What errors have in common that differ in numbers and ids alone."""
+    return _PARTICULAR.sub("#", error)
+
+
+def by_kind(failures: Iterable[Failure]) -> list[str]:
+    """A line for each kind of failure: the first of it, and how many more there are."""
+    kinds: dict[str, list[Failure]] = {}
+    for failed in failures:
+        kinds.setdefault(kind(failed.error), []).append(failed)
+    return [
+        f"{first.where}{f' (and {len(others)} more)' if others else ''}: {first.error}"
+        for first, *others in kinds.values()
+    ]
+
+
+def _several(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} others"

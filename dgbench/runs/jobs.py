@@ -1,0 +1,285 @@
+"""What the workers of a sweep do: trainings with their runs, and the groundwork that many of them share.
+
+Views (validation images under shifts) and features of frozen backbones are jobs of their own: they are spread over all
+workers before trainings wait for them, and whoever watches sees them grow.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgbench.core.disk import writing
+from dgbench.core.errors import DamagedError, StoreError
+from dgbench.core.paths import cache_root
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.store import Kind, Store
+from dgbench.train.spec import TrainingSpec
+
+Stage = Literal["views", "features", "trainings", "runs"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+EVERY = 1.0
+"""Seconds between two notes of how far a training is."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """So much more of a stage is there: images of views and features, else trainings and runs.
+
+    Attributes:
+        stage: Which stage.
+        amount: How much; a training grows by shares of one.
+        seconds: What it took one worker; None where it was there before.
+        done: Trainings or runs that were done, and not found done by another process.
+    """
+
+    stage: Stage
+    amount: float
+    seconds: float | None = None
+    done: int = 0
+
+
+Tell = Callable[[Note], None]
+
+
+class Job(Protocol):
+    """A piece of work for one worker."""
+
+    @property
+    def id(self) -> str:
+        """What other jobs call it."""
+
+    def needs(self) -> tuple[str, ...]:
+        """Jobs that come before it, unless they were done before."""
+
+    def amounts(self) -> dict[Stage, int]:
+        """How much of each stage it is."""
+
+    def do(self, store: Store, device: str, tell: Tell) -> None:
+        """Do it in this process, and tell how it goes."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training and the runs that come from it.
+
+    Attributes:
+        training: The training.
+        runs: Those that are not finished.
+        checkpointing: Saves memory and changes no number.
+        trained: Whether the training is finished.
+        groundwork: Ids of the views and features that it uses.
+    """
+
+    training: TrainingSpec
+    runs: tuple[RunSpec, ...]
+    checkpointing: bool = False
+    trained: bool = False
+    groundwork: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The training's."""
+        return self.training.id
+
+    def needs(self) -> tuple[str, ...]:
+        """Groundwork, and trainings that this one starts from."""
+        return (*self.groundwork, *self.training.starts_from())
+
+    def amounts(self) -> dict[Stage, int]:
+        """Pieces that are not finished."""
+        return {"trainings": int(not self.trained), "runs": len(self.runs)}
+
+    def do(self, store: Store, device: str, tell: Tell) -> None:
+        """Train, then predict."""
+        import torch
+
+        from dgbench.runs.execute import do_runs, do_training
+
+        where = torch.device(device)
+        steps = _Steps(self.training.steps, tell)
+        did = do_training(self.training, store, where, steps, checkpointing=self.checkpointing)
+        if not self.trained:
+            tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
+        if self.runs:
+            clock = time.perf_counter()
+            runs = do_runs(self.training, self.runs, store, where)
+            tell(Note("runs", len(self.runs), time.perf_counter() - clock if runs else None, runs))
+
+
+def unit(plan: Plan, training: str, runs: Sequence[RunSpec] = (), *, trained: bool = False) -> Unit:
+    """The unit of a training of a plan."""
+    spec = plan.trainings[training]
+    lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
+    return Unit(spec, tuple(runs), spec.backbone in lean, trained)
+
+
+class _Steps:
+    """Tells now and then how far a training is. What was done before it was resumed took no time now."""
+
+    def __init__(self, steps: int, tell: Tell) -> None:
+        self.steps = steps
+        self.tell = tell
+        self.told = 0.0
+        self.clock = time.perf_counter()
+        self.begun = False
+
+    def seconds(self) -> float:
+        """Since this was last asked."""
+        before, self.clock = self.clock, time.perf_counter()
+        return self.clock - before
+
+    def __call__(self, step: int) -> None:
+        if not self.begun:
+            self.begun = True
+            self._note(step / self.steps, None)
+        elif time.perf_counter() - self.clock > EVERY:
+            self._note((step + 1) / self.steps, self.seconds())
+
+    def _note(self, share: float, seconds: float | None) -> None:
+        if share > self.told:
+            self.tell(Note("trainings", share - self.told, seconds))
+            self.told = share
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Validation images of a domain under one family of shifts."""
+
+    dataset: str
+    size: int
+    domain: str
+    family: str
+    rows: NDArray[np.int64] = field(repr=False)
+    id: str
+
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def amounts(self) -> dict[Stage, int]:
+        """Images."""
+        return {"views": len(self.rows)}
+
+    def do(self, store: Store, device: str, tell: Tell) -> None:
+        """Draw."""
+        from dgbench.data.catalogue import load
+        from dgbench.data.views import shifted
+
+        told = _Images("views", len(self.rows), tell)
+        shifted(load(self.dataset, self.size), self.domain, self.rows, self.family, progress=told)
+        told.all()
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Features of a domain's images as one frozen backbone sees them.
+
+    Attributes:
+        training: One of those that want them.
+        domain: Its images.
+        views: ``clean``, which is the whole domain, or families of shifts.
+        rows: Which images are shifted.
+        images: How many there are in all views.
+        id: Of the job.
+    """
+
+    training: TrainingSpec
+    domain: str
+    views: tuple[str, ...]
+    rows: NDArray[np.int64] | None = field(repr=False)
+    images: int
+    id: str
+
+    def needs(self) -> tuple[str, ...]:
+        """The training that the backbone's weights come from, if there is one."""
+        weights = self.training.weights
+        return tuple(id_ for id_ in self.training.starts_from() if id_ == weights)
+
+    def amounts(self) -> dict[Stage, int]:
+        """Images, once for each view."""
+        return {"features": self.images}
+
+    def do(self, store: Store, device: str, tell: Tell) -> None:
+        """Extract."""
+        import torch
+
+        from dgbench.data.views import shifted
+        from dgbench.runs.execute import Setting, parts_of
+
+        setting = Setting(self.training, parts_of(self.training), store, torch.device(device))
+        dataset, rows = setting.dataset, self.rows
+        assert setting.bank is not None
+        told = _Images("features", self.images, tell)
+        for view in self.views:
+            if rows is None:
+                setting.bank.get(self.domain, view, lambda: dataset.domain(self.domain).inputs, progress=told)
+            else:
+                images = lambda view=view: shifted(dataset, self.domain, rows, view)  # noqa: E731
+                setting.bank.get(self.domain, view, images, rows, progress=told)
+        told.all()
+
+
+class _Images:
+    """Tells how many images are done."""
+
+    def __init__(self, stage: Stage, total: int, tell: Tell) -> None:
+        self.stage = stage
+        self.left = total
+        self.tell = tell
+        self.clock = time.perf_counter()
+
+    def __call__(self, images: int) -> None:
+        before, self.clock = self.clock, time.perf_counter()
+        self.left -= images
+        self.tell(Note(self.stage, images, self.clock - before))
+
+    def all(self) -> None:
+        """The rest was there already."""
+        self.tell(Note(self.stage, self.left))
+
+
+def ready(device: str) -> None:
+    """Ready a worker, with deterministic kernels where torch has them.
+
+    On the CPU a worker has one thread, however many cores there are: the order in which torch sums depends on the
+    number of threads, and results must not depend on the machine's size or on the number of workers.
+    """
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on CUDA may vary
+    if device == "cpu":
+        torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+
+
+class LostError(StoreError):
+    """A piece of work that a job reads was damaged, and is set aside."""
+
+    def __init__(self, kind: Kind, id_: str) -> None:
+        super().__init__(kind, id_)
+        self.kind = kind
+        self.id = id_
+
+
+def do(job: Job, root: Path, device: str, tell: Tell) -> None:
+    """Do a job in this process.
+
+    Raises:
+        BusyError: another process is at it.
+        LostError: a piece that it reads must be done again first.
+        DiskError: nothing can be written.
+    """
+    store = Store(root)
+    with writing(root, cache_root()):
+        try:
+            job.do(store, device, tell)
+        except DamagedError as error:
+            raise LostError(*store.mend_after(error)) from error

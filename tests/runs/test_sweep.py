@@ -1,0 +1,299 @@
+"""A sweep goes on: parts that end their process, workers that are killed, rivals; and it ends where nothing helps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dgbench import api
+from dgbench.core import registry
+from dgbench.core.cards import CaseRules
+from dgbench.core.disk import DiskError
+from dgbench.core.paths import shipped
+from dgbench.runs.failures import Failure, by_kind
+from dgbench.runs.launch import Summary
+from small import small_board
+
+HAZARD = '''
+import os, signal, sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from dgbench.algorithms.slots import Objective
+
+@dataclass(frozen=True)
+class Hazard(Objective):
+    """Ends its process, every time or the first time."""
+
+    how: Literal["exits", "ends", "is killed", "raises", "is killed once", "raises once"] = "raises"
+
+    def loss(self, forward):
+        marker = Path(os.environ["HAZARD"]) / f"{len(set(forward.batch.domain.tolist()))}-{self.how}"
+        if self.how.endswith(" once"):
+            try:
+                marker.touch(exist_ok=False)
+            except FileExistsError:
+                return forward.cross_entropy.mean()
+        match self.how.removesuffix(" once"):
+            case "exits":
+                sys.exit(3)
+            case "ends":
+                os._exit(3)
+            case "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raises":
+                raise ValueError(f"no luck at step {forward.step}")
+'''
+CARD = """
+name = "{name}"
+title = "Hazard {how}"
+summary = "Ends its process."
+[paper]
+title = "None"
+authors = ["None"]
+venue = "None"
+year = 2026
+[recipe.objective]
+part = "hazard"
+how = "{how}"
+"""
+
+
+TARGETS = ("print", "dot-matrix")
+
+
+@pytest.fixture
+def hazard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package with a part that is no good, installed for this test."""
+    site = tmp_path / "site"
+    (site / "hazard-1.0.dist-info").mkdir(parents=True)
+    (site / "hazard.py").write_text(HAZARD)
+    (site / "hazard-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hazard\nVersion: 1.0\n")
+    (site / "hazard-1.0.dist-info" / "entry_points.txt").write_text(
+        "[dgbench.parts]\nobjective.hazard = hazard:Hazard\n"
+    )
+    (tmp_path / "markers").mkdir()
+    monkeypatch.setenv("HAZARD", str(tmp_path / "markers"))
+    monkeypatch.syspath_prepend(site)
+    _forget_parts()
+    yield tmp_path
+    _forget_parts()
+
+
+def _forget_parts() -> None:
+    for function in vars(registry).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
+def card(folder: Path, how: str) -> str:
+    path = folder / f"hazard_{how.replace(' ', '_')}.toml"
+    path.write_text(CARD.format(name=path.stem, how=how))
+    return str(path)
+
+
+def go(folder: Path, *algorithms: str) -> Summary:
+    board = small_board(*algorithms)
+    targets = {"digits": CaseRules(targets=TARGETS)}
+    return api.run(board.model_copy(update={"cases": targets}), store=folder / "store", device="cpu", workers=2)
+
+
+def notes(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in sorted((folder / "store" / "failures").glob("*.json"))]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("exits", "SystemExit: 3"),
+        ("raises", "ValueError: no luck at step 0"),
+        ("ends", "the worker process ended itself with exit code 3, and so did the one that tried it before"),
+        ("is killed", "was ended by SIGKILL (as happens where memory runs out), and so did the one"),
+    ],
+)
+def test_a_part_that_ends_its_process_ends_its_trainings_alone(how: str, says: str, hazard: Path) -> None:
+    summary = go(hazard, "erm", card(hazard, how))
+    assert (summary.trainings, summary.runs) == (2, 2), "all of the other"
+    assert len(summary.failed) == 2
+    assert all(says in failed.error for failed in summary.failed.values())
+    assert {failed.algorithm for failed in summary.failed.values()} == {f"Hazard {how}"}
+    assert {failed.target for failed in summary.failed.values()} == set(TARGETS)
+    (line,) = by_kind(summary.failed.values())
+    assert line.startswith(f"Hazard {how}, target ")
+    assert "(and 1 more): " in line
+    assert {note["training"] for note in notes(hazard)} == set(summary.failed)
+    assert all(note["algorithm"] == f"Hazard {how}" and note["trial"] == 0 for note in notes(hazard))
+
+
+def test_a_job_whose_worker_died_is_tried_once_more(hazard: Path, caplog: pytest.LogCaptureFixture) -> None:
+    summary = go(hazard, card(hazard, "is killed once"))
+    assert (summary.trainings, summary.runs, summary.failed) == (2, 2, {})
+    assert "Hazard is killed once, target" in caplog.text
+    assert "it is tried once more" in caplog.text
+
+
+def test_what_failed_is_noted_until_it_is_done(hazard: Path) -> None:
+    first = go(hazard, card(hazard, "raises once"))
+    assert (len(first.failed), first.trainings) == (1, 1)
+    assert [note["error"] for note in notes(hazard)] == ["ValueError: no luck at step 0"]
+    again = go(hazard, card(hazard, "raises once"))
+    assert (again.failed, again.trainings, again.runs) == ({}, 1, 1)
+    assert notes(hazard) == []
+
+
+def test_what_builds_on_a_failure_fails_with_its_reason(tmp_path: Path) -> None:
+    board = small_board("wise_ft", "linear_probe")
+    rules = board.model_copy(update={"overrides": {"linear_probe": {"optimizer.lr": 1e30}}})
+    summary = api.run(rules, store=tmp_path, device="cpu")
+    reasons = sorted(failed.error[:35] for failed in summary.failed.values())
+    assert summary.trainings == 0
+    assert reasons[0].startswith("training diverged")
+    assert reasons[-1].startswith("what it builds on failed: training")
+
+
+def test_kinds_of_failures_have_a_line_each() -> None:
+    failed = [Failure(f"{n:016x}", "ERM", f"t{n}", n, f"training {n:016x} diverged at step {n}") for n in range(5)]
+    other = Failure("f" * 16, "SAM", "t", 0, "no memory")
+    assert by_kind([*failed, other]) == [
+        "ERM, target t0, trial 0 (and 4 more): training 0000000000000000 diverged at step 0",
+        "SAM, target t, trial 0: no memory",
+    ]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only an administrator can make a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def half_written(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if not path.name.endswith(".lock")]
+
+
+def test_a_full_disk_ends_everything_with_one_message(small_disk: Path) -> None:
+    board = small_board("erm", "sam", trials=3)
+    with pytest.raises(DiskError) as caught:
+        api.run(board, store=small_disk, device="cpu", workers=2)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "the disk is full: " in said
+    assert f"{small_disk}/" in said
+    assert "takes more than the" in said
+    assert half_written(small_disk) == []
+    assert not (small_disk / "failures").exists(), "no training is to blame"
+
+
+def test_a_full_disk_while_drawing_is_the_same_error(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgbench.data.catalogue import load
+    from dgbench.data.views import shifted
+
+    dataset = load("digits")
+    monkeypatch.setenv("DGBENCH_CACHE", str(small_disk))
+    (small_disk / "fill").write_bytes(b"x" * 900_000)
+    with pytest.raises(DiskError, match="the disk is full"):
+        shifted(dataset, "print", __import__("numpy").arange(200), "blur")
+    assert half_written(small_disk) == []
+
+
+def run_quick(cwd: Path, steps: int) -> "subprocess.Popen[str]":
+    """``dgbench run`` on trainings that take their time."""
+    text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
+    text = text.replace('name = "quick"', 'name = "mine"').replace("@letters", "")
+    (cwd / "mine.toml").write_text(text.replace("steps = 100", f"steps = {steps}"))
+    command = ["-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--store", "store"]
+    return subprocess.Popen(
+        [sys.executable, *command, "--device", "cpu", "--workers", "2"],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def workers_of(process: "subprocess.Popen[str]", count: int) -> list[int]:
+    """The ids of a sweep's workers, once there are so many and they train."""
+    threads = Path(f"/proc/{process.pid}/task")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [int(pid) for path in threads.glob("*/children") for pid in path.read_text().split()]
+        if len(found) >= count:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("no workers")
+
+
+def wait_for(process: "subprocess.Popen[str]", path: Path, pattern: str, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(path.glob(pattern))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
+
+
+@linux
+def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
+    process = run_quick(tmp_path, steps=4000)
+    wait_for(process, tmp_path, "store/trainings/*/spec.json", 2)
+    workers = workers_of(process, 2)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert said.splitlines()[-1].startswith("stopped; what is finished is kept")
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert half_written(tmp_path / "store") == []
+
+
+@linux
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
+    process = run_quick(tmp_path, steps=60)
+    wait_for(process, tmp_path, "store/trainings/*/spec.json", 2)
+    os.kill(workers_of(process, 2)[0], signal.SIGKILL)
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "SIGKILL" in said
+    assert "4 trainings and 4 runs" in said
+    assert "ERM" in out
+
+
+RIVAL = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from dgbench import api
+from dgbench.runs.progress import Log
+from small import small_board
+summary = api.run(small_board("erm", "ema"), store=Path("store"), device="cpu", workers=1,
+                  progress=Log(sys.stdout, every=0))
+print(summary.trainings, summary.runs)
+"""
+
+
+def test_of_two_rivals_both_count_right(tmp_path: Path) -> None:
+    program = textwrap.dedent(RIVAL.format(tests=str(Path(__file__).parents[1])))
+    started = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=240)[0].splitlines() for process in started]
+    did = [tuple(map(int, lines[-1].split())) for lines in said]
+    assert tuple(map(sum, zip(*did, strict=True))) == (4, 8), "each piece is done by one of them"
+    for lines in said:
+        if "to do" in lines[0]:
+            trainings, runs = [part.split()[0] for part in lines[0].removeprefix("to do: ").split(", ")[-2:]]
+            assert f"trainings {trainings}/{trainings}, runs {runs}/{runs}" in lines[-2]
