@@ -31,10 +31,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = small.replace(
         'dgbench.rules("quick", algorithms=["erm", "focal_loss.toml"])', 'small_board("erm", "focal_loss.toml")'
     )
-    body = "\n".join(f"    {line}" if line else "" for line in small.split("small_board\n", 1)[1].splitlines())
-    (site / "script.py").write_text(
-        f"import dgbench\nfrom small import small_board\nif __name__ == '__main__':\n{body}\n"
-    )
+    (site / "script.py").write_text(small)
     return site
 
 

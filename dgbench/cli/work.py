@@ -24,6 +24,8 @@ from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
 
+DAY = 86400
+
 
 class Device(StrEnum):
     """Where networks run."""
@@ -122,7 +124,7 @@ def plan(
     )
     where = resolve_device(device.value)
     console.print(
-        f"about {duration(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
+        f"about {_time(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
     if left.unknown:
         console.print(f"evaluations on {', '.join(left.unknown)} are not counted: nobody knows how large it is")
@@ -130,6 +132,11 @@ def plan(
         console.print(
             f"{name} is not on this machine, so nothing of it can run; 'dgbench show {name}' says how to get it"
         )
+
+
+def _time(seconds: float) -> str:
+    """A duration; a long one also in the unit that machines are shared in."""
+    return f"{duration(seconds)} ({seconds / DAY:,.0f} device-days)" if seconds > 2 * DAY else duration(seconds)
 
 
 def run(

@@ -1,7 +1,8 @@
 """How long a plan will take here: some real steps on this machine, times the work that is left.
 
 The steps are timed on random images of the right size with random weights, so neither data nor published weights need
-to be at hand. What a dataset's size is comes from the data, or from its card.
+to be at hand; pictures that are to be decoded are timed where there are any. What a dataset's size is comes from the
+data, or from its card.
 """
 
 from __future__ import annotations
@@ -16,11 +17,18 @@ import numpy as np
 import torch
 
 from dgbench.core.backbone_name import parse
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.processes import cores
+from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.recipe import build_part
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
+from dgbench.data.catalogue import listing
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
+from dgbench.data.prepare import Format
+from dgbench.data.shifts import shift
+from dgbench.data.square import squared
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.execute import on_features, part_of, parts_of
@@ -36,6 +44,8 @@ STEPS, SKIPPED = 12, 2
 """Steps that are timed at most, and how many of them only warm up."""
 SECONDS = 6.0
 """No step is begun after so many seconds."""
+PICTURES = 12
+"""Pictures of a dataset that are decoded to see how long one takes."""
 IMAGES = 16
 """Images in a timed step at most: large networks take seconds for each."""
 
@@ -71,7 +81,8 @@ def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None
     workers = workers or default_workers(device.type)
     paces: dict[tuple[str, int], Pace] = {}
     passes = plan.passes()
-    seconds = 0.0
+    seconds = workers * sum(_decoding(plan, *read) / cores() for read in _read(plan, store))
+    draws: dict[int, float] = {}
     extracted: set[tuple[str, ...]] = set()
     sizes = _Sizes(plan)
     for id_, training in plan.trainings.items():
@@ -82,7 +93,12 @@ def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None
         key = (training.backbone, training.size)
         if key not in paces:
             paces[key] = _pace(training, device, workers)
+        if runs and training.size not in draws:
+            draws[training.size] = _drawing(training.size)
         pace = paces[key]
+        for name, images in sizes.views(training).items() if runs else ():
+            seconds += 0.0 if name in extracted else draws[training.size] * images
+            extracted.add(name)
         if on_features(parts_of(training)):
             # A head's own steps cost next to nothing; its features are extracted once for all that share them.
             for name, images in sizes.feature_sets(training, runs).items():
@@ -114,6 +130,12 @@ class _Sizes:
         """Validation images of all sources."""
         return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
 
+    def views(self, training: TrainingSpec) -> dict[tuple[str, ...], float]:
+        """Shifted images of each source domain, by what identifies them."""
+        of = ("views", training.dataset, str(training.size), f"trial {training.trial}")
+        shifted = training.validation * len(FAMILIES)
+        return {(*of, name): shifted * self.domain(training.dataset, name) for name in training.sources}
+
     def looked_at(self, training: TrainingSpec, runs: list[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
         views = self.validation(training) * (1 + len(FAMILIES))
@@ -134,6 +156,40 @@ class _Sizes:
             shifted = training.validation * len(FAMILIES) * self.domain(dataset, name)
             wanted[dataset, name, f"trial {training.trial}"] = shifted
         return wanted
+
+
+def _read(plan: Plan, store: Store) -> set[tuple[str, int]]:
+    """Datasets with the sizes at which something is left to do on them."""
+    left = {run.training for run in plan.runs.values() if not store.finished("run", run.id)}
+    left |= {id_ for id_ in plan.trainings if not store.finished("training", id_)}
+    return {(plan.trainings[id_].dataset, plan.trainings[id_].size) for id_ in left}
+
+
+def _decoding(plan: Plan, dataset: str, size: int) -> float:
+    """Seconds that one process would decode a dataset that is here and was not decoded before."""
+    known, card = plan.datasets.get(dataset), dataset_card(dataset)
+    if known is None or known.manifest is None or isinstance(card.reader, BuiltIn):
+        return 0.0  # not here, or built in a moment
+    if Format(known.manifest, size, card.resize, card.decoding).folder.exists():
+        return 0.0
+    domains = listing(dataset).domains
+    sample = [(domain, row) for domain in domains for row in range(0, len(domain), max(1, len(domain) // PICTURES))]
+    started = time.perf_counter()
+    for domain, row in sample[:: max(1, len(sample) // PICTURES)]:
+        squared(domain.pictures, row, size, card.resize, card.decoding)
+    taken = time.perf_counter() - started
+    return taken / len(sample[:: max(1, len(sample) // PICTURES)]) * sum(map(len, domains))
+
+
+def _drawing(size: int) -> float:
+    """Seconds that one process takes to draw a shifted image, on average over the families."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+    for family in FAMILIES:
+        shift(image, family, 0)  # libraries warm up
+    started = time.perf_counter()
+    for family in FAMILIES:
+        shift(image, family, 1)
+    return (time.perf_counter() - started) / len(FAMILIES)
 
 
 def _pace(training: TrainingSpec, device: torch.device, workers: int) -> Pace:

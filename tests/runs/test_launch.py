@@ -18,7 +18,9 @@ def test_a_training_that_diverges_stops_no_other(tmp_path: Path) -> None:
     assert (summary.trainings, summary.runs) == (4, 4)
     made = api.leaderboard(board, store=tmp_path)
     assert [entry.algorithm for track in made.tracks for entry in track.entries] == ["erm"]
-    assert set(made.absent) == {"erm(lr=1e+30)", "ema(lr=1e+30)"}
+    assert made.absent == (), "what failed is not what was never run"
+    assert {failed.algorithm for failed in made.failed} == {"erm(lr=1e+30)", "ema(lr=1e+30)"}
+    assert all("diverged" in failed.reason for failed in made.failed)
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

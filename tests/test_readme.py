@@ -1,0 +1,72 @@
+"""The README's Python lines run as they stand there, however they are run; only the board is a smaller one."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dgbench.core.paths import shipped
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small board, and nothing else."""
+    home = tmp_path_factory.mktemp("home")
+    text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
+    for old, new in [
+        ('name = "quick"', 'name = "tiny"'),
+        ("steps = 100", "steps = 4"),
+        ("checkpoints = 10", "checkpoints = 2"),
+        ("trials = 3", "trials = 2"),
+        ("@letters", ""),
+    ]:
+        assert old in text
+        text = text.replace(old, new)
+    (home / "tiny.toml").write_text(text + '\n[cases.digits]\ntargets = ["print"]\n', encoding="utf-8")
+    return home
+
+
+def program() -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert '"quick"' in code
+    return str(code).replace('"quick"', '"tiny.toml"')
+
+
+def as_a_file(home: Path) -> tuple[list[str], str | None]:
+    (home / "script.py").write_text(program(), encoding="utf-8")
+    return ["script.py"], None
+
+
+def from_standard_input(home: Path) -> tuple[list[str], str | None]:
+    return ["-"], program()
+
+
+def line_by_line(home: Path) -> tuple[list[str], str | None]:
+    """As a console or a notebook does: what runs is no file."""
+    return ["-i", "-q"], program().replace("\n\n", "\n") + "\nprint(board)\n"
+
+
+@pytest.mark.parametrize("way", [as_a_file, from_standard_input, line_by_line])
+def test_the_lines_of_the_readme_run(way: Callable[[Path], tuple[list[str], str | None]], home: Path) -> None:
+    """The first of them has to build the data, too; each trains everything."""
+    store = home / way.__name__
+    arguments, given = way(home)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=given,
+        cwd=home,
+        env=os.environ | {"DGBENCH_CACHE": str(home / "cache"), "DGBENCH_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list(store.glob("trainings/*/done.json"))) == 2 * 2, "ERM and SAM in two trials; SAM + SWAD shares SAM's"
+    assert len(list(store.glob("runs/*/done.json"))) == 3 * 2
