@@ -59,7 +59,7 @@ def verify_(
 
 
 def _show(results: list[Verified]) -> None:
-    from dgbench.data.prepare import in_words
+    from dgbench.core.amounts import in_words
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
