@@ -108,6 +108,8 @@ class Unit:
         did = do_training(self.training, store, where, steps, checkpointing=self.checkpointing)
         if not self.trained:
             tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
+        elif did:  # it was lost meanwhile, and is no part of what there was to do
+            tell(Note("trainings", -steps.told, None, 1))
         if self.runs:
             clock = time.perf_counter()
             runs = do_runs(self.training, self.runs, store, where)
