@@ -393,6 +393,7 @@ VALUES += [
 VALUES += ["(" * 300 + ")" * 300, "a{99999999999999}", "(?P<a", "99999", "٣٢", "$(id)", f"__import__('{CANARY}')"]
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 def test_whatever_stands_in_the_expressions_of_a_board_it_is_one_error(canary: Path) -> None:
     """Algorithms with their settings, and backbones with their options: texts with a grammar of their own."""
     board = api.rules("quick")
