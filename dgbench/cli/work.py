@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import signal
 import sys
+from contextlib import nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard
+from dgbench.core.errors import StoreError
 from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
@@ -181,7 +183,8 @@ def run(
         print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
     for failed in by_kind(summary.failed.values()):
         print(f"failed: {failed}", file=sys.stderr)
-    _present(rules, criterion, store, as_json=as_json, quiet=quiet)
+    with suppress(StoreError) if summary.failed else nullcontext():  # where all failed there is no board: that was said
+        _present(rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from dgbench.core.files import write_json
 from dgbench.runs.plan import Plan
@@ -29,6 +30,7 @@ class Failure:
         target: Their targets.
         trial: The trial.
         error: What went wrong.
+        trace: Where in the code, if that was no error that dgbench foresees.
     """
 
     training: str
@@ -36,6 +38,7 @@ class Failure:
     target: str
     trial: int
     error: str
+    trace: str = ""
 
     @property
     def where(self) -> str:
@@ -46,7 +49,7 @@ class Failure:
         return f"{self.where}: {self.error}"
 
 
-def failure(plan: Plan, training: str, error: str) -> Failure:
+def failure(plan: Plan, training: str, error: str, trace: str = "") -> Failure:
     """The failure of a training of a plan."""
     entries = [entry for entry in plan.entries if entry.training == training]
     before = "" if entries else "what comes before "
@@ -57,17 +60,23 @@ def failure(plan: Plan, training: str, error: str) -> Failure:
         _several(list(dict.fromkeys(names)))
         for names in ([entry.title for entry in entries], [entry.target for entry in entries])
     )
-    return Failure(training, before + algorithms, targets, plan.trainings[training].trial, error)
+    return Failure(training, before + algorithms, targets, plan.trainings[training].trial, error, trace)
 
 
-def note(store: Store, failed: Failure) -> None:
-    """Keep it in the store."""
-    write_json(store.root / "failures" / f"{failed.training}.json", asdict(failed))
+def note(store: Store, failed: Failure) -> Path:
+    """Keep it in the store; where that is."""
+    path = _path(store, failed.training)
+    write_json(path, asdict(failed))
+    return path
 
 
 def forget(store: Store, training: str) -> None:
     """It is done now."""
-    (store.root / "failures" / f"{training}.json").unlink(missing_ok=True)
+    _path(store, training).unlink(missing_ok=True)
+
+
+def _path(store: Store, training: str) -> Path:
+    return store.root / "failures" / f"{training}.json"
 
 
 def kind(error: str) -> str:

@@ -162,11 +162,12 @@ class Sweep:
         if isinstance(job, Unit):
             if self.store.finished("training", job.id):
                 self.pending.discard(job.id)  # what builds on it can go on
-            failed = self.failures[job.id] = failure(self.plan, job.id, error)
-            note(self.store, failed)
+            failed = self.failures[job.id] = failure(self.plan, job.id, error, trace)
+            path = note(self.store, failed)
+            trace = f" (where in the code: {path})" if trace else ""
         if kind(error) not in self.kinds:
             self.kinds.add(kind(error))
-            log.error("%s: %s%s", self._called(job), error, f"\n{trace}" if trace else "")
+            log.error("failed: %s: %s%s", self._called(job), error, trace)
         for stage, amount in job.amounts().items():
             self.progress.fail(stage, amount)
 

@@ -193,6 +193,18 @@ def test_plan_shows_what_shares_a_training() -> None:
     assert "within a factor of two" in done.stdout
 
 
+@pytest.mark.parametrize("verb", ["run", "leaderboard"])
+def test_a_store_that_cannot_be_written_is_one_message(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = dgbench(verb, "quick", "-a", "erm", "--store", "file/store", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    if verb == "run":
+        assert "file/store" in message(done)
+        assert "cannot be written" in message(done)
+        assert "--store or DGBENCH_STORE" in message(done)
+
+
 def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
     text = (

@@ -118,7 +118,9 @@ def notes(folder: Path) -> list[dict[str, object]]:
         ("is killed", "was ended by SIGKILL (as happens where memory runs out), and so did the one"),
     ],
 )
-def test_a_part_that_ends_its_process_ends_its_trainings_alone(how: str, says: str, hazard: Path) -> None:
+def test_a_part_that_ends_its_process_ends_its_trainings_alone(
+    how: str, says: str, hazard: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     summary = go(hazard, "erm", card(hazard, how))
     assert (summary.trainings, summary.runs) == (2, 2), "all of the other"
     assert len(summary.failed) == 2
@@ -130,6 +132,8 @@ def test_a_part_that_ends_its_process_ends_its_trainings_alone(how: str, says: s
     assert "(and 1 more): " in line
     assert {note["training"] for note in notes(hazard)} == set(summary.failed)
     assert all(note["algorithm"] == f"Hazard {how}" and note["trial"] == 0 for note in notes(hazard))
+    assert all(("in loss" in str(note["trace"])) == (how == "raises") for note in notes(hazard)), "where in the code"
+    assert "Traceback" not in caplog.text
 
 
 def test_a_job_whose_worker_died_is_tried_once_more(hazard: Path, caplog: pytest.LogCaptureFixture) -> None:
