@@ -106,11 +106,15 @@ def run(
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan
+    from dgbench.runs.progress import Silent
 
-    kept = _store(store)
-    with writing(kept.root, cache_root()):
-        made = make_plan(rules(board), fetch=True)
-        return launch(made, kept, device=device, workers=workers, progress=progress)
+    kept, told = _store(store), progress or Silent()
+    try:
+        with writing(kept.root, cache_root()):
+            made = make_plan(rules(board), fetch=True, reading=told.reading)
+            return launch(made, kept, device=device, workers=workers, progress=told)
+    finally:
+        told.stop()
 
 
 def records(board: Board, *, store: Path | None = None) -> Records:

@@ -110,7 +110,7 @@ def listing(name: str) -> Listing:
         DataError: it is not on this machine, or not laid out as its card says.
     """
     root = _root(dataset_card(name))
-    native = _native(name, root)
+    native = _native(name, root, _Listener(silent))
     return _listing(name, root) if native is None else _as_listing(native)
 
 
@@ -126,19 +126,20 @@ def found(name: str, progress: Progress = silent) -> tuple[Listing, str]:
         DataError: it is not on this machine, or not what its card says.
     """
     root = _root(dataset_card(name))
-    native = _native(name, root)
+    native = _native(name, root, _Listener(progress))
     if native is not None:
         return _as_listing(native), native.manifest
     pictures = _listing(name, root)
     return pictures, content.manifest(pictures, root, progress)
 
 
-def outline(name: str, *, build: bool = True) -> Outline:
+def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Outline:
     """What a plan needs of a dataset: from the data where it is on this machine, else from the card alone.
 
     Args:
         name: Of its card.
         build: Whether data that packages bring is built where it was not before; else its card is believed.
+        progress: Is told how many pictures have been built or looked at.
 
     Raises:
         UnknownNameError: there is no such dataset.
@@ -153,7 +154,7 @@ def outline(name: str, *, build: bool = True) -> Outline:
         domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family, d.without) for d in card.domains)
         manifest = card.reader.manifest if isinstance(card.reader, BuiltIn) else None
         return Outline(card.name, card.class_count, domains, manifest, card.shared_groups)
-    return _outline(name, _root(card), cache_root())
+    return _outline(name, _root(card), cache_root(), _Listener(progress))
 
 
 def previews(name: str) -> dict[str, bytes]:
@@ -169,7 +170,7 @@ def _root(card: DatasetCard) -> Path:
 
 
 class _Listener:
-    """Progress that makes no difference to the cache: all listeners are equal."""
+    """Progress that makes no difference to the cached functions: they are given all else that results depend on."""
 
     def __init__(self, tell: Progress) -> None:
         self.tell = tell
@@ -181,12 +182,9 @@ class _Listener:
         return 0
 
 
-# The cached functions are given all that their results depend on, environment variables too.
-
-
 @lru_cache(maxsize=8)
 def _load(name: str, root: Path, size: int | None, streaming: bool, cache: Path, listener: _Listener) -> Dataset:
-    native = _native(name, root)
+    native = _native(name, root, listener)
     if native is not None and (size is None or all(d.inputs.shape[1:3] == (size, size) for d in native.domains)):
         return native
     if size is None:
@@ -199,9 +197,9 @@ def _load(name: str, root: Path, size: int | None, streaming: bool, cache: Path,
 
 
 @lru_cache(maxsize=8)
-def _outline(name: str, root: Path, cache: Path) -> Outline:
+def _outline(name: str, root: Path, cache: Path, listener: _Listener) -> Outline:
     card = dataset_card(name)
-    listing, manifest = found(name)
+    listing, manifest = found(name, listener.tell)
     families = {domain.name: domain.family for domain in card.domains}
     domains = tuple(
         OutlineDomain(d.name, len(d), families.get(d.name), d.without(listing.classes)) for d in listing.domains
@@ -219,14 +217,14 @@ def _listing(name: str, root: Path) -> Listing:
 
 
 @lru_cache(maxsize=8)
-def _native(name: str, root: Path) -> Dataset | None:
+def _native(name: str, root: Path, listener: _Listener) -> Dataset | None:
     """A dataset as its builder makes it; None where there is no builder, but pictures on disk.
 
     What is made of a user's files is made anew by every process: nothing cheap says whether the files are the same.
     """
     card = dataset_card(name)
     if isinstance(card.reader, BuiltIn):
-        dataset = _built_in(card, card.reader, root)
+        dataset = _built_in(card, card.reader, root, listener.tell)
         _compare_counts(card, dataset)
     elif isinstance(card.reader, Made):
         dataset = _in_memory(_listing(name, root))
@@ -268,21 +266,24 @@ def _thumbnails(name: str) -> Sequence[Domain]:
     """The domains of a dataset, with images no larger than a preview shows them; few of them are ever decoded."""
     card = dataset_card(name)
     root = _root(card)
-    native = _native(name, root)
+    native = _native(name, root, _Listener(silent))
     if native is not None and all(max(domain.inputs.shape[1:3]) <= _THUMBNAIL for domain in native.domains):
         return native.domains
     listing = _listing(name, root) if native is None else _as_listing(native)
     return [streamed(domain, _THUMBNAIL, card.resize, card.decoding) for domain in listing.domains]
 
 
-def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path) -> Dataset:
+def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path, tell: Progress) -> Dataset:
     dataset = _read(folder)
     if dataset is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
             dataset = _read(folder)  # another process may have built it meanwhile
             if dataset is None:
+                total = sum(domain.count or domain.about or 0 for domain in card.domains)
+                tell(0, total)
                 dataset = build(card, reader)
+                tell(total, total)
                 _write(dataset, folder)
     if dataset.manifest != reader.manifest:
         log.warning(

@@ -98,12 +98,9 @@ def launch(
     for job in jobs:
         todo_of.update(job.amounts())
     progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
-    try:
-        with Pool(workers, ready, where) as pool:
-            sweep = Sweep(plan, store, pool, workers, where, progress)
-            sweep.run(jobs)
-    finally:
-        progress.stop()
+    with Pool(workers, ready, where) as pool:
+        sweep = Sweep(plan, store, pool, workers, where, progress)
+        sweep.run(jobs)
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
 
 

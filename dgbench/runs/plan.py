@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dgbench.core.cards import BoardCard
@@ -201,23 +203,26 @@ class Plan:
         return training.id
 
 
-def make_plan(board: BoardCard, *, fetch: bool = False) -> Plan:
+def make_plan(
+    board: BoardCard, *, fetch: bool = False, reading: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> Plan:
     """The plan of a board.
 
     Args:
         board: The rules.
         fetch: Whether published weights that are not on this machine are fetched and built-in data is built, since the
             plan is to be carried out. Without them a plan can be counted, not run.
+        reading: Is told how many pictures of a dataset have been built or looked at, and how many there are.
 
     Raises:
         RecipeError, UnknownNameError: a recipe of the board cannot be composed or does not fit the backbone.
         CardError: the board names domains that a dataset has not.
     """
-    datasets = {name: outline(name, build=fetch) for name in board.dataset}
+    datasets = {name: outline(name, build=fetch, progress=partial(reading, name)) for name in board.dataset}
     places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in datasets.items()}
     plan = Plan(board, datasets, cases(board, places))
     fetch = fetch and not plan.absent  # what cannot run needs no weights
-    plan.starts |= {backbone: start(backbone, fetch=fetch) for backbone in set(board.tracks.values())}
+    plan.starts |= {backbone: start(backbone, fetch=fetch, reading=reading) for backbone in set(board.tracks.values())}
     recipes = [compose(expression) for expression in board.algorithms]
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)

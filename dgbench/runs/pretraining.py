@@ -6,7 +6,9 @@ the digits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, SplitRules, TrainingRules
@@ -66,13 +68,16 @@ class Start:
     checkpointing: bool = False
 
 
-def start(backbone: str, *, fetch: bool = False) -> Start:
+def start(
+    backbone: str, *, fetch: bool = False, reading: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> Start:
     """What a backbone's name stands for.
 
     Args:
         backbone: As ``dgbench:vit-micro``, ``dgbench:vit-micro@letters``, ``efficientnet-lite0(size=64)``,
             ``timm:NAME.TAG`` or ``open_clip:NAME/TAG``.
         fetch: Whether published weights that are not on this machine are fetched, for their hash.
+        reading: Is told how many pictures of a dataset have been built, and how many there are.
 
     Raises:
         UnknownNameError: no such family, backbone, option or task.
@@ -81,17 +86,17 @@ def start(backbone: str, *, fetch: bool = False) -> Start:
     name = parse(backbone)
     architecture = name.without_task()
     known = facts(architecture.canonical, fetch)
-    task = _task(architecture.canonical, known.size, name.task) if name.task else None
+    task = _task(architecture.canonical, known.size, name.task, reading) if name.task else None
     past = TASKS[name.task].summary.rstrip(".") if name.task else known.pretrained_on or ""
     origin = (known.weights, known.pretrained_on, past)
     return Start(architecture.canonical, known.size, known.provides, task, *origin, name.checkpointing)
 
 
-def _task(architecture: str, size: int, task: str) -> TrainingSpec:
+def _task(architecture: str, size: int, task: str, reading: Callable[[str, int, int], None]) -> TrainingSpec:
     if task not in TASKS:
         raise UnknownNameError("pretraining task", task, TASKS)
     rules = TASKS[task]
-    known = outline(rules.dataset[0])
+    known = outline(rules.dataset[0], progress=partial(reading, rules.dataset[0]))
     resolved = resolve(compose("erm"), rules)
     assert known.manifest is not None, "pretraining data is built in"
     return TrainingSpec(

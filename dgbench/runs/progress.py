@@ -27,7 +27,7 @@ class Progress(Protocol):
     """
 
     def reading(self, dataset: str, done: int, total: int) -> None:
-        """So many of a dataset's pictures were looked at or decoded."""
+        """So many of a dataset's pictures were built, looked at or decoded."""
 
     def start(self, todo: Mapping[Stage, int]) -> None:
         """So much is to be done in each stage."""
@@ -127,6 +127,7 @@ class Terminal:
         self.read: dict[tuple[str, int], TaskID] = {}
         self.stages: dict[Stage, TaskID] = {}
         self.outlook = Outlook({})
+        self.at_work = ""
 
     def reading(self, dataset: str, done: int, total: int) -> None:
         """Show a bar for the dataset while it is read."""
@@ -148,7 +149,8 @@ class Terminal:
     def running(self, jobs: int) -> None:
         """Show how many are at work."""
         self.outlook.workers = max(self.outlook.workers, jobs)
-        self._show(f"{jobs} at work")
+        self.at_work = f"{jobs} at work"
+        self._show()
 
     def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
         """Move a bar."""
@@ -160,8 +162,7 @@ class Terminal:
         self.outlook.failed[stage] += amount
         self._show()
 
-    def _show(self, at_work: str | None = None) -> None:
-        self.at_work = at_work if at_work is not None else getattr(self, "at_work", "")
+    def _show(self) -> None:
         for number, (stage, bar) in enumerate(self.stages.items()):
             done, total = self.outlook.counts(stage)
             failed = self.outlook.failed[stage]

@@ -59,7 +59,7 @@ class Sweep:
         self.told: dict[str, Counter[Stage]] = {}
         self.deaths: Counter[str] = Counter()
         self.lost: Counter[tuple[Kind, str]] = Counter()
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, tuple[str, str]] = {}
         self.failures: dict[str, Failure] = {}
         self.kinds: set[str] = set()
         self.done: Counter[Stage] = Counter()
@@ -91,7 +91,8 @@ class Sweep:
             job = self.waiting.popleft()
             broken = next((need for need in job.needs() if need in self.errors and need in self.pending), None)
             if broken is not None:
-                self._fail(job, f"what it builds on failed: {self.errors[broken]}")
+                error, trace = self.errors[broken]
+                self._fail(job, f"what it builds on failed: {error}", trace)
             elif self.pending.intersection(job.needs()):
                 self.waiting.append(job)
             else:
@@ -158,17 +159,20 @@ class Sweep:
             self.progress.advance(stage, -amount, None)
 
     def _fail(self, job: Job, error: str, trace: str = "") -> None:
-        self.errors[job.id] = error
+        self.errors[job.id] = (error, trace)
+        amounts = job.amounts()
+        where = ""
         if isinstance(job, Unit):
             if self.store.finished("training", job.id):
                 self.pending.discard(job.id)  # what builds on it can go on
+                self.progress.advance("trainings", amounts.pop("trainings"), None)
             failed = self.failures[job.id] = failure(self.plan, job.id, error, trace)
             path = note(self.store, failed)
-            trace = f" (where in the code: {path})" if trace else ""
+            where = f" (where in the code: {path})" if trace else ""
         if kind(error) not in self.kinds:
             self.kinds.add(kind(error))
-            log.error("failed: %s: %s%s", self._called(job), error, trace)
-        for stage, amount in job.amounts().items():
+            log.error("failed: %s: %s%s", self._called(job), error, where)
+        for stage, amount in amounts.items():
             self.progress.fail(stage, amount)
 
     def _called(self, job: Job) -> str:

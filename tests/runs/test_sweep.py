@@ -1,7 +1,9 @@
 """A sweep goes on: parts that end their process, workers that are killed, rivals; and it ends where nothing helps."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from dgbench.core.disk import DiskError
 from dgbench.core.paths import shipped
 from dgbench.runs.failures import Failure, by_kind
 from dgbench.runs.launch import Summary
+from dgbench.runs.plan import make_plan
+from dgbench.runs.progress import Log
 from small import small_board
 
 HAZARD = '''
@@ -160,6 +164,31 @@ def test_what_builds_on_a_failure_fails_with_its_reason(tmp_path: Path) -> None:
     assert summary.trainings == 0
     assert reasons[0].startswith("training diverged")
     assert reasons[-1].startswith("what it builds on failed: training")
+
+
+def test_a_folder_that_takes_nothing_is_no_training_s_fault(hazard: Path) -> None:
+    stream = io.StringIO()
+    board = small_board("erm", steps=2).model_copy(update={"cases": {"digits": CaseRules(targets=TARGETS[:1])}})
+    first = api.run(board, store=hazard / "store", device="cpu", workers=1)
+    assert (first.trainings, first.runs) == (1, 1)
+    (history,) = (hazard / "store").glob("trainings/*/done.json")
+    blocked = hazard / "store" / "runs"
+    shutil.rmtree(blocked)
+    blocked.symlink_to("/dev/full")
+    with pytest.raises(DiskError):
+        api.run(board, store=hazard / "store", device="cpu", workers=1, progress=Log(stream, every=0))
+    assert history.exists()
+    assert not list((hazard / "store").glob("failures/*"))
+
+
+def test_planning_says_what_it_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
+    told: list[tuple[str, int, int]] = []
+    make_plan(small_board("erm"), fetch=True, reading=lambda *said: told.append(said))
+    first, *_, last = told
+    assert first[:2] == ("digits", 0)
+    assert last == ("digits", first[2], first[2])
+    assert first[2] > 1000
 
 
 def test_kinds_of_failures_have_a_line_each() -> None:
