@@ -17,7 +17,7 @@ from small import small_board
 
 @pytest.mark.parametrize("trials", [1, 3])
 def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever number of algorithms look at it: at a second an image, and nothing else taking time."""
+    """Whatever number of algorithms look at it. Splits take whole groups, which a plan does not know of."""
     plan, store = make_plan(small_board("erm", "sam", "t3a", trials=trials)), Store(tmp_path)
     monkeypatch.setattr(module, "_pace", lambda *arguments: module.Pace(0.0, 0.0))
     monkeypatch.setattr(module, "_drawing", lambda size: 1.0)
@@ -26,7 +26,7 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
     _, jobs = with_groundwork([unit(plan, id_, todo) for id_, todo in runs.items()], store, load)
     images = sum(job.amounts()["views"] for job in jobs)
     assert images > 1000
-    assert module.estimate(plan, store, torch.device("cpu"), workers=2).seconds == pytest.approx(images / 2, rel=0.02)
+    assert module.estimate(plan, store, torch.device("cpu"), workers=2).seconds == pytest.approx(images / 2, rel=0.1)
 
 
 def test_a_long_time_is_said_in_years_and_device_days() -> None:
