@@ -489,12 +489,17 @@ CALLS = {
         "data/readers/__init__.py",  # a kind of reader, one of a fixed list
         "data/shifts/__init__.py",  # a family of shifts, one of a fixed list
     },
+    # Between a process and the workers that it started, through pipes that nobody else has; pickle.load, which reads
+    # files, is allowed nowhere.
+    "pickle.dumps": {"core/processes.py", "core/worker.py"},
+    "pickle.loads": {"core/processes.py", "core/worker.py"},
+    "subprocess.Popen": {"core/processes.py"},
     "subprocess.run": {"core/provenance.py", "data/emoji/packs.py"},
     "torch.load": {"models/backbones/packaged.py"},
 }
 FORBIDDEN = re.compile(
     r"^(eval|exec|compile|__import__|os\.(system|popen|exec.*|spawn.*|posix_spawn.*)|pickle\..*|dill\..*|joblib\.load"
-    r"|subprocess\.(?!run$|PIPE).*|yaml\..*|runpy\..*|shelve\..*|marshal\..*)$"
+    r"|subprocess\.(?!PIPE|TimeoutExpired).*|yaml\..*|runpy\..*|shelve\..*|marshal\..*)$"
 )
 
 
@@ -509,9 +514,10 @@ def calls() -> Iterator[tuple[str, ast.Call, str]]:
 def test_the_program_runs_others_in_known_places_only() -> None:
     found: dict[str, set[str]] = {name: set() for name in CALLS}
     for file, call, name in calls():
-        assert not FORBIDDEN.match(name), f"{file}:{call.lineno} calls {name}"
         if name in CALLS:
             found[name].add(file)
+        else:
+            assert not FORBIDDEN.match(name), f"{file}:{call.lineno} calls {name}"
         keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         assert keywords.get("shell", "False") == "False", f"{file}:{call.lineno}"
         if name == "subprocess.run":
