@@ -78,11 +78,8 @@ def _look(listing: Listing, decoding: Decoding, progress: Callable[[int, int], N
         pictures = listing.domains[number].pictures
         try:
             with pictures.open(row) as image:
-                known = traits(image)
-                grey = as_rgb(image, decoding).convert("L")
-                small = np.asarray(grey.resize((16, 16), Image.Resampling.BOX))
-                fingerprint = _fingerprint(grey)
-            return _Look(number, row, pictures.digest(row), fingerprint, small, known)
+                seen = _seen(image, decoding)
+            return _Look(number, row, pictures.digest(row), *seen)
         except DataError as error:
             return str(error)
 
@@ -95,6 +92,13 @@ def _look(listing: Listing, decoding: Decoding, progress: Callable[[int, int], N
                 looks.append(found)
             progress(done, len(places))
     return looks, unreadable
+
+
+def _seen(image: Image.Image, decoding: Decoding) -> tuple[NDArray[np.uint64], NDArray[np.uint8], Traits]:
+    """Fingerprint, thumbnail and traits. Nothing of the picture's size outlives this call."""
+    known = traits(image)
+    grey = as_rgb(image, decoding).convert("L")
+    return _fingerprint(grey), np.asarray(grey.resize((16, 16), Image.Resampling.BOX)), known
 
 
 def _fingerprint(grey: Image.Image) -> NDArray[np.uint64]:

@@ -74,7 +74,10 @@ def opened(encoded: IO[bytes] | Path, name: str) -> Iterator[Image.Image]:
         return
     try:
         with Image.open(encoded, formats=_formats()) as image, in_flight(*image.size, name, _weight(image)):
-            yield _deep_pgm(image) or image
+            try:
+                yield _deep_pgm(image) or image
+            finally:
+                image.close()  # its pixels go before the room for them is given to another
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large ({error}); make it smaller, or take it out of the dataset") from error
     except MemoryError as error:
