@@ -16,7 +16,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from dgbench.algorithms.slots import Averaging, Predictor, Source, Stream
+from dgbench.algorithms.slots import Averaging, Predictor, Source, State, Stream
 from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError, RecipeError
@@ -273,6 +273,7 @@ class _Bench:
         self.sources = self.setting.sources()
         self.streams: dict[str, list[_Stream]] = {}
         self.averaging = ""
+        self.loaded: tuple[str, int] | None = None
         self.seen: dict[tuple[int, str, str, str], Tensor] = {}
 
     def _streams(self, target: str) -> list[_Stream]:
@@ -307,14 +308,21 @@ class _Bench:
             self.averaging, self.seen = canonical(run.averaging), {}
         tables = []
         for step, state in averaging.candidates(self.trajectory):
-            load_effective(self.network, state)
-            if averaging.recomputes():
-                recompute(self.network, self._training_images())
+            self._load(averaging, step, state)
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
                 tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
         return pl.concat(tables)
+
+    def _load(self, averaging: Averaging, step: int, state: State) -> None:
+        """Take these weights, and the statistics that belong to them; once for predictors that share them."""
+        if self.loaded == (self.averaging, step):
+            return
+        load_effective(self.network, state)
+        if averaging.recomputes():
+            recompute(self.network, self._training_images())
+        self.loaded = (self.averaging, step)
 
     def _training_images(self) -> Iterator[Tensor]:
         """The batches that training would have gone on with, augmented as its own."""

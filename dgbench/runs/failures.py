@@ -65,18 +65,14 @@ def failure(plan: Plan, training: str, error: str, trace: str = "") -> Failure:
 
 def note(store: Store, failed: Failure) -> Path:
     """Keep it in the store; where that is."""
-    path = _path(store, failed.training)
+    path = store.failure_note(failed.training)
     write_json(path, asdict(failed))
     return path
 
 
 def forget(store: Store, training: str) -> None:
     """It is done now."""
-    _path(store, training).unlink(missing_ok=True)
-
-
-def _path(store: Store, training: str) -> Path:
-    return store.root / "failures" / f"{training}.json"
+    store.failure_note(training).unlink(missing_ok=True)
 
 
 def kind(error: str) -> str:

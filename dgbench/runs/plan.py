@@ -231,10 +231,13 @@ def make_plan(
     probe = resolve(compose("linear_probe"), board)
     cells = list(itertools.product(range(board.trials), range(board.draws)))
     for recipe in recipes:
+        resolved: dict[tuple[str, ...], list[Resolved]] = {}
         for case in plan.cases:
-            for trial, draw in cells:
-                resolved = resolve(recipe, board, trial=trial, draw=draw, sources=_learned_from(case))
-                _add_cell(plan, case, resolved, probe, trial, draw)
+            sources = _learned_from(case)
+            if sources not in resolved:
+                resolved[sources] = [resolve(recipe, board, trial=t, draw=d, sources=sources) for t, d in cells]
+            for (trial, draw), one in zip(cells, resolved[sources], strict=True):
+                _add_cell(plan, case, one, probe, trial, draw)
     return plan
 
 

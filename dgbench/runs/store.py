@@ -193,13 +193,17 @@ class Store:
                 raise BusyError(f"{kind} {id_} is being done by another process")
             yield
 
+    def failure_note(self, training: str) -> Path:
+        """Where it is kept why a training, or a run that comes from it, failed."""
+        return self.root / "failures" / f"{training}.json"
+
     def failure(self, training: str) -> str | None:
         """Why a training, or a run that comes from it, failed when it was last tried; None where it did not.
 
         Raises:
             StoreError: the note of it cannot be read.
         """
-        path = self.root / "failures" / f"{training}.json"
+        path = self.failure_note(training)
         if not path.is_file():
             return None
         try:
