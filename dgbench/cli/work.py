@@ -83,6 +83,7 @@ def plan(
 
     from dgbench.runs.estimate import estimate
     from dgbench.runs.launch import resolve_device
+    from dgbench.runs.overlap import idle, sharing
 
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     made = api.plan(rules)
@@ -101,8 +102,8 @@ def plan(
             {
                 "board": rules.name,
                 **counts,
-                "sharing": [dataclasses.asdict(group) for group in made.sharing()],
-                "without_effect": [dataclasses.asdict(idle) for idle in made.idle()],
+                "sharing": [dataclasses.asdict(group) for group in sharing(made)],
+                "without_effect": [dataclasses.asdict(one) for one in idle(made)],
                 "seconds": left.seconds,
                 "unknown_size": left.unknown,
                 "absent": made.absent,
@@ -113,11 +114,11 @@ def plan(
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("training shared by", "trainings", "runs"):
         table.add_column(heading, justify="left" if heading.startswith("training ") else "right")
-    for group in made.sharing():
+    for group in sharing(made):
         table.add_row(escape(", ".join(group.algorithms)), str(group.trainings), str(group.runs))
     console.print(table)
-    for idle in made.idle():
-        console.print(f"\n{idle}", style="yellow", markup=False)
+    for one in idle(made):
+        console.print(f"\n{one}", style="yellow", markup=False)
     console.print(
         f"\n{counts['runs']} runs ({counts['runs_finished']} finished) are served by "
         f"{counts['trainings_used']} trainings; one for each algorithm would be "

@@ -18,6 +18,7 @@ from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.failures import Failure
 from dgbench.runs.groundwork import with_groundwork
 from dgbench.runs.jobs import STAGES, Job, Stage, ready, unit
+from dgbench.runs.overlap import idle
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import INDEX, Store
@@ -71,8 +72,8 @@ def launch(
             raise DGBenchError(
                 f"the weights of '{name}' were not on this machine when this was planned; plan with fetch=True"
             )
-    for idle in plan.idle():
-        log.warning("%s", idle)
+    for one in idle(plan):
+        log.warning("%s", one)
     started = time.perf_counter()
     store.clear()
     store.write_index(plan.board, index(plan))

@@ -15,7 +15,7 @@ from typing import Any
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, Place, cases
-from dgbench.core.dataset_card import dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.paths import shipped
 from dgbench.core.recipe import Recipe, Resolved, compose, reduce, resolve
@@ -100,41 +100,14 @@ class Entry:
         return {**self.__dict__, "sources": list(self.sources), "families": list(self.families)}
 
 
-@dataclass(frozen=True)
-class Sharing:
-    """Algorithms that live on the same trainings, and how many trainings and runs those are."""
-
-    algorithms: tuple[str, ...]
-    trainings: int
-    runs: int
-
-
-@dataclass(frozen=True)
-class Idle:
-    """An algorithm that adds nothing to the board.
-
-    Attributes:
-        algorithm: Its name.
-        why: Which parts act on what is not there, or that another recipe means the same.
-        equals: The algorithms of the board whose runs it shares in every cell.
-    """
-
-    algorithm: str
-    why: str
-    equals: tuple[str, ...]
-
-    def __str__(self) -> str:
-        result = f"is {' and '.join(self.equals)} here" if self.equals else "has a part without effect"
-        return f"{self.algorithm} {result}: {self.why}"
-
-
 @dataclass(repr=False)
 class Plan:
     """Everything a board needs, each piece of work once.
 
     Attributes:
         board: The rules.
-        datasets: What is known of each of the board's datasets.
+        cards: Of the board's datasets, by name.
+        datasets: What is known of each of them.
         cases: The board's cases, in its order.
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
@@ -143,6 +116,7 @@ class Plan:
     """
 
     board: BoardCard
+    cards: dict[str, DatasetCard]
     datasets: dict[str, Outline]
     cases: list[Case]
     entries: list[Entry] = field(default_factory=list)
@@ -164,39 +138,6 @@ class Plan:
     def passes(self) -> dict[str, float]:
         """Forward-and-backward passes that a step of each training costs."""
         return {entry.training: entry.passes for entry in self.entries}
-
-    def sharing(self) -> list[Sharing]:
-        """Which algorithms live on the same trainings; the largest groups first."""
-        users: dict[str, tuple[str, ...]] = {}
-        for entry in self.entries:
-            others = users.get(entry.training, ())
-            users[entry.training] = others if entry.algorithm in others else (*others, entry.algorithm)
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for training in self.trainings:
-            groups.setdefault(users.get(training, ("(pretraining)",)), []).append(training)
-        rows = [
-            Sharing(algorithms, len(ids), len({entry.run for entry in self.entries if entry.training in set(ids)}))
-            for algorithms, ids in groups.items()
-        ]
-        return sorted(rows, key=lambda row: -len(row.algorithms))
-
-    def idle(self) -> list[Idle]:
-        """The algorithms that a part of theirs adds nothing to, or that come to the same runs as one before them."""
-        runs: dict[str, list[str]] = {}
-        why: dict[str, str] = {}
-        for entry in self.entries:
-            runs.setdefault(entry.algorithm, []).append(entry.run)
-            if entry.without_effect:
-                why.setdefault(entry.algorithm, entry.without_effect)
-        found, before = [], []
-        for name, own in runs.items():
-            equals = tuple(other for other in runs if other != name and runs[other] == own)
-            if name in why:
-                found.append(Idle(name, why[name], equals))
-            elif own in before and not why.keys() & set(equals):
-                found.append(Idle(name, "both come to the same trainings and predictions", equals))
-            before.append(own)
-        return found
 
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)
@@ -220,7 +161,8 @@ def make_plan(
     """
     datasets = {name: outline(name, build=fetch, progress=partial(reading, name)) for name in board.dataset}
     places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in datasets.items()}
-    plan = Plan(board, datasets, cases(board, places))
+    cards = {name: dataset_card(name) for name in board.dataset}
+    plan = Plan(board, cards, datasets, cases(board, places))
     fetch = fetch and not plan.absent  # what cannot run needs no weights
     plan.starts |= {backbone: start(backbone, fetch=fetch, reading=reading) for backbone in set(board.tracks.values())}
     recipes = [compose(expression) for expression in board.algorithms]
@@ -304,8 +246,8 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
         test=board.split.test,
         official=board.split.official,
         size=start.size,
-        resize=dataset_card(case.dataset).resize,
-        decoding=dataset_card(case.dataset).decoding,
+        resize=plan.cards[case.dataset].resize,
+        decoding=plan.cards[case.dataset].decoding,
         backbone=start.backbone,
         weights=plan._add(start.training) if start.training else start.weights,
         pretrained_on=start.pretrained_on,
@@ -319,7 +261,7 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
     )
     head = resolved.parts["adapter"].initial_head()
     if head == "zero_shot":
-        wording = dataset_card(case.dataset).wording
+        wording = plan.cards[case.dataset].wording
         said = {"templates": list(templates_of(wording)), "names": wording.names}
         training = replace(training, reference=ZERO_SHOT + identity(said))
     elif head == "linear_probe":

@@ -11,6 +11,7 @@ from dgbench.api import leaderboard, rules
 from dgbench.core.cards import BoardCard, PartChoice
 from dgbench.core.recipe import compose, resolve
 from dgbench.runs.launch import launch
+from dgbench.runs.overlap import idle
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from small import small_board
@@ -23,7 +24,7 @@ def frozen_board(*algorithms: str, draws: int = 1) -> BoardCard:
 
 
 def equal(board: BoardCard) -> dict[str, tuple[str, ...]]:
-    return {idle.algorithm: idle.equals for idle in make_plan(board).idle()}
+    return {one.algorithm: one.equals for one in idle(make_plan(board))}
 
 
 def test_alignment_of_features_that_do_not_move_is_erm() -> None:
@@ -49,8 +50,8 @@ def test_the_draws_of_what_has_an_effect_stay() -> None:
 
 
 def test_an_algorithm_alone_is_named_without_an_equal() -> None:
-    (idle,) = make_plan(frozen_board("coral")).idle()
-    assert str(idle) == (
+    (one,) = idle(make_plan(frozen_board("coral")))
+    assert str(one) == (
         "coral has a part without effect: the objective 'coral' acts on moving features, which this training has not"
     )
 

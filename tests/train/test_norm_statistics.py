@@ -13,6 +13,7 @@ from dgbench.api import rules
 from dgbench.core.cards import BoardCard, TrainingRules
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
+from dgbench.runs.overlap import idle
 from dgbench.runs.plan import make_plan
 from dgbench.train.norm_statistics import batches_for, recompute
 from small import small_board
@@ -78,7 +79,7 @@ def test_statistics_are_recomputed_where_there_are_some_that_move(
 ) -> None:
     made = make_plan(board(backbone, norm_mode))
     assert {entry.hyperparameters["averaging"]["statistics"] for entry in made.entries} == left
-    assert [(idle.algorithm, idle.equals) for idle in made.idle()] == (
+    assert [(one.algorithm, one.equals) for one in idle(made)] == (
         [] if left == {"average", "recompute"} else [("ema", ("ema(statistics=average)",))]
     )
 

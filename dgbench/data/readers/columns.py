@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
+from dgbench.data.listing import DomainListing, Listing, Pictures
 from dgbench.data.readers.naming import domain_names, hint, plain, some, split_meanings
 
 log = logging.getLogger(__name__)
@@ -153,3 +154,34 @@ def has_columns(wanted: Sequence[str | None], there: Sequence[str], where: str) 
             raise DataError(
                 f"{where}: there is no column '{name}'.{hint([name], there)} The columns are {some(there, 30)}."
             )
+
+
+def listed(
+    card: DatasetCard,
+    classes: tuple[str, ...],
+    domains: Sequence[Rows],
+    pictures: Callable[[Rows], Pictures],
+    labels: Rows,
+    groups: Rows,
+    official: NDArray[np.str_] | None,
+) -> Listing:
+    """The listing of a table: for each domain its rows, and what columns say of them.
+
+    Args:
+        card: Names the domains.
+        classes: By number.
+        domains: The rows of each domain of the card.
+        pictures: The pictures of some rows.
+        labels, groups, official: Of every row of the table; no splits where it has none.
+    """
+    return Listing(
+        card.name,
+        classes,
+        tuple(
+            DomainListing(
+                domain.name, pictures(rows), labels[rows], groups[rows], None if official is None else official[rows]
+            )
+            for domain, rows in zip(card.domains, domains, strict=True)
+        ),
+        shared_groups=card.shared_groups,
+    )

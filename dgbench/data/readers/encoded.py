@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Encoded
-from dgbench.data.listing import DomainListing, Listing, Pictures
+from dgbench.data.listing import Listing, Pictures
 from dgbench.data.pictures import Files, Rows
 from dgbench.data.readers.columns import (
     domain_rows,
     group_column,
     has_columns,
     in_words,
+    listed,
     row_groups,
     split_column,
 )
@@ -72,21 +73,7 @@ def listing(card: DatasetCard, reader: Encoded, parts: Parts, root: Path, where:
     elif reader.domain is not None and len(parts) > 1 and all(plain(name) in meanings for name in parts):
         official = np.array([meanings[plain(name)] for name in part_names(parts)], "<U10")
     pictures = _pictures(parts, reader.image, root, where)
-    return Listing(
-        card.name,
-        classes,
-        tuple(
-            DomainListing(
-                domain.name,
-                pictures(of_domain),
-                labels[of_domain],
-                groups[of_domain],
-                None if official is None else official[of_domain],
-            )
-            for domain, of_domain in zip(card.domains, rows, strict=True)
-        ),
-        shared_groups=card.shared_groups,
-    )
+    return listed(card, classes, rows, pictures, labels, groups, official)
 
 
 def part_names(parts: Parts) -> list[str]:

@@ -11,9 +11,17 @@ import numpy as np
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Table
-from dgbench.data.listing import DomainListing, Listing
+from dgbench.data.listing import Listing
 from dgbench.data.pictures import Files
-from dgbench.data.readers.columns import domain_rows, group_column, has_columns, in_words, row_groups, split_column
+from dgbench.data.readers.columns import (
+    domain_rows,
+    group_column,
+    has_columns,
+    in_words,
+    listed,
+    row_groups,
+    split_column,
+)
 from dgbench.data.readers.naming import Present, label_numbers
 from dgbench.data.readers.sheet import SHOWN, Columns, Form, open_sheet
 
@@ -44,20 +52,8 @@ def listing(card: DatasetCard, reader: Table, root: Path, table: Columns) -> Lis
     groups = group_column(in_words(column[reader.group])) if reader.group else row_groups(card, len(labels))
     folder = root / reader.folder
     images = np.array(files_of(column[reader.image], folder, str(path), table.lines), object)
-    return Listing(
-        card.name,
-        classes,
-        tuple(
-            DomainListing(
-                domain.name,
-                Files(folder, tuple(images[of_domain])),
-                labels[of_domain],
-                groups[of_domain],
-                None if official is None else official[of_domain],
-            )
-            for domain, of_domain in zip(card.domains, rows, strict=True)
-        ),
-        shared_groups=card.shared_groups,
+    return listed(
+        card, classes, rows, lambda of_domain: Files(folder, tuple(images[of_domain])), labels, groups, official
     )
 
 

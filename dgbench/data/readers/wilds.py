@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Wilds
-from dgbench.data.listing import DomainListing, Listing
+from dgbench.data.listing import Listing
 from dgbench.data.pictures import Files
-from dgbench.data.readers.columns import domain_rows, row_groups
+from dgbench.data.readers.columns import domain_rows, listed, row_groups
 from dgbench.data.readers.naming import hint
 
 _SPLITS = {
@@ -71,20 +71,15 @@ def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
     official = np.array([_SPLITS.get(name, "") for name in parts], "<U10")
     images = np.array(_IMAGES[reader.dataset](data), object)
     of_domains = domain_rows(card, values, f"{where}, {reader.domain}")
-    return Listing(
-        card.name,
-        _class_names(card, data),
-        tuple(
-            DomainListing(
-                domain.name,
-                Files(Path(where), tuple(str(name) for name in images[used[rows]])),
-                labels[used[rows]],
-                groups[used[rows]],
-                official[used[rows]],
-            )
-            for domain, rows in zip(card.domains, of_domains, strict=True)
-        ),
-        shared_groups=card.shared_groups,
+    paths, classes = images[used], _class_names(card, data)
+    return listed(
+        card,
+        classes,
+        of_domains,
+        lambda rows: Files(Path(where), tuple(str(path) for path in paths[rows])),
+        labels[used],
+        groups[used],
+        official[used],
     )
 
 
