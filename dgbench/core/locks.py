@@ -57,7 +57,7 @@ def clear(folder: Path) -> bool:
     if handle is None:
         return False
     try:
-        if not _locked(handle):
+        if not (_locked(handle) and _names(folder, handle)):  # cleared by another one, and perhaps begun again
             return False
         shutil.rmtree(folder, ignore_errors=True)
         return True

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dgbench.core import locks
 from dgbench.core.files import whole, workshops
 from dgbench.core.locks import alone, clear
 from dgbench.runs.store import BusyError, Store
@@ -139,6 +140,22 @@ def test_a_file_that_many_write_at_once_is_one_of_theirs(tmp_path: Path) -> None
     assert len(path.read_text()) == 1000
     assert len(set(path.read_text())) == 1
     assert [child.name for child in tmp_path.iterdir()] == ["x"]
+
+
+def test_who_clears_late_leaves_what_was_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clear one folder: when the second gets its lock, the folder may be another, in which somebody works."""
+    folder = tmp_path / ".x.0123456789abcdef"
+    folder.mkdir()
+
+    def late(handle: int) -> bool:
+        folder.rmdir()
+        folder.mkdir()
+        return locked(handle)
+
+    locked = locks._locked
+    monkeypatch.setattr(locks, "_locked", late)
+    assert not clear(folder)
+    assert folder.is_dir()
 
 
 def test_what_is_no_workshop_stays(tmp_path: Path) -> None:
