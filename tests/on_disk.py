@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dgbench.data.listing import DomainListing, Listing
-from dgbench.data.pictures import Files
+from dgbench.data.pixels.pictures import Files
 
 CLASSES = ("cat", "dog")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import huggingface_hub.constants
 
 from dgbench.core.paths import cache_root, store_root
-from dgbench.data.locate import data_roots, hub_home
+from dgbench.data.disk.locate import data_roots, hub_home
 
 HERE = Path(__file__)
 FOREIGN = {

@@ -30,9 +30,9 @@ from dgbench.core.paths import shipped
 from dgbench.core.recipe import compose, resolve
 from dgbench.core.spec import canonical
 from dgbench.core.toml import DEEPEST, LARGEST, LARGEST_NUMBER, read_toml, validated
-from dgbench.data.in_flight import LIMIT
-from dgbench.data.look.toml import as_toml
-from dgbench.data.readers import read
+from dgbench.data.disk.look.toml import as_toml
+from dgbench.data.disk.readers import read
+from dgbench.data.pixels.in_flight import LIMIT
 
 Content = dict[str, Any]
 Where = tuple[str | int, ...]
@@ -486,7 +486,7 @@ CALLS = {
     "importlib.import_module": {
         "__init__.py",  # the public functions
         "core/registry.py",  # parts and builders
-        "data/readers/__init__.py",  # a kind of reader, one of a fixed list
+        "data/disk/readers/__init__.py",  # a kind of reader, one of a fixed list
         "data/shifts/__init__.py",  # a family of shifts, one of a fixed list
     },
     # Between a process and the workers that it started, through pipes that nobody else has; pickle.load, which reads
@@ -494,7 +494,7 @@ CALLS = {
     "pickle.dumps": {"core/processes.py", "core/worker.py"},
     "pickle.loads": {"core/processes.py", "core/worker.py"},
     "subprocess.Popen": {"core/processes.py"},
-    "subprocess.run": {"core/provenance.py", "data/emoji/packs.py"},
+    "subprocess.run": {"core/provenance.py", "data/sets/emoji/packs.py"},
     "torch.load": {"models/backbones/packaged.py"},
 }
 FORBIDDEN = re.compile(

@@ -19,7 +19,7 @@ from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.core.names import readable
 
 if TYPE_CHECKING:
-    from dgbench.data.findings import Finding
+    from dgbench.data.disk.findings import Finding
 
 
 def data(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def new(
     The card goes to ./datasets, and what was found is said. The data stays as and where it is.
     """
     from dgbench.core.dataset_card import OWN
-    from dgbench.data.look import look, write
+    from dgbench.data.disk.look import look, write
 
     given = {"image": image, "label": label, "domain": domain, "split": split, "group": group}
     columns = {kind: column for kind, column in given.items() if column is not None}
@@ -93,7 +93,7 @@ def check_(
     """
     from dgbench.core.dataset_card import dataset_card
     from dgbench.data.catalogue import listing
-    from dgbench.data.check import check
+    from dgbench.data.disk.check import check
 
     found = listing(name)
     with _bars(quiet) as bars:
@@ -132,8 +132,8 @@ def prepare_(
     """
     from dgbench.core.amounts import in_words
     from dgbench.core.dataset_card import dataset_card
+    from dgbench.data.cache.prepare import Format, prepare
     from dgbench.data.catalogue import found
-    from dgbench.data.prepare import Format, prepare
 
     started = time.perf_counter()
     card = dataset_card(name)

@@ -19,7 +19,7 @@ from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
-from dgbench.data.locate import find, places
+from dgbench.data.disk.locate import find, places
 
 _MANY = 20
 """More domains than this are not shown one by one."""

@@ -66,16 +66,16 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
 }
 
 BUILDERS: dict[str, str] = {
-    "colored-mnist": "dgbench.data.colored_mnist:build",
-    "digits": "dgbench.data.digits:build",
-    "emoji": "dgbench.data.emoji:build",
-    "glyphs": "dgbench.data.glyphs:build",
-    "letters": "dgbench.data.letters:build",
-    "mnist-cifar": "dgbench.data.mnist_cifar:build",
-    "multicolor-mnist": "dgbench.data.multicolor_mnist:build",
-    "rotated-mnist": "dgbench.data.rotated_mnist:build",
-    "slabs-lms-5": "dgbench.data.slabs:build_lms_5",
-    "slabs-ms-5-7": "dgbench.data.slabs:build_ms_5_7",
+    "colored-mnist": "dgbench.data.sets.colored_mnist:build",
+    "digits": "dgbench.data.sets.digits:build",
+    "emoji": "dgbench.data.sets.emoji:build",
+    "glyphs": "dgbench.data.sets.glyphs:build",
+    "letters": "dgbench.data.sets.letters:build",
+    "mnist-cifar": "dgbench.data.sets.mnist_cifar:build",
+    "multicolor-mnist": "dgbench.data.sets.multicolor_mnist:build",
+    "rotated-mnist": "dgbench.data.sets.rotated_mnist:build",
+    "slabs-lms-5": "dgbench.data.sets.slabs:build_lms_5",
+    "slabs-ms-5-7": "dgbench.data.sets.slabs:build_ms_5_7",
 }
 """Functions that make a dataset: of nothing, or of a folder of files (and options)."""
 

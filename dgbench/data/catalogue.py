@@ -26,17 +26,17 @@ from dgbench.core.files import read_json, whole, write_json
 from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.core.reader_cards import BuiltIn, Made
-from dgbench.data import content
-from dgbench.data.builders import build
-from dgbench.data.content import Progress, silent
+from dgbench.data.cache import content
+from dgbench.data.cache.content import Progress, silent
+from dgbench.data.cache.prepare import prepare
+from dgbench.data.cache.streamed import stream, streamed
+from dgbench.data.disk.locate import find, locate
+from dgbench.data.disk.readers import read
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import DomainListing, Listing
-from dgbench.data.locate import find, locate
 from dgbench.data.manifest import assemble
-from dgbench.data.pictures import Frames
-from dgbench.data.prepare import prepare
-from dgbench.data.readers import read
-from dgbench.data.streamed import stream, streamed
+from dgbench.data.pixels.pictures import Frames
+from dgbench.data.sets.builders import build
 
 log = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.recipe import build_part
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
+from dgbench.data.cache.prepare import Format
 from dgbench.data.catalogue import listing
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
-from dgbench.data.prepare import Format
+from dgbench.data.pixels.square import squared
 from dgbench.data.shifts import shift
-from dgbench.data.square import squared
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.execute import on_features, part_of, parts_of

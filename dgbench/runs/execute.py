@@ -27,10 +27,10 @@ from dgbench.core.registry import Slot
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
+from dgbench.data.cache.views import shifted
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.splits import Rows, split
-from dgbench.data.views import shifted
 from dgbench.models.backbones import build
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network

@@ -10,9 +10,9 @@ import torch
 
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import identity
+from dgbench.data.cache.views import drawn
 from dgbench.data.domain import Dataset
 from dgbench.data.splits import Rows, split
-from dgbench.data.views import drawn
 from dgbench.runs.execute import on_features, parts_of
 from dgbench.runs.features import FeatureBank
 from dgbench.runs.jobs import Drawing, Extraction, Unit

@@ -172,8 +172,8 @@ class Drawing:
 
     def do(self, store: Store, device: str, tell: Tell) -> None:
         """Draw."""
+        from dgbench.data.cache.views import shifted
         from dgbench.data.catalogue import load
-        from dgbench.data.views import shifted
 
         told = _Images("views", len(self.rows), tell)
         shifted(load(self.dataset, self.size), self.domain, self.rows, self.family, progress=told)
@@ -213,7 +213,7 @@ class Extraction:
         """Extract."""
         import torch
 
-        from dgbench.data.views import shifted
+        from dgbench.data.cache.views import shifted
         from dgbench.runs.execute import Setting, parts_of
 
         setting = Setting(self.training, parts_of(self.training), store, torch.device(device))

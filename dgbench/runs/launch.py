@@ -13,7 +13,7 @@ from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, cores
 from dgbench.data.catalogue import load
-from dgbench.data.locate import locate
+from dgbench.data.disk.locate import locate
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.failures import Failure
 from dgbench.runs.groundwork import with_groundwork

@@ -12,10 +12,10 @@ from PIL import Image
 from dgbench.core import registry
 from dgbench.core.errors import DataError, UnknownNameError
 from dgbench.data import catalogue
+from dgbench.data.cache.streamed import Streamed
 from dgbench.data.catalogue import Outline, OutlineDomain, load, outline, previews
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
-from dgbench.data.streamed import Streamed
 
 
 def small() -> Dataset:

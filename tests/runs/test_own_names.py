@@ -8,7 +8,7 @@ from PIL import Image
 
 import dgbench
 from dgbench.board.render import html, markdown
-from dgbench.data.look import look, write
+from dgbench.data.disk.look import look, write
 from small import small_board
 
 DOMAINS = {"фото": "xyz", "a b": "xyz", "a-b": "xyz", "caf\udce9": "xy"}

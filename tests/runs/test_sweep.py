@@ -229,8 +229,8 @@ def test_a_full_disk_ends_everything_with_one_message(small_disk: Path) -> None:
 
 
 def test_a_full_disk_while_drawing_is_the_same_error(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgbench.data.cache.views import shifted
     from dgbench.data.catalogue import load
-    from dgbench.data.views import shifted
 
     dataset = load("digits")
     monkeypatch.setenv("DGBENCH_CACHE", str(small_disk))

@@ -1,0 +1,148 @@
+"""Datasets of WILDS, read by the package ``wilds`` from a folder as it comes out of the archive."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgbench.core.dataset_card import DatasetCard
+from dgbench.core.errors import DataError
+from dgbench.core.reader_cards import Wilds
+from dgbench.data.disk.readers.columns import domain_rows, listed, row_groups
+from dgbench.data.disk.readers.naming import hint
+from dgbench.data.listing import Listing
+from dgbench.data.pixels.pictures import Files
+
+_SPLITS = {
+    "train": "train",
+    "id_val": "validation",
+    "val": "validation",
+    "id_test": "test",
+    "test": "test",
+}
+
+_IMAGES: dict[str, Callable[[Any], list[str]]] = {
+    "camelyon17": lambda data: list(data._input_array),
+    "fmow": lambda data: [f"images/rgb_img_{row}.png" for row in data.full_idxs],
+    "iwildcam": lambda data: [f"train/{name}" for name in data._input_array],
+    "waterbirds": lambda data: list(data._input_array),
+}
+"""Where a dataset keeps the image of each row, below its folder.
+
+The package only hands out decoded images. Paths can be checked and hashed, and travel to worker processes.
+"""
+
+
+def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
+    """The rows of the official splits, in order.
+
+    Args:
+        card: The dataset.
+        reader: Which dataset of the package, and what a domain is.
+        root: The dataset's folder (``waterbirds_v1.0``), or the one that holds it.
+
+    Raises:
+        DataError: the package is missing, or does not accept the folder, or there is no such metadata field.
+    """
+    data = _dataset(reader, root)
+    split_names = {number: name for name, number in data.split_dict.items()}
+    parts = [split_names.get(int(number), "") for number in data.split_array]
+    used = np.flatnonzero(np.array(parts) != "")  # some rows are of no split, and nobody uses them
+    where = str(data.data_dir)
+    if reader.domain == "split":
+        values = ["train" if parts[row].startswith("id_") else parts[row] for row in used]
+    else:
+        values = _field(data, reader.domain, where)[used].tolist()
+    labels = data.y_array.numpy().astype(np.int64).reshape(-1)
+    if labels.min() < 0 or labels.max() >= card.class_count:
+        raise DataError(
+            f"{where}: labels go from {labels.min()} to {labels.max()}, but the card says {card.class_count} classes"
+        )
+    groups = row_groups(card, len(data))
+    if reader.group:
+        groups = np.unique(_field(data, reader.group, where), return_inverse=True)[1].astype(np.int64)
+    official = np.array([_SPLITS.get(name, "") for name in parts], "<U10")
+    images = np.array(_IMAGES[reader.dataset](data), object)
+    of_domains = domain_rows(card, values, f"{where}, {reader.domain}")
+    paths, classes = images[used], _class_names(card, data)
+    return listed(
+        card,
+        classes,
+        of_domains,
+        lambda rows: Files(Path(where), tuple(str(path) for path in paths[rows])),
+        labels[used],
+        groups[used],
+        official[used],
+    )
+
+
+def _dataset(reader: Wilds, root: Path) -> Any:
+    """The dataset of the package.
+
+    Raises:
+        DataError: see ``read``.
+    """
+    if reader.dataset not in _IMAGES:
+        raise DataError(
+            f"dgbench does not read the WILDS dataset '{reader.dataset}'.{hint([reader.dataset], [*_IMAGES])}"
+        )
+    folder = f"{reader.dataset}_v{reader.version}"
+    above = root.parent if root.name == folder else root
+    try:
+        with _no_question_for_updates():
+            from wilds import get_dataset
+    except ImportError as error:
+        raise DataError(
+            f"'{reader.dataset}' is read by the package 'wilds' ({error}): pip install dgbench[wilds]"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the package's own tensors and groups
+            return get_dataset(reader.dataset, version=reader.version, root_dir=str(above), download=False)
+    except (FileNotFoundError, ValueError, KeyError, AssertionError) as error:
+        raise DataError(
+            f"the package 'wilds' does not accept {above / folder} ({type(error).__name__}: {error}). It wants the "
+            f"folder as it comes out of the archive, with RELEASE_v{reader.version}.txt and the metadata in it"
+        ) from error
+
+
+@contextmanager
+def _no_question_for_updates() -> Iterator[None]:
+    """``wilds`` asks the network for a newer version when it is imported, unless it lacks ``outdated`` to ask with."""
+    missing = object()
+    before = sys.modules.get("outdated", missing)
+    sys.modules["outdated"] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    try:
+        yield
+    finally:
+        if before is missing:
+            del sys.modules["outdated"]
+        else:
+            sys.modules["outdated"] = before  # type: ignore[assignment]
+
+
+def _field(data: Any, name: str, where: str) -> NDArray[np.str_]:
+    """A metadata field as text, ``[n]``; numbers that have names become names."""
+    if name not in data.metadata_fields:
+        known = list(data.metadata_fields)
+        raise DataError(f"{where}: there is no metadata field '{name}'.{hint([name], known)}")
+    values = data.metadata_array[:, data.metadata_fields.index(name)].numpy()
+    names = (data.metadata_map or {}).get(name)
+    return np.array([str(names[v] if names else v).strip() for v in values.tolist()], np.str_)
+
+
+def _class_names(card: DatasetCard, data: Any) -> tuple[str, ...]:
+    """Names by class number: those of the card, of the package, or the numbers."""
+    if isinstance(card.classes, tuple):
+        return card.classes
+    named = (data.metadata_map or {}).get("y", ())
+    if len(named) == card.classes:
+        return tuple(str(name).strip() for name in named)
+    return tuple(str(number) for number in range(card.classes))

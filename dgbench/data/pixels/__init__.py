@@ -1,0 +1,1 @@
+"""From a file to the square of pixels that a network sees."""
