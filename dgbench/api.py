@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.leaderboard import Leaderboard
+    from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Progress
-    from dgbench.selection.collect import Records
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -123,7 +123,7 @@ def records(board: Board, *, store: Path | None = None) -> Records:
     Raises:
         StoreError: the board was never run on this store.
     """
-    from dgbench.selection.collect import collect
+    from dgbench.runs.collect import collect
 
     return collect(rules(board), _store(store))
 

@@ -14,8 +14,8 @@ import polars as pl
 
 from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
 from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.runs.collect import Failure
 from dgbench.selection import criteria
-from dgbench.selection.collect import Failure
 from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import quality

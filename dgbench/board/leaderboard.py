@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from dgbench.selection.collect import Failure
+from dgbench.runs.collect import Failure
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import Estimate

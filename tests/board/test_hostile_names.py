@@ -23,7 +23,7 @@ from rich.console import Console
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import files, html, markdown, terminal
-from dgbench.selection.collect import Failure
+from dgbench.runs.collect import Failure
 
 PIECES = [
     "[x](http://evil.example)", "![x](http://evil.example/i.png)", "<http://evil.example>", "https://evil.example",

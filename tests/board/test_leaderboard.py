@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
-from dgbench.selection.collect import Failure
+from dgbench.runs.collect import Failure
 from dgbench.selection.statistics import estimate
 
 

@@ -14,7 +14,7 @@ from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import files, html, markdown, terminal, text
 from dgbench.board.render.html import Scale
-from dgbench.selection.collect import Failure
+from dgbench.runs.collect import Failure
 from dgbench.selection.statistics import estimate
 
 HOSTILE = "<script>alert('sam')</script> | [bold]"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.core.amounts import duration as duration  # the templates take their words from here
-from dgbench.selection.collect import Failure
+from dgbench.runs.collect import Failure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
 
