@@ -1,0 +1,206 @@
+"""What a run keeps of every example that it predicts: the columns of ``predictions.parquet``, and how they are made.
+
+Every score and every criterion is a function of this table; no network is needed. Nothing here imports torch.
+
+**Scores.** The clean images of source validation and of the target keep the scores of all classes, as
+
+    logit_c = s_c - s_prediction        s: what the predictor gave, or the logarithm of it where it gave probabilities
+
+so the prediction has logit 0, no class has more, and softmax turns them into the stored confidence, whatever the
+predictor. ``logit_c + log(confidence)`` is a log-probability; ``+ logsumexp`` gives back s. The largest is taken away
+before rounding, since float16 is the finer the nearer a number is to 0. What is lost, for C classes: 2^-11 of a logit
+(2^-24 near 0), log(C) / 2000 of a confidence that is computed from them, and of a mean negative log-likelihood nll
+(nll + log(C)) / 2000. So ``prediction``, ``confidence`` and ``p_label`` stay the truth. The prediction is the first of
+the largest logits: of classes that rounding makes its equals, those before it are put 2^-24 lower. A gap of more than
+65,504 counts as that, a probability below 1e-38 as that.
+
+**Many classes.** Beyond a hundred classes the five largest logits are kept with their classes, and the entropy, which
+they do not give. What needs the whole matrix of probabilities, as its nuclear norm does, then sees it up to the mass
+that the five have.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dgbench.core.errors import StoreError
+
+PREDICTIONS = pl.Schema(
+    {
+        "step": pl.Int32(),
+        "split": pl.String(),
+        "domain": pl.String(),
+        "view": pl.String(),
+        "index": pl.Int32(),
+        "sample": pl.String(),
+        "group": pl.Int64(),
+        "label": pl.Int16(),
+        "prediction": pl.Int16(),
+        "confidence": pl.Float32(),
+        "p_label": pl.Float32(),
+        "logsumexp": pl.Float32(),
+        "logits": pl.List(pl.Float16()),
+        "entropy": pl.Float32(),
+        "top": pl.List(pl.Int16()),
+        "top_logits": pl.List(pl.Float16()),
+    }
+)
+"""One row for each example, view and candidate.
+
+``step`` is the candidate's checkpoint. ``split`` is ``validation`` (held-out images of the source domains) or
+``target``, ``domain`` a domain of the dataset, ``view`` ``clean`` or the shift family that the image went through.
+``index`` is the example's row in its domain. ``sample`` names it wherever the data lies (``dgbench.data.samples``): 16
+hexadecimal digits, unique in a domain. ``group`` is the number of its group, null where the dataset has none. ``label``
+and ``prediction`` are class numbers, ``confidence`` and ``p_label`` the probabilities of these two, in [0, 1].
+
+Of clean views alone, null elsewhere: ``logsumexp`` of the predictor's scores, in nats (0 where it gave probabilities);
+with at most :data:`MOST` classes ``logits``, one for each class in the order of their numbers, at most 0; with more of
+them ``top``, the :data:`TOP` most probable classes, the prediction first, ``top_logits`` of these, and ``entropy`` of
+the whole distribution, in nats.
+
+Rows are ordered by step, then as the streams were predicted, then by ``index``. Predictors saw a stream in another
+order, which the training's seed draws.
+"""
+
+STREAM = ("step", "split", "domain", "view")
+"""One set of examples that was predicted in one go."""
+MOST = 100
+"""Classes up to which all logits are kept."""
+TOP = 5
+"""How many are kept beyond."""
+
+_ROWS = 8192
+"""Examples whose scores are worked on at once."""
+_LOWEST = float(np.finfo(np.float16).min)
+_STEP = float(np.finfo(np.float16).smallest_subnormal)
+_IN_FULL = ("logsumexp", "logits")
+_COMPACT = ("logsumexp", "entropy", "top", "top_logits")
+_SCORES = ("logsumexp", "logits", "entropy", "top", "top_logits")
+
+Scores = NDArray[np.float32]
+
+
+def bytes_per_row(classes: int, logits: bool) -> float:
+    """About how many bytes a row takes on disk.
+
+    Args:
+        classes: Of the dataset.
+        logits: Whether its view is clean, so that scores of all classes are kept.
+    """
+    if not logits:
+        return 8.5
+    return 18.0 + (1.4 * classes if classes <= MOST else 4.0 + 3.0 * TOP)
+
+
+def scores_kept(
+    scores: Scores, prediction: NDArray[np.int64], kind: Literal["logits", "probabilities"]
+) -> pl.DataFrame:
+    """The columns ``logsumexp``, ``logits``, ``entropy``, ``top`` and ``top_logits`` of some examples.
+
+    Args:
+        scores: What the predictor gave, ``[n, C]``; probabilities need not sum to one.
+        prediction: The classes that were predicted, ``[n]``.
+        kind: What the scores are.
+    """
+    schema = {name: PREDICTIONS[name] for name in _SCORES}
+    starts = range(0, max(len(scores), 1), _ROWS)
+    parts = [_kept(scores[i : i + _ROWS], prediction[i : i + _ROWS], kind) for i in starts]
+    return pl.concat([pl.DataFrame(part).cast(schema) for part in parts])  # type: ignore[arg-type]
+
+
+def _kept(scores: Scores, prediction: NDArray[np.int64], kind: Literal["logits", "probabilities"]) -> dict[str, Any]:
+    examples, classes = np.arange(len(scores)), scores.shape[1]
+    if kind == "probabilities":
+        scores = np.log(np.maximum(scores / scores.sum(1, keepdims=True), np.finfo(np.float32).tiny))
+    highest = scores[examples, prediction]
+    # Probabilities may tie, and the first of them be predicted, where scores do not quite.
+    logits = np.clip(scores - highest[:, None], _LOWEST, 0)
+    weights = np.exp(logits)
+    total = weights.sum(1)
+    rounded = logits.astype(np.float16)
+    rounded[(rounded == 0) & (np.arange(classes) < prediction[:, None])] = -_STEP
+    logsumexp = highest + np.log(total) if kind == "logits" else np.zeros_like(highest)
+    if classes <= MOST:
+        return {"logsumexp": logsumexp, "logits": rounded, "entropy": None, "top": None, "top_logits": None}
+    top = _largest(rounded)
+    return {
+        "logsumexp": logsumexp,
+        "logits": None,
+        "entropy": np.log(total) - (weights * logits).sum(1) / total,
+        "top": top.astype(np.int16),
+        "top_logits": np.take_along_axis(rounded, top, 1),
+    }
+
+
+def _largest(logits: NDArray[np.float16]) -> NDArray[np.int64]:
+    """Classes of the largest logits in each row, largest first; of equal ones the first."""
+    least = np.partition(logits, -TOP, axis=1)[:, -TOP, None]
+    above, level = logits > least, logits == least
+    room = TOP - above.sum(1, keepdims=True)
+    chosen = np.nonzero(above | (level & (level.cumsum(1) <= room)))[1].reshape(-1, TOP)
+    order = np.argsort(-np.take_along_axis(logits, chosen, 1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, 1)
+
+
+def check(table: pl.DataFrame, classes: int) -> None:
+    """Refuse predictions that would give a wrong number without a word.
+
+    Args:
+        table: As :data:`PREDICTIONS`.
+        classes: Of the dataset.
+
+    Raises:
+        StoreError: a column is missing or of another type, or a value is missing, not a number, out of range, doubled,
+            or contradicts another; the message shows the first such row.
+    """
+    wrong = [f"{column} must be {kind}" for column, kind in PREDICTIONS.items() if table.schema.get(column) != kind]
+    if wrong:
+        raise StoreError(
+            f"the predictions do not have the columns of dgbench.selection.predictions: {', '.join(wrong)}"
+        )
+    for fault, rows in itertools.chain(_faults_of_examples(table, classes), _faults_of_scores(table, classes)):
+        if rows.height:
+            raise StoreError(f"{fault} in {rows.height} rows of the predictions; the first: {rows.row(0, named=True)}")
+
+
+Faults = Iterator[tuple[str, pl.DataFrame]]
+"""What may be wrong, each with the rows in which it is."""
+
+
+def _faults_of_examples(table: pl.DataFrame, classes: int) -> Faults:
+    always = [name for name in PREDICTIONS if name != "group" and name not in _SCORES]
+    yield "a value is missing", table.filter(pl.any_horizontal(pl.col(always).is_null()))
+    split = pl.col("split").is_in(["validation", "target"])
+    yield "a split is neither 'validation' nor 'target'", table.filter(~split)
+    yield "a sample is not 16 hexadecimal digits", table.filter(~pl.col("sample").str.contains("^[0-9a-f]{16}$"))
+    yield "an example is there twice", table.filter(pl.struct(*STREAM, "sample").is_duplicated())
+    known = pl.col("label", "prediction").is_between(0, classes - 1)
+    yield f"a class is not in 0 to {classes - 1}", table.filter(~pl.all_horizontal(known))
+    likely = pl.col("confidence", "p_label").is_between(0, 1 + 1e-5)  # float32 sums to a little more than 1
+    yield "a probability is no number in [0, 1]", table.filter(~pl.all_horizontal(likely))
+
+
+def _faults_of_scores(table: pl.DataFrame, classes: int) -> Faults:
+    kept = _IN_FULL if classes <= MOST else _COMPACT
+    lists = [name for name in kept if isinstance(PREDICTIONS[name], pl.List)]
+    scores, length = lists[-1], classes if classes <= MOST else TOP
+    clean, there = pl.col("view") == "clean", pl.col(_SCORES).is_not_null()
+    scored = table.filter(clean)
+    other = [name for name in _SCORES if name not in kept]
+    yield f"{classes} classes have scores in {kept} alone", table.filter(pl.any_horizontal(pl.col(other).is_not_null()))
+    yield "a clean view lacks scores", scored.filter(pl.any_horizontal(pl.col(kept).is_null()))
+    yield "scores are kept of a shifted view", table.filter(~clean & pl.any_horizontal(there))
+    full = pl.col(lists).list.drop_nulls().list.len() == length
+    yield f"there are not {length} scores", scored.filter(~pl.all_horizontal(full))
+    numbers = [pl.col(scores).list.eval(pl.element().is_finite().all()).list.first()]
+    numbers += [pl.col(name).is_finite() for name in kept if name not in lists]
+    yield "a score is no number", scored.filter(~pl.all_horizontal(numbers))
+    yield "the largest logit is not 0", scored.filter(pl.col(scores).list.max() != 0)
+    best = pl.col(scores).list.arg_max() if classes <= MOST else pl.col("top").list.first()
+    yield "the largest logit is not the prediction's", scored.filter(best != pl.col("prediction"))
