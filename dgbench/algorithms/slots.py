@@ -9,17 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from dgbench.algorithms.step import Closure, Forward
 from dgbench.core.registry import Slot
-
-if TYPE_CHECKING:
-    from dgbench.algorithms.step import Closure, Forward
-    from dgbench.data.domain import Batch
-    from dgbench.models.network import Network
+from dgbench.data.domain import Batch
+from dgbench.models.network import Network
 
 Track = Literal["inductive", "online"]
 Ground = Literal["moving features", "several domains", "batch statistics"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,6 @@ from torch import Tensor, nn
 
 from dgbench.data.domain import Batch
 from dgbench.models.network import Network
-
-if TYPE_CHECKING:
-    from dgbench.algorithms.slots import Adapter, Objective
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]
@@ -66,17 +63,20 @@ class Forward:
 
 
 class Closure:
-    """Evaluates the objective at the current weights of the network and leaves its gradients in ``.grad``.
+    """Evaluates the loss at the current weights of the network and leaves its gradients in ``.grad``.
 
     Every pass of a step sees the same prepared and augmented batch. Normalisation statistics move on the first
     pass only, and only in mode ``train``.
+
+    Attributes:
+        loss: What is minimised, a scalar: the objective of a pass, and the adapter's penalty on its own parameters.
+        passes: How many forward passes were made.
     """
 
     def __init__(
         self,
         network: Network,
-        objective: Objective,
-        adapter: Adapter,
+        loss: Callable[[Forward], Tensor],
         batch: Batch,
         *,
         step: int,
@@ -86,8 +86,7 @@ class Closure:
         precision: Precision = "float32",
     ) -> None:
         self.network = network
-        self.objective = objective
-        self.adapter = adapter
+        self.loss = loss
         self.batch = batch
         self.step = step
         self.steps = steps
@@ -107,10 +106,6 @@ class Closure:
         features = features.float()
         logits = self.network.head(features)
         return Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
-
-    def loss(self, forward: Forward) -> Tensor:
-        """The objective and the adapter's penalty on its own parameters: what is minimised, a scalar."""
-        return self.objective.loss(forward) + self.adapter.penalty(self.network)
 
     def __call__(self, phase: Phase) -> Tensor:
         """Gradients of the loss at the current weights replace what is in ``.grad``; the loss, detached."""

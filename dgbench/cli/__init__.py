@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from dgbench import __version__
 from dgbench.core.disk import writing
 from dgbench.core.errors import DGBenchError
 from dgbench.core.paths import cache_root, store_root
+from dgbench.core.version import __version__
 
 
 def main() -> None:

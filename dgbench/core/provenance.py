@@ -6,7 +6,7 @@ import functools
 import subprocess
 from pathlib import Path
 
-from dgbench import __version__
+from dgbench.core.version import __version__
 
 
 @functools.cache

@@ -141,8 +141,7 @@ class _Training:
         batch = parts.objective.prepare(self.sources.batch(parts.sampler, step), self.network.classes, generator)
         closure = Closure(
             self.network,
-            parts.objective,
-            parts.adapter,
+            lambda forward: parts.objective.loss(forward) + parts.adapter.penalty(self.network),
             batch,
             step=step,
             steps=spec.steps,

@@ -9,8 +9,8 @@ from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.names import readable
 from dgbench.core.reader_cards import Hub, Union
-from dgbench.data.disk.readers.folders import contents
-from dgbench.data.disk.readers.naming import domain_names, some
+from dgbench.data.disk.folders import contents
+from dgbench.data.disk.naming import domain_names, some
 
 
 def data_roots() -> tuple[Path, ...]:

@@ -72,7 +72,10 @@ class Problem:
         return [p for p in self.network.parameters() if p.requires_grad]
 
     def closure(self, step: int = 5) -> Closure:
-        return Closure(self.network, self.objective, RidgeAdapter(), self.batch, step=step, steps=10, domains=3)
+        def loss(forward: Forward) -> Tensor:
+            return self.objective.loss(forward) + RidgeAdapter().penalty(self.network)
+
+        return Closure(self.network, loss, self.batch, step=step, steps=10, domains=3)
 
     def gradients(self) -> list[Tensor | None]:
         return [p.grad if p.grad is None else p.grad.clone() for p in self.parameters]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dgbench.core.errors import DataError, did_you_mean
+from dgbench.data.disk.naming import some
 from dgbench.data.disk.readers.columns import COLUMNS, column_key, found_columns
-from dgbench.data.disk.readers.naming import some
 
 _MEANINGS = {
     "train": ("train", "training"),

@@ -15,8 +15,8 @@ from dgbench.core.names import made_name, readable
 from dgbench.core.toml import validated
 from dgbench.data.disk.locate import locate
 from dgbench.data.disk.look.toml import as_toml
+from dgbench.data.disk.naming import plain, some
 from dgbench.data.disk.readers import read
-from dgbench.data.disk.readers.naming import plain, some
 from dgbench.data.listing import Listing
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgbench.core.errors import DataError
+from dgbench.data.disk import naming
 from dgbench.data.disk.locate import hub_home
 from dgbench.data.disk.look.columns import OFFICIAL, SPLITS, choose_columns, doubts, sorted_classes, split_meanings
 from dgbench.data.disk.look.draft import Draft, draft_card, plain_name
-from dgbench.data.disk.readers import arrow, hub, naming
+from dgbench.data.disk.naming import plain, some
+from dgbench.data.disk.readers import arrow, hub
 from dgbench.data.disk.readers.encoded import Parts, images_of, part_names, texts
-from dgbench.data.disk.readers.naming import plain, some
 from dgbench.data.pixels.suffixes import is_picture
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from dgbench.core.errors import DataError
 from dgbench.core.names import readable
 from dgbench.core.reader_cards import Tree
 from dgbench.core.toml import validated
+from dgbench.data.disk.folders import Links, walk
 from dgbench.data.disk.look.columns import OFFICIAL, SPLITS
 from dgbench.data.disk.look.draft import Draft, draft_card, plain_name
+from dgbench.data.disk.naming import plain, some
 from dgbench.data.disk.readers.finds import Finds, search
-from dgbench.data.disk.readers.folders import Links, walk
 from dgbench.data.disk.readers.layouts import Layout
-from dgbench.data.disk.readers.naming import plain, some
 from dgbench.data.pixels.suffixes import divide, say_left_out
 
 DEEPEST = 12

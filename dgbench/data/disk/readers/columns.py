@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
-from dgbench.data.disk.readers.naming import domain_names, hint, plain, some, split_meanings
+from dgbench.data.disk.naming import domain_names, hint, plain, some, split_meanings
 from dgbench.data.listing import DomainListing, Listing, Pictures
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Encoded
+from dgbench.data.disk.naming import label_numbers, plain, split_meanings
 from dgbench.data.disk.readers.columns import (
     domain_rows,
     group_column,
@@ -22,7 +23,6 @@ from dgbench.data.disk.readers.columns import (
     row_groups,
     split_column,
 )
-from dgbench.data.disk.readers.naming import label_numbers, plain, split_meanings
 from dgbench.data.disk.readers.table import files_of
 from dgbench.data.listing import Listing, Pictures
 from dgbench.data.pixels.pictures import Files, Rows

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from dgbench.core.errors import DataError
 from dgbench.core.names import readable
-from dgbench.data.disk.readers.folders import Links, walk
+from dgbench.data.disk.folders import Links, walk
+from dgbench.data.disk.naming import plain
 from dgbench.data.disk.readers.layouts import Layout, Meanings, domain_text
-from dgbench.data.disk.readers.naming import plain
 from dgbench.data.pixels.suffixes import divide
 
 

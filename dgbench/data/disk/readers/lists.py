@@ -13,8 +13,8 @@ from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.names import readable
 from dgbench.core.reader_cards import Tree
+from dgbench.data.disk.naming import SPLITS, Names, Present, domain_names, plain, some, split_meanings
 from dgbench.data.disk.readers.layouts import Layout, domain_text
-from dgbench.data.disk.readers.naming import SPLITS, Names, Present, domain_names, plain, some, split_meanings
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pixels.pictures import Files
 

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 from dgbench.core.errors import DataError
+from dgbench.data.disk.naming import some
 from dgbench.data.disk.readers.columns import found_columns
-from dgbench.data.disk.readers.naming import some
 from dgbench.data.pixels.suffixes import is_picture
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}

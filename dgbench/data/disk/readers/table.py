@@ -11,6 +11,7 @@ import numpy as np
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Table
+from dgbench.data.disk.naming import Present, label_numbers
 from dgbench.data.disk.readers.columns import (
     domain_rows,
     group_column,
@@ -20,7 +21,6 @@ from dgbench.data.disk.readers.columns import (
     row_groups,
     split_column,
 )
-from dgbench.data.disk.readers.naming import Present, label_numbers
 from dgbench.data.disk.readers.sheet import SHOWN, Columns, Form, open_sheet
 from dgbench.data.listing import Listing
 from dgbench.data.pixels.pictures import Files

@@ -13,11 +13,8 @@ from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.names import readable
 from dgbench.core.reader_cards import Tree
-from dgbench.data.disk.readers import lists
-from dgbench.data.disk.readers.finds import Cell, Finds, search
-from dgbench.data.disk.readers.folders import contents
-from dgbench.data.disk.readers.layouts import Layout
-from dgbench.data.disk.readers.naming import (
+from dgbench.data.disk.folders import contents
+from dgbench.data.disk.naming import (
     Classes,
     Names,
     classes_of,
@@ -28,6 +25,9 @@ from dgbench.data.disk.readers.naming import (
     some,
     split_meanings,
 )
+from dgbench.data.disk.readers import lists
+from dgbench.data.disk.readers.finds import Cell, Finds, search
+from dgbench.data.disk.readers.layouts import Layout
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pixels.pictures import Files
 

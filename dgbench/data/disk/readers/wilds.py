@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Wilds
+from dgbench.data.disk.naming import hint
 from dgbench.data.disk.readers.columns import domain_rows, listed, row_groups
-from dgbench.data.disk.readers.naming import hint
 from dgbench.data.listing import Listing
 from dgbench.data.pixels.pictures import Files
 
