@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dgbench.data.cache.content import Progress, identified, silent
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.pixels.pictures import Files
 
@@ -60,3 +61,8 @@ def read_listing(root: Path, **changes: object) -> Listing:
 def times(root: Path, what: str) -> int:
     """How often pictures were decoded (``read``) or digested (``digest``)."""
     return sum(len(note.read_text()) for note in root.parent.glob(f"notes-*/{what}-*"))
+
+
+def manifest(listing: Listing, root: Path, progress: Progress = silent) -> str:
+    """Of a listing."""
+    return identified(listing, root, progress)[1]

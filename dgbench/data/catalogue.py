@@ -36,6 +36,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import DomainListing, Listing
 from dgbench.data.manifest import assemble
 from dgbench.data.pixels.pictures import Frames
+from dgbench.data.samples import pixel_contents
 from dgbench.data.sets.builders import build
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,7 @@ def found(name: str, progress: Progress = silent) -> tuple[Listing, str]:
     native = _native(name, root, _Listener(progress))
     if native is not None:
         return _as_listing(native), native.manifest
-    pictures = _listing(name, root)
-    return pictures, content.manifest(pictures, root, progress)
+    return content.identified(_listing(name, root), root, progress)
 
 
 def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Outline:
@@ -258,7 +258,8 @@ def _as_listing(dataset: Dataset) -> Listing:
     domains = []
     for domain in dataset.domains:
         frames = Frames(np.asarray(domain.inputs), np.arange(len(domain)), f"{dataset.name}/{domain.name}")
-        domains.append(DomainListing(domain.name, frames, domain.labels, domain.groups, domain.official))
+        contents = pixel_contents(domain)
+        domains.append(DomainListing(domain.name, frames, domain.labels, domain.groups, domain.official, contents))
     return Listing(dataset.name, dataset.classes, tuple(domains), dataset.shared_groups)
 
 

@@ -57,6 +57,7 @@ class DomainListing:
         labels: Class numbers, int64 ``[n]``.
         groups: Pictures with one group number never part ways in a split, int64 ``[n]``.
         official: ``train``, ``validation`` or ``test`` for each picture, where the dataset comes with splits; ``<U10``.
+        contents: The first 64 bits of the digest of each picture, uint64 ``[n]``, once they are known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class DomainListing:
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
     official: NDArray[np.str_] | None = None
+    contents: NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

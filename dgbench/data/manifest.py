@@ -13,7 +13,7 @@ from dgbench.data.domain import Dataset, Domain
 def manifest(classes: Sequence[str], domains: Sequence[Domain]) -> str:
     """SHA-256 over class names, and for each domain its name, shapes, images, labels, groups and official splits.
 
-    The images are arrays in memory; ``content.manifest`` is for those on disk.
+    The images are arrays in memory; ``content.identified`` is for those on disk.
     """
     digest = hashlib.sha256("\x1f".join(classes).encode())
     for domain in domains:

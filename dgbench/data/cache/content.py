@@ -11,6 +11,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from dgbench.core.files import whole
 from dgbench.core.paths import cache_root
 from dgbench.core.processes import cores
 from dgbench.data.listing import Listing, Pictures
+from dgbench.data.samples import contents_of
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +41,11 @@ def silent(done: int, total: int) -> None:
     """Progress that nobody sees."""
 
 
-def manifest(listing: Listing, root: Path, progress: Progress = silent) -> str:
-    """SHA-256 over class names and, for each domain, its name, pictures, labels, groups and official splits, in order.
+def identified(listing: Listing, root: Path, progress: Progress = silent) -> tuple[Listing, str]:
+    """The listing with what its pictures contain, and its manifest.
 
-    Names of files are no part of it: data that was moved or renamed is the same data.
+    The manifest is the SHA-256 over class names and, for each domain, its name, pictures, labels, groups and official
+    splits, in order. Names of files are no part of it: data that was moved or renamed is the same data.
 
     Args:
         listing: What is there.
@@ -58,8 +62,11 @@ def manifest(listing: Listing, root: Path, progress: Progress = silent) -> str:
         for array in (domain.labels, domain.groups):
             content.update(np.ascontiguousarray(array).astype("<i8", copy=False).tobytes())
         content.update("\x1f".join(() if domain.official is None else domain.official.tolist()).encode())
-    content.update(b"".join(_digests(listing, root, progress)))
-    return content.hexdigest()
+    digests = _digests(listing, root, progress)
+    content.update(b"".join(digests))
+    those = iter(digests)
+    domains = [replace(d, contents=contents_of(islice(those, len(d)))) for d in listing.domains]
+    return replace(listing, domains=tuple(domains)), content.hexdigest()
 
 
 def _digests(listing: Listing, root: Path, progress: Progress) -> list[bytes]:

@@ -112,7 +112,7 @@ def prepare(
     if arrays is None:
         raise DataError(f"the images just written to {made.folder} are not what was written; is the disk sound?")
     domains = tuple(
-        Domain(domain.name, array, domain.labels, domain.groups, domain.official)
+        Domain(domain.name, array, domain.labels, domain.groups, domain.official, domain.contents)
         for domain, array in zip(listing.domains, arrays, strict=True)
     )
     made_as = form(size, resize, decoding)

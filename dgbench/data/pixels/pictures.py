@@ -23,6 +23,7 @@ from dgbench.core.errors import DataError
 from dgbench.data.listing import Picture, Pictures
 from dgbench.data.pixels import npy
 from dgbench.data.pixels.decode import as_rgb, opened
+from dgbench.data.samples import digest_of
 
 if TYPE_CHECKING:
     import datasets
@@ -107,8 +108,7 @@ class Frames:
 
     def digest(self, row: int) -> bytes:
         """SHA-256 of the image's shape and values."""
-        picture = self.read(row)
-        return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).digest()
+        return digest_of(self.read(row))
 
     @contextmanager
     def open(self, row: int) -> Iterator[Image.Image]:

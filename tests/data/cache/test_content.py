@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from on_disk import read_listing, times, write_pictures
+from on_disk import manifest, read_listing, times, write_pictures
 
 from dgbench.core.errors import DataError
-from dgbench.data.cache.content import manifest
 from dgbench.data.listing import Listing
 
 

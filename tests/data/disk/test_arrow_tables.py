@@ -1,6 +1,7 @@
 """Parquet files, what ``save_to_disk`` writes and the hub: the card that they become, and what is read by it."""
 
 import contextlib
+import hashlib
 import io
 import itertools
 import json
@@ -11,6 +12,7 @@ from typing import Any
 
 import datasets
 import huggingface_hub
+import numpy as np
 import pyarrow as pa
 import pytest
 from huggingface_hub import errors
@@ -19,6 +21,7 @@ from pyarrow import parquet
 
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError, DGBenchError
+from dgbench.data.cache.content import identified
 from dgbench.data.disk.look import Draft, look, write
 from dgbench.data.disk.readers import read
 from dgbench.data.listing import Listing
@@ -172,6 +175,11 @@ def test_images_as_bare_bytes_and_as_files_beside_the_table(tmp_path: Path) -> N
     named = pa.array([{"bytes": None, "path": f"img/{i}.png"} for i in range(4)], pa.struct(_ENCODED))
     parquet.write_table(pa.table({"path": named, **text}), tmp_path / "named.parquet")
     assert greys(through_card(look(str(tmp_path / "named.parquet"), columns=given), tmp_path)) == expected
+    for form in ("bytes", "paths", "named"):  # in a table or beside it, a picture has the name of its file
+        found, _ = identified(through_card(look(str(tmp_path / f"{form}.parquet"), columns=given), tmp_path), tmp_path)
+        contents = [domain.contents for domain in found.domains if domain.contents is not None]
+        named_by = [f"{content:016x}" for content in np.concatenate(contents)]
+        assert named_by == [hashlib.sha256(png(10 * i)).hexdigest()[:16] for i in range(4)]
     (tmp_path / "img" / "2.png").unlink()
     (tmp_path / "img" / "3.png").unlink()
     with pytest.raises(DataError, match=r"2 of 4 images are not there: 'img\\2.png' \(row 3\), 'img"):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from on_disk import manifest
 from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.names import readable
-from dgbench.data.cache.content import manifest
 from dgbench.data.cache.prepare import prepare
 from dgbench.data.catalogue import outline
 from dgbench.data.disk.check import check

@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
+from dgbench.data.cache.content import identified
 from dgbench.data.disk.readers import read
 
 MakeCard = Callable[..., DatasetCard]
@@ -53,6 +55,10 @@ def test_a_severity_is_a_slice(make_card: MakeCard, root: Path, severity: int) -
     assert domain.labels.tolist() == LABELS.tolist()
     assert domain.pictures.name(1).endswith(f"gaussian_noise.npy[{(severity - 1) * PER + 1}]")
     assert domain.official is None
+    contents = identified(listing, root)[0].domains[0].contents
+    assert contents is not None
+    named_by = [hashlib.sha256(b"(32, 32, 3)" + picture.tobytes()).hexdigest()[:16] for picture in expected]
+    assert [f"{content:016x}" for content in contents] == named_by
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-bin", "CIFAR-10/cifar-10-batches-bin"])

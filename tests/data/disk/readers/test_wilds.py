@@ -1,6 +1,7 @@
 """Miniatures in the form of the archives, read by the real package."""
 
 import csv
+import hashlib
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
+from dgbench.data.cache.content import identified
 from dgbench.data.disk.readers import read
 
 pytest.importorskip("wilds")
@@ -57,7 +59,12 @@ def test_waterbirds_by_background(make_card: MakeCard, waterbirds: Path, above: 
     assert water.labels.tolist() == [1, 0, 0]
     assert land.official is not None
     assert land.official.tolist() == ["train", "validation", "test"]
-    assert [land.pictures.name(row) for row in range(3)] == [f"001.Albatross/{n:03}.png" for n in (0, 3, 4)]
+    files = [f"001.Albatross/{n:03}.png" for n in (0, 3, 4)]
+    assert [land.pictures.name(row) for row in range(3)] == files
+    contents = identified(listing, waterbirds)[0].domains[1].contents
+    assert contents is not None
+    named_by = [hashlib.sha256((waterbirds / file).read_bytes()).hexdigest()[:16] for file in files]
+    assert [f"{content:016x}" for content in contents] == named_by
     again = pickle.loads(pickle.dumps(land.pictures))
     assert (again.read(1) == land.pictures.read(1)).all()
     assert sorted(waterbirds.parent.rglob("*")) == before
