@@ -14,34 +14,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import polars as pl
-
 import dgbench
 from dgbench.core.errors import DGBenchError
-from dgbench.core.recipe import compose
 from dgbench.runs.failures import by_kind
 from dgbench.runs.progress import for_people
-from dgbench.selection.design import Design
 from dgbench.selection.statistics import Estimate
-
-
-def chosen_accuracies(
-    board: str, names: list[str], trials: int | None, store: Path | None
-) -> tuple[pl.DataFrame, Design]:
-    """One row a cell: the target accuracy of the model that the board's criterion chose, a column an algorithm.
-
-    With it comes which cells are independent, and what each target counts.
-    """
-    rules = dgbench.rules(board, algorithms=names, trials=trials)
-    summary = dgbench.run(rules, store=store, progress=for_people())
-    if summary.failed:
-        raise DGBenchError("; ".join(f"failed: {line}" for line in by_kind(summary.failed.values())))
-    chosen = dgbench.select(rules, store=store)
-    found = dgbench.records(rules, store=store)
-    tested = found.metrics.filter(pl.col("split") == "target")
-    cells = chosen.join(tested, on=["algorithm", "target", "trial", "draw", "step"])
-    table = cells.pivot("algorithm", index=["target", "trial"], values="accuracy").sort("target", "trial")
-    return table, Design.of(found.runs, found.weights)
 
 
 def percent(value: Estimate) -> str:
@@ -58,21 +35,23 @@ def main() -> None:
     parser.add_argument("--board", default="quick")
     parser.add_argument("--trials", type=int, help="in place of the board's own")
     parser.add_argument("--store", type=Path)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     try:
-        cells, design = chosen_accuracies(
-            arguments.board, [arguments.first, arguments.second], arguments.trials, arguments.store
-        )
-        first, second = compose(arguments.first).name, compose(arguments.second).name
+        rules = dgbench.rules(given.board, algorithms=[given.first, given.second], trials=given.trials)
+        summary = dgbench.run(rules, store=given.store, progress=for_people())
+        if summary.failed:
+            raise DGBenchError("; ".join(f"failed: {line}" for line in by_kind(summary.failed.values())))
+        board = dgbench.leaderboard(rules, store=given.store)
+        first, second = board.info.algorithms
+        compared = board.compare(second, first)
     except DGBenchError as error:
         sys.exit(f"compare_algorithms: {error}")
 
-    by_target = {str(target): rows for (target,), rows in cells.group_by("target", maintain_order=True)}
-    width = max(len(target) for target in [*by_target, "all targets"])
+    width = max(len(target) for target in [*compared.targets, "all targets"])
     print(f"{second} minus {first}, percentage points of accuracy, 95 % t-interval over trials, paired by cell\n")
-    for target, rows in by_target.items():
-        print(f"{target:<{width}}  {percent(design.difference(rows, second, first))}")
-    total = design.difference(cells, second, first)
+    for target, difference in compared.targets.items():
+        print(f"{target:<{width}}  {percent(difference)}")
+    total = compared.total
     print(f"{'all targets':<{width}}  {percent(total)}")
     if total.error is None:
         print("\nOne trial a target says nothing about chance: give --trials 2 or more.")

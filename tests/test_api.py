@@ -1,10 +1,8 @@
 import pytest
 
 import dgbench
-from dgbench.api import _command
 from dgbench.core.errors import CardError, UnknownNameError
 from dgbench.runs.store import rules_identity
-from small import small_board
 
 
 def test_the_public_functions_are_there_and_nothing_else_is() -> None:
@@ -36,12 +34,3 @@ def test_rules_change_what_is_asked_and_are_checked() -> None:
         dgbench.rules("quick", algorithms="erm")
     with pytest.raises(UnknownNameError, match="Did you mean 'quick'"):
         dgbench.rules("quik")
-
-
-def test_the_command_on_the_page_asks_for_the_same_rules() -> None:
-    assert _command(dgbench.rules("quick"), None) == "dgbench run quick"
-    changed = dgbench.rules("quick", algorithms=["erm", "sam + t3a"], trials=5)
-    assert (
-        _command(small_board("erm"), None) == "dgbench run board.toml -a erm --trials 1 --draws 1 --criterion augmented"
-    )
-    assert _command(changed, "source") == "dgbench run quick -a erm -a 'sam + t3a' --trials 5 --criterion source"

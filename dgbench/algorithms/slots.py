@@ -14,9 +14,8 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from dgbench.algorithms.step import Closure, Forward
+from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.registry import Slot
-from dgbench.data.domain import Batch
 from dgbench.models.network import Network
 
 Track = Literal["inductive", "online"]

@@ -1,23 +1,48 @@
-"""What happens in one training step, as the parts see it: a forward pass, and a closure that evaluates it."""
+"""One training step as the parts see it: a batch, a forward pass over it, and a closure that evaluates it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dgbench.data.domain import Batch
 from dgbench.models.network import Network
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]
 Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The source domains' minibatches, concatenated, on the device of the network.
+
+    Attributes:
+        x: Inputs as the backbone wants them (scaled, augmented, normalised), float ``[n, ...]``.
+        y: Class numbers, int64 ``[n]``.
+        domain: Number of the source domain, 0 to M - 1, int64 ``[n]``.
+        index: Row of the example in its domain, int64 ``[n]``.
+        target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
+    """
+
+    x: Tensor
+    y: Tensor
+    domain: Tensor
+    index: Tensor
+    target: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def replace(self, **fields: Any) -> Batch:
+        """The same batch with some fields changed."""
+        return replace(self, **fields)
 
 
 @dataclass(frozen=True)

@@ -50,15 +50,17 @@ def build(
     _check_rules(metrics, info, failed)
     cells = _cells(metrics, runs, criterion)
     twins = _twins(cells, runs, info)
+    design = Design.of(runs, info.weights)
     lost = {failure.algorithm for failure in failed}
     finished = set(metrics["algorithm"])
     return Leaderboard(
         info,
         criterion,
-        tracks=tuple(_track(name, metrics, runs, cells, twins, info) for name in sorted(set(cells["track"]))),
+        tracks=tuple(_track(name, metrics, runs, cells, twins, design, info) for name in sorted(set(cells["track"]))),
         absent=tuple(name for name in info.algorithms if name not in finished | lost),
         failed=tuple(failed),
         cells=cells,
+        design=design,
         seconds=_sum(runs.unique("training"), "train_seconds") + _sum(runs.unique("run"), "run_seconds"),
         seconds_unshared=_sum(runs.unique(["algorithm", "training"]), "train_seconds") + _sum(runs, "run_seconds"),
         devices=tuple(sorted(set(runs["device"]))),
@@ -137,7 +139,13 @@ def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str
 
 
 def _track(
-    name: str, metrics: pl.DataFrame, runs: pl.DataFrame, cells: pl.DataFrame, twins: Mapping[str, str], info: BoardInfo
+    name: str,
+    metrics: pl.DataFrame,
+    runs: pl.DataFrame,
+    cells: pl.DataFrame,
+    twins: Mapping[str, str],
+    design: Design,
+    info: BoardInfo,
 ) -> Track:
     reference = cells.filter(pl.col("algorithm") == info.reference)
     own = {str(key): part for (key,), part in cells.filter(pl.col("track") == name).group_by("algorithm")}
@@ -146,7 +154,6 @@ def _track(
         for algorithm, part in own.items()
         if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
     }
-    design = Design.of(runs, info.weights)
     # Those that predict the same are one result: they are compared, and count as better, once.
     distinct = design.ranks({twins[algorithm]: part for algorithm, part in complete.items()}, "accuracy")
     ranked = {algorithm: distinct[twins[algorithm]] for algorithm in complete}
@@ -181,8 +188,7 @@ def _entry(
     info: BoardInfo,
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
-    paired = cells.join(reference.select(*_PLACE, pl.col("accuracy").alias("other")), on=_PLACE)
-    compared = algorithm != info.reference and paired.height > 0
+    compared = design.compare(cells, reference, "accuracy") if algorithm != info.reference else None
     targets = {
         target: design.estimate(part, "accuracy")
         for target in info.domains
@@ -202,7 +208,7 @@ def _entry(
         targets=targets,
         worst=min(targets, key=lambda target: targets[target].mean),
         gap=design.difference(cells, "source_accuracy", "accuracy"),
-        difference=design.difference(paired, "accuracy", "other") if compared else None,
+        difference=compared.total if compared else None,
         ceiling=design.estimate(cells, "ceiling_accuracy"),
         oracle=design.estimate(cells, "oracle_accuracy"),
         families=_union(cells, views),

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure
 from dgbench.selection.criteria import Criterion
+from dgbench.selection.design import Comparison, Design
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import Estimate
 
@@ -154,6 +156,7 @@ class Leaderboard:
         absent: Algorithms of the board without a single finished run, but for those whose runs failed.
         failed: The runs that were tried and failed.
         cells: One row for each (algorithm, target, trial): what was chosen, and what it reached.
+        design: Which of the cells are independent, and what each of them counts.
         seconds: Work that was done, each training counted once.
         seconds_unshared: Work that the same runs would have needed had each algorithm trained for itself.
         devices: What the trainings ran on.
@@ -167,6 +170,7 @@ class Leaderboard:
     absent: tuple[str, ...]
     failed: tuple[Failure, ...]
     cells: pl.DataFrame
+    design: Design
     seconds: float
     seconds_unshared: float
     devices: tuple[str, ...]
@@ -177,6 +181,22 @@ class Leaderboard:
     def entries(self) -> tuple[Entry, ...]:
         """The algorithms of every track."""
         return tuple(entry for track in self.tracks for entry in track.entries)
+
+    def compare(self, one: str, other: str) -> Comparison:
+        """Accuracy of one algorithm minus that of another, paired cell by cell.
+
+        Raises:
+            UnknownNameError: one of them is not on this board.
+            StoreError: there is no cell in which both have a finished run.
+        """
+        for name in (one, other):
+            if name not in self.info.algorithms:
+                raise UnknownNameError("algorithm on this board", name, self.info.algorithms)
+        first, second = (self.cells.filter(pl.col("algorithm") == name) for name in (one, other))
+        compared = self.design.compare(first, second, "accuracy")
+        if compared is None:
+            raise StoreError(f"'{one}' and '{other}' have no finished runs on the same target and trial; run the board")
+        return compared
 
     def __repr__(self) -> str:
         tracks = ", ".join(f"{len(track.entries)} {track.name}" for track in self.tracks)

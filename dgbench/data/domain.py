@@ -1,15 +1,12 @@
-"""What a dataset is: domains of (input, label, group), and what a training step sees of them: a batch."""
+"""What a dataset is: domains of (input, label, group)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Images(Protocol):
@@ -76,29 +73,3 @@ class Dataset:
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""
         return next(d for d in self.domains if d.name == name)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The source domains' minibatches, concatenated, on the device of the network.
-
-    Attributes:
-        x: Inputs as the backbone wants them (scaled, augmented, normalised), float ``[n, ...]``.
-        y: Class numbers, int64 ``[n]``.
-        domain: Number of the source domain, 0 to M - 1, int64 ``[n]``.
-        index: Row of the example in its domain, int64 ``[n]``.
-        target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
-    """
-
-    x: Tensor
-    y: Tensor
-    domain: Tensor
-    index: Tensor
-    target: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def replace(self, **fields: Any) -> Batch:
-        """The same batch with some fields changed."""
-        return replace(self, **fields)

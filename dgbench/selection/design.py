@@ -13,6 +13,19 @@ from dgbench.selection.statistics import Estimate
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """How far one algorithm is ahead of another, in the same cells.
+
+    Attributes:
+        total: The mean of the differences over all targets.
+        targets: The same on each target.
+    """
+
+    total: Estimate
+    targets: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
 class Design:
     """What is needed to make an estimate of a table with the columns ``target`` and ``trial``.
 
@@ -47,6 +60,21 @@ class Design:
         """The mean of one column minus another, paired in each row."""
         targets, values = self._values(cells, first)
         return statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
+
+    def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Comparison | None:
+        """A column of one table minus that of another, paired by target and trial; None where they share no pair.
+
+        Args:
+            one, other: At most one row for each target and trial.
+            column: What is compared.
+        """
+        places = other.select("target", "trial", pl.col(column).alias("other"))
+        paired = one.join(places, on=["target", "trial"]).sort("target", "trial")
+        if paired.is_empty():
+            return None
+        parts = paired.group_by("target", maintain_order=True)
+        targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
+        return Comparison(self.difference(paired, column, "other"), targets)
 
     def ranks(self, cells: Mapping[str, pl.DataFrame], column: str) -> dict[str, int]:
         """The rank of each algorithm by a column of its table; every table has the same targets and trials."""

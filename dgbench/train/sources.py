@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.slots import Sampler
-from dgbench.data.domain import Batch, Dataset, Images
+from dgbench.algorithms.step import Batch
+from dgbench.data.domain import Dataset, Images
 from dgbench.data.splits import split
 from dgbench.models.network import Backbone
 from dgbench.train.spec import TrainingSpec

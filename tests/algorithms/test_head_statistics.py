@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgbench.algorithms.head_statistics import gradient_moments, residuals, squared_norms
-from dgbench.algorithms.step import Forward
-from dgbench.data.domain import Batch
+from dgbench.algorithms.step import Batch, Forward
 from dgbench.models.network import Backbone, Network
 
 

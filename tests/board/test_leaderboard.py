@@ -41,7 +41,8 @@ def test_every_number_by_hand() -> None:
         for name in ("erm", "sam")
         for (target, trial), value in erm.items()
     )
-    found = entries(build(*records, info()))
+    made = build(*records, info())
+    found = entries(made)
     sam, reference = found["sam"], found["erm"]
     assert sam.accuracy.mean == pytest.approx((0.67 + 0.77) / 2)
     assert sam.accuracy.n == 4
@@ -53,8 +54,28 @@ def test_every_number_by_hand() -> None:
     expected = estimate([[0.1, 0.2], [0.0, 0.1]])
     assert sam.difference.margin == pytest.approx(expected.margin)
     assert reference.difference is None
+    compared = made.compare("sam", "erm")
+    assert compared.total == sam.difference
+    assert {target: one.mean for target, one in compared.targets.items()} == pytest.approx({"a": 0.15, "b": 0.05})
+    assert made.compare("erm", "sam").total.mean == pytest.approx(-0.1)
     assert (sam.cost.train, sam.cost.predict, sam.cost.passes) == (10.5, 2.0, 2.0)
     assert sam.runs == 4
+
+
+def test_algorithms_without_a_common_cell_are_not_compared() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.9})
+    apart = [
+        frame.filter(~((pl.col("algorithm") == "erm") & (pl.col("target") == "a"))).filter(
+            ~((pl.col("algorithm") == "sam") & (pl.col("target") == "b"))
+        )
+        for frame in (metrics, runs)
+    ]
+    made = build(*apart, info())
+    assert entries(made)["sam"].difference is None
+    with pytest.raises(StoreError, match="'sam' and 'erm' have no finished runs on the same target"):
+        made.compare("sam", "erm")
+    with pytest.raises(UnknownNameError, match="Did you mean 'sam'"):
+        made.compare("sm", "erm")
 
 
 def test_the_criterion_chooses_and_the_oracle_stands_apart() -> None:

@@ -71,8 +71,7 @@ def test_the_claim_is_true_of_the_penalty_itself() -> None:
     """CORAL's gradient in a head on fixed features is ERM's."""
     from dgbench.algorithms.objectives.coral import CORAL
     from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
-    from dgbench.algorithms.step import Forward
-    from dgbench.data.domain import Batch
+    from dgbench.algorithms.step import Batch, Forward
     from dgbench.models.backbones import build
     from dgbench.models.network import Network
 

@@ -22,9 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dgbench.algorithms.slots import Objective
-from dgbench.algorithms.step import Forward
+from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Fraction, NonNegative
-from dgbench.data.domain import Batch
 
 
 @dataclass(frozen=True)

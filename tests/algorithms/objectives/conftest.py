@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dgbench.algorithms.step import Forward
-from dgbench.data.domain import Batch
+from dgbench.algorithms.step import Batch, Forward
 from dgbench.models.network import Backbone, Network
 
 

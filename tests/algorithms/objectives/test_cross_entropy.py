@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy, symmetric_beta
-from dgbench.data.domain import Batch
+from dgbench.algorithms.step import Batch
 
 
 def batch(n: int = 12, classes: int = 5) -> Batch:

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
 from dgbench.algorithms.slots import Adapter, Objective
-from dgbench.algorithms.step import Closure, Forward
-from dgbench.data.domain import Batch
+from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.models.network import Backbone, Network
 
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
 from dgbench.algorithms.optimizers.sam import SAM
 from dgbench.algorithms.optimizers.udim import UDIM, inconsistency
-from dgbench.algorithms.step import Forward
-from dgbench.data.domain import Batch
+from dgbench.algorithms.step import Batch, Forward
 from dgbench.models.network import Backbone, Network
 
 MATCHING = 5  # of 10 steps; the SAM phase ends before

@@ -1,0 +1,64 @@
+"""From a board's records to its leaderboard: the numbers, and what a reader must know of them beside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dgbench.board.build import build
+from dgbench.board.leaderboard import BoardInfo, Leaderboard
+from dgbench.board.protocol import protocol
+from dgbench.board.recompute import command
+from dgbench.core.cards import BoardCard
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.provenance import revision
+from dgbench.data.catalogue import outline, previews
+from dgbench.runs.collect import Records
+from dgbench.runs.store import rules_identity
+
+
+def from_records(found: Records, criterion: str | None = None) -> Leaderboard:
+    """The leaderboard of a board by the records of its finished runs.
+
+    Args:
+        found: What was measured, and by which rules.
+        criterion: What selects models, in place of the board's own.
+
+    Raises:
+        StoreError: there are no records, or not those that the rules ask for.
+        RecipeError: the criterion reads target labels, or has nothing to select by.
+    """
+    card = found.board
+    info = BoardInfo(
+        name=card.name,
+        title=card.title,
+        version=card.version,
+        rules=rules_identity(card),
+        dataset=", ".join(card.dataset),
+        domains=found.cases,
+        classes=sum(dataset_card(name).class_count for name in card.dataset),
+        protocol=protocol(card),
+        criterion=criterion or card.criterion,
+        trials=card.trials,
+        draws=card.draws,
+        algorithms=found.names,
+        recompute=command(card, criterion),
+        weights=found.weights,
+    )
+    return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found), found.failed)
+
+
+def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
+    """A picture of each domain that is tested, where its data is at hand and cases are domains."""
+    if len(card.dataset) > 1 or card.protocol == "single-source" or outline(card.dataset[0]).manifest is None:
+        return {}
+    return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
+
+
+def _provenance(found: Records) -> dict[str, str]:
+    return {
+        "data": ", ".join(f"{name} {manifest}" for name, manifest in found.manifests.items()),
+        "computed with dgbench": ", ".join(found.dgbench),
+        "computed with torch": ", ".join(found.torch),
+        "page made with dgbench": revision(),
+        "page made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }

@@ -1,0 +1,52 @@
+"""The protocol of a board in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.dataset_card import dataset_card
+
+
+def protocol(card: BoardCard) -> str:
+    """One paragraph: what is trained on what, and how it is tested."""
+    training = card.training
+    sets = "1 set of hyperparameters is tried" if card.draws == 1 else f"{card.draws} sets of hyperparameters are tried"
+    datasets = " and ".join(filter(None, (", ".join(card.dataset[:-1]), card.dataset[-1])))
+    kin = any(domain.family for name in card.dataset for domain in dataset_card(name).domains)
+    pool = "; ".join(", ".join(rules.sources) for rules in card.cases.values() if rules.sources)
+    others = f"the others{f' among {pool}' if pool else ''}{', but for those of the same family,' if kin else ''}"
+    chosen = {name: rules.targets for name, rules in card.cases.items() if rules.targets}
+    which = "; ".join(f"{', '.join(targets)} of {name}" for name, targets in chosen.items())
+    left_out = f"Of the domains {which} each" if chosen else f"Each domain of {datasets}"
+    asked = {
+        "leave-one-domain-out": f"{left_out} in turn is left out; a model learns from {others} and is tested on",
+        "single-source": f"Each domain of {datasets} in turn trains alone, and its models are tested on each of the "
+        "others, on",
+        "fixed": f"On {datasets} models learn from fixed source domains and are tested on each target, on",
+    }[card.protocol]
+    if card.split.test:
+        tested = f"{100 * card.split.test:g} % of it that no trial ever trains on, in any domain"
+    else:
+        tested = "its official test part" if card.split.official else "the whole of it"
+    kept = "the official validation part" if card.split.official else f"{100 * card.split.validation:g} %"
+    return (
+        f"{asked} {tested}. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. "
+        f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
+        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints. "
+        f"For every algorithm {sets}.{''.join(_lacking(card))}"
+    )
+
+
+def _lacking(card: BoardCard) -> Iterator[str]:
+    """A sentence for each domain that may be tested and lacks classes: what accuracy on it is over."""
+    for name in card.dataset:
+        dataset = dataset_card(name)
+        targets = card.cases[name].targets if name in card.cases else ()
+        for domain in dataset.domains:
+            if domain.without and (domain.name in targets or not targets):
+                count = dataset.class_count
+                yield (
+                    f" Accuracy on {domain.name} is over {count - len(domain.without)} of {count} classes: it has no "
+                    f"example of {', '.join(domain.without[:8])}{', ...' if len(domain.without) > 8 else ''}."
+                )

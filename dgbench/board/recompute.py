@@ -1,0 +1,29 @@
+"""The command that computes a leaderboard again."""
+
+from __future__ import annotations
+
+import shlex
+
+from dgbench.core.cards import BoardCard, board_card, board_names
+
+
+def command(card: BoardCard, criterion: str | None = None) -> str:
+    """The command that computes a leaderboard by these rules, where options can say them.
+
+    Args:
+        card: The rules.
+        criterion: What selects models, in place of the rules' own.
+    """
+    options = ("dataset", "cases", "algorithms", "trials", "draws", "criterion")
+    own = board_card(card.name) if card.name in board_names() else None
+    fixed = own is not None and own.model_copy(update={key: getattr(card, key) for key in options}) == card
+    words = ["dgbench", "run", card.name if fixed else "board.toml"]
+    if own is None or not fixed or card.algorithms != own.algorithms:
+        words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
+    if fixed and own is not None and card.dataset != own.dataset:
+        words += [word for dataset in card.dataset for word in ("-d", dataset)]
+    for key in options[3:]:
+        value = criterion if key == "criterion" and criterion is not None else getattr(card, key)
+        if own is None or not fixed or value != getattr(own, key):
+            words += [f"--{key}", str(value)]
+    return shlex.join(words)

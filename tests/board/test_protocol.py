@@ -1,0 +1,29 @@
+import pytest
+
+import dgbench
+from dgbench.board.protocol import protocol
+from dgbench.core.cards import board_names
+from dgbench.core.dataset_card import dataset_card
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_the_protocol_says_what_the_rules_ask_for(name: str) -> None:
+    card = dgbench.rules(name, trials=7, draws=5)
+    said = protocol(card)
+    assert "7 trials draw other splits" in said
+    assert f"{card.training.steps} steps of {card.training.batch_per_domain} images" in said
+    assert "5 sets of hyperparameters are tried" in said
+    assert all(dataset in said for dataset in card.dataset)
+    official = "official" in said
+    assert official == card.split.official
+    for dataset in card.dataset:
+        for domain in dataset_card(dataset).domains:
+            tested = card.cases[dataset].targets if dataset in card.cases else ()
+            lacking = f"Accuracy on {domain.name} is over {dataset_card(dataset).class_count - len(domain.without)} of"
+            assert (lacking in said) == bool(domain.without and (not tested or domain.name in tested))
+
+
+def test_the_protocol_of_the_smallest_board() -> None:
+    said = protocol(dgbench.rules("quick"))
+    assert said.startswith("Each domain of digits in turn is left out; a model learns from the others and is tested on")
+    assert said.endswith("For every algorithm 1 set of hyperparameters is tried.")
