@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from dgbench.board.leaderboard import BoardInfo
+from dgbench.board.leaderboard import BoardInfo, Entry, Leaderboard
 from dgbench.selection.records import METRICS, RUNS
 
 FAMILIES = (
@@ -109,3 +109,8 @@ def picture(seed: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def entries(made: Leaderboard, track: str = "inductive") -> dict[str, Entry]:
+    """The algorithms of a track, by name."""
+    return {entry.algorithm: entry for each in made.tracks if each.name == track for entry in each.entries}

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 import torchvision.transforms.v2.functional as tv
 from PIL import Image
 from scipy import stats
+from smooth import pictures, seeded
 from torch import Tensor
 from torchvision import transforms
 
-from dgbench.core.shift_families import FAMILIES
 from dgbench.data.augment import rand_augment as ra
 from dgbench.data.augment.color import CHANGES, color_jitter, draw_changes, grayscale_
 from dgbench.data.augment.crop import draw_boxes, flip_, pad_crop, product_crop, random_resized_crop, resized_crop
@@ -25,18 +25,6 @@ from dgbench.data.augment.rows import all_at_once, in_turn
 REFERENCE = (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation, tv.adjust_hue)
 RARE = 1e-3
 """Samples of one distribution differ more than a test allows with this chance, and the seeds are fixed."""
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def pictures(n: int, h: int = 29, w: int = 37, seed: int = 0) -> Tensor:
-    """Smooth uint8 images with plain, gray and clipped parts."""
-    x = F.interpolate(torch.rand(n, 3, 5, 6, generator=seeded(seed)) * 1.4 - 0.2, (h, w), mode="bicubic").clamp(0, 1)
-    x[:, :, :3] = x[:, :1, :3]
-    x[:, 0, 3:6], x[:, 2, 6:9] = x[:, 1, 3:6], x[:, 1, 6:9]
-    return (x * 255).round().to(torch.uint8)
 
 
 def alike(first: object, second: object) -> bool:
@@ -300,65 +288,3 @@ def test_images_alone_and_together_change_alike() -> None:
         # A place between two pixels may be nearest to either.
         close = (in_turn(x, operations, chosen, amounts) - together).abs() < 1e-5
         assert close.double().mean() > 0.999
-
-
-# RandAugment
-
-
-def affine(
-    image: Tensor, angle: float = 0, move: tuple[int, int] = (0, 0), shear: tuple[float, float] = (0, 0)
-) -> Tensor:
-    centre = [0.0, 0.0] if any(shear) else None
-    degrees = [math.degrees(math.atan(s)) for s in shear]
-    return tv.affine(image, angle=angle, translate=list(move), scale=1.0, shear=degrees, center=centre)
-
-
-def autocontrast(image: Tensor) -> Tensor:
-    planes = []
-    for plane in image:
-        low, high = plane.min(), plane.max()
-        planes.append((plane - low) / (high - low) if high > low else plane)
-    return torch.stack(planes)
-
-
-OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "Identity": lambda x, a: x,
-    "ShearX": lambda x, a: affine(x, shear=(0.3 * a, 0)),
-    "ShearY": lambda x, a: affine(x, shear=(0, 0.3 * a)),
-    "TranslateX": lambda x, a: affine(x, move=(int(150 / 331 * x.shape[-1] * a), 0)),
-    "TranslateY": lambda x, a: affine(x, move=(0, int(150 / 331 * x.shape[-2] * a))),
-    "Rotate": lambda x, a: tv.rotate(x, 30 * a),
-    "Brightness": lambda x, a: tv.adjust_brightness(x, 1 + 0.9 * a),
-    "Color": lambda x, a: tv.adjust_saturation(x, 1 + 0.9 * a),
-    "Contrast": lambda x, a: tv.adjust_contrast(x, 1 + 0.9 * a),
-    "Posterize": lambda x, a: tv.posterize(x, 8 - round(4 * abs(a))),
-    "Solarize": lambda x, a: torch.where(x >= 1 - abs(a), 1 - x, x),
-    "AutoContrast": lambda x, a: autocontrast(x),
-}
-
-
-@pytest.mark.parametrize("entry", ra.ENTRIES, ids=[entry.name for entry in ra.ENTRIES])
-@pytest.mark.parametrize("amount", [-1.0, -0.47, 0.3, 0.81])
-def test_an_operation_is_torchvisions(entry: ra.Entry, amount: float) -> None:
-    x = pictures(5, 40, 56) / 400 + 0.2
-    x[0, 1] = 0.25
-    got = x.clone()
-    entry.apply(got, torch.full((5, 1, 1, 1), amount))
-    for image, result in zip(x, got, strict=True):
-        close = (OPERATIONS[entry.name](image, amount) - result).abs() < 1e-5
-        # A place between two pixels may be nearest to either.
-        assert close.double().mean() > 0.995
-    assert set(entry.families) <= set(FAMILIES)
-    assert (entry.name == "Identity") == torch.equal(got, x)
-
-
-def test_every_image_gets_as_many_operations_as_asked_for() -> None:
-    x = pictures(600, 12, 12) // 2 + 40
-    unit = x.float() / 255
-    once = ra.rand_augment(x, seeded(), operations=1, magnitude=1.0)
-    kept = (once - unit).abs().amax((1, 2, 3)) < 1e-6
-    assert abs(kept.double().mean().item() - 1 / len(ra.ENTRIES)) < 4 * math.sqrt(1 / len(ra.ENTRIES) / 600)
-    torch.testing.assert_close(ra.rand_augment(x, seeded(), operations=0), unit)
-    assert not torch.equal(ra.rand_augment(x, seeded(), operations=2, magnitude=1.0), once)
-    assert once.min() >= 0
-    assert once.max() <= 1

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import random
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -315,47 +314,3 @@ def _same(name: str) -> str:
 def test_aliases_belong_to_one_kind() -> None:
     every = [name for names in COLUMNS.values() for name in names]
     assert len(every) == len(set(every))
-
-
-def test_mutated_tables_are_read_or_explained(home: Path, tmp_path: Path) -> None:
-    """1,000 tables with bytes flipped, cut out, doubled and put in: a card that reads, or the one clear error."""
-    seeds = [lines().encode(), lines(separator=";").encode("utf-16"), lines(separator="\t").encode("latin-1")]
-    spice = [
-        b'"',
-        b"\n",
-        b"\r",
-        b",",
-        b";",
-        b"\t",
-        b"\0",
-        b"\xff",
-        b"\xfe",
-        b"nan",
-        b"../",
-        b"\\",
-        b" ",
-        b"\xe2\x80\xae",
-    ]
-    outcomes = {"read": 0, "explained": 0}
-    for seed in range(1000):
-        draw = random.Random(seed)
-        content = bytearray(draw.choice(seeds))
-        for _ in range(draw.randint(1, 2)):
-            place = draw.randrange(len(content) + 1)
-            match draw.randrange(4):
-                case 0 if content:
-                    content[place % len(content)] = draw.randrange(256)
-                case 1:
-                    del content[place : place + draw.randint(1, 20)]
-                case 2:
-                    content[place:place] = content[: draw.randint(1, 40)]
-                case _:
-                    content[place:place] = draw.choice(spice)
-        put(home / "fuzz.csv", bytes(content))
-        try:
-            draft = look(str(home / "fuzz.csv"))
-            assert through_card(draft, tmp_path).domains
-            outcomes["read"] += 1
-        except DGBenchError:
-            outcomes["explained"] += 1
-    assert min(outcomes.values()) > 100, outcomes

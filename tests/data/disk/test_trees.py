@@ -259,67 +259,6 @@ def test_a_layout_is_said_as_readers_read_it(plant: Plant) -> None:
     assert counts(looked(root, layout="x-{domain}/*/{class}")[2]) == {"day": 4, "night": 4}
 
 
-@pytest.mark.parametrize(
-    ("layout", "error", "message"),
-    [
-        ("{domain}/{clas}", CardError, "names the class"),
-        ("{domain}/{class}/{wat}", CardError, "'{wat}' is no placeholder"),
-        ("{class}-{class}/{domain}", CardError, "'{class}' stands in it twice"),
-        ("{class}", DataError, "names the domain"),
-        ("{domain}/{class}/x", DataError, "no image lies 3 folders deep"),
-        ("{split}/{domain}/{class}", DataError, "no image lies 3 folders deep"),
-        ("{split}/{class}/{domain}.*", DataError, "neither train, val nor test"),
-        ("a\x00{domain}{class}", CardError, "no control characters"),
-        ("\udce9{domain}{class}", CardError, "no control characters"),
-        ("(((", CardError, "names the class"),
-    ],
-)
-def test_a_layout_that_cannot_be_is_one_error(layout: str, error: type[Exception], message: str, plant: Plant) -> None:
-    with pytest.raises(error) as raised:
-        look(str(plant(*cells("pq", "ab"))), layout=layout)
-    assert message in str(raised.value)
-
-
-@pytest.mark.parametrize("name", ["Pets", "a b", "a/b", "..", "-", "", "\udce9", "x" * 300, "nul"])
-def test_a_name_that_cannot_be_is_one_error(name: str, plant: Plant) -> None:
-    root = plant(*cells("pq", "ab"))
-    if name:
-        with pytest.raises(CardError, match="name: "):
-            look(str(root), name=name)
-    else:
-        assert look(str(root), name=name).name == "pics"
-
-
-def test_a_folder_of_which_no_name_can_be_made(plant: Plant, tmp_path: Path) -> None:
-    root = plant(*cells("pq", "ab"), root=tmp_path / "!!")
-    with pytest.raises(DataError, match="no name can be made from '!!'; give one with --name"):
-        look(str(root))
-
-
-@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 5000, "../datasets/x", "x\0.toml", "y" * 5000 + ".toml"])
-def test_a_dataset_that_cannot_be_is_one_error(name: str) -> None:
-    with pytest.raises(Exception, match=r"there is no dataset named|cannot be read") as raised:
-        dataset_card(name)
-    assert type(raised.value).__name__ in ("UnknownNameError", "CardError")
-
-
-@pytest.mark.parametrize("source", ["", "a\0b", "~nobody-at-all/x", "\ud800", "x" * 5000, "loop"])
-def test_a_place_that_cannot_be_is_one_error(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(DataError):
-        look(source)
-
-
-def test_cards_are_found_by_names_that_look_the_same(
-    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = write(look(str(plant(*cells("pq", "ab"))), name="épinal"), tmp_path / "datasets")
-    path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
-    assert dataset_card("épinal").name == dataset_card(unicodedata.normalize("NFD", "épinal")).name == "épinal"
-
-
 # Folders may be called anything that a file system takes: bytes but for '/' and NUL, up to 255.
 file_names = st.one_of(
     st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=8),
