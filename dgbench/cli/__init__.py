@@ -18,6 +18,7 @@ def main() -> None:
     """The entry point ``dgbench``."""
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
+    from dgbench.cli.schema import schema
     from dgbench.cli.show import show
     from dgbench.cli.store import store
     from dgbench.cli.work import work
@@ -34,6 +35,7 @@ def main() -> None:
     app.callback()(_options)
     app.command("list")(list_)
     app.command()(show)
+    app.command()(schema)
     work(app)
     data(app)
     store(app)

@@ -15,6 +15,10 @@ class CardError(DGBenchError):
     """A card or a board file that cannot be read: names the file, the field and what was expected."""
 
 
+class RecordError(DGBenchError):
+    """A record that cannot be read: names the file, the field and what was expected."""
+
+
 class UnknownNameError(DGBenchError):
     """A name that nothing is registered under."""
 
@@ -28,6 +32,21 @@ class RecipeError(DGBenchError):
 
 class DataError(DGBenchError):
     """Data that is missing, damaged or not what its card says."""
+
+
+class DivergedError(DGBenchError):
+    """A training whose loss is no longer a finite number.
+
+    Attributes:
+        step: The checkpoint at which that was seen.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)  # as it is, so that it can come from another process
+        self.step = step
+
+    def __str__(self) -> str:
+        return f"training diverged: a loss at step {self.step} is not finite; lower the learning rate"
 
 
 class StoreError(DGBenchError):

@@ -12,6 +12,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError
 from dgbench.core.files import read_json
+from dgbench.core.results import Status
 from dgbench.core.seals import checked
 from dgbench.core.spec import canonical
 from dgbench.runs.store import Store
@@ -28,6 +29,8 @@ class Failure:
         algorithm, title: Whose it was.
         target, trial, draw: Where.
         reason: What was said when it, or the training that it needs, failed.
+        status: Which kind of end it came to.
+        last_step: Steps of its training that are kept; None where that is not known.
     """
 
     algorithm: str
@@ -36,6 +39,8 @@ class Failure:
     trial: int
     draw: int
     reason: str
+    status: Status = "failed"
+    last_step: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,8 +95,9 @@ def collect(board: BoardCard, store: Store) -> Records:
         try:
             trained, ran = training(entry["training"]), store.done("run", entry["run"])
             if trained is None or ran is None:
-                if (reason := store.failure(entry["training"])) is not None:
-                    failed.append(Failure(**{key: entry[key] for key in _WHERE}, reason=reason))
+                if (ended := store.failure(entry["training"])) is not None:
+                    where = {key: entry[key] for key in _WHERE}
+                    failed.append(Failure(**where, reason=ended.cause, status=ended.status, last_step=ended.last_step))
                 continue
             result = read_json(checked(store.folder("run", entry["run"]), "result.json", ran["files"]))
         except DamagedError as error:

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dgbench.core.errors import DamagedError, DivergedError
 from dgbench.core.files import write_json
+from dgbench.core.results import LONGEST, Status
+from dgbench.core.seals import MIDWAY, sealed
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import Store
 
@@ -31,6 +34,8 @@ class Failure:
         trial: The trial.
         error: What went wrong.
         trace: Where in the code, if that was no error that dgbench foresees.
+        status: Which kind of end it came to.
+        last_step: Steps of the training that are kept; None where that is not known.
     """
 
     training: str
@@ -39,6 +44,8 @@ class Failure:
     trial: int
     error: str
     trace: str = ""
+    status: Status = "failed"
+    last_step: int | None = None
 
     @property
     def where(self) -> str:
@@ -49,7 +56,32 @@ class Failure:
         return f"{self.where}: {self.error}"
 
 
-def failure(plan: Plan, training: str, error: str, trace: str = "") -> Failure:
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
+"""How torch says it of an accelerator (also where that is no error of a kind of its own), and of the CPU's memory."""
+
+
+def status_of(error: Exception) -> Status:
+    """Which kind of end an error is."""
+    if isinstance(error, DivergedError):
+        return "diverged"
+    no_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)))
+    return "out of memory" if no_memory else "failed"
+
+
+def steps_kept(store: Store, plan: Plan, training: str) -> int | None:
+    """How far a training has come, as the store has it; None where that is damaged."""
+    if store.finished("training", training):
+        return plan.trainings[training].steps
+    try:
+        midway = sealed(store.folder("training", training), MIDWAY)
+    except DamagedError:
+        return None
+    return midway["step"] if midway else 0
+
+
+def failure(
+    plan: Plan, training: str, error: str, trace: str = "", status: Status = "failed", last_step: int | None = None
+) -> Failure:
     """The failure of a training of a plan."""
     entries = [entry for entry in plan.entries if entry.training == training]
     before = "" if entries else "what comes before "
@@ -60,7 +92,8 @@ def failure(plan: Plan, training: str, error: str, trace: str = "") -> Failure:
         _several(list(dict.fromkeys(names)))
         for names in ([entry.title for entry in entries], [entry.target for entry in entries])
     )
-    return Failure(training, before + algorithms, targets, plan.trainings[training].trial, error, trace)
+    trial = plan.trainings[training].trial
+    return Failure(training, before + algorithms, targets, trial, error[:LONGEST], trace, status, last_step)
 
 
 def note(store: Store, failed: Failure) -> Path:

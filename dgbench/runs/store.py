@@ -29,6 +29,7 @@ from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
 from dgbench.core.recipe import compose
+from dgbench.core.results import LONGEST, Result
 from dgbench.core.seals import MIDWAY, checked, read_sealed, sealed, write_sealed
 from dgbench.core.spec import Spec, identity
 
@@ -197,8 +198,8 @@ class Store:
         """Where it is kept why a training, or a run that comes from it, failed."""
         return self.root / "failures" / f"{training}.json"
 
-    def failure(self, training: str) -> str | None:
-        """Why a training, or a run that comes from it, failed when it was last tried; None where it did not.
+    def failure(self, training: str) -> Result | None:
+        """How a training, or a run that comes from it, ended when it was last tried; None where it did not fail.
 
         Raises:
             StoreError: the note of it cannot be read.
@@ -207,8 +208,10 @@ class Store:
         if not path.is_file():
             return None
         try:
-            return str(read_json(path)["error"])
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            noted = read_json(path)
+            cause = str(noted["error"])[:LONGEST] or "nothing was said"
+            return Result(status=noted.get("status", "failed"), cause=cause, last_step=noted.get("last_step"))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{path} cannot be read ({error!r}); remove it and run again") from error
 
     def index(self, board: BoardCard) -> Path:

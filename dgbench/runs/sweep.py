@@ -17,7 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, WorkerDiedError
-from dgbench.runs.failures import Failure, failure, forget, kind, note
+from dgbench.core.results import Status
+from dgbench.runs.failures import Failure, failure, forget, kind, note, status_of, steps_kept
 from dgbench.runs.jobs import Job, LostError, Note, Stage, Tell, Unit, do, unit
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
@@ -133,10 +134,11 @@ class Sweep:
                 self._fail(job, f"{error}, and so did the one that tried it before")
         except DGBenchError as error:
             self._take_back(job)
-            self._fail(job, str(error))
+            self._fail(job, str(error), status=status_of(error))
         except Exception as error:  # noqa: BLE001 (somebody else's part may raise anything: the others go on)
             self._take_back(job)
-            self._fail(job, f"{type(error).__name__}: {error}", "\n".join(getattr(error, "__notes__", ())))
+            trace = "\n".join(getattr(error, "__notes__", ()))
+            self._fail(job, f"{type(error).__name__}: {error}", trace, status_of(error))
         else:
             self.pending.discard(job.id)
             if isinstance(job, Unit):
@@ -158,7 +160,7 @@ class Sweep:
         for stage, amount in self.told[job.id].items():
             self.progress.advance(stage, -amount, None)
 
-    def _fail(self, job: Job, error: str, trace: str = "") -> None:
+    def _fail(self, job: Job, error: str, trace: str = "", status: Status = "failed") -> None:
         self.errors[job.id] = (error, trace)
         amounts = job.amounts()
         where = ""
@@ -166,7 +168,8 @@ class Sweep:
             if self.store.finished("training", job.id):
                 self.pending.discard(job.id)  # what builds on it can go on
                 self.progress.advance("trainings", amounts.pop("trainings"), None)
-            failed = self.failures[job.id] = failure(self.plan, job.id, error, trace)
+            kept = steps_kept(self.store, self.plan, job.id)
+            failed = self.failures[job.id] = failure(self.plan, job.id, error, trace, status, kept)
             path = note(self.store, failed)
             where = f" (where in the code: {path})" if trace else ""
         if kind(error) not in self.kinds:

@@ -22,7 +22,7 @@ from torch import nn
 
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, State
 from dgbench.algorithms.step import Closure
-from dgbench.core.errors import DGBenchError
+from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
@@ -77,7 +77,7 @@ def train(
         on_step: Called with the number of steps done.
 
     Raises:
-        DGBenchError: the loss is not finite at a checkpoint.
+        DivergedError: the loss is not finite at a checkpoint.
     """
     torch.manual_seed(spec.seed("adapter"))
     parts.adapter.attach(network, len(spec.sources))
@@ -162,7 +162,7 @@ class _Training:
             for number in range(len(self.spec.sources))
         ]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
-            raise DGBenchError(f"training diverged: a loss at step {step} is not finite; lower the learning rate")
+            raise DivergedError(step)
         check_layouts(self.weights, self.base)
         self.history += rows
         self.recorder.checkpoint(step)

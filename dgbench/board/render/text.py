@@ -197,13 +197,13 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
 def notes(board: Leaderboard) -> list[str]:
     """What holds for the whole board: what failed, what is missing, and that nothing was tuned."""
     lines = []
-    failures: dict[tuple[str, str], list[Failure]] = {}
+    failures: dict[tuple[str, str, str], list[Failure]] = {}
     for failure in board.failed:
-        failures.setdefault((failure.title, failure.reason), []).append(failure)
-    for (title, reason), places in failures.items():
+        failures.setdefault((failure.status, failure.title, failure.reason), []).append(failure)
+    for (status, title, reason), places in failures.items():
         shown = "; ".join(f"target {place.target}, trial {place.trial}" for place in places[:_PLACES])
         more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-        lines.append(f"Failed: {title} on {shown}{more}: {reason}")
+        lines.append(f"{status.capitalize()}: {title} on {shown}{more}: {reason}")
     if board.absent:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
     return [*lines, UNTUNED] if board.info.draws == 1 else lines

@@ -1,0 +1,60 @@
+"""How work ended, in the words that boards, submissions and launchers share."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+import dgbench
+from dgbench import api
+from dgbench.core.cards import CaseRules
+from dgbench.core.errors import DivergedError, RecipeError
+from dgbench.core.results import Status
+from dgbench.runs.collect import collect
+from dgbench.runs.failures import status_of
+from dgbench.runs.store import Store
+from small import small_board
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DivergedError(7), "diverged"),
+        (pickle.loads(pickle.dumps(DivergedError(7))), "diverged"),
+        (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), "out of memory"),
+        (RuntimeError("MPS backend out of memory"), "out of memory"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "failed"),
+        (RecipeError("it does not fit"), "failed"),
+        (ValueError("out of memory"), "failed"),
+    ],
+)
+def test_an_error_has_a_status(error: Exception, status: Status) -> None:
+    assert status_of(error) == status
+
+
+def test_what_torch_says_where_memory_runs_out_is_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert status_of(caught.value) == "out of memory"
+
+
+def test_a_training_that_diverged_is_told_with_its_last_step(tmp_path: Path) -> None:
+    board = small_board("erm", "linear_probe").model_copy(
+        update={
+            "cases": {"digits": CaseRules(targets=("print",))},
+            "overrides": {"linear_probe": {"optimizer.lr": 1e30}},
+        }
+    )
+    summary = api.run(board, store=tmp_path, device="cpu")
+    (failed,) = summary.failed.values()
+    assert (failed.status, failed.last_step) == ("diverged", 0), "at its first checkpoint"
+    (noted,) = (tmp_path / "failures").glob("*.json")
+    assert json.loads(noted.read_text())["status"] == "diverged"
+    (told,) = collect(board, Store(tmp_path)).failed
+    assert (told.algorithm, told.status, told.last_step) == ("linear_probe", "diverged", 0)
+    assert dgbench.leaderboard(board, store=tmp_path).failed == (told,)
