@@ -25,15 +25,13 @@ from dgbench.core.errors import DataError
 from dgbench.core.seeds import generator
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
+from dgbench.data.pixels.cifar import images, records
 from dgbench.data.sets import mnist
 from dgbench.data.sets.mnist import Digits
 
 CLASSES = ("zero-automobile", "one-truck")
 _VEHICLES = (1, 9)
 """The numbers of automobile and truck in CIFAR-10."""
-_SIDE = 32
-_RECORD = 1 + 3 * _SIDE * _SIDE
-"""A label, then the red, the green and the blue plane."""
 
 Blocks = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 """Digits and vehicles, each ``[n, 32, 32, 3]``, and the class of both, ``[n]``."""
@@ -89,19 +87,14 @@ def _domain(name: str, blocks: Blocks, random: Literal["digit", "vehicle"] | Non
 
 def _cifar(root: Path, names: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Pictures ``[n, 32, 32, 3]`` and labels of CIFAR-10's binary files."""
-    records = []
+    parts = []
     for name in names:
         path = root / "cifar-10-batches-bin" / name
-        try:
-            content = np.fromfile(path, np.uint8)
-        except OSError as error:
+        if not path.is_file():
             raise DataError(
-                f"{path} cannot be read ({error.strerror}); get CIFAR-10's binary version (cifar-10-binary.tar.gz, see "
-                f"docs/datasets.md) and extract it to {path.parent}"
-            ) from error
-        if content.size == 0 or content.size % _RECORD:
-            raise DataError(f"{path} has {content.size} bytes, no multiple of {_RECORD}; fetch it again")
-        records.append(content.reshape(-1, _RECORD))
-    together = np.concatenate(records)
-    planes = together[:, 1:].reshape(-1, 3, _SIDE, _SIDE)
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), together[:, 0].astype(np.int64)
+                f"{path} is not there; get CIFAR-10's binary version (cifar-10-binary.tar.gz, see docs/datasets.md) "
+                f"and extract it to {path.parent}"
+            )
+        parts.append(records(path))
+    together = np.concatenate(parts)
+    return images(together), together[:, 0].astype(np.int64)

@@ -93,5 +93,5 @@ def test_what_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data_batch_3\.bin has 307299 bytes"):
         build(tmp_path)
     path.unlink()
-    with pytest.raises(DataError, match=r"data_batch_3\.bin cannot be read.*binary version"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin is not there.*binary version"):
         build(tmp_path)

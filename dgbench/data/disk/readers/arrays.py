@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,11 @@ from dgbench.core.errors import DataError, did_you_mean
 from dgbench.core.reader_cards import Arrays
 from dgbench.data.disk.locate import data_roots
 from dgbench.data.listing import DomainListing, Listing, Picture
+from dgbench.data.pixels.cifar import images, records
 from dgbench.data.pixels.pictures import Frames, mapped, stamp
 
 SEVERITIES = 5
-SIDE = 32
 CLEAN = "clean"
-
-_RECORD = 1 + 3 * SIDE * SIDE
-"""A label, then the red, the green and the blue plane."""
 
 
 def read(card: DatasetCard, reader: Arrays, root: Path) -> Listing:
@@ -69,7 +65,8 @@ class Records:
 
     def digest(self, row: int) -> bytes:
         """SHA-256 of the picture's planes."""
-        return hashlib.sha256(self._planes(row).tobytes()).digest()
+        path, record = self._place(row)
+        return hashlib.sha256(records(path)[record, 1:].tobytes()).digest()
 
     @contextmanager
     def open(self, row: int) -> Iterator[Image.Image]:
@@ -78,11 +75,9 @@ class Records:
 
     def read(self, row: int) -> Picture:
         """The picture."""
-        return np.ascontiguousarray(self._planes(row).reshape(3, SIDE, SIDE).transpose(1, 2, 0))
-
-    def _planes(self, row: int) -> NDArray[np.uint8]:
         path, record = self._place(row)
-        return _records(path, stamp(path))[record, 1:]
+        image: Picture = images(records(path)[record : record + 1])[0]
+        return image
 
     def _place(self, row: int) -> tuple[Path, int]:
         starts = np.cumsum((0, *self.counts))
@@ -122,12 +117,12 @@ def _clean(reader: Arrays, root: Path) -> DomainListing:
     if not train:
         raise DataError(f"there is no data_batch_1.bin in {folder}, only the test part; fetch the archive again")
     files = (*train, *test)
-    records = [_records(path, stamp(path)) for path in files]
-    test_count, train_count = len(records[-1]), sum(map(len, records[:-1]))
+    parts = [records(path) for path in files]
+    test_count, train_count = len(parts[-1]), sum(map(len, parts[:-1]))
     return DomainListing(
         CLEAN,
-        Records(files, tuple(map(len, records))),
-        np.concatenate([part[:, 0] for part in records]).astype(np.int64),
+        Records(files, tuple(map(len, parts))),
+        np.concatenate([part[:, 0] for part in parts]).astype(np.int64),
         np.concatenate([np.arange(test_count, test_count + train_count), np.arange(test_count)]).astype(np.int64),
         np.array(["train"] * train_count + ["test"] * test_count, "<U10"),
     )
@@ -152,12 +147,3 @@ def _clean_folder(reader: Arrays, root: Path) -> Path:
         f"the uncorrupted images (cifar-10-batches-bin with test_batch.bin) are not here. Looked in:{looked}\n"
         "Get the binary version (cifar-10-binary.tar.gz) and extract it there."
     )
-
-
-@lru_cache(maxsize=16)
-def _records(path: Path, _stamp: str) -> NDArray[np.uint8]:
-    """The records of a file, mapped, ``[n, 3073]``."""
-    size = path.stat().st_size
-    if size == 0 or size % _RECORD:
-        raise DataError(f"{path} has {size} bytes, no multiple of {_RECORD}; fetch it again")
-    return np.memmap(path, np.uint8, mode="r", shape=(size // _RECORD, _RECORD))
