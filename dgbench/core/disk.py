@@ -58,6 +58,11 @@ def disk_trouble(error: Exception, places: Sequence[Path]) -> DiskError | None:
     return None
 
 
+def unwritable(error: OSError) -> bool:
+    """Whether an error says that nothing can be written in a place: it is full, or not ours."""
+    return error.errno in (*_FULL, *_CLOSED)
+
+
 def _same_branch(one: Path, other: Path) -> bool:
     one, other = one.absolute(), other.absolute()
     return one.is_relative_to(other) or other.is_relative_to(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,21 +16,44 @@ def alone(path: Path) -> Iterator[bool]:
 
     The file is there only while the lock is held. One that a killed process left behind is taken like a new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _locked(handle):
-            os.close(handle)
-            yield False
-            return
-        if _names(path, handle):
-            break
-        os.close(handle)  # its holder removed the file between opening and locking: a lock that nobody else sees
+    handle = _taken(path, _locked)
+    if handle is None:
+        yield False
+        return
     try:
         yield True
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """The lock ``path`` is this block's; whoever comes while another process or block holds it waits."""
+    handle = _taken(path, _awaited)
+    assert handle is not None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _taken(path: Path, lock: Callable[[int], bool]) -> int | None:
+    """A lock as an open file, which is there under its name; None where it cannot be had."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            had = lock(handle)
+            if had and names(path, handle):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # perhaps its holder removed the file between opening and locking: one that nobody else sees
+        if not had:
+            return None
 
 
 @contextmanager
@@ -41,7 +64,7 @@ def workshop(folder: Path) -> Iterator[None]:
             folder.mkdir()
         handle = _opened(folder)
         if handle is not None:
-            if _locked(handle) and _names(folder, handle):
+            if _locked(handle) and names(folder, handle):
                 break
             os.close(handle)  # another process took it for one that was left behind, before it was locked
     try:
@@ -57,7 +80,7 @@ def clear(folder: Path) -> bool:
     if handle is None:
         return False
     try:
-        if not (_locked(handle) and _names(folder, handle)):  # cleared by another one, and perhaps begun again
+        if not (_locked(handle) and names(folder, handle)):  # cleared by another one, and perhaps begun again
             return False
         shutil.rmtree(folder, ignore_errors=True)
         return True
@@ -72,6 +95,11 @@ def _opened(folder: Path) -> int | None:
         return None
 
 
+def _awaited(handle: int) -> bool:
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return True
+
+
 def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +108,7 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _names(path: Path, handle: int) -> bool:
+def names(path: Path, handle: int) -> bool:
     """Whether the path is still the name of an open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))

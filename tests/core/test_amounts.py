@@ -1,6 +1,6 @@
 import pytest
 
-from dgbench.core.amounts import duration, in_words
+from dgbench.core.amounts import duration, in_bytes, in_words
 
 DAY = 86400
 
@@ -24,3 +24,14 @@ def test_numbers_of_bytes_are_words() -> None:
 )
 def test_durations_are_words(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_words_are_numbers_of_bytes() -> None:
+    given = {"20GB": 20 * 10**9, "1.5 TB": 15 * 10**11, "500 MiB": 500 * 2**20, "7k": 7000, "12": 12, "3 bytes": 3}
+    assert {words: in_bytes(words) for words in given} == given
+
+
+@pytest.mark.parametrize("words", ["", "GB", "20 apples", "-1GB", "1e9", "5iB", "1,000"])
+def test_other_words_are_none(words: str) -> None:
+    with pytest.raises(ValueError, match="no number of bytes; write it like 20GB"):
+        in_bytes(words)

@@ -1,0 +1,87 @@
+"""Files that are being read. Their readers hold shared locks on them, so that nobody takes one away to make room.
+
+The kernel lets such a lock go when the last descriptor is closed: with the file, with the last array that is mapped
+from it, or with the process, whatever ended that. No file beside them says anything, so it works where nothing can be
+written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgbench.core.locks import names
+
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+def use(path: Path) -> BinaryIO:
+    """A file, open for reading; it is in use until it is closed.
+
+    Raises:
+        FileNotFoundError: it is not there, or was taken away just now.
+    """
+    while True:
+        file = path.open("rb")
+        try:
+            _share(file)
+            if names(path, file.fileno()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # another file has its name since it was opened, or none
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """The array in a ``.npy`` file, memory-mapped and read-only; the file is in use while any part of it is.
+
+    Raises:
+        OSError, EOFError, ValueError: there is none, or nothing that can be mapped.
+    """
+    with use(path) as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise ValueError(f"it is a .npy file of version {version}")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects")
+        # A mapping keeps a copy of the descriptor that it was made from, and so the lock.
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+@contextmanager
+def unused(paths: Iterable[Path]) -> Iterator[bool]:
+    """Whether nobody uses any of the files, as far as this user can tell; inside, who wants to waits."""
+    with ExitStack() as stack:
+        yield all(_excluded(path, stack) for path in paths)
+
+
+def _excluded(path: Path, stack: ExitStack) -> bool:
+    try:
+        handle = os.open(path, os.O_RDWR)
+        stack.callback(os.close, handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        if error.errno in (*_NO_LOCKS, errno.EROFS, errno.ENOENT):
+            return False
+        raise
+    return names(path, handle)
+
+
+def _share(file: BinaryIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:  # without locks nothing is ever taken away
+            raise

@@ -1,0 +1,254 @@
+"""What can be made again is kept while there is room for it: pieces below a bound, the least recently used go first.
+
+A *piece* is a file or a folder, and goes whole. Its *mark* is a file of it whose time of change says when it was last
+used. What somebody uses (``in_use``) or makes (the piece's lock) stays, whatever that comes to; a writer takes its room
+before it writes, so that the bound holds for what is half-written, too.
+
+Times are those of a clock that never goes back: the file ``.clock`` has the latest. Where the machine's own clock
+jumps, the order of uses stays right.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dgbench.core.amounts import in_bytes, in_words
+from dgbench.core.disk import DiskError, unwritable
+from dgbench.core.errors import DGBenchError
+from dgbench.core.files import whole, workshops
+from dgbench.core.in_use import unused
+from dgbench.core.locks import alone, clear, in_turn
+
+SHARE, MOST = 0.25, 50 * 10**9
+"""Where nobody says how much a shelf may take: a share of what its disk would have free without it, bytes at most."""
+
+log = logging.getLogger(__name__)
+
+_over: set[Path] = set()
+"""Shelves of which this process has said that they are over their bound."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something that lies on a shelf.
+
+    Attributes:
+        path: Of a file or of a folder.
+        mark: The file of it whose time is that of its last use; the file itself, where it is one.
+        lock: Held by who makes it.
+        bytes: What it takes.
+        used: Time of its last use, nanoseconds.
+    """
+
+    path: Path
+    mark: Path
+    lock: Path
+    bytes: int
+    used: int
+
+
+def piece(path: Path, mark: Path, lock: Path) -> Piece | None:
+    """A piece as it lies there; None where its mark is missing, so that it is not whole or has just gone."""
+    try:
+        return Piece(path, mark, lock, size_of(path), mark.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Pieces below one bound; any number of processes may share it.
+
+    Attributes:
+        root: All of it lies below this folder.
+        places: Folders of the root that count.
+        what: It, in words.
+        variable: Of the environment; says how much it may take: ``20GB``, or ``none`` for no bound.
+        find: The pieces that are whole.
+    """
+
+    root: Path
+    places: tuple[str, ...]
+    what: str
+    variable: str
+    find: Callable[[], Iterable[Piece | None]]
+
+    def pieces(self) -> list[Piece]:
+        """Those that are whole, the least recently used first."""
+        return sorted((found for found in self.find() if found is not None), key=lambda one: one.used)
+
+    def taken(self) -> int:
+        """Bytes of all that lies there, half-written files included."""
+        return sum(size for place in self.places for size in _sizes(self.root / place))
+
+    def bound(self, taken: int | None = None) -> int | None:
+        """Bytes that it may take; None where there is no bound.
+
+        Args:
+            taken: What it takes now, where that is known.
+
+        Raises:
+            DGBenchError: the environment says something else than a number of bytes.
+        """
+        said = os.environ.get(self.variable)
+        if said is None:
+            return min(int(SHARE * (self._free() + (self.taken() if taken is None else taken))), MOST)
+        try:
+            return None if said.strip().lower() == "none" else in_bytes(said)
+        except ValueError as error:
+            raise DGBenchError(f"{self.variable}: {error}, or none for no bound") from error
+
+    def used(self, mark: Path) -> None:
+        """Note that a piece is used now. Where nothing can be written, nothing is noted."""
+        clock = self.root / ".clock"
+        try:
+            clock.touch() if not clock.exists() else None
+            now = max(time.time_ns(), clock.stat().st_mtime_ns + 1)
+            _set(clock, now)
+            _set(mark, now)
+        except FileNotFoundError:
+            pass  # it has just gone
+        except OSError as error:
+            if not unwritable(error):
+                raise
+
+    @contextmanager
+    def file(self, path: Path, size: int) -> Iterator[Path]:
+        """A file elsewhere that becomes ``path`` when the block ends without an error; room is made for it before.
+
+        Args:
+            path: Where it will lie.
+            size: Bytes that it will have.
+
+        Raises:
+            DiskError: it is larger than the bound, or cannot be written.
+        """
+        with ExitStack() as stack:
+            with self.room(size):
+                temporary = stack.enter_context(whole(path))
+                os.truncate(temporary, size)  # its room is taken now, before others look
+            yield temporary
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Inside, nobody else makes room; what is begun there must show its size before the block ends.
+
+        Raises:
+            DiskError: ``size`` is more than the bound.
+        """
+        with in_turn(self.root / ".room.lock"):
+            self._make_room(size)
+            yield
+
+    def _make_room(self, size: int) -> None:
+        self._clear()
+        taken, free = self.taken(), self._free()
+        bound = self.bound(taken)
+        if bound is not None and size > bound:
+            raise DiskError(self.refusal(size, bound))
+        pieces = self.pieces()
+        if pieces:
+            self._not_before(pieces[-1].used)
+        most = taken + free if bound is None else min(bound, taken + free)
+        for piece in pieces:
+            if taken + size <= most:
+                return
+            if remove(piece):
+                taken -= piece.bytes
+        if bound is not None and taken + size > bound and self.root not in _over:
+            _over.add(self.root)
+            log.warning(
+                "%s in %s grows to %s, over its bound of %s (%s): what is in use stays",
+                *(self.what, self.root, in_words(taken + size), in_words(bound), self.variable),
+            )
+
+    def _clear(self) -> None:
+        """Remove what processes that were killed left: half-written files, and locks."""
+        for place in self.places:
+            for parent, _, names in os.walk(self.root / place):
+                for left in workshops(Path(parent)):
+                    clear(left)
+                for name in names:
+                    if name.endswith(".lock"):
+                        with alone(Path(parent, name)):
+                            pass
+
+    def refusal(self, size: int, bound: int) -> str:
+        """Why so many bytes cannot lie here at once, and what to do."""
+        said = "" if self.variable in os.environ else f", a quarter of what its disk has, and at most {in_words(MOST)}"
+        return (
+            f"{in_words(size)} are needed at once in {self.root}, more than {self.what} may take there "
+            f"({in_words(bound)}{said}); set {self.variable}={_rounded(size)} or more, or none"
+        )
+
+    def _not_before(self, when: int) -> None:
+        """Marks may come from a machine whose clock was ahead: what is used now is later than all of them."""
+        clock = self.root / ".clock"
+        clock.touch() if not clock.exists() else None
+        if clock.stat().st_mtime_ns < when:
+            _set(clock, when)
+
+    def _free(self) -> int:
+        root = self.root.absolute()
+        return shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.is_dir())).free
+
+
+def remove(piece: Piece) -> bool:
+    """Take a piece away, all of it; False where somebody uses it or makes it anew, or it is not ours."""
+    with alone(piece.lock) as mine, unused(_files(piece.path)) as free:
+        if not (mine and free):
+            return False
+        try:
+            if piece.path.is_dir():
+                aside = piece.path.with_name(f".{piece.path.name}.{secrets.token_hex(8)}")
+                piece.path.rename(
+                    aside
+                )  # it is gone in one step; what is left of it when a process is killed is not it
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                piece.path.unlink()
+        except OSError as error:
+            if not unwritable(error):
+                raise
+            return False
+        return True
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [Path(parent, name) for parent, _, names in os.walk(path) for name in names]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return path.stat().st_size if path.is_file() else sum(_sizes(path))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for file in _files(folder):
+        try:
+            yield file.stat().st_size
+        except FileNotFoundError:  # it has just gone
+            continue
+
+
+def _set(path: Path, when: int) -> None:
+    try:
+        os.utime(path, ns=(when, when))
+    except PermissionError:
+        os.utime(path)  # whoever may write a file that is another's may set its time to now
+
+
+def _rounded(size: int) -> str:
+    """A number of bytes, not less, in a form that the variable takes."""
+    for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{-(-size // unit)}{word}"
+    return str(size)
