@@ -83,6 +83,8 @@ def sealed(folder: Path, name: str = DONE) -> dict[str, Any] | None:
         try:
             there = os.stat(os.path.join(folder, file)).st_size  # noqa: PTH118, PTH116 - thousands of them are looked at
         except OSError as error:
+            if not (folder / name).exists():  # the whole folder was taken away meanwhile
+                return None
             raise DamagedError(folder, file, f"is missing ({error.strerror})") from error
         if there != size:
             raise DamagedError(folder, file, f"is damaged (it has {there:,} bytes, {size:,} were written)")

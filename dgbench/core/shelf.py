@@ -100,7 +100,7 @@ class Shelf:
         """
         said = os.environ.get(self.variable)
         if said is None:
-            return min(int(SHARE * (self._free() + (self.taken() if taken is None else taken))), MOST)
+            return min(int(SHARE * (self.free() + (self.taken() if taken is None else taken))), MOST)
         try:
             return None if said.strip().lower() == "none" else in_bytes(said)
         except ValueError as error:
@@ -121,18 +121,19 @@ class Shelf:
                 raise
 
     @contextmanager
-    def file(self, path: Path, size: int) -> Iterator[Path]:
+    def file(self, path: Path, size: int, beside: int = 0) -> Iterator[Path]:
         """A file elsewhere that becomes ``path`` when the block ends without an error; room is made for it before.
 
         Args:
             path: Where it will lie.
             size: Bytes that it will have.
+            beside: Bytes of what will be written beside it, at most.
 
         Raises:
             DiskError: it is larger than the bound, or cannot be written.
         """
         with ExitStack() as stack:
-            with self.room(size):
+            with self.room(size + beside):
                 temporary = stack.enter_context(whole(path))
                 os.truncate(temporary, size)  # its room is taken now, before others look
             yield temporary
@@ -150,7 +151,7 @@ class Shelf:
 
     def _make_room(self, size: int) -> None:
         self._clear()
-        taken, free = self.taken(), self._free()
+        taken, free = self.taken(), self.free()
         bound = self.bound(taken)
         if bound is not None and size > bound:
             raise DiskError(self.refusal(size, bound))
@@ -196,7 +197,8 @@ class Shelf:
         if clock.stat().st_mtime_ns < when:
             _set(clock, when)
 
-    def _free(self) -> int:
+    def free(self) -> int:
+        """Bytes that its disk has free."""
         root = self.root.absolute()
         return shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.is_dir())).free
 

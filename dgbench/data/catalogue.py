@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.files import read_json, whole, write_json
+from dgbench.core.locks import in_turn
 from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.core.reader_cards import BuiltIn, Made
@@ -277,8 +277,7 @@ def _thumbnails(name: str) -> Sequence[Domain]:
 def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path, tell: Progress) -> Dataset:
     dataset = _read(folder)
     if dataset is None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
+        with in_turn(folder.parent / f".{folder.name}.lock"):
             dataset = _read(folder)  # another process may have built it meanwhile
             if dataset is None:
                 total = sum(domain.count or domain.about or 0 for domain in card.domains)

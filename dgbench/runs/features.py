@@ -7,25 +7,43 @@ extracted once for each (backbone and its weights, preprocessing, dataset, domai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgbench.core.files import whole
+from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
-from dgbench.core.seals import seal
+from dgbench.core.seals import DONE, seal
+from dgbench.core.shelf import Piece, Shelf, piece
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
+from dgbench.data.pixels.npy import head
 from dgbench.models.network import Network
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.sources import Pixels
 from dgbench.train.spec import TrainingSpec
+
+LIMIT = "DGBENCH_FEATURES_LIMIT"
+_NOTES = 4096
+"""Bytes that the seal of features takes, at most."""
+
+
+def shelf(store: Store) -> Shelf:
+    """The features of a store: below a bound, the least recently used go first."""
+    return Shelf(store.root, ("features",), "the features of a store", LIMIT, lambda: _find(store))
+
+
+def _find(store: Store) -> Iterator[Piece | None]:
+    for id_ in store.pieces("features"):
+        folder = store.folder("features", id_)
+        yield piece(folder, folder / DONE, store.lock("features", id_))
 
 
 class FeatureBank:
@@ -87,21 +105,40 @@ class FeatureBank:
         Raises:
             BusyError: another process is extracting them.
             DamagedError: what is stored is not what was written.
+            DiskError: the store cannot be written, or may not take as much.
         """
         spec = self.spec(domain, view, rows)
-        with self.store.claim("features", spec) as folder:
-            if folder is not None:
-                clock = time.perf_counter()
-                inputs = Pixels(images(), self._network.info, self.device, resident=False)
-                with evaluating(self._network):
-                    extracted = features(self._network, inputs, progress=progress)
-                with whole(folder / "features.npy") as temporary, temporary.open("wb") as file:
-                    np.save(file, extracted.float().cpu().numpy())
-                seconds = round(time.perf_counter() - clock, 3)
-                note = {"seconds": seconds, "device": self.device.type}
-                seal(folder, note | {"torch": torch.__version__, "dgbench": revision()})
-        path = self.store.file("features", identity(spec), "features.npy")
-        return torch.from_numpy(np.load(path, allow_pickle=False)).to(self.device)
+        mark = self.store.folder("features", identity(spec)) / DONE
+        while True:
+            with self.store.claim("features", spec) as folder:
+                if folder is not None:
+                    found = self._extract(folder, images(), progress)
+                    break
+            try:
+                with use(mark):  # so that nobody takes it away to make room
+                    path = self.store.file("features", identity(spec), "features.npy")
+                    found = torch.from_numpy(np.load(path, allow_pickle=False))
+                    break
+            except FileNotFoundError:  # somebody has just done so
+                continue
+        shelf(self.store).used(mark)
+        return found.to(self.device)
+
+    def _extract(self, folder: Path, images: Images, progress: Callable[[int], None]) -> Tensor:
+        """Compute them and write them; on the CPU."""
+        clock = time.perf_counter()
+        inputs = Pixels(images, self._network.info, self.device, resident=False)
+        with evaluating(self._network):
+            extracted = features(self._network, inputs, progress=progress).float().cpu()
+        array = extracted.numpy()
+        header = head(array.shape, array.dtype)
+        size = len(header) + array.nbytes
+        with shelf(self.store).file(folder / "features.npy", size, _NOTES) as temporary, temporary.open("rb+") as file:
+            file.write(header)
+            file.write(np.ascontiguousarray(array).data)
+        note = {"seconds": round(time.perf_counter() - clock, 3), "device": self.device.type}
+        seal(folder, note | {"torch": torch.__version__, "dgbench": revision()})
+        return extracted
 
     def all(self, wanted: dict[str, Callable[[], Images]]) -> dict[str, Tensor]:
         """Clean features of whole domains; those that another process is at come last.

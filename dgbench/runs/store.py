@@ -8,6 +8,7 @@
       failures/         <id of a training>.json   (why it, or a run of it, failed when it was last tried)
       damaged/          pieces of work that were not what was written
       locks/            of what is being done
+      .clock            when features were last used
 
 A piece of work is finished when its seal is there, ``done.json``, which is written last and lists every file with its
 size and SHA-256. Whoever asks for a piece has the sizes compared; whoever reads a file of it has its content hashed. A
@@ -65,7 +66,13 @@ class Store:
     def pieces(self, kind: Kind) -> list[str]:
         """The ids of all pieces of a kind, finished or not."""
         folder = self.root / _FOLDER[kind]
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    def lock(self, kind: Kind, id_: str) -> Path:
+        """Held by who does a piece of work."""
+        return self.root / "locks" / f"{kind}-{id_}.lock"
 
     def done(self, kind: Kind, id_: str) -> Spec | None:
         """What a finished piece of work notes about itself; None where it is not finished, or damaged, which is said.
@@ -189,7 +196,7 @@ class Store:
 
     @contextmanager
     def _owned(self, kind: Kind, id_: str) -> Iterator[None]:
-        with alone(self.root / "locks" / f"{kind}-{id_}.lock") as mine:
+        with alone(self.lock(kind, id_)) as mine:
             if not mine:
                 raise BusyError(f"{kind} {id_} is being done by another process")
             yield

@@ -5,15 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DamagedError
-from dgbench.core.spec import canonical
+from dgbench.core.in_use import use
+from dgbench.core.shelf import remove
+from dgbench.core.spec import canonical, identity
+from dgbench.data.catalogue import load
 from dgbench.runs import execute
-from dgbench.runs.execute import do_runs, do_training, on_features, parts_of
-from dgbench.runs.features import FeatureBank
+from dgbench.runs import features as features_module
+from dgbench.runs.execute import Setting, do_runs, do_training, on_features, parts_of
+from dgbench.runs.features import FeatureBank, shelf
 from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.store import Store
 from dgbench.train.trajectory import StoredTrajectory
@@ -80,7 +85,7 @@ def test_every_head_shares_the_features(tmp_path: Path) -> None:
 def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> None:
     spec = next(iter(frozen("linear_probe").trainings.values()))
 
-    def identity(**changes: Any) -> str:
+    def named(**changes: Any) -> str:
         bank = FeatureBank(replace(spec, **changes), Store(tmp_path), CPU, lambda: pytest.fail("not needed"))
         return canonical(bank.spec("print", "clean", None))
 
@@ -92,11 +97,11 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
         {"manifest": "0"},
         {"backbone": "x"},
     ]
-    assert len({identity(), *(identity(**change) for change in others)}) == 1 + len(others)
-    assert identity(trial=7) != identity(), "random weights are drawn anew in every trial"
-    assert identity(sources=("print",)) != identity(), "and for other sources"
+    assert len({named(), *(named(**change) for change in others)}) == 1 + len(others)
+    assert named(trial=7) != named(), "random weights are drawn anew in every trial"
+    assert named(sources=("print",)) != named(), "and for other sources"
     published = {"weights": "sha256:0"}
-    assert identity(**published) == identity(**published, sources=("print",), trial=7, steps=2, batch_per_domain=9)
+    assert named(**published) == named(**published, sources=("print",), trial=7, steps=2, batch_per_domain=9)
 
 
 @pytest.mark.parametrize("bytes_left", [20, None])
@@ -119,3 +124,53 @@ def test_damaged_features_are_named_set_aside_and_extracted_again(
     assert damaged.read_bytes() == written
     assert f"{damaged} is damaged" in caplog.text
     assert (tmp_path / "damaged" / f"features-{damaged.parent.name}-1" / "features.npy").is_file()
+
+
+def test_features_obey_the_bound_and_come_out_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = next(iter(frozen("linear_probe").trainings.values()))
+    domains = load(spec.dataset, spec.size).domains
+    free = FeatureBank(
+        spec, Store(tmp_path / "free"), CPU, Setting(spec, parts_of(spec), Store(tmp_path), CPU)._extractor
+    )
+    expected = {d.name: free.get(d.name, "clean", lambda d=d: d.inputs[np.arange(40)]) for d in domains}
+    size = 128 + expected["print"].numel() * 4 + 1000  # and the JSON beside them
+    monkeypatch.setenv("DGBENCH_FEATURES_LIMIT", str(2 * size + 4096))
+    store = Store(tmp_path / "bound")
+    bank = FeatureBank(spec, store, CPU, free._build)
+    for name in (*expected, *reversed(expected)):
+        images = load(spec.dataset, spec.size).domain(name).inputs[np.arange(40)]
+        for _ in range(2):
+            assert torch.equal(bank.get(name, "clean", lambda images=images: images), expected[name])
+        assert shelf(store).taken() <= 2 * size + 4096
+        assert len(store.pieces("features")) <= 2
+    assert store.pieces("features") == sorted(identity(bank.spec(name, "clean", None)) for name in list(expected)[:2])
+    assert all(store.damage("features", id_) is None for id_ in store.pieces("features"))
+    assert [path for path in store.root.rglob(".*") if path.name != ".clock"] == []
+
+
+def test_features_that_are_read_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds them gone, because another process made room, extracts them again."""
+    spec = next(iter(frozen("linear_probe").trainings.values()))
+    store = Store(tmp_path)
+    images = load(spec.dataset, spec.size).domain("print").inputs[np.arange(8)]
+    bank = FeatureBank(spec, store, CPU, Setting(spec, parts_of(spec), store, CPU)._extractor)
+    first = bank.get("print", "clean", lambda: images)
+    reads, load_array = [], np.load
+
+    def while_reading(path: Path, **options: Any) -> Any:
+        reads.append([remove(one) for one in shelf(store).pieces()])
+        return load_array(path, **options)
+
+    monkeypatch.setattr(np, "load", while_reading)
+    assert torch.equal(bank.get("print", "clean", lambda: images), first)
+    assert reads == [[False]]
+    real = use
+
+    def gone_just_now(path: Path) -> Any:
+        monkeypatch.setattr(features_module, "use", real)
+        assert [remove(one) for one in shelf(store).pieces()] == [True]
+        return real(path)
+
+    monkeypatch.setattr(features_module, "use", gone_just_now)
+    assert torch.equal(bank.get("print", "clean", lambda: images), first)
+    assert len(reads) == 1, "they were extracted again"

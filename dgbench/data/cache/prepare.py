@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dgbench.core.amounts import in_words
 from dgbench.core.decoding import AS_LOADERS, Decoding
 from dgbench.core.errors import DataError
-from dgbench.core.files import read_json, write_json
+from dgbench.core.files import write_json
+from dgbench.core.in_use import mapped, use
+from dgbench.core.locks import in_turn, workshop
 from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.core.processes import Pool, WorkerDiedError, cores
+from dgbench.data.cache.kept import ABOUT, lock_of, shelf
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import Listing, Pictures
 from dgbench.data.pixels.in_flight import PIXELS, Room, share
@@ -41,7 +44,10 @@ _BLOCK = 16 * 2**20
 """Bytes that one hash covers."""
 _ROWS = 32
 """Pictures that a worker decodes in one go; fewer than that are not worth a process."""
-_ABOUT = "prepared.json"
+_ELSE = (
+    "; or set DGBENCH_CACHE to a folder on a larger disk, choose a smaller size, or set DGBENCH_STREAM=1 to decode "
+    "pictures whenever they are needed"
+)
 
 
 @dataclass(frozen=True)
@@ -94,23 +100,24 @@ def prepare(
         progress: Is told how many pictures are decoded, and how many there are.
 
     Returns:
-        A dataset whose inputs are memory-mapped, uint8 ``[n, size, size, 3]``.
+        A dataset whose inputs are memory-mapped, uint8 ``[n, size, size, 3]``. They stay in the cache as long as one
+        of them lives.
 
     Raises:
-        DataError: a picture cannot be decoded, or the disk is too small; nothing is left behind then.
+        DataError: a picture cannot be decoded, or the cache or its disk is too small; nothing is left behind then.
     """
     made = Format(manifest, size, resize, decoding)
     arrays = _read(made, listing)
     if arrays is None:
-        parent = made.folder.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(parent / f".{made.folder.name}.lock"):
+        with in_turn(lock_of(made.folder)):
             arrays = _read(made, listing)  # another process may have prepared it meanwhile
             if arrays is None:
-                _build(made, listing, workers or cores(), progress)
+                written = _build(made, listing, workers or cores(), progress)
                 arrays = _read(made, listing)
+                del written
     if arrays is None:
         raise DataError(f"the images just written to {made.folder} are not what was written; is the disk sound?")
+    shelf().used(made.folder / ABOUT)
     domains = tuple(
         Domain(domain.name, array, domain.labels, domain.groups, domain.official, domain.contents)
         for domain, array in zip(listing.domains, arrays, strict=True)
@@ -121,17 +128,19 @@ def prepare(
 
 def _read(made: Format, listing: Listing) -> list[NDArray[np.uint8]] | None:
     """The arrays, every block of them hashed; None where there are none, or some that cannot be trusted."""
-    if not (made.folder / _ABOUT).is_file():
-        return None
     try:
-        about = read_json(made.folder / _ABOUT)
+        with use(made.folder / ABOUT) as file:
+            about = json.load(file)
+            arrays = [mapped(_array(made.folder, d.name)) for d in listing.domains]
         if about["spec"] != made.spec():
             reason = f"they were made as {about['spec']}"
         elif about["blocks"] != {d.name: list(_hashes(_array(made.folder, d.name))) for d in listing.domains}:
             reason = "their content is not what was written"
         else:
-            return [np.load(_array(made.folder, d.name), mmap_mode="r", allow_pickle=False) for d in listing.domains]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            return arrays
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        if not (made.folder / ABOUT).is_file():
+            return None
         reason = str(error)
     log.warning("the prepared images in %s are damaged (%s): they are prepared anew", made.folder, reason)
     return None
@@ -149,44 +158,65 @@ def _hashes(path: Path) -> Iterator[str]:
         yield from pool.map(lambda start: hashlib.sha256(content[start : start + _BLOCK].data).hexdigest(), starts)
 
 
-def _build(made: Format, listing: Listing, workers: int, progress: Callable[[int, int], None]) -> None:
-    """Fill a folder beside the final one, and give it the final name when it is whole. The caller holds the lock."""
+def _build(
+    made: Format, listing: Listing, workers: int, progress: Callable[[int, int], None]
+) -> list[NDArray[np.uint8]]:
+    """Fill a folder beside the final one, and give it the final name when it is whole. The caller holds the lock.
+
+    What is returned keeps others from taking the folder away again.
+    """
     parent, name = made.folder.parent, made.folder.name
-    for stale in (made.folder, *parent.glob(f".{name}-*.partial")):  # damaged, or left by a process that was killed
-        if stale.exists():
-            shutil.rmtree(stale)
-    _refuse_small_disk(made, listing)
-    log.info("decoding '%s' into %s", listing.name, made.folder)
-    partial = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}-", suffix=".partial"))
-    try:
-        _decode(_tasks(made, listing, partial), [d.pictures for d in listing.domains], workers, progress)
-        blocks = {d.name: list(_hashes(_array(partial, d.name))) for d in listing.domains}
-        # Nothing but this file is flushed to the disk: whatever a power cut takes, the hashes tell.
-        write_json(partial / _ABOUT, {"spec": made.spec(), "blocks": blocks})
+    if made.folder.exists():  # damaged
+        shutil.rmtree(made.folder)
+    _refuse_small_cache(made, listing)
+    partial = parent / f".{name}.{secrets.token_hex(8)}"
+    with ExitStack() as stack:
+        with shelf().room(_bytes(made, listing) + _notes(made, listing)):
+            _refuse_small_disk(made, listing)
+            parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(workshop(partial))
+            tasks = _tasks(made, listing, partial)
+        log.info("decoding '%s' into %s", listing.name, made.folder)
+        try:
+            _decode(tasks, [d.pictures for d in listing.domains], workers, progress)
+            blocks = {d.name: list(_hashes(_array(partial, d.name))) for d in listing.domains}
+            # Nothing but this file is flushed to the disk: whatever a power cut takes, the hashes tell.
+            write_json(partial / ABOUT, {"spec": made.spec(), "dataset": listing.name, "blocks": blocks})
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise _too_small(made, listing) from error
+        arrays = [mapped(_array(partial, d.name)) for d in listing.domains]
         partial.replace(made.folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _too_small(made, listing) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        return arrays
 
 
 def _bytes(made: Format, listing: Listing) -> int:
     return sum(map(len, listing.domains)) * made.size**2 * 3
 
 
+def _notes(made: Format, listing: Listing) -> int:
+    """Bytes of what lies beside the pixels, at most: headers, and a line for each hash."""
+    return 1000 + sum(len(d) * made.size**2 * 3 // _BLOCK * 100 + 1000 for d in listing.domains)
+
+
+def _refuse_small_cache(made: Format, listing: Listing) -> None:
+    needed, bound = _bytes(made, listing), shelf().bound()
+    if bound is not None and needed > bound:
+        raise DataError(
+            f"'{listing.name}' at {made.size} x {made.size} pixels: {shelf().refusal(needed, bound)}{_ELSE}"
+        )
+
+
 def _refuse_small_disk(made: Format, listing: Listing) -> None:
-    if _bytes(made, listing) > shutil.disk_usage(made.folder.parent).free:
+    if _bytes(made, listing) > shelf().free():
         raise _too_small(made, listing)
 
 
 def _too_small(made: Format, listing: Listing) -> DataError:
-    free = shutil.disk_usage(made.folder.parent).free
     return DataError(
         f"'{listing.name}' at {made.size} x {made.size} pixels needs {in_words(_bytes(made, listing))}, but "
-        f"{in_words(free)} are free in {made.folder.parent}; set DGBENCH_CACHE to a folder on a larger disk, choose "
-        "a smaller size, or set DGBENCH_STREAM=1 to decode pictures whenever they are needed"
+        f"{in_words(shelf().free())} are free in {made.folder.parent}{_ELSE}"
     )
 
 

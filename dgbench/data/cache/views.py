@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dgbench.core.errors import DataError
-from dgbench.core.files import whole
+from dgbench.core.in_use import mapped
+from dgbench.core.locks import in_turn
 from dgbench.core.paths import cache_root
 from dgbench.core.seeds import seed
 from dgbench.core.shift_families import VIEWS_VERSION
+from dgbench.data.cache.kept import lock_of, shelf
 from dgbench.data.domain import Dataset
+from dgbench.data.pixels.npy import head
 from dgbench.data.shifts import shift
 
 log = logging.getLogger(__name__)
@@ -47,29 +51,45 @@ def shifted(
         replica: Another number draws other shifts.
         progress: Is told of every so many images that they are drawn.
 
+    Returns:
+        A memory-mapped array. The file stays in the cache as long as it lives.
+
     Raises:
         UnknownNameError: there is no such family.
+        DiskError: the cache cannot be written, or may not take as much.
     """
-    path = _path(dataset, domain, rows, family, replica)
-    expected = (len(rows), *dataset.domain(domain).inputs.shape[1:])
-    images = _read(path, expected)
+    path = file_of(dataset, domain, rows, family, replica)
+    shape = _shape(dataset, domain, rows)
+    images = _read(path, shape)
     if images is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            images = _read(path, expected)  # another process may have drawn them meanwhile
+        with in_turn(lock_of(path)):
+            images = _read(path, shape)  # another process may have drawn them meanwhile
             if images is None:
-                with whole(path) as temporary:
-                    _draw(dataset, domain, rows, family, replica, temporary, progress)
-                images = _read(path, expected)
+                header = head(shape, np.dtype(np.uint8))
+                with shelf().file(path, len(header) + math.prod(shape)) as temporary:
+                    with temporary.open("rb+") as file:
+                        file.write(header)
+                        _draw(dataset, domain, rows, family, replica, file, progress)
+                    images = _read(temporary, shape)  # in use before others can find it
     if images is None:
         raise DataError(f"the images just written to {path} cannot be read; is the disk sound?")
+    shelf().used(path)
     return images
 
 
 def drawn(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> bool:
     """Whether :func:`shifted` has nothing to draw."""
-    expected = (len(rows), *dataset.domain(domain).inputs.shape[1:])
-    return _read(_path(dataset, domain, rows, family, replica), expected) is not None
+    return _read(file_of(dataset, domain, rows, family, replica), _shape(dataset, domain, rows)) is not None
+
+
+def size_of(dataset: Dataset, domain: str, rows: NDArray[np.int64]) -> int:
+    """Bytes of the file of some rows of a domain under one family."""
+    shape = _shape(dataset, domain, rows)
+    return len(head(shape, np.dtype(np.uint8))) + math.prod(shape)
+
+
+def _shape(dataset: Dataset, domain: str, rows: NDArray[np.int64]) -> tuple[int, ...]:
+    return (len(rows), *dataset.domain(domain).inputs.shape[1:])
 
 
 def _draw(
@@ -78,24 +98,22 @@ def _draw(
     rows: NDArray[np.int64],
     family: str,
     replica: int,
-    path: Path,
+    file: BinaryIO,
     progress: Callable[[int], None],
 ) -> None:
-    """Fill the file ``path``, picture by picture: all of them may be more than memory holds."""
+    """Write picture by picture: all of them may be more than memory holds."""
     inputs = dataset.domain(domain).inputs
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *inputs.shape[1:])}
     # Written, not mapped: where the disk is full, a write is an error and a mapping is a crash.
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for number, row in enumerate(rows.tolist()):
-            name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
-            file.write(shift(inputs[rows[number : number + 1]][0], family, seed(*name)).tobytes())
-            if (number + 1) % _TOLD == 0:
-                progress(_TOLD)
+    for number, row in enumerate(rows.tolist()):
+        name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
+        file.write(shift(inputs[rows[number : number + 1]][0], family, seed(*name)).tobytes())
+        if (number + 1) % _TOLD == 0:
+            progress(_TOLD)
     progress(len(rows) % _TOLD)
 
 
-def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int) -> Path:
+def file_of(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> Path:
+    """Where they lie, once they are drawn."""
     chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:16]
     form = dataset.form or "x".join(map(str, dataset.domain(domain).inputs.shape[1:3]))
     folder = cache_root() / "views" / f"v{VIEWS_VERSION}" / dataset.manifest[:16] / form / domain
@@ -104,10 +122,10 @@ def _path(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, r
 
 def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """What the file holds; None where there is none, or one that cannot be trusted."""
-    if not path.is_file():
-        return None
     try:
-        images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        images = mapped(path)
+    except FileNotFoundError:
+        return None
     except (OSError, EOFError, ValueError) as error:
         log.warning("the cached images in %s are damaged (%s): they are drawn anew", path, error)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from tokenize import TokenError
@@ -54,3 +55,11 @@ def mapped(path: Path) -> NDArray[Any]:
 
 def _damaged(path: Path, error: BaseException) -> DataError:
     return DataError(f"{path} is no readable .npy file ({error}); fetch it again, or take it out of the dataset")
+
+
+def head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """What the file of such an array begins with; the numbers follow, row by row."""
+    file = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()

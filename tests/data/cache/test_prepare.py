@@ -38,9 +38,9 @@ def make(root: Path, size: int = 24, resize: str = "stretch", **options: object)
 
 
 def left(root: Path) -> list[str]:
-    """What lies in the cache, but for locks."""
+    """What lies in the cache."""
     folder = root.parent / "cache" / "decoded"
-    return sorted(p.name for p in folder.iterdir() if p.suffix != ".lock") if folder.exists() else []
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def rgb(root: Path, name: str) -> Image.Image:
@@ -166,6 +166,7 @@ def test_a_truncated_picture_is_one_clear_error(root: Path, workers: int, monkey
 
 def test_too_small_a_disk_is_refused_before_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needed = 10 * 200 * 200 * 3
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "none")
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
     with pytest.raises(DataError, match=r"needs 1\.2 MB, but 1\.2 MB are free") as caught:
         make(root, 200)
@@ -175,6 +176,32 @@ def test_too_small_a_disk_is_refused_before_the_work(root: Path, monkeypatch: py
     assert left(root) == []
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))
     make(root, 200)
+
+
+def test_more_than_the_cache_may_take_is_refused_before_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "1MB")
+    with pytest.raises(DataError, match=r"1\.2 MB are needed at once in .*\(1\.0 MB\)") as caught:
+        make(root, 200)
+    for remedy in ("DGBENCH_CACHE_LIMIT=2MB", "DGBENCH_CACHE to", "smaller size", "DGBENCH_STREAM"):
+        assert remedy in str(caught.value)
+    assert times(root, "read") == 0
+    assert left(root) == []
+
+
+def test_what_is_used_stays_and_what_is_not_makes_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten pictures of side 100 take 300 kB."""
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "1MB")
+    for size in (100, 101, 102):
+        make(root, size)
+    make(root, 100)
+    used = make(root, 103)
+    assert left(root) == [f"0123456789abcdef-{size}-stretch" for size in (100, 102, 103)]
+    image = used.domains[1].inputs[1]
+    del used
+    for size in (104, 105, 106):
+        make(root, size)
+    assert left(root) == [f"0123456789abcdef-{size}-stretch" for size in (103, 105, 106)]
+    assert image.shape == (103, 103, 3)
 
 
 def test_a_disk_that_fills_up_meanwhile_is_the_same_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,8 +260,9 @@ def test_a_killed_process_leaves_nothing_that_looks_whole(program: list[str], tm
     assert started.stdout.readline() == "working\n"
     started.send_signal(signal.SIGKILL)
     started.wait()
-    (partial,) = left(tmp_path / "pets")
-    assert partial.endswith(".partial")
+    partial, lock = sorted(left(tmp_path / "pets"), key=lambda name: name.endswith(".lock"))
+    assert lock == ".0123456789abcdef-8-stretch.lock"
+    assert partial.startswith(".0123456789abcdef-8-stretch.")
     assert started.stderr is not None
     started.stderr.read()  # ends when the workers, which have the same one, are gone
     prepare(slow(), MANIFEST, 8, "stretch")

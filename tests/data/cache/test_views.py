@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dgbench.core.disk import DiskError, writing
 from dgbench.core.errors import UnknownNameError
+from dgbench.core.shift_families import FAMILIES
 from dgbench.data.cache import views
 from dgbench.data.cache.views import shifted
 from dgbench.data.domain import Dataset, Domain
@@ -93,6 +95,54 @@ print(hashlib.sha256(shifted(test_views.small(), "a", np.array([5, 3, 0]), "segm
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     here = shifted(small(), "a", ROWS, "segmentation")
     assert done.stdout.strip() == hashlib.sha256(here.tobytes()).hexdigest()
+
+
+def test_views_obey_the_bound_and_come_out_as_they_were(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family of three images of 16 x 16 takes 2.4 kB, four of them 9.7 kB."""
+    free = {family: np.array(shifted(small(), "a", ROWS, family)) for family in FAMILIES}
+    for path in cache.rglob("*.npy"):
+        path.unlink()
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "10kB")
+    for family in (*FAMILIES, *FAMILIES[::-1]):
+        assert np.array_equal(shifted(small(), "a", ROWS, family), free[family])
+        files = sorted(cache.rglob("*.npy"))
+        assert sum(path.stat().st_size for path in files) <= 10_000
+    assert [path.name.split("-")[0] for path in files] == sorted(FAMILIES[:4])
+    assert {path.name for path in cache.rglob(".*")} <= {".clock"}, "no locks, nothing half-written"
+
+
+def test_the_size_of_views_is_known_before_they_are_drawn(cache: Path) -> None:
+    dataset = small()
+    shifted(dataset, "a", ROWS, "color")
+    assert views.file_of(dataset, "a", ROWS, "color").stat().st_size == views.size_of(dataset, "a", ROWS)
+
+
+def test_views_in_use_are_not_taken_away(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "10kB")
+    kept = shifted(small(), "a", ROWS, "color")
+    path = views.file_of(small(), "a", ROWS, "color")
+    for family in FAMILIES:
+        shifted(small(), "b", ROWS, family)
+        assert path.exists()
+    del kept
+    for family in FAMILIES:
+        shifted(small(), "b", ROWS, family)
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can make a disk read-only")
+def test_a_cache_that_cannot_be_written_can_be_read(cache: Path) -> None:
+    first = np.array(shifted(small(), "a", ROWS, "color"))
+    if subprocess.run(["mount", "--bind", "-o", "ro", cache, cache], capture_output=True).returncode:
+        pytest.skip("this administrator may not")
+    try:
+        assert np.array_equal(shifted(small(), "a", ROWS, "color"), first)
+        with pytest.raises(OSError, match="Read-only"), (cache / "x").open("w"):
+            pass
+        with pytest.raises(DiskError, match="cannot be written"), writing(cache):
+            shifted(small(), "b", ROWS, "color")
+    finally:
+        subprocess.run(["umount", "--lazy", cache], check=True)
 
 
 def test_an_unknown_family_is_refused() -> None:
