@@ -234,6 +234,7 @@ def test_a_full_disk_while_drawing_is_the_same_error(small_disk: Path, monkeypat
 
     dataset = load("digits")
     monkeypatch.setenv("DGBENCH_CACHE", str(small_disk))
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "none")
     (small_disk / "fill").write_bytes(b"x" * 900_000)
     with pytest.raises(DiskError, match="the disk is full"):
         shifted(dataset, "print", __import__("numpy").arange(200), "blur")
