@@ -29,7 +29,7 @@ from dgbench.api import rules
 from dgbench.core.cards import CaseRules
 from dgbench.core.cases import Case, Place, cases
 from dgbench.selection.design import Design
-from dgbench.selection.statistics import Estimate, difference, estimate, ranks
+from dgbench.selection.statistics import Estimate, difference, estimate, pairs, ranks
 
 LETTERS = "abcdefghijklmnopqrst"
 PICTURES = 1000
@@ -125,9 +125,9 @@ def measure(law: Law, design: Design, boards: int, seed: int = 0) -> Found:
     for _ in range(boards):
         reached, truth = law.draw(random)
         means += [_covers(estimate(values, *shape), truth) for values in reached.values()]
-        pairs = itertools.combinations(reached.values(), 2)
-        differences += [_covers(difference(one, other, *shape), 0.0) for one, other in pairs]
-        torn.append(max(ranks(reached, *shape).values()) > 1)
+        couples = itertools.combinations(reached.values(), 2)
+        differences += [_covers(difference(one, other, *shape), 0.0) for one, other in couples]
+        torn.append(max(low for low, _ in ranks(reached, pairs(reached, *shape)).values()) > 1)
     return Found(*(float(np.mean(each)) for each in (means, differences, torn)))
 
 

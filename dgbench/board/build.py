@@ -20,6 +20,7 @@ from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import quality
 from dgbench.selection.records import CANDIDATE, CELL, check
+from dgbench.selection.statistics import POSITIVE, ranks
 
 _PLACE = ("target", "trial")
 
@@ -155,8 +156,10 @@ def _track(
         if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
     }
     # Those that predict the same are one result: they are compared, and count as better, once.
-    distinct = design.ranks({twins[algorithm]: part for algorithm, part in complete.items()}, "accuracy")
-    ranked = {algorithm: distinct[twins[algorithm]] for algorithm in complete}
+    results = {twins[algorithm]: part for algorithm, part in complete.items()}
+    pairs = design.pairs(results, "accuracy")
+    places = ranks(results, pairs)
+    ranked = {algorithm: places[twins[algorithm]] for algorithm in complete}
     entries = [
         _entry(part, _runs(runs, algorithm), reference, ranked.get(algorithm), twins[algorithm], design, info)
         for algorithm, part in own.items()
@@ -171,7 +174,7 @@ def _track(
                 qualities.append(quality(members, member_runs, criterion, info.weights))
             except DGBenchError as error:
                 refusals[criterion.title] = str(error)
-    return Track(name, tuple(entries), tuple(qualities), refusals)
+    return Track(name, tuple(entries), pairs, tuple(qualities), refusals)
 
 
 def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:
@@ -182,7 +185,7 @@ def _entry(
     cells: pl.DataFrame,
     runs: pl.DataFrame,
     reference: pl.DataFrame,
-    rank: int | None,
+    ranked: tuple[int, int] | None,
     twin: str,
     design: Design,
     info: BoardInfo,
@@ -200,12 +203,15 @@ def _entry(
         title,
         backbone=", ".join(sorted(set(runs["backbone"]))),
         pretrained_on=", ".join(sorted(set(runs["pretrained_on"]) - {""})),
-        rank=rank,
+        rank=ranked[0] if ranked else None,
+        rank_worst=ranked[1] if ranked else None,
         runs=runs.height,
         same_as=twin if twin != algorithm else None,
         without_effect="; ".join(sorted(set(runs["without_effect"]) - {""})),
         accuracy=design.estimate(cells, "accuracy"),
+        nll=design.estimate(cells, "nll", POSITIVE) if cells["nll"].is_finite().all() else None,
         targets=targets,
+        datasets={str(name): design.estimate(part, "accuracy") for (name,), part in sorted(cells.group_by("dataset"))},
         worst=min(targets, key=lambda target: targets[target].mean),
         gap=design.difference(cells, "source_accuracy", "accuracy"),
         difference=compared.total if compared else None,

@@ -12,7 +12,7 @@ from dgbench.runs.collect import Failure
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.design import Comparison, Design
 from dgbench.selection.quality import Quality
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import Estimate, Pair
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,16 @@ class Entry:
         pretrained_on: What the backbone had learnt from before, in words; empty for random weights.
         rank: One more than the number of algorithms that the data show to be better, so ranks are shared; None where
             runs are missing or no model could be chosen in some cell.
+        rank_worst: The worst that its rank may be: the number of results on the track without those that it is shown
+            to be better than.
         runs: How many of the board's runs it has.
         same_as: The first algorithm of the board that made the very same predictions in every cell, if that is another
             one: the two are one result.
         without_effect: Which parts of its recipe act on nothing here, and why; empty where all have an effect.
         accuracy: On targets: mean over targets of the mean over trials.
-        targets: The same for each target it has.
+        nll: The same mean of the negative log-likelihood, in nats; None where it is not finite in some cell.
+        targets: Accuracy on each target it has.
+        datasets: Accuracy on each dataset it has.
         worst: The target with the lowest mean.
         gap: Accuracy on clean source validation images minus accuracy on the target, for the same models.
         difference: Accuracy minus that of the reference, cell by cell; None for the reference itself.
@@ -107,11 +111,14 @@ class Entry:
     backbone: str
     pretrained_on: str
     rank: int | None
+    rank_worst: int | None
     runs: int
     same_as: str | None
     without_effect: str
     accuracy: Estimate
+    nll: Estimate | None
     targets: Mapping[str, Estimate]
+    datasets: Mapping[str, Estimate]
     worst: str
     gap: Estimate
     difference: Estimate | None
@@ -130,12 +137,14 @@ class Track:
     Attributes:
         name: ``inductive`` or ``online``.
         entries: Never empty.
+        pairs: Every pair of ranked results, those that predict the same as the first of them.
         qualities: How well each criterion picked among all candidates of the track.
         refusals: Why a criterion could not be judged, by its title.
     """
 
     name: str
     entries: tuple[Entry, ...]
+    pairs: tuple[Pair, ...]
     qualities: tuple[Quality, ...]
     refusals: Mapping[str, str]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from dgbench.selection import statistics
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Pair, Range
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,22 @@ class Design:
         served = runs.select("target", "dataset", "sources").unique().iter_rows()
         return cls({target: (dataset, *sorted(sources)) for target, dataset, sources in served}, weights or {})
 
-    def estimate(self, cells: pl.DataFrame, column: str) -> Estimate:
+    def estimate(self, cells: pl.DataFrame, column: str, within: Range = SHARE) -> Estimate:
         """The mean of a column over targets and trials.
 
         Args:
             cells: At most one row for each target and trial, and at least one row.
             column: What is averaged.
+            within: What values the column can take.
         """
         targets, values = self._values(cells, column)
-        return statistics.estimate(values, *self.shape(targets))
+        return replace(statistics.estimate(values, *self.shape(targets)), within=within)
 
-    def difference(self, cells: pl.DataFrame, first: str, second: str) -> Estimate:
+    def difference(self, cells: pl.DataFrame, first: str, second: str, within: Range = DIFFERENCE) -> Estimate:
         """The mean of one column minus another, paired in each row."""
         targets, values = self._values(cells, first)
-        return statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
+        found = statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
+        return replace(found, within=within)
 
     def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Comparison | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
@@ -76,11 +78,12 @@ class Design:
         targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
         return Comparison(self.difference(paired, column, "other"), targets)
 
-    def ranks(self, cells: Mapping[str, pl.DataFrame], column: str) -> dict[str, int]:
-        """The rank of each algorithm by a column of its table; every table has the same targets and trials."""
+    def pairs(self, cells: Mapping[str, pl.DataFrame], column: str) -> tuple[Pair, ...]:
+        """Every pair of algorithms by a column of their tables; every table has the same targets and trials."""
         tables = {name: self._values(each, column) for name, each in cells.items()}
         shape = self.shape(next(iter(tables.values()))[0]) if tables else ()
-        return statistics.ranks({name: values for name, (_, values) in tables.items()}, *shape)
+        found = statistics.pairs({name: values for name, (_, values) in tables.items()}, *shape)
+        return tuple(replace(pair, difference=replace(pair.difference, within=DIFFERENCE)) for pair in found)
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""

@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import CANDIDATE
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import CORRELATION, SHARE, Estimate
 
 _SET = ("target", "trial")
 
@@ -84,8 +84,8 @@ def quality(
     return Quality(
         criterion,
         picked=design.estimate(sets, "picked"),
-        regret=design.difference(sets, "best", "picked"),
-        correlation=design.estimate(correlations, "correlation") if correlations.height else None,
+        regret=design.difference(sets, "best", "picked", SHARE),
+        correlation=design.estimate(correlations, "correlation", CORRELATION) if correlations.height else None,
         best=design.estimate(sets, "best"),
         blind=design.estimate(sets, "blind"),
         candidates=float(sets.select(pl.col("candidates").mean()).item()),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from board.synthetic import FAMILIES, board, candidate, entries, info, tables
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgbench.board.build import build
@@ -213,6 +213,7 @@ def test_selecting_and_showing_import_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@settings(deadline=None)
 @given(
     scored=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 300)), min_size=2, max_size=8),
     draws=st.integers(1, 2),

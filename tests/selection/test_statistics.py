@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,18 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgbench.selection.statistics import LEVEL, Estimate, difference, estimate, holm, ranks
+from dgbench.selection.statistics import (
+    CORRELATION,
+    LEVEL,
+    SHARE,
+    Estimate,
+    Values,
+    adjusted,
+    difference,
+    estimate,
+    pairs,
+    ranks,
+)
 
 accuracies = st.integers(0, 1000).map(lambda n: n / 1000)
 
@@ -84,7 +98,7 @@ def test_equal_differences_are_no_measure_of_chance(
     assert (found.error, found.margin) == (0, None)
     assert found.p == (1 if gap == 0 else None)
     assert found.mean == pytest.approx(gap / (n + 2000))
-    assert ranks({"low": low, "high": high}, weights[: len(counts)], clusters) == {"low": 1, "high": 1}
+    assert best({"low": low, "high": high}, weights[: len(counts)], clusters) == {"low": 1, "high": 1}
 
 
 def test_no_pair_is_separated_by_rounding() -> None:
@@ -98,7 +112,7 @@ def test_no_pair_is_separated_by_rounding() -> None:
         first, second = (low + gap) / n, low / n
         spread = np.std(first - second, ddof=1)
         naive += 0 < spread < 1e-12
-        separated += max(ranks({"a": [first.tolist()], "b": [second.tolist()]}).values()) > 1
+        separated += max(best({"a": [first.tolist()], "b": [second.tolist()]}).values()) > 1
     assert naive > 500
     assert separated == 0
 
@@ -158,56 +172,110 @@ def test_the_interval_covers_the_truth_in_19_of_20_boards() -> None:
     assert covered / 2000 == pytest.approx(LEVEL, abs=0.02)
 
 
+def best(scores: Mapping[str, Values], *shape: Sequence[Any]) -> dict[str, int]:
+    return {name: low for name, (low, _) in ranks(scores, pairs(scores, *shape)).items()}
+
+
 def board(means: dict[str, float], seed: int = 0, spread: float = 0.01) -> dict[str, list[list[float]]]:
     random = np.random.default_rng(seed)
     return {name: (mean + spread * random.standard_normal((4, 5))).tolist() for name, mean in means.items()}
 
 
 def test_clear_differences_give_clear_ranks() -> None:
-    assert ranks(board({"b": 0.5, "a": 0.9, "c": 0.1})) == {"a": 1, "b": 2, "c": 3}
+    assert best(board({"b": 0.5, "a": 0.9, "c": 0.1})) == {"a": 1, "b": 2, "c": 3}
 
 
 def test_equal_scores_share_a_rank() -> None:
     scores = board({"a": 0.5})["a"]
-    assert ranks({"a": scores, "b": scores, "c": scores}) == {"a": 1, "b": 1, "c": 1}
+    assert best({"a": scores, "b": scores, "c": scores}) == {"a": 1, "b": 1, "c": 1}
 
 
 def test_one_of_two_that_tie_above_a_third() -> None:
     scores = board({"a": 0.9, "c": 0.1})
-    assert ranks({"c": scores["c"], "a": scores["a"], "b": scores["a"]}) == {"a": 1, "b": 1, "c": 3}
+    assert best({"c": scores["c"], "a": scores["a"], "b": scores["a"]}) == {"a": 1, "b": 1, "c": 3}
 
 
 def test_who_scatters_is_not_placed() -> None:
     """The wide one has the lower mean, and yet nobody is shown to beat it."""
     scores = board({"a": 0.9, "steady": 0.85}, spread=0.002) | {"wide": [[1.0, 0.6, 1.0, 0.6, 0.85]] * 4}
-    assert ranks(scores) == {"a": 1, "steady": 2, "wide": 1}
+    assert best(scores) == {"a": 1, "steady": 2, "wide": 1}
 
 
 def test_a_single_trial_ranks_nobody() -> None:
-    assert ranks({"a": [[0.9], [0.8]], "b": [[0.1], [0.2]]}) == {"a": 1, "b": 1}
+    assert best({"a": [[0.9], [0.8]], "b": [[0.1], [0.2]]}) == {"a": 1, "b": 1}
 
 
 def test_permuting_algorithms_permutes_ranks() -> None:
     scores = board({"a": 0.90, "b": 0.88, "c": 0.60, "d": 0.59})
-    expected = ranks(scores)
+    expected = best(scores)
     assert len(set(expected.values())) > 1
     for order in itertools.permutations(scores):
-        assert ranks({name: scores[name] for name in order}) == expected
+        assert best({name: scores[name] for name in order}) == expected
     renamed = dict(zip("wxyz", scores, strict=True))
-    assert ranks({new: scores[old] for new, old in renamed.items()}) == {n: expected[o] for n, o in renamed.items()}
+    assert best({new: scores[old] for new, old in renamed.items()}) == {n: expected[o] for n, o in renamed.items()}
 
 
 def test_equal_algorithms_are_rarely_torn_apart() -> None:
     """Ten algorithms of equal worth, 300 boards: a family-wise error of 5 % lets at most a few be split."""
-    split = sum(max(ranks(board(dict.fromkeys("abcdefghij", 0.5), seed)).values()) > 1 for seed in range(300))
+    split = sum(max(best(board(dict.fromkeys("abcdefghij", 0.5), seed)).values()) > 1 for seed in range(300))
     assert split / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
 
 
 def test_holm_by_hand() -> None:
-    # thresholds 0.0125, 0.0167, 0.025, 0.05: 0.02 fails its step, and with it everything after
-    assert holm({"a": 0.01, "b": 0.02, "c": 0.021, "d": 0.04}, level=0.05) == {"a"}
-    assert holm({"a": 0.01, "b": 0.015, "c": 0.021, "d": 0.04}, level=0.05) == {"a", "b", "c", "d"}
-    assert holm({}) == set()
+    # times 4, 3, 2, 1, and never less than the one before
+    found = adjusted({"d": 0.04, "a": 0.01, "c": 0.021, "b": 0.02})
+    assert found == pytest.approx({"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.06})
+    assert adjusted({"a": 0.3, "b": 0.6}) == pytest.approx({"a": 0.6, "b": 0.6})
+    assert adjusted({"a": 0.7, "b": 0.6}) == {"a": 1.0, "b": 1.0}
+    assert adjusted({}) == {}
+
+
+def test_ranks_have_two_ends() -> None:
+    """The one far ahead is first, the one far behind last, and two that tie may be second or third."""
+    scores = board({"a": 0.9, "d": 0.1})
+    scores |= {"b": board({"x": 0.5}, seed=1)["x"], "c": board({"x": 0.5}, seed=2)["x"]}
+    assert ranks(scores, pairs(scores)) == {"a": (1, 1), "b": (2, 3), "c": (2, 3), "d": (4, 4)}
+    lone = {"a": [[0.9], [0.8]], "b": [[0.1], [0.2]]}
+    assert ranks(lone, pairs(lone)) == {"a": (1, 2), "b": (1, 2)}, "with one trial anyone may have any rank"
+
+
+def test_the_true_ranks_lie_in_the_intervals_of_19_of_20_boards() -> None:
+    means = {"a": 0.53, "b": 0.52, "c": 0.51, "d": 0.50}
+    held = 0
+    for seed in range(300):
+        scores = board(means, seed)
+        found = ranks(scores, pairs(scores))
+        held += all(low <= rank <= high for rank, (low, high) in enumerate(found.values(), 1))
+    assert held / 300 >= LEVEL - 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+@given(st.floats(0, 1), st.floats(1e-6, 10), st.integers(1, 30))
+def test_an_interval_of_shares_stays_among_shares(mean: float, error: float, df: int) -> None:
+    found = Estimate(mean, df + 1, error, df, SHARE)
+    assert 0 <= found.low <= mean <= found.high <= 1  # type: ignore[operator]
+    uncut = Estimate(mean, df + 1, error, df)
+    assert found.even == (uncut.low >= 0 and uncut.high <= 1)  # type: ignore[operator]
+
+
+@given(st.floats(-0.999, 0.999), st.floats(1e-6, 10), st.integers(1, 30))
+def test_an_interval_of_correlations_stays_among_correlations(mean: float, error: float, df: int) -> None:
+    found = Estimate(mean, df + 1, error, df, CORRELATION)
+    assert -1 <= found.low <= mean <= found.high <= 1  # type: ignore[operator]
+    mirrored = Estimate(-mean, df + 1, error, df, CORRELATION)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))  # type: ignore[operator]
+
+
+def test_intervals_of_correlations_cover_the_truth() -> None:
+    """Means of five correlations, each of 20 pairs that correlate by 0.8: skew, near their bound."""
+    random = np.random.default_rng(0)
+    cov, covered, expected = [[1, 0.8], [0.8, 1]], 0, []
+    drawn = [np.corrcoef(random.multivariate_normal([0, 0], cov, 20).T)[0, 1] for _ in range(5000)]
+    truth = float(np.mean(drawn))
+    for board_ in np.reshape(drawn, (1000, 5)):
+        found = replace(estimate([board_.tolist()]), within=CORRELATION)
+        covered += found.low <= truth <= found.high  # type: ignore[operator]
+        expected.append(found)
+    assert covered / 1000 == pytest.approx(LEVEL, abs=0.03)
 
 
 def test_domainbeds_standard_error_is_too_small_for_three_trials() -> None:

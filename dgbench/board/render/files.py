@@ -72,6 +72,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
     return {
         "track": track.name,
         "rank": entry.rank,
+        "rank_worst": entry.rank_worst,
         "algorithm": entry.algorithm,
         "title": entry.title,
         "same_predictions_as": entry.same_as,
@@ -85,6 +86,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "runs": entry.runs,
         **_columns("accuracy", entry.accuracy),
         **{f"accuracy_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
+        "nll": _mean(entry.nll),
         "worst_target": entry.worst,
         **_columns("gap", entry.gap),
         **_columns(f"versus_{board.info.reference}", entry.difference),

@@ -26,7 +26,7 @@ def render(board: Leaderboard) -> str:
     blocks += [
         *map(plain, text.notes(board)),
         "## How to read this",
-        *map(plain, (text.selection(board), text.RANKING, text.ACCURACY, text.GAP)),
+        *map(plain, (text.selection(board), text.RANKING, text.ADJUSTED, text.ACCURACY, text.GAP)),
         *(f"\\* {plain(line)}" for line in (text.CEILING, text.ORACLE)),
         "## How good was the selection?",
         text.QUALITY,

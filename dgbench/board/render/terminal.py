@@ -26,7 +26,15 @@ def show(board: Leaderboard, console: Console) -> None:
         console.print(_table(board, track, console.width))
         _lines(console, text.warnings(board, track), "yellow")
     backbones = dict.fromkeys(text.backbone(track) for track in board.tracks)
-    reading = [text.selection(board), *backbones, text.RANKING, text.ACCURACY, text.GAP, f"* {text.CEILING}"]
+    reading = [
+        text.selection(board),
+        *backbones,
+        text.RANKING,
+        text.ADJUSTED,
+        text.ACCURACY,
+        text.GAP,
+        f"* {text.CEILING}",
+    ]
     _lines(console, reading, "dim")
     _lines(console, text.notes(board), "yellow")
 

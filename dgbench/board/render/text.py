@@ -32,6 +32,14 @@ RANKING = (
     f"Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
     "whom nobody is shown to beat. A low mean with a good rank has trials that scatter too widely to place it."
 )
+RANKS = (
+    "Where two ranks are given they are the ends of an interval: the second is the number of results on the track "
+    "without those that are significantly worse."
+)
+ADJUSTED = (
+    "Ranks are corrected for comparing every pair, and hold together; a difference from one algorithm has the interval "
+    "of that comparison alone, uncorrected, so it may lie on one side of zero where the ranks separate nobody."
+)
 ACCURACY = (
     f"Accuracy: mean over targets of the mean over trials, in per cent, ± half of the {_LEVEL} t-interval "
     "(targets fixed, trials repeated). n counts what is independent: trials, once for each set of source domains. "
@@ -77,8 +85,19 @@ def signed(share: float) -> str:
 
 
 def margin(estimate: Estimate) -> str:
-    """Half of the interval: ``±0.9``, or nothing where there is no interval."""
-    return "" if estimate.margin is None else f"±{100 * estimate.margin:.1f}"
+    """Half of the interval, ``±0.9``; both ends where it is cut, ``(91.2 to 100.0)``; nothing where there is none."""
+    if estimate.margin is None or estimate.interval is None:
+        return ""
+    if estimate.even:
+        return f"±{100 * estimate.margin:.1f}"
+    return "({} to {})".format(*map(percent, estimate.interval)).replace("-", "−")
+
+
+def rank(entry: Entry) -> str:
+    """Both ends of the interval of ranks: ``1–4``, ``2`` where they are one, a dash where there is none."""
+    if entry.rank is None:
+        return "–"
+    return f"{entry.rank}" if entry.rank_worst == entry.rank else f"{entry.rank}–{entry.rank_worst}"
 
 
 def with_margin(estimate: Estimate, *, sign: bool = False) -> str:
@@ -212,7 +231,7 @@ def notes(board: Leaderboard) -> list[str]:
 QUALITY = (
     "Each criterion picks one model among all candidates of the track, for each target and trial. Regret is what the "
     "pick loses against the best candidate, in points; correlation is Spearman's, between the criterion's score and "
-    "the accuracy on the target."
+    f"the accuracy on the target, with its {_LEVEL} interval on Fisher's scale."
 )
 
 
@@ -238,8 +257,8 @@ def baselines(track: Track) -> list[list[str]]:
 
 
 def _coefficient(estimate: Estimate) -> str:
-    half = "" if estimate.margin is None else f" ±{estimate.margin:.2f}"
-    return f"{estimate.mean:.2f}{half}".replace("-", "−")
+    ends = "" if estimate.interval is None else " ({:.2f} to {:.2f})".format(*estimate.interval)
+    return f"{estimate.mean:.2f}{ends}".replace("-", "−")
 
 
 def cost(board: Leaderboard) -> str:
