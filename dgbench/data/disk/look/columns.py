@@ -14,8 +14,8 @@ _MEANINGS = {
     "validation": ("validation", "valid", "val", "crossval", "dev"),
     "test": ("test", "testing"),
 }
-SPLITS = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
-"""Names that folders and columns of official splits go by."""
+LIKELY_SPLITS = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
+"""Names that folders and columns of official splits often go by; more than a reader takes for granted."""
 OFFICIAL = (
     "the board 'own' draws splits of its own all the same, as on all data; to train, select and test on these, copy "
     "its board.toml, write 'official = true' below [split], and run that"
@@ -64,15 +64,15 @@ def choose_columns(
     return {kind: chosen[kind] for kind in COLUMNS if kind in chosen}, said
 
 
-def split_meanings(column: str, values: Iterable[str]) -> tuple[dict[str, str], str]:
+def guessed_splits(column: str, values: Iterable[str]) -> tuple[dict[str, str], str]:
     """What the values of a split column mean, none where it is no split after all; and that in words."""
     names = sorted(set(values))
-    if strange := [name for name in names if name.lower() not in SPLITS]:
+    if strange := [name for name in names if name.lower() not in LIKELY_SPLITS]:
         return {}, (
             f"the column '{column}' is left out: {some(strange, 5)} is neither train, val nor test. If it is, write "
             "what it means into 'split' and 'splits' of the card's reader"
         )
-    return {name: SPLITS[name.lower()] for name in names}, f"official splits: {', '.join(names)}; {OFFICIAL}"
+    return {name: LIKELY_SPLITS[name.lower()] for name in names}, f"official splits: {', '.join(names)}; {OFFICIAL}"
 
 
 def sorted_classes(labels: Iterable[str]) -> list[str]:

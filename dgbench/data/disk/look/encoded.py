@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgbench.core.errors import DataError
-from dgbench.data.disk import naming
 from dgbench.data.disk.locate import hub_home
-from dgbench.data.disk.look.columns import OFFICIAL, SPLITS, choose_columns, doubts, sorted_classes, split_meanings
+from dgbench.data.disk.look.columns import (
+    LIKELY_SPLITS,
+    OFFICIAL,
+    choose_columns,
+    doubts,
+    guessed_splits,
+    sorted_classes,
+)
 from dgbench.data.disk.look.draft import Draft, draft_card, plain_name
-from dgbench.data.disk.naming import plain, some
+from dgbench.data.disk.naming import SPLITS, plain, some
 from dgbench.data.disk.readers import arrow, hub
 from dgbench.data.disk.readers.encoded import Parts, images_of, part_names, texts
 from dgbench.data.pixels.suffixes import is_picture
@@ -75,13 +81,13 @@ def _draft(
         domains = Counter(part_names(parts))
         said.append(f"there is no column of domains; each part is one: {some(domains)}")
     if "split" in chosen:
-        meanings, about = split_meanings(chosen["split"], texts(parts, chosen["split"], where))
+        meanings, about = guessed_splits(chosen["split"], texts(parts, chosen["split"], where))
         said.append(about)
         chosen |= {"splits": meanings} if meanings else {}  # type: ignore[dict-item]
         if not meanings:
             del chosen["split"]
-    elif "domain" in chosen and len(parts) > 1 and all(part.lower() in SPLITS for part in parts):
-        if unusual := {part: SPLITS[part.lower()] for part in parts if plain(part) not in naming.SPLITS}:
+    elif "domain" in chosen and len(parts) > 1 and all(part.lower() in LIKELY_SPLITS for part in parts):
+        if unusual := {part: LIKELY_SPLITS[part.lower()] for part in parts if plain(part) not in SPLITS}:
             reader["splits"] = unusual
         said.append(f"official splits: {', '.join(parts)}; {OFFICIAL}")
     place: dict[str, Any] = {} if root is None else {"path": str(root)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dgbench.core.errors import DataError
-from dgbench.data.disk.look.columns import choose_columns, doubts, sorted_classes, split_meanings
+from dgbench.data.disk.look.columns import choose_columns, doubts, guessed_splits, sorted_classes
 from dgbench.data.disk.look.draft import Draft, draft_card, plain_name
 from dgbench.data.disk.readers.columns import found_columns, in_words
 from dgbench.data.disk.readers.sheet import JSON_LINES, SEPARATORS, Columns, Form, form_of, open_sheet
@@ -30,7 +30,7 @@ def look_at_table(path: Path, name: str | None, given: dict[str, str]) -> Draft:
         *doubts(classes, chosen["label"], len(table.lines)),
     ]
     if "split" in chosen:
-        meanings, about = split_meanings(chosen["split"], words["split"])
+        meanings, about = guessed_splits(chosen["split"], words["split"])
         said.append(about)
         if meanings:
             reader["splits"] = meanings

@@ -12,7 +12,7 @@ from dgbench.core.names import readable
 from dgbench.core.reader_cards import Tree
 from dgbench.core.toml import validated
 from dgbench.data.disk.folders import Links, walk
-from dgbench.data.disk.look.columns import OFFICIAL, SPLITS
+from dgbench.data.disk.look.columns import LIKELY_SPLITS, OFFICIAL
 from dgbench.data.disk.look.draft import Draft, draft_card, plain_name
 from dgbench.data.disk.naming import plain, some
 from dgbench.data.disk.readers.finds import Finds, search
@@ -68,7 +68,7 @@ def look_at_tree(root: Path, name: str | None, layout: str | None) -> Draft:
     pattern = Layout.parse(text)
     if not pattern.names_domain:
         raise DataError(f"--layout '{text}': nothing in it names the domain; put '{{domain}}' where it stands")
-    found = search(pattern, root, {plain(split): meaning for split, meaning in SPLITS.items()})
+    found = search(pattern, root, {plain(split): meaning for split, meaning in LIKELY_SPLITS.items()})
     cells = [cell for cell in found.cells if cell.images]
     if not cells:
         raise DataError(
@@ -77,7 +77,7 @@ def look_at_tree(root: Path, name: str | None, layout: str | None) -> Draft:
         )
     said = [f"{sum(census.images.values())} images below {root}", f"folders are {text}"]
     if splits := sorted({cell.split for cell in cells if cell.split is not None}):
-        reader["splits"] = {split: SPLITS[plain(split)] for split in splits}
+        reader["splits"] = {split: LIKELY_SPLITS[plain(split)] for split in splits}
         said.append(f"official splits: {', '.join(splits)}; {OFFICIAL}")
     domains = sorted({str(cell.domain) for cell in cells})
     classes = sorted({cell.label for cell in cells})
@@ -120,7 +120,7 @@ def _guess(root: Path, census: Census) -> str:
     names = [
         {plain(readable(parts[level])) for parts in census.images if len(parts) == depth} for level in range(depth)
     ]
-    splits = [level for level, found in enumerate(names) if found <= {plain(split) for split in SPLITS}]
+    splits = [level for level, found in enumerate(names) if found <= {plain(split) for split in LIKELY_SPLITS}]
     rest = [level for level in range(depth) if level not in splits[:1]]
     if len(rest) != 2:
         raise DataError(
