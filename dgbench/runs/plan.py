@@ -165,6 +165,8 @@ def make_plan(
     plan = Plan(board, cards, datasets, cases(board, places))
     fetch = fetch and not plan.absent  # what cannot run needs no weights
     plan.starts |= {backbone: start(backbone, fetch=fetch, reading=reading) for backbone in set(board.tracks.values())}
+    for report in dict.fromkeys(one.report for one in plan.starts.values() if one.report):
+        log.warning("%s", report)
     recipes = [compose(expression) for expression in board.algorithms]
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)
@@ -273,7 +275,7 @@ def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial
             algorithm=recipe.name,
             title=recipe.title,
             track=track,
-            backbone=board.tracks[track],
+            backbone=start.shown,
             pretrained_on=start.past,
             target=case.name,
             dataset=case.dataset,

@@ -7,16 +7,19 @@ the digits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from dgbench.core.backbone_name import parse
+from dgbench.core.backbone_name import BackboneName, parse
+from dgbench.core.backbone_options import spelt
 from dgbench.core.cards import BoardCard, SplitRules, TrainingRules
 from dgbench.core.decoding import AS_LOADERS
-from dgbench.core.errors import UnknownNameError
+from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.core.recipe import compose, resolve
 from dgbench.data.catalogue import outline
-from dgbench.models.backbones import facts
+from dgbench.models.backbones import facts, settled
+from dgbench.models.backbones.facts import told
 from dgbench.train.spec import SHAPING, TrainingSpec
 
 LETTERS = BoardCard(
@@ -47,18 +50,22 @@ class Start:
     """What a training starts from.
 
     Attributes:
-        backbone: Canonical name, without what it was trained on by dgbench itself.
+        backbone: Canonical name, without what it was trained on by dgbench itself; own weights by their content.
+        shown: What boards call it: without the path of own weights, which is a matter of one machine.
         size: Side of its input, in pixels.
         provides: What it offers to parts.
         training: The training in the store that its weights come from, if there is one.
-        weights: ``sha256:...`` of published weights; None for random ones.
-        pretrained_on: The data of published weights.
+        weights: ``sha256:...`` of published or own weights; None for random ones.
+        pretrained_on: The data of published weights. What somebody says of their own weights is no part of a training's
+            identity, and stands in ``past`` alone.
         past: What its weights have learnt from, in words; empty for random weights.
         checkpointing: Whether its activations are computed again in the backward pass. That changes no number, and so
             no training's identity.
+        report: What was found in the file of own weights, in words; empty for others.
     """
 
     backbone: str
+    shown: str
     size: int
     provides: frozenset[str]
     training: TrainingSpec | None
@@ -66,6 +73,7 @@ class Start:
     pretrained_on: str | None
     past: str
     checkpointing: bool = False
+    report: str = ""
 
 
 def start(
@@ -75,21 +83,42 @@ def start(
 
     Args:
         backbone: As ``dgbench:vit-micro``, ``dgbench:vit-micro@letters``, ``efficientnet-lite0(size=64)``,
-            ``timm:NAME.TAG`` or ``open_clip:NAME/TAG``.
+            ``timm:NAME.TAG``, ``open_clip:NAME/TAG`` or ``timm:NAME(weights=PATH, pretrained_on=WORDS)``.
         fetch: Whether published weights that are not on this machine are fetched, for their hash.
         reading: Is told how many pictures of a dataset have been built, and how many there are.
 
     Raises:
         UnknownNameError: no such family, backbone, option or task.
-        DGBenchError: the weights cannot be fetched.
+        DGBenchError: the weights cannot be fetched; own weights do not fit, or nobody says what they learnt from.
     """
     name = parse(backbone)
+    if name.weights is not None:
+        return _own(name, fetch)
     architecture = name.without_task()
     known = facts(architecture.canonical, fetch)
     task = _task(architecture.canonical, known.size, name.task, reading) if name.task else None
     past = TASKS[name.task].summary.rstrip(".") if name.task else known.pretrained_on or ""
     origin = (known.weights, known.pretrained_on, past)
-    return Start(architecture.canonical, known.size, known.provides, task, *origin, name.checkpointing)
+    return Start(architecture.canonical, backbone, known.size, known.provides, task, *origin, name.checkpointing)
+
+
+def _own(name: BackboneName, fetch: bool) -> Start:
+    """A start from own weights."""
+    assert name.weights is not None
+    if name.pretrained_on is None:
+        said = replace(name, pretrained_on="ImageNet-1k").canonical
+        raise DGBenchError(
+            f"backbone '{name.canonical}': say what its weights were pretrained on, for the board shows it: {said}; "
+            "or pretrained_on=unknown, and the board warns that nobody told"
+        )
+    by_content = settled(name)
+    known = facts(by_content.canonical, fetch)
+    backbone = replace(by_content, under=known.under).canonical
+    file = Path(name.weights).name or name.weights
+    shown = f"{replace(name, weights=file, pretrained_on=None).canonical}, SHA-256 {str(known.weights)[7:19]}"
+    report = f"{known.report}; images are normalised with normalize={spelt(by_content.normalize)}"
+    origin = (known.weights, None, told(name.pretrained_on))
+    return Start(backbone, shown, known.size, known.provides, None, *origin, name.checkpointing, report)
 
 
 def _task(architecture: str, size: int, task: str, reading: Callable[[str, int, int], None]) -> TrainingSpec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,15 +14,24 @@ from dgbench.core.errors import DGBenchError, UnknownNameError
 words = st.text("abcxyz_0123", min_size=1, max_size=8)
 sizes = st.none() | st.integers(8, 1024)
 patterns = st.none() | st.sampled_from([r"blocks\.[0-3]\.", "(patch_embed|blocks\\.0)", "a{1,2}b", "x,y"])
-normalizations = st.sampled_from(["auto", "imagenet", "clip", "half"])
+shares = st.floats(0.001, 1, allow_nan=False)
+statistics = st.tuples(st.tuples(shares, shares, shares), st.tuples(shares, shares, shares))
+normalizations = st.sampled_from(["auto", "imagenet", "clip", "half"]) | statistics
+pieces = st.sampled_from([*" a/\\'\"()=,#~.αé", "''", ", size=9", ")", "頁", "sha256:"])
+lines = st.lists(pieces, min_size=1, max_size=12).map("".join).filter(str.strip)
+"""What a path can be: with spaces, quotes, commas, equals signs, brackets, backslashes, any script."""
+places = st.sampled_from([".", "model", "state_dict.module.encoder_q", "0.a b", "x,y=1"])
 
 
 @st.composite
 def backbone_names(draw: st.DrawFn) -> BackboneName:
-    options = {"size": draw(sizes), "normalize": draw(normalizations), "freeze": draw(patterns)}
+    options: dict[str, Any] = {"size": draw(sizes), "normalize": draw(normalizations), "freeze": draw(patterns)}
     family = draw(st.sampled_from(["packaged", "timm", "open_clip", "dgbench"]))
     if family == "packaged":
         return BackboneName(family, draw(st.sampled_from(PACKAGED)), **options)
+    if draw(st.booleans()):
+        own = {"weights": draw(lines), "under": draw(st.none() | places), "pretrained_on": draw(st.none() | lines)}
+        return BackboneName(family, draw(words), **own, **options)
     last = "task" if family == "dgbench" else "tag"
     return BackboneName(family, draw(words), **{last: draw(st.none() | words)}, **options)
 
@@ -46,6 +57,18 @@ def test_the_canonical_name_reads_as_the_same_backbone(name: BackboneName) -> No
         ),
         ("timm:x(freeze=a{1,2}b, size=96)", BackboneName("timm", "x", size=96, freeze="a{1,2}b")),
         ("timm:x()", BackboneName("timm", "x")),
+        ("timm:x(weights=~/my nets/a.pth)", BackboneName("timm", "x", weights="~/my nets/a.pth")),
+        (
+            "timm:x(weights='my nets, size=9/it''s (α).pth', pretrained_on=\"'real' photos, 2,000\", under=model.)",
+            BackboneName(
+                "timm", "x", weights="my nets, size=9/it's (α).pth", pretrained_on="'real' photos, 2,000", under="model"
+            ),
+        ),
+        (r"timm:x(weights=C:\nets\a, b.pth, size=96)", BackboneName("timm", "x", weights=r"C:\nets\a, b.pth", size=96)),
+        (
+            "timm:x(normalize=0.5/0.25 0.5 1)",
+            BackboneName("timm", "x", normalize=((0.5, 0.5, 0.5), (0.25, 0.5, 1.0))),
+        ),
     ],
 )
 def test_examples(text: str, expected: BackboneName) -> None:
@@ -74,6 +97,16 @@ def test_without_its_task_a_backbone_keeps_its_options() -> None:
         ("tim:resnet50", "family of backbones named 'tim'. Did you mean 'timm'"),
         ("timm:resnet50(sice=64)", "option of a backbone named 'sice'. Did you mean 'size'"),
         ("timm:resnet50(normalize=Clip)", "normalize: expected one of auto, imagenet, clip, half, got 'Clip'"),
+        ("timm:resnet50(normalize=1/2/3)", "normalize: could not convert string to float: '2/3'"),
+        ("timm:resnet50(normalize=128/64)", "expected a mean in [0, 1] and a standard deviation in (0, 1]"),
+        ("timm:resnet50(normalize=0.5/0)", "a standard deviation in (0, 1]"),
+        ("timm:resnet50(normalize=0.5 0.5/0.5)", "for each of three channels, got [0.5, 0.5]"),
+        ("timm:resnet50.a1_in1k(weights=a.pth)", "it names two sets of weights, 'a1_in1k' and weights=a.pth"),
+        ("dgbench:vit-micro@letters(weights=a.pth)", "it names two sets of weights, 'letters' and weights=a.pth"),
+        ("efficientnet-lite0(weights=a.pth)", "name the network: timm:NAME(weights=PATH)"),
+        ("timm:resnet50(pretrained_on=photos)", "pretrained_on=photos speaks of weights of your own"),
+        ("timm:resnet50.a1_in1k(under=model)", "under=model speaks of weights of your own"),
+        ("timm:resnet50(weights='')", "expected option=value"),
         ("timm:resnet50(size=big)", "size: expected a number of pixels from 8 to 4096, got 'big'"),
         ("timm:resnet50(size=4)", "from 8 to 4096, got '4'"),
         ("timm:resnet50(size)", "cannot read 'size', expected option=value"),

@@ -6,19 +6,23 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
-from dgbench.core.backbone_name import PACKAGED, BackboneName, parse
+from dgbench.core.backbone_name import BY_CONTENT, PACKAGED, BackboneName, parse
+from dgbench.core.backbone_options import Normalization
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import open_clip, packaged, small, timm
 from dgbench.models.backbones.facts import CLIP, HALF, IMAGENET, Facts
 from dgbench.models.backbones.hub import UNKNOWN
+from dgbench.models.backbones.own.folder import Folder, look_into
+from dgbench.models.backbones.own.source import found, path_of, seen
 from dgbench.models.network import Backbone
 
-__all__ = ["UNKNOWN", "Facts", "build", "facts", "names"]
+__all__ = ["UNKNOWN", "Facts", "build", "facts", "names", "settled"]
 
 _FAMILIES: dict[str, ModuleType] = {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}
-_STATISTICS = {"imagenet": IMAGENET, "clip": CLIP, "half": HALF}
+_STATISTICS: dict[Normalization, Any] = {"imagenet": IMAGENET, "clip": CLIP, "half": HALF}
 
 
 def names() -> tuple[str, ...]:
@@ -29,17 +33,17 @@ def names() -> tuple[str, ...]:
 def build(name: str | BackboneName) -> Backbone:
     """A backbone with the weights that its name says, on the CPU.
 
-    Random weights are drawn from torch's global generator. What dgbench pretrains itself (``@TASK``) is not loaded
-    here: it is in the store.
+    Weights of one's own are named by path, or as :func:`settled` names them. Random weights are drawn from torch's
+    global generator. What dgbench pretrains itself (``@TASK``) is not loaded here: it is in the store.
 
     Raises:
         UnknownNameError: there is no such family, network, tag or option.
         DGBenchError: weights cannot be had, or an option does not fit the network.
     """
-    parsed = parse(name) if isinstance(name, str) else name
+    parsed = settled(parse(name) if isinstance(name, str) else name)
     backbone: Backbone = _FAMILIES[parsed.family].build(parsed)
     if parsed.normalize != "auto":
-        mean, std = _STATISTICS[parsed.normalize]
+        mean, std = _STATISTICS.get(parsed.normalize, parsed.normalize)
         backbone = replace(backbone, mean=mean, std=std)
     if parsed.freeze is not None:
         backbone = _frozen(backbone, parsed.freeze)
@@ -59,9 +63,44 @@ def facts(name: str, fetch: bool) -> Facts:
         UnknownNameError: there is no such family, network, tag or option.
         DGBenchError: an option does not fit the network, or weights cannot be fetched.
     """
-    parsed = parse(name)
-    found: Facts = _FAMILIES[parsed.family].facts(parsed, fetch)
-    return found
+    parsed = settled(parse(name))
+    known: Facts = _FAMILIES[parsed.family].facts(parsed, fetch)
+    return known
+
+
+def settled(name: BackboneName) -> BackboneName:
+    """A name that means the same wherever its file lies; other names than those of one's own weights are so already.
+
+    Own weights are named by the SHA-256 of their file, and the normalisation and the size that go with them are said:
+    those of the name, else of the folder's configuration, else of the network's first published weights.
+
+    Raises:
+        DGBenchError: there is no such file or folder, or it is of another network.
+    """
+    if name.weights is None or (name.weights.startswith(BY_CONTENT) and name.normalize != "auto"):
+        return replace(name, pretrained_on=None)
+    if name.weights.startswith(BY_CONTENT):
+        folder = Folder(found(name.weights))
+    else:
+        path = path_of(name.weights)
+        folder = look_into(path, name) if path.is_dir() else Folder(path)
+    with torch.device("meta"):
+        plain: Backbone = _FAMILIES[name.family].build(BackboneName(name.family, name.architecture))
+    pooling = getattr(plain.module, "global_pool", None)
+    pooling = getattr(pooling, "pool_type", pooling)
+    if folder.pooling and isinstance(pooling, str) and pooling != folder.pooling:
+        raise DGBenchError(
+            f"{name.weights}: its network pools by '{folder.pooling}', timm's '{name.architecture}' by '{pooling}'"
+        )
+    statistics = folder.statistics or (plain.mean, plain.std)
+    named = next((known for known, values in _STATISTICS.items() if values == statistics), statistics)
+    return replace(
+        name,
+        size=name.size or (folder.size if folder.size != plain.size else None),
+        normalize=named if name.normalize == "auto" else name.normalize,
+        weights=seen(folder.file),
+        pretrained_on=None,
+    )
 
 
 def _frozen(backbone: Backbone, pattern: str) -> Backbone:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.models.backbones.matrices import find_matrices
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -23,14 +24,18 @@ class Facts:
         size: Side of the square input, in pixels.
         provides: What it offers to parts: ``low_rank`` (matrices that low-rank adapters can change), ``text`` (a
             text tower, for zero-shot heads) and ``batch_statistics`` (layers that normalise by the batch).
-        weights: ``sha256:...`` of the file of published weights; None for random weights.
+        weights: ``sha256:...`` of the file of published weights, or of one's own; None for random weights.
         pretrained_on: The data of published weights.
+        under: Where one's own weights are in their file, if only that tells them from others in it.
+        report: What was found in the file of one's own weights, and what was left out, in words.
     """
 
     size: int
     provides: frozenset[str]
     weights: str | None = None
     pretrained_on: str | None = None
+    under: str | None = None
+    report: str = ""
 
 
 def provided(module: nn.Module) -> frozenset[str]:
@@ -73,3 +78,15 @@ def pretraining_data(tag: str) -> str:
     titles = list(_DATA.values())
     found = [titles[match.lastindex - 1] for match in _IN_TAG.finditer(tag) if match.lastindex]
     return ", ".join(dict.fromkeys(found)) or tag
+
+
+def told(words: str) -> str:
+    """What somebody says that weights were pretrained on, known data sets called as they are everywhere here."""
+    if words == "unknown":
+        return UNTOLD
+    titles = {_plain(title): title for title in _DATA.values()}
+    return ", ".join(titles.get(_plain(word), word) for word in map(str.strip, words.split(",")) if word)
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", title.lower())

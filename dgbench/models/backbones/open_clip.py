@@ -6,23 +6,28 @@ Weights that were trained with QuickGELU get it, whether or not the model's name
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.models.backbones import hub
 from dgbench.models.backbones.facts import CLIP, Facts, pretraining_data, provided
 from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
+from dgbench.models.backbones.own.source import found
+from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.network import Backbone
 
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 def build(name: BackboneName) -> Backbone:
-    """The image tower of a model, with published weights where the name has a tag, else with random ones.
+    """The image tower of a model: with published weights where the name has a tag, with one's own, or random ones.
 
     Raises:
         UnknownNameError: open_clip has no such model or tag.
@@ -43,10 +48,16 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
     """
     config, tag = _config(name), _tag(name)
     with torch.device("meta"):
-        tower = _model(name, config).visual
+        model = _model(name, config)
+    tower = model.visual
     # Other tokenizers than the one in open_clip need a further library.
     text = {"text"} if "hf_tokenizer_name" not in config["text_cfg"] else set()
     known = Facts(_side(name, config), provided(tower) | text)
+    if name.weights is not None:
+        own = _Own.of(name, model)
+        provides = known.provides if own.whole else known.provides - {"text"}
+        under = own.fitted.under if own.fitted.several else None
+        return replace(known, provides=provides, weights=name.weights, under=under, report=own.report)
     if tag is None or name.tag is None:
         return known
     weights = hub.fingerprint(*_source(tag), name.canonical, fetch=fetch)
@@ -54,7 +65,10 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
 
 
 def towers(name: BackboneName) -> Any:
-    """The whole model, both towers, on the CPU; raises as ``build``."""
+    """The whole model, both towers, on the CPU; raises as ``build``.
+
+    The text tower is random where one's own weights are those of an image tower.
+    """
     import open_clip
 
     config, tag = _config(name), _tag(name)
@@ -63,6 +77,9 @@ def towers(name: BackboneName) -> Any:
     if file is not None:
         # Where it is no safetensors file, open_clip unpickles tensors alone.
         open_clip.load_checkpoint(model, str(file), weights_only=True)
+    if name.weights is not None:
+        own = _Own.of(name, model)
+        load(model if own.whole else model.visual, own.fitted, found(name.weights).name)
     if name.size is not None and "timm_model_name" in config["vision_cfg"]:
         model.visual.set_input_size(name.size)  # resizes positional embeddings, after the weights are in
     return model
@@ -79,6 +96,59 @@ def _model(name: BackboneName, config: dict[str, Any]) -> Any:
         vision = vision | {"image_size": name.size}
     arguments = {key: value for key, value in config.items() if key != "custom_text"} | {"vision_cfg": vision}
     return (open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP)(**arguments)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """One's own weights for a model, or for its image tower alone.
+
+    Attributes:
+        fitted: The tensors.
+        whole: Whether they are those of both towers.
+        report: What is to be said of them.
+    """
+
+    fitted: Fitted
+    whole: bool
+    report: str
+
+    @classmethod
+    def of(cls, name: BackboneName, model: Any) -> _Own:
+        """Both towers if the file has them, else the image tower."""
+        assert name.weights is not None
+        file = found(name.weights)
+        tensors = read_tensors(file)
+        title = f"open_clip:{name.architecture}"
+        both = Network(title, model.state_dict(), adapt=partial(_adapt, model))
+        try:
+            fitted = fit(file.name, tensors, both, name.under)
+            return cls(fitted, True, fitted.report(file.name, both))
+        except DGBenchError:
+            image = Network(f"{title} (image tower)", model.visual.state_dict(), adapt=partial(_adapt_image, model))
+            fitted = fit(file.name, tensors, image, name.under)
+            return cls(fitted, False, fitted.report(file.name, image))
+
+
+def _adapt(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """open_clip's way to read files of earlier versions and for other sizes of images."""
+    from open_clip import model as library
+
+    if "positional_embedding" in tensors and not hasattr(model, "positional_embedding"):
+        tensors = library.convert_to_custom_text_state_dict(tensors)
+    for name in ("logit_scale", "logit_bias"):
+        if name in tensors and getattr(model, name) is not None:
+            tensors[name] = tensors[name].reshape(getattr(model, name).shape)
+    library.resize_pos_embed(tensors, model)
+    library.resize_text_pos_embed(tensors, model)
+    return tensors
+
+
+def _adapt_image(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    from open_clip import model as library
+
+    named = {f"visual.{name}": tensor for name, tensor in tensors.items()}
+    library.resize_pos_embed(named, model)
+    return {name.removeprefix("visual."): tensor for name, tensor in named.items()}
 
 
 def _config(name: BackboneName) -> dict[str, Any]:

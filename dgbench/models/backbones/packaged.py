@@ -4,7 +4,7 @@ The packages are old and have one maintainer each, so their version and the hash
 is imported; the file is found through the installed package's list of files. Its tensors have other names than
 timm's but the same order, so they are loaded by position, and their number and every shape are checked.
 
-A pickle is read here: the one kind of file in dgbench that is. ``weights_only`` admits tensors and nothing that runs.
+They are pickles, which are read as all pickles of weights are: tensors alone, and nothing that runs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones.facts import HALF, IMAGENET, Facts, provided
 from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.network import Backbone
 
 SIDE = 224
@@ -107,7 +108,7 @@ def classifier(name: str) -> Any:
     """
     package = PACKAGES[name]
     module = _network(package)
-    load_by_position(module, torch.load(_file(package), map_location="cpu", weights_only=True), name)
+    load_by_position(module, read_tensors(_file(package)), name)
     return module
 
 

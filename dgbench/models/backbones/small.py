@@ -18,19 +18,25 @@ from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import UnknownNameError
 from dgbench.models.backbones.facts import HALF, Facts, provided
 from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
+from dgbench.models.backbones.own.source import found
+from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.network import Backbone
 
 SIDE = 16
 
 
 def build(name: BackboneName) -> Backbone:
-    """A backbone with random weights, drawn from torch's global generator as every ``nn.Module`` does.
+    """A backbone with one's own weights, or with random ones, drawn from torch's global generator as by every module.
 
     Raises:
         UnknownNameError: no small backbone has that name.
+        DGBenchError: the weights do not fit.
     """
     size = name.size or SIDE
     module, dim = _builder(name.architecture)(size)
+    if name.weights is not None:
+        load(module, _own(name, module)[0], found(name.weights).name)
     return Backbone(name.canonical, module, dim, size, *HALF, matrices=find_matrices(module))
 
 
@@ -39,11 +45,25 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
 
     Raises:
         UnknownNameError: no small backbone has that name.
+        DGBenchError: the weights do not fit.
     """
     size = name.size or SIDE
     with torch.device("meta"):
         module, _ = _builder(name.architecture)(size)
-    return Facts(size, provided(module))
+    if name.weights is None:
+        return Facts(size, provided(module))
+    fitted, report = _own(name, module)
+    under = fitted.under if fitted.several else None
+    return Facts(size, provided(module), weights=name.weights, under=under, report=report)
+
+
+def _own(name: BackboneName, module: nn.Module) -> tuple[Fitted, str]:
+    """The tensors of a network in the file of one's own weights, and what is to be said of them."""
+    assert name.weights is not None
+    file = found(name.weights)
+    network = Network(f"dgbench:{name.architecture}", module.state_dict(), ("head",))
+    fitted = fit(file.name, read_tensors(file), network, name.under)
+    return fitted, fitted.report(file.name, network)
 
 
 def _vit_micro(size: int) -> tuple[nn.Module, int]:

@@ -6,33 +6,48 @@ that it shares with texts, where timm has it as the classifier: those are the fe
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean
 from dgbench.models.backbones import hub
 from dgbench.models.backbones.facts import Facts, pretraining_data, provided
 from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.backbones.own.fit import Adapt, Fitted, Network, fit, load
+from dgbench.models.backbones.own.source import found
+from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.network import Backbone
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
+_ADAPTS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained", "checkpoint_filter_fn_encoder")
+"""What timm calls the function of a family of networks that reads files of others."""
+_COMPARED = 24
+"""Networks that are looked at for the one that is meant."""
 
 
 def build(name: BackboneName) -> Backbone:
-    """A network of timm, with its published weights where the name has a tag, else with random ones.
+    """A network of timm: with published weights where the name has a tag, with one's own, or with random ones.
 
     Raises:
         UnknownNameError: timm has no such network or tag.
-        DGBenchError: the weights cannot be had or need another activation, or the network cannot take the image size.
+        DGBenchError: the weights cannot be had, do not fit or need another activation, or the network cannot take the
+            image size.
     """
     config = _config(name)
     weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
     module = _create(name, config, weights)
+    if name.weights is not None:
+        load(module, _own(name, module)[0], found(name.weights).name)
     dim = module.num_classes or getattr(module, "head_hidden_size", None) or module.num_features
     size = name.size or config.input_size[-1]
     return Backbone(name.canonical, module, dim, size, config.mean, config.std, matrices=find_matrices(module))
@@ -49,6 +64,9 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
     with torch.device("meta"):
         module = _create(name, config, weights=None)
     known = Facts(name.size or config.input_size[-1], provided(module))
+    if name.weights is not None:
+        fitted, report = _own(name, module)
+        return replace(known, weights=name.weights, under=fitted.under if fitted.several else None, report=report)
     if name.tag is None:
         return known
     weights = hub.fingerprint(config.hf_hub_id, _files(config), name.canonical, fetch=fetch)
@@ -148,3 +166,45 @@ def _keeps_projection(name: BackboneName, config: Any) -> bool:
 
 def _files(config: Any) -> tuple[str, ...]:
     return (config.hf_hub_filename,) if config.hf_hub_filename else _FILES
+
+
+def _own(name: BackboneName, module: Any) -> tuple[Fitted, str]:
+    """The tensors of a network in the file of one's own weights, and what is to be said of them."""
+    assert name.weights is not None
+    file = found(name.weights)
+    network = _asked(f"timm:{name.architecture}", module)
+    fitted = fit(file.name, read_tensors(file), network, name.under, _similar(name.architecture))
+    return fitted, fitted.report(file.name, network)
+
+
+def _asked(name: str, module: Any) -> Network:
+    classifier = module.pretrained_cfg.get("classifier") or ()
+    layers = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    return Network(name, module.state_dict(), layers, _adapt(module))
+
+
+def _adapt(module: Any) -> Adapt | None:
+    """timm's way to read files of earlier versions, of other programs and for other sizes of images."""
+    family = sys.modules[type(module).__module__]
+    function = next((getattr(family, name) for name in _ADAPTS if hasattr(family, name)), None)
+    if function is None:
+        return None
+    takes_module = len(inspect.signature(function).parameters) > 1
+
+    def adapt(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        adapted: dict[str, Tensor] = function(tensors, module) if takes_module else function(tensors)
+        return adapted
+
+    return adapt
+
+
+def _similar(architecture: str) -> Iterator[Network]:
+    """Networks of the same kind, those of the most similar names first."""
+    import timm
+
+    kind = timm.models.model_entrypoint(architecture).__module__.rpartition(".")[2]
+    names = [name for name in timm.list_models(module=kind) if name != architecture]
+    names.sort(key=lambda name: -difflib.SequenceMatcher(None, name, architecture).ratio())
+    for name in names[:_COMPARED]:
+        with torch.device("meta"):
+            yield _asked(f"timm:{name}", timm.create_model(name, num_classes=0))
