@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
+from dgbench.board.pictures import previews
 from dgbench.board.protocol import protocol
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.provenance import revision
-from dgbench.data.catalogue import outline, previews
+from dgbench.data.catalogue import outline
 from dgbench.runs.collect import Records
 from dgbench.runs.store import rules_identity
 

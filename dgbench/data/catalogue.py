@@ -1,32 +1,25 @@
 """Datasets by name: built, or read from where they lie and decoded once; nothing here imports torch.
 
-A built dataset is cached as a folder of arrays, and a JSON file that is written last. What is read is hashed again:
-data that does not match its manifest is built anew. Decoded pictures are kept in the same way (``prepare``).
+What is built is kept (``cache.built``), and so are decoded pictures (``cache.prepare``).
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DataError
-from dgbench.core.files import read_json, whole, write_json
 from dgbench.core.locks import in_turn
-from dgbench.core.names import file_name
 from dgbench.core.paths import cache_root
 from dgbench.core.reader_cards import BuiltIn, Made
-from dgbench.data.cache import content
+from dgbench.data.cache import built, content
 from dgbench.data.cache.content import Progress, silent
 from dgbench.data.cache.prepare import prepare
 from dgbench.data.cache.streamed import stream, streamed
@@ -40,10 +33,6 @@ from dgbench.data.samples import pixel_contents
 from dgbench.data.sets.builders import build
 
 log = logging.getLogger(__name__)
-
-_ARRAYS = ("inputs", "labels", "groups")
-_THUMBNAIL = 48
-"""Side of a picture in a preview, in pixels, at most."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +136,7 @@ def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Ou
     """
     card = dataset_card(name)
     if isinstance(card.reader, BuiltIn):
-        at_hand = build or (_root(card) / "dataset.json").is_file()
+        at_hand = build or (_root(card) / built.ABOUT).is_file()
     else:
         at_hand = find(card) is not None
     if not at_hand:
@@ -157,9 +146,20 @@ def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Ou
     return _outline(name, _root(card), cache_root(), _Listener(progress))
 
 
-def previews(name: str) -> dict[str, bytes]:
-    """A small PNG of each domain: two examples of each of its first ten classes."""
-    return {domain.name: _png(_contact_sheet(domain)) for domain in _thumbnails(name)}
+def thumbnails(name: str, side: int) -> Sequence[Domain]:
+    """The domains of a dataset, with images of ``side`` pixels, or smaller ones as they are; decoded when asked for.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: it is not on this machine, or not what its card says.
+    """
+    card = dataset_card(name)
+    root = _root(card)
+    native = _native(name, root, _Listener(silent))
+    if native is not None and all(max(domain.inputs.shape[1:3]) <= side for domain in native.domains):
+        return native.domains
+    listing = _listing(name, root) if native is None else _as_listing(native)
+    return [streamed(domain, side, card.resize, card.decoding) for domain in listing.domains]
 
 
 def _root(card: DatasetCard) -> Path:
@@ -263,28 +263,17 @@ def _as_listing(dataset: Dataset) -> Listing:
     return Listing(dataset.name, dataset.classes, tuple(domains), dataset.shared_groups)
 
 
-def _thumbnails(name: str) -> Sequence[Domain]:
-    """The domains of a dataset, with images no larger than a preview shows them; few of them are ever decoded."""
-    card = dataset_card(name)
-    root = _root(card)
-    native = _native(name, root, _Listener(silent))
-    if native is not None and all(max(domain.inputs.shape[1:3]) <= _THUMBNAIL for domain in native.domains):
-        return native.domains
-    listing = _listing(name, root) if native is None else _as_listing(native)
-    return [streamed(domain, _THUMBNAIL, card.resize, card.decoding) for domain in listing.domains]
-
-
 def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path, tell: Progress) -> Dataset:
-    dataset = _read(folder)
+    dataset = built.read(folder)
     if dataset is None:
         with in_turn(folder.parent / f".{folder.name}.lock"):
-            dataset = _read(folder)  # another process may have built it meanwhile
+            dataset = built.read(folder)  # another process may have built it meanwhile
             if dataset is None:
                 total = sum(domain.count or domain.about or 0 for domain in card.domains)
                 tell(0, total)
                 dataset = build(card, reader)
                 tell(total, total)
-                _write(dataset, folder)
+                built.write(dataset, folder)
     if dataset.manifest != reader.manifest:
         log.warning(
             "the data of '%s' differs from its card (manifest %.12s, expected %.12s): results on it do not compare "
@@ -293,57 +282,3 @@ def _built_in(card: DatasetCard, reader: BuiltIn, folder: Path, tell: Progress) 
             ", ".join(f"{package} {version}" for package, version in reader.built_with.items()),
         )
     return dataset
-
-
-def _write(dataset: Dataset, folder: Path) -> None:
-    for domain in dataset.domains:
-        for array in _ARRAYS:
-            with whole(folder / f"{file_name(domain.name)}-{array}.npy") as temporary, temporary.open("wb") as file:
-                np.save(file, getattr(domain, array))
-    write_json(
-        folder / "dataset.json",
-        {
-            "name": dataset.name,
-            "classes": list(dataset.classes),
-            "domains": [domain.name for domain in dataset.domains],
-            "manifest": dataset.manifest,
-        },
-    )
-
-
-def _read(folder: Path) -> Dataset | None:
-    """What the folder holds; None where it holds nothing, or nothing that can be trusted."""
-    if not (folder / "dataset.json").is_file():
-        return None
-    try:
-        about: dict[str, Any] = read_json(folder / "dataset.json")
-        domains = [_read_domain(folder, name) for name in about["domains"]]
-        dataset = assemble(about["name"], about["classes"], domains)
-        if dataset.manifest == about["manifest"]:
-            return dataset
-        reason = "its content does not match its manifest"
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        reason = str(error)
-    log.warning("the cached dataset in %s is damaged (%s): it is built anew", folder, reason)
-    return None
-
-
-def _read_domain(folder: Path, name: str) -> Domain:
-    return Domain(name, *(np.load(folder / f"{file_name(name)}-{array}.npy", allow_pickle=False) for array in _ARRAYS))
-
-
-def _contact_sheet(domain: Domain, rows: int = 2, columns: int = 10) -> NDArray[np.uint8]:
-    """Pictures side by side, ``[h, w, 3]``; the examples of a class are taken from far apart in the domain."""
-    members = [np.flatnonzero(domain.labels == label) for label in np.unique(domain.labels)[:columns]]
-    picked = [np.array([m[(2 * row + 1) * len(m) // (2 * rows)] for m in members]) for row in range(rows)]
-    return np.concatenate([np.concatenate(list(domain.inputs[row]), axis=1) for row in picked])
-
-
-def _png(picture: NDArray[np.uint8], rows: int = 2) -> bytes:
-    """A file; small pictures are enlarged by a whole number, so that they stay sharp."""
-    height, width = picture.shape[:2]
-    scale = max(1, _THUMBNAIL * rows // height)
-    file = io.BytesIO()
-    large = Image.fromarray(picture).resize((width * scale, height * scale), Image.Resampling.NEAREST)
-    large.save(file, format="PNG", optimize=True)
-    return file.getvalue()

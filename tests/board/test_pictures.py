@@ -1,0 +1,21 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from dgbench.board.pictures import previews
+from dgbench.data.catalogue import load
+
+
+def test_a_preview_shows_two_of_each_class() -> None:
+    digits = load("digits")
+    pictures = previews("digits")
+    assert list(pictures) == [d.name for d in digits.domains]
+    for name, png in pictures.items():
+        picture = Image.open(io.BytesIO(png))
+        assert picture.size == (10 * 16 * 3, 2 * 16 * 3)
+        assert len(png) < 20_000
+        tile = np.asarray(picture)[: 3 * 16 : 3, 3 * 16 : 2 * 3 * 16 : 3]
+        domain = digits.domain(name)
+        ones = domain.inputs[domain.labels == 1]
+        assert (ones == tile).all((1, 2, 3)).any(), "the second picture is a 1 of this domain"
