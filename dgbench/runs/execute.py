@@ -5,7 +5,6 @@ The target's images are read here and nowhere else, and only once the training i
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,9 +35,11 @@ from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
 from dgbench.models.zero_shot import set_zero_shot_head
 from dgbench.runs.features import FeatureBank
+from dgbench.runs.observed import examples, observed
 from dgbench.runs.plan import STREAM_BATCH, RunSpec
 from dgbench.runs.store import Store
-from dgbench.train.evaluate import evaluating, features, score
+from dgbench.selection.predictions import check, summarise
+from dgbench.train.evaluate import evaluating, features
 from dgbench.train.loop import Parts, train
 from dgbench.train.norm_statistics import batches_for, recompute
 from dgbench.train.sources import Features, Inputs, Pixels, Sources
@@ -205,6 +206,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
     Raises:
         BusyError: another process is doing one of them.
         DamagedError: weights or features that they need are not what was written.
+        StoreError: what they predict is no number.
     """
     done = 0
     targets = {run.target for run in runs}
@@ -217,6 +219,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                 continue
             clock = time.perf_counter()
             table = bench.predict(run)
+            check(table, len(bench.dataset.classes))
             with whole(folder / "predictions.parquet") as temporary:
                 table.write_parquet(temporary, compression="zstd")
             write_json(folder / "result.json", {"metrics": summarise(table).to_dicts()})
@@ -227,34 +230,14 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
     return done
 
 
-def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Accuracy and negative log-likelihood (nats) of every stream in a table of predictions, and its digest.
-
-    Two algorithms whose predictions have one digest are one result: they agree in every prediction and confidence.
-    """
-    streams = predictions.group_by("step", "split", "domain", "view", maintain_order=True)
-    metrics = streams.agg(
-        accuracy=(pl.col("prediction") == pl.col("label")).mean(),
-        nll=-pl.col("p_label").cast(pl.Float64).clip(lower_bound=1e-12).log().mean(),
-        n=pl.len().cast(pl.Int64),
-    )
-    return metrics.with_columns(pl.Series("digest", [_digest(stream) for _, stream in streams], pl.String))
-
-
-def _digest(stream: pl.DataFrame) -> str:
-    """Of numbers, not of a file: how they are compressed makes no difference."""
-    columns = (stream[name].to_numpy() for name in ("index", "prediction", "confidence"))
-    return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()[:16]
-
-
 @dataclass(frozen=True)
 class _Stream:
-    """One set of labelled examples that is predicted in one go: some rows of a domain, and where to find each."""
+    """One set of labelled examples that is predicted in one go: what they are, and where to find each."""
 
     split: str
     domain: str
     view: str
-    rows: Rows
+    examples: pl.DataFrame
     inputs: Inputs
     places: Tensor
     labels: Tensor
@@ -284,19 +267,22 @@ class _Bench:
         for held in self.sources.domains:
             rows = held.validation.numpy()
             labels = held.labels[held.validation.to(self.device)]
-            streams.append(_Stream("validation", held.name, "clean", rows, held.inputs, held.validation, labels))
+            shown = examples(self.dataset, held.name, rows)
+            streams.append(_Stream("validation", held.name, "clean", shown, held.inputs, held.validation, labels))
             for family in FAMILIES:
 
                 def images(name: str = held.name, rows: Rows = rows, family: str = family) -> Images:
                     return shifted(self.dataset, name, rows, family)
 
                 inputs = self.setting.inputs(held.name, family, images, rows)
-                streams.append(_Stream("validation", held.name, family, rows, inputs, torch.arange(len(rows)), labels))
+                places = torch.arange(len(rows))
+                streams.append(_Stream("validation", held.name, family, shown, inputs, places, labels))
         domain = self.dataset.domain(target)
         rows = tested(self.dataset, target, self.training)
         labels = torch.from_numpy(domain.labels[rows]).to(self.device)
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
-        streams.append(_Stream("target", target, "clean", rows, inputs, torch.from_numpy(rows), labels))
+        shown = examples(self.dataset, target, rows)
+        streams.append(_Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels))
         self.streams[target] = streams
         return streams
 
@@ -348,22 +334,10 @@ class _Bench:
     def _observe(self, predictor: Predictor, at_work: Stream, stream: _Stream, step: int) -> pl.DataFrame:
         """Show one stream, in an order that depends on sources and trial alone, and note what is predicted."""
         seed = self.training.seed("stream", stream.domain, stream.view)
-        order = torch.randperm(len(stream.rows), generator=torch.Generator().manual_seed(seed)).to(self.device)
+        order = torch.randperm(len(stream.labels), generator=torch.Generator().manual_seed(seed)).to(self.device)
         inputs = self._features(step, stream.split, stream.domain, stream.view, stream.inputs, stream.places)[order]
         at_work.reset(seed)
         scores = torch.cat([at_work.observe(batch) for batch in torch.split(inputs, STREAM_BATCH)])
-        scored = score(scores, stream.labels[order], predictor.scores)
-        rows = order.cpu().numpy()
-        return pl.DataFrame(
-            {
-                "step": np.full(len(rows), step, np.int32),
-                "split": pl.Series([stream.split]).new_from_index(0, len(rows)),
-                "domain": pl.Series([stream.domain]).new_from_index(0, len(rows)),
-                "view": pl.Series([stream.view]).new_from_index(0, len(rows)),
-                "index": stream.rows[rows].astype(np.int32),
-                "label": stream.labels.cpu().numpy()[rows].astype(np.int16),
-                "prediction": scored.prediction.numpy().astype(np.int16),
-                "confidence": scored.confidence.float().numpy(),
-                "p_label": scored.p_label.float().numpy(),
-            }
-        )
+        scores = scores[order.argsort()]  # as the domain has its rows
+        name = (step, stream.split, stream.domain, stream.view)
+        return observed(name, stream.examples, scores, stream.labels, predictor.scores)

@@ -56,7 +56,7 @@ class RunSpec:
     def spec(self) -> Spec:
         """As plain JSON."""
         return {
-            "schema": "dgbench.run/2",
+            "schema": "dgbench.run/3",
             **self.__dict__,
             "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,

@@ -12,10 +12,10 @@ import pytest
 import dgbench
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
-from dgbench.runs.execute import summarise
 from dgbench.runs.launch import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
+from dgbench.selection.predictions import summarise
 from small import small_board
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from dgbench.core.errors import StoreError
-from dgbench.selection.predictions import MOST, PREDICTIONS, TOP, check, scores_kept
+from dgbench.selection.predictions import MOST, PREDICTIONS, TOP, bytes_per_row, check, scores_kept
 
 Kind = Literal["logits", "probabilities"]
 Matrix = NDArray[np.float64]
@@ -131,7 +132,7 @@ CLEAN = pl.col("view") == "clean"
 
 
 @pytest.mark.parametrize(("good", "classes"), [(FULL, 7), (COMPACT, 345), (FULL.clear(), 7)])
-def test_good_predictions_pass_and_travel_through_a_file(good: pl.DataFrame, classes: int, tmp_path: Any) -> None:
+def test_good_predictions_pass_and_travel_through_a_file(good: pl.DataFrame, classes: int, tmp_path: Path) -> None:
     check(good, classes)
     good.write_parquet(tmp_path / "predictions.parquet")
     again = pl.read_parquet(tmp_path / "predictions.parquet")
@@ -177,3 +178,27 @@ def spoilt(name: str, value: Any, good: pl.DataFrame = FULL, where: pl.Expr = CL
 def test_faulty_predictions_are_refused(message: str, classes: int, bad: pl.DataFrame) -> None:
     with pytest.raises(StoreError, match=message):
         check(bad, classes)
+
+
+@pytest.mark.parametrize("classes", [7, 31, MOST, 345])
+@pytest.mark.parametrize("view", ["clean", "blur"])
+def test_the_stated_size_of_a_row_is_about_what_is_written(classes: int, view: str, tmp_path: Path) -> None:
+    random, n = np.random.default_rng(2), 4000
+    samples = [random.bytes(8).hex() for _ in range(n)]
+    label = random.integers(0, classes, n)
+    parts = []
+    for number in range(1 if view == "clean" else 10):  # families show the same examples
+        scores = (3 * random.standard_normal((n, classes))).astype(np.float32)
+        scores[np.arange(n), label] += 6
+        p = softmax(scores)
+        columns = {"label": label, "confidence": p.max(1), "p_label": p[np.arange(n), label]}
+        part = table(scores, p.argmax(1), "logits", view).with_columns(
+            pl.lit(f"{view}{number or ''}").alias("view"),
+            pl.Series("sample", samples),
+            *(pl.Series(name, values).cast(PREDICTIONS[name]) for name, values in columns.items()),
+        )
+        parts.append(part)
+    made = pl.concat(parts)
+    made.write_parquet(tmp_path / "predictions.parquet", compression="zstd")
+    size = (tmp_path / "predictions.parquet").stat().st_size / made.height
+    assert size == pytest.approx(bytes_per_row(classes, view == "clean"), rel=0.2)

@@ -1,0 +1,163 @@
+"""What runs write down, against the weights, the data and the streams that it comes from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dgbench.core.errors import StoreError
+from dgbench.core.files import read_json
+from dgbench.data.catalogue import load
+from dgbench.data.domain import Dataset, Domain
+from dgbench.data.samples import sample_names
+from dgbench.models.effective import load_effective
+from dgbench.runs import execute
+from dgbench.runs.execute import Setting, do_runs, do_training, parts_of
+from dgbench.runs.observed import examples
+from dgbench.runs.plan import STREAM_BATCH, Plan, make_plan
+from dgbench.runs.store import Store
+from dgbench.selection.predictions import check, summarise
+from dgbench.train.evaluate import evaluating
+from dgbench.train.sources import Pixels
+from dgbench.train.trajectory import StoredTrajectory
+from small import small_board
+
+CPU = torch.device("cpu")
+ALGORITHMS = ("erm", "t3a", "adanpc", "drm")
+TARGET = "print"
+
+Ran = tuple[Plan, Store]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One target's column of a small board."""
+    plan, store = make_plan(small_board(*ALGORITHMS)), Store(tmp_path_factory.mktemp("store"))
+    runs = [run for run in plan.runs.values() if run.target == TARGET]
+    for id_ in dict.fromkeys(run.training for run in runs):
+        do_training(plan.trainings[id_], store, CPU)
+        do_runs(plan.trainings[id_], [run for run in runs if run.training == id_], store, CPU)
+    return plan, store
+
+
+def table(ran: Ran, algorithm: str) -> pl.DataFrame:
+    plan, store = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == algorithm and e.domain == TARGET)
+    return pl.read_parquet(store.file("run", entry.run, "predictions.parquet"))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_metrics_are_those_of_a_plain_loop_over_the_stored_rows(ran: Ran, algorithm: str) -> None:
+    plan, store = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == algorithm and e.domain == TARGET)
+    stored, metrics = table(ran, algorithm), read_json(store.folder("run", entry.run) / "result.json")["metrics"]
+    check(stored, 10)
+    assert summarise(stored).to_dicts() == metrics, "to the last bit"
+    for row in metrics:
+        hits, losses = [], []
+        for one in stored.iter_rows(named=True):
+            if all(one[key] == row[key] for key in ("step", "split", "domain", "view")):
+                hits.append(one["prediction"] == one["label"])
+                losses.append(-np.log(max(one["p_label"], 1e-12)))
+        assert row["n"] == len(hits)
+        assert row["accuracy"] == np.mean(hits)
+        assert row["nll"] == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_stored_scores_give_the_stored_predictions(ran: Ran, algorithm: str) -> None:
+    clean = table(ran, algorithm).filter(pl.col("view") == "clean")
+    logits = clean["logits"].list.to_array(10).to_numpy().astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert (logits.argmax(1) == clean["prediction"].to_numpy()).all()
+    assert p.max(1) == pytest.approx(clean["confidence"].to_numpy(), rel=np.log(10) / 2000)
+    nll, again = -np.log(clean["p_label"].to_numpy()), -np.log(p[np.arange(len(p)), clean["label"]])
+    assert abs(again.mean() - nll.mean()) <= (nll.mean() + np.log(10)) / 2000
+    gives_probabilities = algorithm in ("adanpc", "drm")
+    assert (clean["logsumexp"] == 0).all() == gives_probabilities
+
+
+def test_every_row_is_of_its_example(ran: Ran) -> None:
+    """Against the images, the weights and the network alone, in the order of the domain."""
+    plan, store = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
+    training, stored = plan.trainings[entry.training], table(ran, "erm")
+    setting = Setting(training, parts_of(training), store, CPU)
+    network, trajectory = setting.initial_network(), StoredTrajectory(store.folder("training", training.id))
+    domain = load("digits").domain(TARGET)
+    for step in trajectory.steps:
+        load_effective(network, trajectory.at(step))
+        inputs = Pixels(domain.inputs, network.info, CPU, resident=False)
+        with evaluating(network):
+            scores = network(inputs.ready(inputs.take(torch.arange(len(domain))))).numpy()
+        rows = stored.filter(pl.col("split") == "target", pl.col("step") == step)
+        assert rows["index"].to_list() == list(range(len(domain)))
+        assert rows["label"].to_list() == domain.labels.tolist()
+        assert rows["group"].to_list() == domain.groups.tolist()
+        assert rows["sample"].to_list() == sample_names(domain, np.arange(len(domain)))
+        kept = rows["logits"].list.to_array(10).to_numpy().astype(np.float32)
+        given = kept + (np.log(rows["confidence"].to_numpy()) + rows["logsumexp"].to_numpy())[:, None]
+        assert np.allclose(given, scores, atol=2e-3)
+
+
+def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
+    plan, store = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == "t3a" and e.domain == TARGET)
+    training, stored = plan.trainings[entry.training], table(ran, "t3a")
+    setting = Setting(training, parts_of(training), store, CPU)
+    network, trajectory = setting.initial_network(), StoredTrajectory(store.folder("training", training.id))
+    load_effective(network, trajectory.at(trajectory.steps[-1]))
+    domain = load("digits").domain(TARGET)
+    inputs = Pixels(domain.inputs, network.info, CPU, resident=False)
+    seed = training.seed("stream", TARGET, "clean")
+    order = torch.randperm(len(domain), generator=torch.Generator().manual_seed(seed))
+    predictor = execute.part_of("predictor", entry.hyperparameters["predictor"], "test")
+    with evaluating(network):
+        at_work = predictor.prepare(network, None)
+        at_work.reset(seed)
+        features = network.features(inputs.ready(inputs.take(torch.arange(len(domain)))))
+        said: dict[int, int] = {}
+        for batch in order.split(STREAM_BATCH):
+            said |= dict(zip(batch.tolist(), at_work.observe(features[batch]).argmax(1).tolist(), strict=True))
+    rows = stored.filter(pl.col("split") == "target", pl.col("step") == trajectory.steps[-1])
+    agree = np.mean([said[index] == prediction for index, prediction in rows.select("index", "prediction").iter_rows()])
+    assert agree > 0.99  # rounding may tip a prediction that is a tie
+
+
+def small_domain(groups: list[int], **more: Any) -> Domain:
+    images: NDArray[np.uint8] = np.arange(len(groups) * 3, dtype=np.uint8).reshape(-1, 1, 1, 3)
+    return Domain("d", images, np.zeros(len(groups), np.int64), np.array(groups), **more)
+
+
+@pytest.mark.parametrize(
+    ("groups", "shared", "kept"),
+    [
+        ([5, 5, 7], False, [5, 7]),
+        ([5, 6, 7], True, [5, 7]),  # one emoji concept, one test picture under each corruption
+        ([0, 1, 2], False, [None, None]),  # every example on its own: no groups
+    ],
+)
+def test_groups_are_kept_where_there_are_some(groups: list[int], shared: bool, kept: list[int | None]) -> None:
+    data = Dataset("data", ("a",), (small_domain(groups),), "", shared_groups=shared)
+    shown = examples(data, "d", np.array([0, 2]))
+    assert shown["group"].to_list() == kept
+    assert shown["index"].to_list() == [0, 2]
+
+
+def test_a_prediction_that_is_no_number_is_no_result(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, done = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
+    store, training = Store(tmp_path), plan.trainings[entry.training]
+    shutil.copytree(done.folder("training", training.id), store.folder("training", training.id))
+    real = execute.features
+    monkeypatch.setattr(execute, "features", lambda *args: real(*args) * float("nan"))
+    with pytest.raises(StoreError, match="a probability is no number"):
+        do_runs(training, [plan.runs[entry.run]], store, CPU)
+    assert not store.finished("run", entry.run)
