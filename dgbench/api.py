@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.leaderboard import Leaderboard
+    from dgbench.exported.card import ModelCard
+    from dgbench.exported.model import Model
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
@@ -157,6 +159,64 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
     from dgbench.board.from_records import from_records
 
     return from_records(records(board, store=store), criterion)
+
+
+def export(
+    board: Board,
+    algorithm: str,
+    folder: str | Path,
+    *,
+    target: str | None = None,
+    trial: int = 0,
+    criterion: str | None = None,
+    store: Path | None = None,
+    device: Device = "auto",
+) -> ModelCard:
+    """Write the model that a criterion chose for an algorithm, with all that it takes to use it, as a folder.
+
+    Args:
+        board: Name, path or rules; its runs are finished.
+        algorithm: A recipe, as ``"sam + t3a"``.
+        folder: Where; an exported model that is there is replaced, nothing else is.
+        target: The domain that was left out; by default the board's first.
+        trial: The repetition.
+        criterion: What chooses among draws and checkpoints, in place of the board's own.
+        store: Where finished work is kept.
+        device: Where statistics of averaged weights, or features of source images, are computed if they are needed.
+
+    Returns:
+        What is said of the model: ``card.json`` in the folder.
+
+    Raises:
+        StoreError: runs are missing, or there is no such target or trial.
+        RecipeError: the recipe does not fit, or the criterion reads target labels.
+        DGBenchError: the folder holds something else.
+    """
+    from dgbench.exported.choose import chosen
+    from dgbench.exported.write import refuse_foreign, write
+    from dgbench.runs.launch import resolve_device
+
+    card, kept = rules(board), _store(store)
+    refuse_foreign(Path(folder))
+    choice = chosen(card, algorithm, kept, criterion=criterion or card.criterion, target=target, trial=trial)
+    return write(choice, kept, Path(folder), resolve_device(device))
+
+
+def load(folder: str | Path, device: str = "cpu") -> Model:
+    """Read an exported model: a torch module that makes scores of pictures, with the pictures' way to it.
+
+        model = dgbench.load("model")
+        scores = model(model.transform("picture.jpg")[None])  # logits or probabilities, as model.scores says
+        stream = model.stream()  # for predictors that learn from what they see: stream.observe(images)
+
+    Nothing in the folder is executed, and nothing is fetched.
+
+    Raises:
+        DGBenchError: the folder is no exported model, or not what its card says.
+    """
+    from dgbench.exported.model import load as read
+
+    return read(Path(folder), device)
 
 
 def _store(root: Path | None) -> Store:

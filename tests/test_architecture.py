@@ -63,15 +63,3 @@ def test_the_tree_on_the_page_is_the_tree_of_the_package() -> None:
     rooms = re.findall(r"^( +)([a-z_]+(?:/|\.py)) ", drawn, re.M)
     assert {name for indent, name in rooms if indent == "  "} == packages(ROOT / "dgbench") | {"api.py"}
     assert {name for indent, name in rooms if indent == "    "} == packages(ROOT / "dgbench" / "data")
-
-
-def test_what_docstrings_refer_to_is_there() -> None:
-    lost = []
-    for path in sorted((ROOT / "dgbench").rglob("*.py")):
-        for name in re.findall(r":(?:mod|func|class|data):`~?(dgbench\.[\w.]+)`", path.read_text(encoding="utf-8")):
-            module, inside = ROOT.joinpath(*name.split(".")), ROOT.joinpath(*name.split(".")[:-1])
-            files = [file for file in (inside.with_suffix(".py"), inside / "__init__.py") if file.is_file()]
-            there = module.with_suffix(".py").is_file() or module.is_dir()
-            if not there and not any(name.rpartition(".")[2] in defined(file) for file in files):
-                lost.append(f"{path.relative_to(ROOT)}: {name}")
-    assert not lost

@@ -18,6 +18,7 @@ def main() -> None:
     """The entry point ``dgbench``."""
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
+    from dgbench.cli.models import models
     from dgbench.cli.schema import schema
     from dgbench.cli.show import show
     from dgbench.cli.store import store
@@ -37,6 +38,7 @@ def main() -> None:
     app.command()(show)
     app.command()(schema)
     work(app)
+    models(app)
     data(app)
     store(app)
     try:

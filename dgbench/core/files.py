@@ -48,6 +48,39 @@ def _whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder elsewhere; it becomes ``path`` when the block ends without an error, in place of what was there.
+
+    It lies beside ``path`` until then, and what a killed process left of the same folder is cleared away.
+
+    Raises:
+        DiskError: nothing can be written there.
+    """
+    path = path.absolute()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in workshops(path.parent, path.name):
+            clear(left)
+        room = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with workshop(room):
+            made, before = room / path.name, room / "before"
+            made.mkdir()
+            yield made
+            for file in made.rglob("*"):
+                if file.is_file():
+                    with file.open("rb+") as handle:
+                        os.fsync(handle.fileno())
+            if path.exists():
+                path.rename(before)
+            try:
+                made.rename(path)
+            except OSError:
+                if before.exists():
+                    before.rename(path)
+                raise
+
+
 def workshops(folder: Path, name: str | None = None) -> list[Path]:
     """Where files of a folder are being written, or were when a process was killed; those called ``name`` alone."""
     with os.scandir(folder) as entries:

@@ -55,7 +55,11 @@ def read_sealed(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
         ValueError: it is not what was written.
     """
-    content = read_json(path)
+    return sealed_content(read_json(path))
+
+
+def sealed_content(content: Any) -> dict[str, Any]:
+    """What was sealed, of the content of a file that :func:`write_sealed` wrote; raises ValueError where it differs."""
     if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
         raise ValueError("its content is not what was written")
     return content

@@ -14,7 +14,7 @@ from dgbench.core.errors import DamagedError
 from dgbench.core.files import read_json
 from dgbench.core.results import Status
 from dgbench.core.seals import checked
-from dgbench.core.spec import canonical
+from dgbench.core.spec import Spec, canonical
 from dgbench.runs.store import Store
 from dgbench.selection.records import METRICS, RUNS
 
@@ -79,13 +79,18 @@ class Records:
         )
 
 
-def collect(board: BoardCard, store: Store) -> Records:
+def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Records:
     """Everything that the store holds of a board. What is damaged is said, and missing.
+
+    Args:
+        board: The rules.
+        store: Where finished work is kept.
+        index: The list of the board's runs; by default the one that the store has.
 
     Raises:
         StoreError: the board was never run on this store, or the list of its runs is damaged.
     """
-    index = store.read_index(board)
+    index = index or store.read_index(board)
     metrics: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     made: list[dict[str, Any]] = []

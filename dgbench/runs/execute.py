@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dgbench.algorithms.slots import Averaging, Predictor, Source, State, Stream
 from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
-from dgbench.core.errors import DataError, RecipeError
+from dgbench.core.errors import DataError, RecipeError, StoreError
 from dgbench.core.files import whole, write_json
 from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
@@ -117,7 +117,8 @@ class Setting:
         self.bank = FeatureBank(spec, store, device, self._extractor) if on_features(parts) else None
         self.info: Backbone | None = None
 
-    def _backbone(self) -> Backbone:
+    def backbone(self) -> Backbone:
+        """The backbone with the weights that the training starts from, on the CPU."""
         torch.manual_seed(self.spec.seed("init", self.spec.backbone))
         backbone = build(self.name)
         for id_ in self.spec.starts_from():
@@ -146,11 +147,11 @@ class Setting:
 
     def _extractor(self) -> Network:
         """What features are stored of: never normalised, whatever the head will want."""
-        return self._placed(Network(self._backbone(), len(self.dataset.classes)))
+        return self._placed(Network(self.backbone(), len(self.dataset.classes)))
 
     def _whole_network(self) -> Network:
         """Backbone and head."""
-        return self._network(self._backbone())
+        return self._network(self.backbone())
 
     def initial_network(self) -> Network:
         """The network before its first step; without its backbone where that is frozen."""
@@ -161,7 +162,7 @@ class Setting:
     def backbone_info(self) -> Backbone:
         """Name, size and number of features of the backbone."""
         if self.info is None:
-            self._backbone()
+            self.backbone()
         assert self.info is not None
         return self.info
 
@@ -212,7 +213,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
     targets = {run.target for run in runs}
     if targets & set(training.sources):
         raise RecipeError(f"a target domain of training {training.id} is among its sources: {targets}")
-    bench = _Bench(training, store, device)
+    bench = Bench(training, store, device)
     for run in sorted(runs, key=lambda run: canonical(run.averaging)):
         with store.claim("run", run.spec()) as folder:
             if folder is None:
@@ -243,7 +244,7 @@ class _Stream:
     labels: Tensor
 
 
-class _Bench:
+class Bench:
     """A finished training, with the features of everything that its runs are measured on."""
 
     def __init__(self, training: TrainingSpec, store: Store, device: torch.device) -> None:
@@ -300,6 +301,24 @@ class _Bench:
                 at_work = predictor.prepare(self.network, source)
                 tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
         return pl.concat(tables)
+
+    def recall(self, run: RunSpec, step: int) -> tuple[Network, Source | None]:
+        """The network that a run predicted with at a step, and what its predictor was prepared with.
+
+        Where the backbone is frozen the network has none: :meth:`Setting.backbone` builds it.
+
+        Raises:
+            StoreError: the run has no such candidate.
+        """
+        averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
+        predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
+        self.averaging, self.seen = canonical(run.averaging), {}
+        for candidate, state in averaging.candidates(self.trajectory):
+            if candidate == step:
+                self._load(averaging, step, state)
+                with evaluating(self.network):
+                    return self.network, self._source(step) if predictor.needs_source else None
+        raise StoreError(f"run {run.id} has no candidate at step {step}")
 
     def _load(self, averaging: Averaging, step: int, state: State) -> None:
         """Take these weights, and the statistics that belong to them; once for predictors that share them."""

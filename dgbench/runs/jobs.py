@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -260,6 +261,21 @@ def ready(device: str) -> None:
     if device == "cpu":
         torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+
+
+@contextmanager
+def as_worker(device: str) -> Iterator[None]:
+    """Compute as a worker does inside the block, so that the same bits come out; this process's own way afterwards."""
+    import torch
+
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    ready(device)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
 
 
 class LostError(StoreError):

@@ -33,7 +33,7 @@ def render(board: Leaderboard) -> str:
     ]
     for track in board.tracks:
         rows = [text.quality_row(quality) for quality in track.qualities] + text.baselines(track)
-        blocks.append(_table([f"Criterion ({track.name})", "Accuracy of its picks", "Regret", "Correlation"], rows))
+        blocks.append(table([f"Criterion ({track.name})", "Accuracy of its picks", "Regret", "Correlation"], rows))
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
         "data": f"{info.dataset}: {', '.join(info.domains)}; {info.classes} classes",
@@ -54,17 +54,18 @@ def render(board: Leaderboard) -> str:
 def _track(board: Leaderboard, track: Track) -> list[str]:
     title, explanation = text.TRACKS[track.name]
     domains = board.info.domains
-    table = _table(text.header(board, domains), [text.row(entry, board, domains) for entry in track.entries])
+    entries = table(text.header(board, domains), [text.row(entry, board, domains) for entry in track.entries])
     return [
         f"## {title}",
         f"{explanation} {inline(text.backbone(track))}",
-        table,
+        entries,
         *map(plain, text.warnings(board, track)),
     ]
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    left = ("Algorithm", "Criterion")
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells are shown as they stand; numbers are flushed right, names are not."""
+    left = ("Algorithm", "Criterion", "Domain")
     lines = [header, ["---" if heading.startswith(left) else "---:" for heading in header], *rows]
     return "\n".join("| " + " | ".join(inline(cell) for cell in line) + " |" for line in lines)
 

@@ -19,7 +19,7 @@ from dgbench.models.backbones.own.folder import Folder, look_into
 from dgbench.models.backbones.own.source import found, path_of, seen
 from dgbench.models.network import Backbone
 
-__all__ = ["UNKNOWN", "Facts", "build", "facts", "names", "settled"]
+__all__ = ["UNKNOWN", "Facts", "bare", "build", "facts", "names", "settled"]
 
 _FAMILIES: dict[str, ModuleType] = {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}
 _STATISTICS: dict[Normalization, Any] = {"imagenet": IMAGENET, "clip": CLIP, "half": HALF}
@@ -41,7 +41,23 @@ def build(name: str | BackboneName) -> Backbone:
         DGBenchError: weights cannot be had, or an option does not fit the network.
     """
     parsed = settled(parse(name) if isinstance(name, str) else name)
-    backbone: Backbone = _FAMILIES[parsed.family].build(parsed)
+    return _as_named(parsed, _FAMILIES[parsed.family].build(parsed))
+
+
+def bare(name: str) -> Backbone:
+    """A backbone with random weights, whatever its name says of weights and of freezing: one to be given others.
+
+    Nothing is fetched, and no file of weights is looked for.
+
+    Raises:
+        UnknownNameError, DGBenchError: as :func:`build`.
+    """
+    parsed = replace(parse(name), weights=None, under=None, pretrained_on=None, freeze=None)
+    return _as_named(parsed, _FAMILIES[parsed.family].bare(parsed))
+
+
+def _as_named(parsed: BackboneName, backbone: Backbone) -> Backbone:
+    """With the options that all families have in common."""
     if parsed.normalize != "auto":
         mean, std = _STATISTICS.get(parsed.normalize, parsed.normalize)
         backbone = replace(backbone, mean=mean, std=std)

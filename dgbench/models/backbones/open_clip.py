@@ -33,8 +33,17 @@ def build(name: BackboneName) -> Backbone:
         UnknownNameError: open_clip has no such model or tag.
         DGBenchError: the weights cannot be had or need another activation, or the model is of a kind not supported.
     """
+    return _described(name, towers(name).visual)
+
+
+def bare(name: BackboneName) -> Backbone:
+    """The image tower with random weights, whatever its name says of weights; raises as ``build``, fetches nothing."""
+    config = _config(name)
+    return _described(name, _resized(name, config, _model(name, config)).visual)
+
+
+def _described(name: BackboneName, tower: Any) -> Backbone:
     config, tag = _config(name), _tag(name)
-    tower = towers(name).visual
     mean, std = (tag["mean"], tag["std"]) if tag else CLIP
     dim, size = config["embed_dim"], _side(name, config)
     return Backbone(name.canonical, tower, dim, size, mean, std, matrices=find_matrices(tower))
@@ -80,6 +89,10 @@ def towers(name: BackboneName) -> Any:
     if name.weights is not None:
         own = _Own.of(name, model)
         load(model if own.whole else model.visual, own.fitted, found(name.weights).name)
+    return _resized(name, config, model)
+
+
+def _resized(name: BackboneName, config: dict[str, Any], model: Any) -> Any:
     if name.size is not None and "timm_model_name" in config["vision_cfg"]:
         model.visual.set_input_size(name.size)  # resizes positional embeddings, after the weights are in
     return model

@@ -78,12 +78,18 @@ def build(name: BackboneName) -> Backbone:
     Raises:
         DGBenchError: the package is missing, or not the one that is pinned.
     """
-    package = PACKAGES[name.architecture]
-    module = classifier(name.architecture)
+    return _described(name, classifier(name.architecture))
+
+
+def bare(name: BackboneName) -> Backbone:
+    """The network with random weights; the package need not be there."""
+    return _described(name, _network(PACKAGES[name.architecture]))
+
+
+def _described(name: BackboneName, module: Any) -> Backbone:
     module.reset_classifier(0)
-    size = name.size or SIDE
-    matrices = find_matrices(module)
-    return Backbone(name.canonical, module, module.num_features, size, *package.statistics, matrices=matrices)
+    size, statistics = name.size or SIDE, PACKAGES[name.architecture].statistics
+    return Backbone(name.canonical, module, module.num_features, size, *statistics, matrices=find_matrices(module))
 
 
 def facts(name: BackboneName, fetch: bool) -> Facts:

@@ -40,6 +40,9 @@ def build(name: BackboneName) -> Backbone:
     return Backbone(name.canonical, module, dim, size, *HALF, matrices=find_matrices(module))
 
 
+bare = build
+
+
 def facts(name: BackboneName, fetch: bool) -> Facts:
     """What is known of it; there is nothing to fetch.
 

@@ -48,6 +48,16 @@ def build(name: BackboneName) -> Backbone:
     module = _create(name, config, weights)
     if name.weights is not None:
         load(module, _own(name, module)[0], found(name.weights).name)
+    return _described(name, config, module)
+
+
+def bare(name: BackboneName) -> Backbone:
+    """The network with random weights, whatever its name says of weights; raises as ``build``, and fetches nothing."""
+    config = _config(name)
+    return _described(name, config, _create(name, config, weights=None))
+
+
+def _described(name: BackboneName, config: Any, module: Any) -> Backbone:
     dim = module.num_classes or getattr(module, "head_hidden_size", None) or module.num_features
     size = name.size or config.input_size[-1]
     return Backbone(name.canonical, module, dim, size, config.mean, config.std, matrices=find_matrices(module))
@@ -146,9 +156,7 @@ def _refuse_wrong_activation(name: BackboneName) -> None:
 def _create(name: BackboneName, config: Any, weights: Path | None) -> Any:
     import timm
 
-    options: dict[str, Any] = {"num_classes": config.num_classes if _keeps_projection(name, config) else 0}
-    if name.size is not None and config.fixed_input_size:
-        options["img_size"] = name.size
+    options: dict[str, Any] = dict(_options(name, config))
     if weights is not None:
         # The very file that is hashed. Where it is no safetensors file, timm unpickles tensors alone (weights_only).
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
@@ -156,6 +164,21 @@ def _create(name: BackboneName, config: Any, weights: Path | None) -> Any:
         return timm.create_model(name.network.partition(":")[2], **options)
     except AssertionError as error:  # timm's way to refuse a size
         raise DGBenchError(f"backbone '{name.canonical}': timm cannot build it ({error})") from error
+
+
+def options(name: BackboneName) -> dict[str, int]:
+    """What ``timm.create_model`` is told beside the architecture to build the network of that name."""
+    return _options(name, _config(name))
+
+
+def _options(name: BackboneName, config: Any) -> dict[str, int]:
+    given = {"num_classes": config.num_classes if _keeps_projection(name, config) else 0}
+    return given | ({"img_size": name.size} if name.size is not None and config.fixed_input_size else {})
+
+
+def licence(name: BackboneName) -> str:
+    """What timm says of the licence of the weights; empty where it says nothing."""
+    return str(_config(name).license or "")
 
 
 def _keeps_projection(name: BackboneName, config: Any) -> bool:

@@ -1,0 +1,159 @@
+"""Which model of a board leaves: chosen by the board's criterion in one cell, with what is known of its accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import StoreError, did_you_mean
+from dgbench.core.recipe import compose
+from dgbench.exported.card import Measured, Scores
+from dgbench.runs.collect import Records, collect
+from dgbench.runs.launch import index
+from dgbench.runs.plan import Entry, Plan, make_plan
+from dgbench.runs.store import Store
+from dgbench.selection.criteria import Criterion, choose, ranking
+from dgbench.selection.design import Design
+from dgbench.selection.records import CANDIDATE
+from dgbench.selection.statistics import LEVEL, Estimate
+
+_OVER_TRIALS = "95 % t-interval over trials"
+_OVER_IMAGES = "95 % Wilson interval over images"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model that a criterion chose.
+
+    Attributes:
+        plan: Holds its training and its run.
+        entry: Its candidate: algorithm, case, trial and draw.
+        criterion: What chose it.
+        step: Its checkpoint.
+        score, views: What it reached by the criterion, on which views of validation images.
+        scores: Its accuracies.
+    """
+
+    plan: Plan
+    entry: Entry
+    criterion: Criterion
+    step: int
+    score: float
+    views: tuple[str, ...]
+    scores: Scores
+
+
+def chosen(
+    board: BoardCard, algorithm: str, store: Store, *, criterion: str, target: str | None = None, trial: int = 0
+) -> Choice:
+    """The model that a criterion chooses for an algorithm in one case and trial of a board.
+
+    Args:
+        board: The rules.
+        algorithm: A recipe, as ``sam + t3a``; it need not be one of the board's own list.
+        store: Holds the finished runs.
+        criterion: Its name; one that reads target labels is refused.
+        target: The case, named after the domain that is left out; by default the board's first.
+        trial: The repetition.
+
+    Raises:
+        StoreError: there is no such case or trial, or runs of it are missing.
+        RecipeError: the recipe or the criterion does not fit.
+    """
+    by = ranking(criterion, board.name)
+    plan = make_plan(board.model_copy(update={"algorithms": (algorithm,)}))
+    cases = [case.name for case in plan.cases]
+    if target is not None and target not in cases:
+        raise StoreError(f"board '{board.name}' has no target '{target}'.{did_you_mean(target, cases)}")
+    if not 0 <= trial < board.trials:
+        raise StoreError(f"board '{board.name}' has the trials 0 to {board.trials - 1}, not {trial}")
+    records = collect(plan.board, store, index(plan))
+    cell = [entry for entry in plan.entries if (entry.target, entry.trial) == (target or cases[0], trial)]
+    refuse_missing(cell, records)
+    return of_cell(plan, cell, records, by)
+
+
+def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
+    """Refuse to choose among some of the models that the rules ask for.
+
+    Raises:
+        StoreError: a run is not there; it names the command that does it, or says why it failed.
+    """
+    done = set(records.runs["run"])
+    for entry in entries:
+        if entry.run not in done:
+            why = [failed.reason for failed in records.failed if failed.target == entry.target]
+            reason = f"failed: {why[0]}" if why else "is not finished"
+            raise StoreError(
+                f"{entry.title} on target {entry.target}, trial {entry.trial}, draw {entry.draw} {reason}; "
+                f"'dgbench run {records.board.name} -a {compose(entry.algorithm).name!r}' does what is missing"
+            )
+
+
+def of_cell(plan: Plan, cell: list[Entry], records: Records, criterion: Criterion) -> Choice:
+    """The choice among the candidates of one cell, all of which are there."""
+    where = cell[0]
+    picked = choose(records.metrics, records.runs, criterion).filter(
+        (pl.col("algorithm") == where.algorithm) & (pl.col("target") == where.target) & (pl.col("trial") == where.trial)
+    )
+    if picked.is_empty():
+        raise StoreError(f"'{criterion.name}' gives no model of {where.title} on target {where.target} a number")
+    best = picked.row(0, named=True)
+    entry = next(entry for entry in cell if entry.draw == best["draw"])
+    scores = _scores(records, criterion, entry, best["step"])
+    return Choice(plan, entry, criterion, best["step"], best["score"], tuple(best["views"]), scores)
+
+
+def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> Scores:
+    own = records.metrics.filter(
+        (pl.col("algorithm") == entry.algorithm)
+        & (pl.col("target") == entry.target)
+        & (pl.col("trial") == entry.trial)
+        & (pl.col("draw") == entry.draw)
+        & (pl.col("step") == step)
+        & (pl.col("view") == "clean")
+    )
+    by_split = {split: own.filter(pl.col("split") == split) for split in ("validation", "target")}
+    validation = {row["domain"]: over_images(row["accuracy"], row["n"]) for row in by_split["validation"].to_dicts()}
+    reached = by_split["target"].to_dicts()
+    if not reached:
+        return Scores(validation=validation)
+    cells = reached_cells(records, criterion).filter(pl.col("algorithm") == entry.algorithm)
+    design = Design.of(records.runs, records.weights)
+    return Scores(
+        validation=validation,
+        target=over_images(reached[0]["accuracy"], reached[0]["n"]),
+        algorithm_on_target=over_trials(design.estimate(cells.filter(pl.col("target") == entry.target), "accuracy")),
+        algorithm=over_trials(design.estimate(cells, "accuracy")),
+    )
+
+
+def reached_cells(records: Records, criterion: Criterion) -> pl.DataFrame:
+    """What was chosen in each cell, with the accuracy that it reached on the target."""
+    reached = records.metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
+    return choose(records.metrics, records.runs, criterion).join(reached, on=CANDIDATE)
+
+
+def over_trials(estimate: Estimate) -> Measured:
+    """A mean over trials, as cards say it."""
+    interval = "none: chance was not measured" if estimate.margin is None else _OVER_TRIALS
+    return Measured(value=estimate.mean, low=estimate.low, high=estimate.high, n=estimate.n, interval=interval)
+
+
+def over_images(accuracy: float, n: int) -> Measured:
+    """The accuracy of one model on n images, with Wilson's interval.
+
+    E. B. Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 1927.
+
+        (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    centre, scale = accuracy + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
+    low, high = max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    return Measured(value=accuracy, low=low, high=high, n=n, interval=_OVER_IMAGES)

@@ -1,0 +1,99 @@
+"""The card of an exported model for people, as Markdown."""
+
+from __future__ import annotations
+
+from dgbench.board.render.markdown import inline, table
+from dgbench.exported.card import BACKBONE, HEAD, MEMORY, Expectation, Measured, ModelCard
+from dgbench.selection.criteria import CRITERIA
+
+
+def readme(card: ModelCard) -> str:
+    """The page; what it says is what the card says."""
+    chosen, seen, backbone = card.selection, card.preprocessing, card.backbone
+    left_out = f"{chosen.target} was left out" if chosen.target else "no domain was left out"
+    blocks = [
+        f"# {inline(card.algorithm.title)} on {inline(chosen.dataset)}",
+        f"{inline(chosen.backbone)}, trained on the domains {inline(', '.join(chosen.sources))}; {inline(left_out)}. "
+        f"It tells {len(card.classes)} classes apart: {inline(', '.join(card.classes[:20]))}"
+        f"{', ...' if len(card.classes) > 20 else ''}.",
+    ]
+    blocks += [] if card.expected is None else _expectation(card.expected)
+    blocks += ["## What it reached", _scores(card)]
+    blocks += [
+        "## How it was chosen",
+        f"By the rules of the board {inline(chosen.title)} (`{chosen.board}`, version {chosen.version}, rules "
+        f"{chosen.rules}), criterion `{chosen.criterion}`: {CRITERIA[chosen.criterion].description} This model's score "
+        f"is {chosen.score:.4f}, in trial {chosen.trial}, draw {chosen.draw}, step {chosen.step} (run {chosen.run}, "
+        f"training {chosen.training}). No label of a domain that was left out was read.",
+        "## How it is used",
+        "    import dgbench\n\n"
+        '    model = dgbench.load("DIR")\n'
+        + (
+            '    stream = model.stream()\n    scores = stream.observe(model.transform("picture.jpg")[None])'
+            if card.algorithm.track == "online"
+            else '    scores = model(model.transform("picture.jpg")[None])'
+        ),
+        f"Or `dgbench predict DIR picture.jpg`. Pictures become squares of {seen.size} pixels ({seen.resize}, "
+        f"bicubic), scaled to [0, 1], minus {list(seen.mean)}, divided by {list(seen.std)}; "
+        f"transparency: {seen.alpha}; turned as EXIF says: {'yes' if seen.exif else 'no'}; "
+        f"{seen.bits} bits of grey pictures are used.",
+        f"The backbone alone, in `{BACKBONE}`: `{_built_by(card)}`. Its {backbone.features} features "
+        f"{'are divided by their length and ' if backbone.unit else ''}go to the heads in `{HEAD}`"
+        f"{f'; `{MEMORY}` holds what the predictor remembers of the source images' if MEMORY in card.files else ''}.",
+        "## Terms",
+        f"* data: {inline(card.licences.data)}\n* weights: {inline(card.licences.weights)}",
+        "## Made with",
+        "\n".join(f"* {name} {inline(version)}" for name, version in card.versions.items()),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _expectation(expected: Expectation) -> list[str]:
+    unseen = expected.unseen
+    lowest, highest = unseen[expected.lowest], unseen[expected.highest]
+    return [
+        "## What to expect on a domain never seen",
+        f"**{100 * lowest.value:.1f} to {100 * highest.value:.1f} per cent correct.** So much did models of this "
+        "recipe reach on each of these domains when it was left out; the worst of them was "
+        f"{inline(expected.lowest)}, the best {inline(expected.highest)}.",
+        table(["Domain left out", "Per cent correct", "n"], [[name, _said(m), str(m.n)] for name, m in unseen.items()]),
+        f"Mean over these domains: {_said(expected.mean)}. {inline(expected.covers)}",
+        "What is not promised:",
+        "\n".join(f"* {inline(sentence)}" for sentence in expected.promises),
+        "How algorithm and hyperparameters were chosen:",
+        "\n".join(f"* {inline(sentence)}" for sentence in expected.chosen),
+        table(
+            ["Algorithm", "Validation score", "Per cent correct on domains left out"],
+            [[rival.title, f"{rival.score:.4f}", _said(rival.accuracy)] for rival in expected.rivals],
+        ),
+    ]
+
+
+def _scores(card: ModelCard) -> str:
+    scores, target = card.scores, card.selection.target
+    rows = [[f"held-out images of {d}", _said(m), str(m.n), m.interval] for d, m in scores.validation.items()]
+    for what, measured in (
+        (f"{target}, left out", scores.target),
+        (f"{target}: mean of the algorithm", scores.algorithm_on_target),
+        ("all targets of the board: mean of the algorithm", scores.algorithm),
+    ):
+        if measured is not None:
+            rows.append([what, _said(measured), str(measured.n), measured.interval])
+    return table(["Domain", "Per cent correct", "n", "Interval"], rows)
+
+
+def _said(measured: Measured) -> str:
+    if measured.low is None or measured.high is None:
+        return f"{100 * measured.value:.1f}"
+    return f"{100 * measured.value:.1f} ({100 * measured.low:.1f} to {100 * measured.high:.1f})"
+
+
+def _built_by(card: ModelCard) -> str:
+    backbone = card.backbone
+    given = "".join(f", {key}={value}" for key, value in backbone.options.items())
+    create = {
+        "timm": f'timm.create_model("{backbone.architecture}"{given})',
+        "open_clip": f'open_clip.create_model("{backbone.architecture}"{given}).visual',
+        "dgbench": f'dgbench.models.backbones.bare("{backbone.name}").module',
+    }[backbone.library]
+    return f'{create}.load_state_dict(safetensors.torch.load_file("DIR/{BACKBONE}"))'

@@ -1,0 +1,234 @@
+"""What leaves a board as a folder is the model that the board tested: the same weights, pictures and predictions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import polars as pl
+import pytest
+import timm
+import tiny_clip
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import dgbench
+from dgbench.api import rules
+from dgbench.core.errors import DGBenchError, RecipeError, StoreError
+from dgbench.core.files import read_json
+from dgbench.data.catalogue import load as load_dataset
+from dgbench.exported.card import FILES, read_card
+from dgbench.exported.choose import Choice, chosen, over_images
+from dgbench.exported.model import Model, load
+from dgbench.exported.write import write
+from dgbench.runs.execute import do_runs, do_training
+from dgbench.runs.jobs import as_worker
+from dgbench.runs.plan import STREAM_BATCH, make_plan
+from dgbench.runs.store import Store
+from dgbench.selection.criteria import CRITERIA, choose
+from dgbench.train.evaluate import CHUNK, score
+from exported_boards import ALGORITHMS, SHAPES, Ran
+
+
+def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Model]:
+    choice = chosen(ran.board, algorithm, ran.store, criterion="augmented")
+    write(choice, ran.store, folder)
+    return choice, load(folder)
+
+
+def replayed(model: Model, choice: Choice) -> pl.DataFrame:
+    """The target's images by row, through the exported model, in the order and the batches of a run."""
+    training = choice.plan.trainings[choice.entry.training]
+    domain = load_dataset(training.dataset, training.size).domain(choice.entry.domain)
+    images = torch.from_numpy(np.array(domain.inputs[np.arange(len(domain))]))
+    seed = training.seed("stream", domain.name, "clean")
+    order = torch.randperm(len(domain), generator=torch.Generator().manual_seed(seed))
+    with as_worker("cpu"), torch.no_grad():
+        features = torch.cat([model.features(model.ready(chunk)) for chunk in images.split(CHUNK)])[order]
+        stream = model.stream()
+        scores = torch.cat([stream.observe_features(batch) for batch in features.split(STREAM_BATCH)])
+    scored = score(scores, torch.from_numpy(domain.labels)[order], model.scores)
+    columns = {"index": order.int(), "prediction": scored.prediction.short(), "confidence": scored.confidence}
+    return pl.DataFrame({name: column.numpy() for name, column in columns.items()}).sort("index")
+
+
+def stored(choice: Choice, store: Store) -> pl.DataFrame:
+    table = pl.read_parquet(store.file("run", choice.entry.run, "predictions.parquet"))
+    rows = table.filter((pl.col("split") == "target") & (pl.col("step") == choice.step))
+    return rows.select("index", "prediction", "confidence").sort("index")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_recipe_predicts_what_its_run_predicted(algorithm: str, digits: Ran, tmp_path: Path) -> None:
+    choice, model = export(digits, algorithm, tmp_path / "model")
+    assert replayed(model, choice).equals(stored(choice, digits.store)), "to the last bit"
+    assert {path.name for path in (tmp_path / "model").iterdir()} <= FILES
+    assert model.card.selection.target == "print"
+    assert "print" not in model.card.selection.sources
+
+
+@pytest.mark.parametrize("algorithm", SHAPES)
+def test_statistics_of_batches_and_pictures_of_files_leave_with_it(algorithm: str, shapes: Ran, tmp_path: Path) -> None:
+    choice, model = export(shapes, algorithm, tmp_path / "model")
+    assert replayed(model, choice).equals(stored(choice, shapes.store))
+
+
+def test_averages_have_statistics_of_their_own(shapes: Ran, tmp_path: Path) -> None:
+    """SWAD estimates them again on training batches; an average of the running ones is something else."""
+    export(shapes, "swad", tmp_path / "a")
+    export(shapes, "erm", tmp_path / "b")
+    swad, erm = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
+    counted = "bn1.num_batches_tracked"
+    assert (int(swad[counted]), int(erm[counted])) == (10, 0), (
+        "ten batches of their own; a trajectory keeps no counters"
+    )
+    assert not torch.equal(swad["bn1.running_var"], erm["bn1.running_var"])
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "lora", "linear_probe", "drm"])
+def test_timm_takes_the_backbone_as_it_is(algorithm: str, shapes: Ran, tmp_path: Path) -> None:
+    _, model = export(shapes, algorithm, tmp_path / "model")
+    network = timm.create_model("test_efficientnet", num_classes=0)
+    network.load_state_dict(load_file(tmp_path / "model" / "model.safetensors"), strict=True)
+    x = torch.randn(4, 3, 32, 32)
+    assert torch.equal(network.eval().to(memory_format=torch.channels_last)(x), model.features(x))
+    by_folder = timm.create_model(f"local-dir:{tmp_path / 'model'}", pretrained=True).eval()
+    torch.testing.assert_close(by_folder(x), model.features(x))
+    data = timm.data.resolve_model_data_config(by_folder)
+    assert tuple(data["input_size"]) == (3, 32, 32)
+    assert tuple(data["mean"]) == model.card.preprocessing.mean
+
+
+def test_a_recipe_that_the_board_does_not_list_is_found_by_its_runs(digits: Ran) -> None:
+    board = digits.board.model_copy(update={"algorithms": ("erm",)})
+    assert chosen(board, "sam", digits.store, criterion="augmented").entry.algorithm == "sam"
+
+
+def test_the_criterion_chooses_and_the_card_says_how(shapes: Ran, tmp_path: Path) -> None:
+    """Three checkpoints stand; two criteria need not agree, and each card has its own score."""
+    records = dgbench.records(shapes.board, store=shapes.store.root)
+    for name in ("augmented", "source_nll"):
+        choice = chosen(shapes.board, "erm", shapes.store, criterion=name)
+        card = write(choice, shapes.store, tmp_path / name)
+        picked = choose(records.metrics, records.runs, CRITERIA[name]).filter(pl.col("algorithm") == "erm")
+        assert (card.selection.step, card.selection.score) == picked.select("step", "score").row(0)
+        assert card.selection.criterion == name
+        own = records.metrics.filter(
+            pl.col("algorithm") == "erm", pl.col("step") == choice.step, pl.col("view") == "clean"
+        )
+        reached = own.filter(pl.col("split") == "target").row(0, named=True)
+        assert card.scores.target is not None
+        assert (card.scores.target.value, card.scores.target.n) == (reached["accuracy"], reached["n"])
+        assert set(card.scores.validation) == {"ink", "paint"}
+        assert "t-interval" not in (card.scores.algorithm or card.scores.target).interval, "there is one trial"
+        assert read_card(tmp_path / name) == card
+        page = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        assert f"criterion `{name}`" in page
+        assert "CC0" in page
+
+
+@pytest.mark.parametrize(("accuracy", "n"), [(0.0, 10), (0.5, 10), (0.93, 1000), (1.0, 1)])
+def test_the_interval_over_images_holds_the_shares_that_a_test_would_not_reject(accuracy: float, n: int) -> None:
+    """Wilson: all p with |accuracy - p| <= z sqrt(p (1 - p) / n)."""
+    measured = over_images(accuracy, n)
+    assert measured.low is not None
+    assert measured.high is not None
+    for p in np.linspace(0, 1, 2001):
+        inside = abs(accuracy - p) <= 1.959963984540054 * math.sqrt(p * (1 - p) / n) + 1e-12
+        assert inside == (measured.low - 1e-9 <= p <= measured.high + 1e-9)
+
+
+def test_what_is_not_there_is_said(digits: Ran, tmp_path: Path) -> None:
+    board, store = digits.board, digits.store
+    with pytest.raises(StoreError, match=r"no target 'prnt'\. Did you mean 'print'"):
+        chosen(board, "erm", store, criterion="augmented", target="prnt")
+    with pytest.raises(StoreError, match="trials 0 to 0, not 1"):
+        chosen(board, "erm", store, criterion="augmented", trial=1)
+    with pytest.raises(RecipeError, match="reads target labels"):
+        chosen(board, "erm", store, criterion="oracle")
+    with pytest.raises(
+        StoreError, match=r"is not finished; 'dgbench run small -a 'coral \+ sam'' does what is missing"
+    ):
+        chosen(board, "coral + sam", store, criterion="augmented")
+
+
+def test_nothing_but_an_exported_model_is_written_over(digits: Ran, tmp_path: Path) -> None:
+    choice, _ = export(digits, "erm", tmp_path / "model")
+    before = read_json(tmp_path / "model" / "card.json")
+    _, model = export(digits, "t3a", tmp_path / "model")
+    assert model.card.algorithm.name == "t3a" != before["algorithm"]["name"]
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    for name in ("model", "photos", "file"):
+        with pytest.raises(DGBenchError, match="is there and is no exported model, or holds other files"):
+            write(choice, digits.store, tmp_path / name)
+    write(choice, digits.store, tmp_path / "empty")
+    assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "model", "photos"], "no leftovers"
+
+
+def test_a_folder_is_whole_or_as_it_was(digits: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice, _ = export(digits, "erm", tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+
+    def fails(card: object) -> str:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("dgbench.exported.write.readme", fails)
+    for name in ("model", "new"):
+        with pytest.raises(OSError, match="disk is gone"):
+            write(choice, digits.store, tmp_path / name)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_online_model_is_a_stream_and_nothing_else(digits: Ran, tmp_path: Path) -> None:
+    _, model = export(digits, "t3a", tmp_path / "model")
+    x = torch.rand(64, 3, 16, 16)
+    with pytest.raises(DGBenchError, match=r"take model.stream\(\)"):
+        model(x)
+    stream = model.stream()
+    first = [stream.observe(batch) for batch in x.split(32)]
+    again = stream.observe(x[:32])
+    stream.reset()
+    assert torch.equal(stream.observe(x[:32]), first[0]), "a reset forgets, bit for bit"
+    assert not torch.equal(again, first[0]), "what was seen makes a difference"
+
+
+def test_a_plain_model_is_a_module(digits: Ran, tmp_path: Path) -> None:
+    _, model = export(digits, "erm", tmp_path / "model")
+    x: Tensor = torch.rand(8, 3, 16, 16, requires_grad=True)
+    scores = model(x)
+    assert scores.shape == (8, len(model.classes))
+    scores.sum().backward()
+    assert x.grad is not None, "who explains or attacks a model wants gradients"
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert torch.equal(model.stream().observe(x), scores)
+
+
+@pytest.mark.parametrize(
+    "recipe", ["linear_probe(head=zero_shot)", "wise_ft(head=zero_shot)", "linear_probe(head=zero_shot) + t3a"]
+)
+def test_a_tower_of_open_clip_and_a_head_of_words(recipe: str, shapes: Ran, tmp_path: Path) -> None:
+    """Done in this process: workers do not know the tiny model."""
+    backbone = tiny_clip.register(tmp_path)
+    tracks = {"inductive": backbone, "online": backbone}
+    board = rules(shapes.board.model_copy(update={"tracks": tracks}), algorithms=[recipe])
+    plan, store = make_plan(board, fetch=True), Store(tmp_path / "store")
+    cpu = torch.device("cpu")
+    with as_worker("cpu"):
+        for id_, training in plan.trainings.items():
+            do_training(training, store, cpu)
+            do_runs(training, [run for run in plan.runs.values() if run.training == id_], store, cpu)
+    choice, model = export(Ran(board, plan, store), recipe, tmp_path / "model")
+    assert model.network.unit_features
+    assert replayed(model, choice).equals(stored(choice, store))
+    tower = open_clip.create_model(tiny_clip.NAME).visual
+    tower.load_state_dict(load_file(tmp_path / "model" / "model.safetensors"), strict=True)
+    assert not (tmp_path / "model" / "config.json").exists(), "that would be timm's"

@@ -1,0 +1,102 @@
+"""Small boards that were run once: on digits, and on a folder of pictures with a network that normalises by batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgbench.api import rules
+from dgbench.core.cards import BoardCard, CaseRules, PartChoice, card_names
+from dgbench.runs.launch import launch
+from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.store import Store
+from small import small_board
+
+ALGORITHMS = (*card_names("algorithms"), "linear_probe + t3a", "lora + swad", "sam + adanpc", "adanpc(threshold=2.0)")
+"""Every card of the registry, and some recipes of several."""
+SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a", "adanpc + swad")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A board whose runs are done, and where."""
+
+    board: BoardCard
+    plan: Plan
+    store: Store
+
+
+def ran(board: BoardCard, folder: Path, **cases: tuple[str, ...]) -> Ran:
+    best = board.defaults.model_copy(update={"averaging": PartChoice(part="best")})
+    tested = {name: CaseRules(targets=targets) for name, targets in cases.items()}
+    board = rules(board.model_copy(update={"defaults": best, "cases": tested}))
+    plan, store = make_plan(board, fetch=True), Store(folder)
+    summary = launch(plan, store, device="cpu", workers=2)
+    assert not summary.failed, summary.failed
+    return Ran(board, plan, store)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One target and every algorithm there is."""
+    return ran(small_board(*ALGORITHMS), tmp_path_factory.mktemp("digits"), digits=("print",))
+
+
+def write_shapes(root: Path, per_class: int = 13) -> None:
+    """``shapes/DOMAIN/CLASS/NAME``: transparent, grey, turned and oblong pictures in three domains."""
+    random = np.random.default_rng(0)
+    for d, domain in enumerate(("ink", "paint", "wood")):
+        for c, kind in enumerate(("dot", "line")):
+            folder = root / domain / kind
+            folder.mkdir(parents=True)
+            for number in range(per_class):
+                size = [(50, 40), (32, 32), (28, 64)][number % 3]
+                pixels = random.integers(0, 256, (*size, 4 if number % 4 == 1 else 3), np.uint8)
+                pixels[: 8 + 8 * c, :, d] = 255
+                image = Image.fromarray(pixels)
+                exif = Image.Exif()
+                if number % 5 == 0:
+                    exif[0x0112] = 6
+                suffix = "png" if number % 4 == 1 else "jpg"
+                image.save(folder / f"{number:02d} ünïcode.{suffix}", **({"exif": exif} if suffix == "jpg" else {}))
+
+
+CARD = """
+name = "shapes"
+title = "Shapes"
+summary = "Noise with a bar."
+path = "{path}"
+resize = "crop"
+alpha = "white"
+exif = true
+licence = "CC0"
+redistribution = "yes"
+classes = ["dot", "line"]
+[reader]
+kind = "tree"
+layouts = ["{{domain}}/{{class}}"]
+[[domains]]
+name = "ink"
+[[domains]]
+name = "paint"
+[[domains]]
+name = "wood"
+"""
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A folder of pictures, and a network of timm whose statistics move."""
+    root = tmp_path_factory.mktemp("pictures")
+    write_shapes(root / "shapes")
+    card = root / "shapes.toml"
+    card.write_text(CARD.format(path=root / "shapes"), encoding="utf-8")
+    name = str(card)
+    board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
+    training = board.training.model_copy(update={"norm_mode": "train"})
+    board = rules(board.model_copy(update={"training": training}), datasets=[name])
+    return ran(board, tmp_path_factory.mktemp("store"), **{name: ("wood",)})
