@@ -102,6 +102,14 @@ class Adapter(Part):
 
     slot = "adapter"
 
+    def needs(self) -> frozenset[str]:
+        """A text tower, where the head is made of class names."""
+        return frozenset({"text"} if self.initial_head() == "zero_shot" else ())
+
+    def provides(self) -> frozenset[str]:
+        """Initial weights that classify, unless the head is random."""
+        return frozenset({"reference_head"} if self.initial_head() != "random" else ())
+
     def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
         """What the head starts from: random numbers, the linear probe's head on the same data, or class names."""
         return "random"

@@ -27,14 +27,6 @@ class Full(Adapter):
 
     head: Literal["random", "linear_probe", "zero_shot"] = "random"
 
-    def needs(self) -> frozenset[str]:
-        """A text tower, where the head is made of class names."""
-        return frozenset({"text"} if self.head == "zero_shot" else ())
-
-    def provides(self) -> frozenset[str]:
-        """Initial weights that classify, unless the head is random."""
-        return frozenset({"reference_head"} if self.head != "random" else ())
-
     def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
         """As the attribute says."""
         return self.head

@@ -9,7 +9,6 @@ They are pickles, which are read as all pickles of weights are: tensors alone, a
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError
+from dgbench.core.seals import sha256
 from dgbench.models.backbones.facts import HALF, IMAGENET, Facts, provided
 from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.backbones.own.tensors import read_tensors
@@ -135,15 +135,10 @@ def _file(package: Package) -> Path:
     if installed.version != package.version:
         raise DGBenchError(f"'{package.name}' is version {installed.version}, expected {package.version}; {remedy}")
     path = Path(str(installed.locate_file(package.file)))
-    if not path.is_file() or _sha256(path) != package.sha256:
+    if not path.is_file() or sha256(path) != package.sha256:
         state = "is damaged (its SHA-256 differs from the pinned one)" if path.is_file() else "is missing"
         raise DGBenchError(f"{path} {state}; {remedy} with --force-reinstall")
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_by_position(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
