@@ -126,6 +126,39 @@ def records(board: Board, *, store: Path | None = None) -> Records:
     return collect(rules(board), _store(store))
 
 
+def predictions(
+    board: Board,
+    *,
+    algorithm: str | None = None,
+    target: str | None = None,
+    trial: int | None = None,
+    draw: int | None = None,
+    store: Path | None = None,
+) -> pl.LazyFrame:
+    """Every prediction of a board's finished runs, one row for each example, view and candidate; read when collected.
+
+    Args:
+        board: Name, path or rules.
+        algorithm, target, trial, draw: Only this one; as in :func:`records`.
+        store: Where finished work is kept.
+
+    Returns:
+        Columns ``algorithm, target, trial, draw, run, dataset``, then those that a run keeps
+        (:data:`dgbench.selection.predictions.PREDICTIONS`): which example it is and what group it belongs to, its class
+        and the predicted one, confidence, logits. ``frame.join(select(board).lazy(), on=["algorithm", "target",
+        "trial", "draw", "step"], how="semi")`` is left of the chosen models.
+
+    Raises:
+        UnknownNameError: the board has no such algorithm or target.
+        StoreError: the board was never run on this store, or nothing that is asked for is finished.
+    """
+    from dgbench.runs.predictions import predictions
+
+    only = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw}
+    asked = {name: value for name, value in only.items() if value is not None}
+    return predictions(rules(board), _store(store), **asked)
+
+
 def select(board: Board, criterion: str | None = None, *, store: Path | None = None) -> pl.DataFrame:
     """The model that a criterion chooses, for every algorithm, target and trial.
 

@@ -202,3 +202,46 @@ def test_the_stated_size_of_a_row_is_about_what_is_written(classes: int, view: s
     made.write_parquet(tmp_path / "predictions.parquet", compression="zstd")
     size = (tmp_path / "predictions.parquet").stat().st_size / made.height
     assert size == pytest.approx(bytes_per_row(classes, view == "clean"), rel=0.2)
+
+
+def entropy(p: Matrix) -> Matrix:
+    return np.asarray(-(p * np.log(p)).sum(1))
+
+
+def estimated(confidence: Matrix, on_source: Matrix, correct: NDArray[np.bool_], on_target: Matrix) -> dict[str, float]:
+    """Guesses at the accuracy on a target without its labels: average confidence, and ATC by negative entropy."""
+    threshold = np.quantile(-entropy(on_source), 1 - correct.mean())
+    return {"average confidence": confidence.mean(), "ATC": (-entropy(on_target) >= threshold).mean()}
+
+
+def nuclear_norm(p: Matrix) -> float:
+    return float(np.linalg.svd(p, compute_uv=False).sum() / np.sqrt(min(p.shape) * len(p)))
+
+
+def test_criteria_without_labels_come_out_of_what_is_stored() -> None:
+    """The same from float64 probabilities and from the table."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, (2, 3000))
+    scores = (3 * random.standard_normal((2, 3000, 7))).astype(np.float32)
+    scores[0, np.arange(3000), labels[0]] += 6
+    scores[1, np.arange(3000), labels[1]] += 3
+    source, target = (softmax(each) for each in scores)
+    kept = [scores_kept(each, each.argmax(1), "logits")["logits"].list.to_array(7).to_numpy() for each in scores]
+    again = [softmax(logits) for logits in kept]
+    correct = source.argmax(1) == labels[0]
+    wanted = estimated(target.max(1), source, correct, target)
+    found = estimated(again[1].max(1), again[0], correct, again[1])
+    assert found["average confidence"] == pytest.approx(wanted["average confidence"], rel=np.log(7) / 2000)
+    assert found["ATC"] == pytest.approx(wanted["ATC"], abs=2e-3)
+    assert 0.5 < wanted["ATC"] < 0.9
+    assert nuclear_norm(again[1]) == pytest.approx(nuclear_norm(target), rel=1e-3)
+
+
+def test_of_many_classes_the_nuclear_norm_is_seen_up_to_the_mass_of_the_five() -> None:
+    scores, p = drawn("logits", 200, spread=4, n=300)
+    kept = scores_kept(scores, p.argmax(1), "logits")
+    five = np.zeros_like(p)
+    top = np.array(kept["top"].to_list())
+    np.put_along_axis(five, top, np.exp(np.array(kept["top_logits"].to_list())) * p.max(1, keepdims=True), 1)
+    assert nuclear_norm(five) == pytest.approx(nuclear_norm(p), abs=np.linalg.norm(p - five) / np.sqrt(len(p)))
+    assert entropy(p) == pytest.approx(kept["entropy"].to_numpy(), rel=1e-4)
