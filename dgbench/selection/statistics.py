@@ -176,35 +176,49 @@ def _largest(matrix: Matrix) -> float:
 def _estimate(
     matrix: Matrix, scale: float, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
 ) -> Estimate:
-    there = ~np.isnan(matrix)
+    return _estimates(matrix[None], np.array([scale]), weights, clusters)[0]
+
+
+def _estimates(
+    batch: Matrix, scales: Matrix, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
+) -> list[Estimate]:
+    """Estimates of many matrices at once, targets by trials, that are NaN in the same places.
+
+    Args:
+        batch: (matrices, targets, trials).
+        scales: The largest value behind each matrix: what lies far below it is rounding.
+        weights, clusters: Of the targets, as in :func:`estimate`.
+    """
+    there = ~np.isnan(batch[0])
     if not there.any(axis=1).all() or not there.size:
         raise ValueError("an estimate needs at least one value for each target")
-    shares = np.ones(len(matrix)) if weights is None else np.asarray(weights, dtype=float)
-    if len(shares) != len(matrix) or not (shares > 0).all():
+    shares = np.ones(len(there)) if weights is None else np.asarray(weights, dtype=float)
+    if len(shares) != len(there) or not (shares > 0).all():
         raise ValueError("each target needs one weight above 0")
     shares = shares / shares.sum()
-    values = np.where(there, matrix, 0.0)
-    mean = float(shares @ (values.sum(axis=1) / there.sum(axis=1)))
-    if abs(mean) <= RESOLUTION * scale:
-        mean = 0.0
+    values = np.where(there, batch, 0.0)
+    means = (values.sum(axis=2) / there.sum(axis=1)) @ shares
+    means[np.abs(means) <= RESOLUTION * scales] = 0.0
 
-    member = _members(len(matrix), clusters)
+    member = _members(len(there), clusters)
     covered = member @ there
     whole = covered == member.sum(axis=1, keepdims=True)
     n, trials = int((covered > 0).sum()), whole.sum(axis=1)
     if (whole != (covered > 0)).any() or (trials < 2).any():
-        return Estimate(mean, n)
+        return [Estimate(mean, n) for mean in means.tolist()]
     sums = member @ (shares[:, None] * values)
-    deviations = np.where(whole, sums - sums.sum(axis=1, keepdims=True) / trials[:, None], 0.0)
-    floor = RESOLUTION * scale * (member @ shares)
-    variances = (deviations**2).sum(axis=1) / (trials - 1) / trials
-    variances[np.abs(deviations).max(axis=1) <= floor] = 0.0
-    total = variances.sum()
-    if total == 0:
-        return Estimate(mean, n, 0.0, float(n - len(trials)))
+    deviations = np.where(whole, sums - sums.sum(axis=2, keepdims=True) / trials[:, None], 0.0)
+    floors = RESOLUTION * scales[:, None] * (member @ shares)
+    variances = (deviations**2).sum(axis=2) / (trials - 1) / trials
+    variances[np.abs(deviations).max(axis=2) <= floors] = 0.0
+    totals = variances.sum(axis=1)
     # parts of the total, not variances: their squares cannot underflow
-    df = 1 / ((variances / total) ** 2 / (trials - 1)).sum()
-    return Estimate(mean, n, math.sqrt(total), float(df))
+    parts = variances / np.where(totals > 0, totals, 1.0)[:, None]
+    dfs = np.where(totals > 0, 1 / np.maximum((parts**2 / (trials - 1)).sum(axis=1), 1e-300), n - len(trials))
+    return [
+        Estimate(mean, n, error, df)
+        for mean, error, df in zip(means.tolist(), np.sqrt(totals).tolist(), dfs.tolist(), strict=True)
+    ]
 
 
 def _members(targets: int, clusters: Sequence[Hashable] | None) -> Matrix:
@@ -257,7 +271,16 @@ def pairs(
         scores: The values of each algorithm, over the same targets and trials for all.
         weights, clusters: Of the targets, as in :func:`estimate`.
     """
-    gaps = {(a, b): difference(scores[a], scores[b], weights, clusters) for a, b in itertools.combinations(scores, 2)}
+    names = list(itertools.combinations(scores, 2))
+    if not names:
+        return ()
+    matrices = {name: _matrix(values) for name, values in scores.items()}
+    largest = {name: _largest(matrix) for name, matrix in matrices.items()}
+    batch = np.stack([matrices[a] - matrices[b] for a, b in names])
+    if (np.isnan(batch) != np.isnan(batch[0])).any():
+        raise ValueError("a paired difference needs the same targets and trials on both sides")
+    scales = np.array([max(largest[a], largest[b]) for a, b in names])
+    gaps = dict(zip(names, _estimates(batch, scales, weights, clusters), strict=True))
     # Where chance cannot be measured the pair stays in the family, as one that nothing speaks against.
     p_values = adjusted({pair: 1.0 if d.p is None else d.p for pair, d in gaps.items()})
     return tuple(Pair(a, b, gaps[a, b], p_values[a, b]) for a, b in gaps)

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
-from dgbench.board.render import files, html, markdown, terminal
+from dgbench.board.render import files, html, latex, markdown, terminal
 from dgbench.runs.collect import Failure
 
 PIECES = [
@@ -130,6 +130,14 @@ def test_a_terminal_is_told_nothing(name: str) -> None:
     # markup and emoji codes stay text: colours are off, so a name that was taken for markup would be gone
     shown = "".join(out.getvalue().split())
     assert "".join(terminal.visible(f"{name}").split()) in shown or len(name) > 20
+
+
+@given(NAMES)
+def test_latex_prints_every_character(name: str) -> None:
+    left = latex.escaped(name)
+    for escape in sorted(set(latex._SPECIAL.values()), key=len, reverse=True):
+        left = left.replace(escape, "")
+    assert not set(left) & set("\\{}$&#^_~%\n\r")
 
 
 class Tags(HTMLParser):

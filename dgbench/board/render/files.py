@@ -9,23 +9,40 @@ from typing import Any
 import polars as pl
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
-from dgbench.board.render import html, markdown
+from dgbench.board.render import bibtex, html, latex, markdown
+from dgbench.board.render.frame import ALONE, Frame
 from dgbench.core.files import whole
 from dgbench.core.visible import visible
 from dgbench.selection.statistics import Estimate
 
+_ENDS = ("", "_low", "_high", "_n")
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What spreadsheets take the beginning of a formula for, also in full width."""
 
 
-def write(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write ``leaderboard.html``, ``.md`` and ``.csv``, and ``cells.csv``; each is whole or absent."""
+def write(board: Leaderboard, folder: Path, frame: Frame = ALONE) -> list[Path]:
+    """Write the leaderboard as a page, Markdown, LaTeX and CSV; each file is whole or absent.
+
+    Args:
+        board: What is written.
+        folder: Where: ``leaderboard.html``, ``.md``, ``.csv`` and ``.tex``, ``cells.csv``, ``pairs.csv``,
+            ``criteria.csv``, and ``methods.bib`` where cards name papers.
+        frame: What stands around the page.
+
+    Returns:
+        The paths, the page first.
+    """
     texts = {
-        "leaderboard.html": html.render(board),
+        "leaderboard.html": html.render(board, frame),
         "leaderboard.md": markdown.render(board),
         "leaderboard.csv": _csv(table(board)),
+        "leaderboard.tex": latex.render(board),
         "cells.csv": _csv(cells(board)),
+        "pairs.csv": _csv(pairs(board)),
+        "criteria.csv": _csv(qualities(board)),
     }
+    if papers := bibtex.bibliography(entry.algorithm for entry in board.entries):
+        texts["methods.bib"] = papers
     paths = []
     for name, content in texts.items():
         with whole(folder / name) as temporary:
@@ -55,6 +72,45 @@ def cells(board: Leaderboard) -> pl.DataFrame:
     """One row for each (algorithm, target, trial); lists in one string."""
     lists = pl.col("views", "trained").list.join(" "), pl.col("sources").list.join(", ")
     return board.cells.with_columns(*lists)
+
+
+def pairs(board: Leaderboard) -> pl.DataFrame:
+    """One row for each pair of ranked results: the difference, its own interval, and p after Holm's correction."""
+    rows = [
+        {
+            "track": track.name,
+            "first": pair.first,
+            "second": pair.second,
+            **_columns("difference", pair.difference),
+            "p_corrected": pair.p,
+            "better": pair.better,
+        }
+        for track in board.tracks
+        for pair in track.pairs
+    ]
+    names = ("track", "first", "second", *(f"difference{end}" for end in _ENDS), "p_corrected", "better")
+    texts = ("track", "first", "second", "better")
+    schema = {name: pl.String() if name in texts else pl.Float64() for name in names}
+    return pl.DataFrame(rows, schema | {"difference_n": pl.Int64()})
+
+
+def qualities(board: Leaderboard) -> pl.DataFrame:
+    """One row for each track and criterion: how well it selected."""
+    rows = [
+        {
+            "track": track.name,
+            "criterion": quality.criterion.name,
+            **_columns("picked", quality.picked),
+            **_columns("regret", quality.regret),
+            **_columns("correlation", quality.correlation),
+            "best": quality.best.mean,
+            "blind": quality.blind.mean,
+            "candidates": quality.candidates,
+        }
+        for track in board.tracks
+        for quality in track.qualities
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def _csv(frame: pl.DataFrame) -> str:

@@ -1,0 +1,76 @@
+"""Every candidate of a track: a criterion's score against the accuracy on the target, drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from dgbench.board.leaderboard import Track
+from dgbench.board.render.axes import Scale
+from dgbench.selection.quality import Quality
+
+COLOURS, SHAPES = 8, 3
+"""What a dot can look like: every colour in every shape."""
+PANEL = 100
+"""Side of a plot, in the units of its view box."""
+_PATHS = 1_200
+"""Above so many paths a panel has one for each target, and its dots do not say whose they are."""
+
+
+def panels(track: Track, domains: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One panel for each criterion: score against accuracy on the target, a dot for each candidate.
+
+    All panels share the vertical axis. Dots are zero-length strokes of one path for each domain and algorithm, and dots
+    that fall on the same spot are drawn once, so a board with thousands of candidates stays a small file.
+    """
+    accuracies = pl.concat([quality.points["accuracy"] for quality in track.qualities])
+    vertical = Scale.spanning(_least(accuracies), _most(accuracies))
+    titles = {entry.algorithm: entry.title for entry in track.entries}
+    return [_panel(quality, vertical, domains, titles) for quality in track.qualities]
+
+
+def look(number: int) -> str:
+    """Classes of the dots of one of many targets: colours first, then other shapes."""
+    return f"c{number % COLOURS} s{number // COLOURS % SHAPES}"
+
+
+def mark(number: int, x: float = 5, y: float = 5, reach: float = 1.1) -> str:
+    """A dot of a target at a place, as a path: a point whose ends are round or square, or a cross."""
+    if number // COLOURS % SHAPES < SHAPES - 1:
+        return f"M{x:g} {y:g}h0"
+    return f"M{x - reach:.4g} {y:g}h{2 * reach:g}M{x:g} {y - reach:.4g}v{2 * reach:g}"
+
+
+def _panel(quality: Quality, vertical: Scale, domains: tuple[str, ...], titles: dict[str, str]) -> dict[str, Any]:
+    points = quality.points.filter(pl.col("score").is_finite())
+    horizontal = Scale.spanning(_least(points["score"]), _most(points["score"])) if points.height else vertical
+    named = len(titles) * len(domains) <= _PATHS
+    by, digits = (["target", "algorithm"], 1) if named else (["target"], 0)
+    paths = []
+    for key, rows in points.group_by(by, maintain_order=True):
+        dots = sorted(
+            {
+                (round(horizontal(x), digits), round(PANEL - vertical(y), digits))
+                for x, y in rows.select("score", "accuracy").iter_rows()
+            }
+        )
+        target, algorithm = str(key[0]), str(key[1]) if len(key) > 1 else ""
+        number = domains.index(target)
+        paths.append(
+            {
+                "number": number,
+                "d": "".join(mark(number, x, y) for x, y in dots),
+                "algorithm": algorithm,
+                "title": f"{titles.get(algorithm, algorithm)} on {target}" if algorithm else target,
+            }
+        )
+    return {"quality": quality, "horizontal": horizontal, "vertical": vertical, "paths": paths}
+
+
+def _least(values: pl.Series) -> float:
+    return float(min(values.to_list()))
+
+
+def _most(values: pl.Series) -> float:
+    return float(max(values.to_list()))

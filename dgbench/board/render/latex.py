@@ -1,0 +1,60 @@
+"""The leaderboard as LaTeX tables, in the form in which papers print them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dgbench.board.leaderboard import Leaderboard, Track
+from dgbench.board.render import text
+from dgbench.core.visible import visible
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\textasciicircum{}",
+    "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"$\dagger$", "–": "--", "−": "$-$", "±": r"$\pm$",
+}  # fmt: skip
+_ACTING = re.compile("[" + re.escape("".join(_SPECIAL)) + "]")
+
+
+def render(board: Leaderboard) -> str:
+    """A table for each track; it needs the package ``booktabs``."""
+    return "\n".join(_table(board, track) for track in board.tracks)
+
+
+def escaped(string: str) -> str:
+    """Text that LaTeX prints as it stands: no command, no formula, no comment."""
+    return _ACTING.sub(lambda match: _SPECIAL[match[0]], visible(string))
+
+
+def _table(board: Leaderboard, track: Track) -> str:
+    domains = board.info.domains
+    rows = [
+        [
+            escaped(text.rank(entry)),
+            escaped(text.name(entry, board)),
+            *(text.percent(entry.targets[d].mean) if d in entry.targets else "--" for d in domains),
+            escaped(text.with_margin(entry.accuracy)),
+        ]
+        for entry in track.entries
+    ]
+    title, _ = text.TRACKS[track.name]
+    said = f"{board.info.title}, {title[0].lower()}{title[1:]}: accuracy in per cent. {text.selection(board)}"
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(said)}}}",
+        rf"\begin{{tabular}}{{rl{'r' * (len(domains) + 1)}}}",
+        r"\toprule",
+        _row(["Rank", "Algorithm", *map(escaped, domains), "Mean"]),
+        r"\midrule",
+        *map(_row, rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
