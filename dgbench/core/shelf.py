@@ -27,7 +27,7 @@ from dgbench.core.files import whole, workshops
 from dgbench.core.in_use import unused
 from dgbench.core.locks import alone, clear, in_turn
 
-SHARE, MOST = 0.25, 50 * 10**9
+SHARE, MOST = 0.25, 20 * 10**9
 """Where nobody says how much a shelf may take: a share of what its disk would have free without it, bytes at most."""
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ What is built is kept (``cache.built``), and so are decoded pictures (``cache.pr
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,7 +21,7 @@ from dgbench.core.reader_cards import BuiltIn, Made
 from dgbench.data.cache import built, content
 from dgbench.data.cache.content import Progress, silent
 from dgbench.data.cache.prepare import prepare
-from dgbench.data.cache.streamed import stream, streamed
+from dgbench.data.cache.streamed import stream, streamed, wanted
 from dgbench.data.disk.locate import find, locate
 from dgbench.data.disk.readers import read
 from dgbench.data.domain import Dataset, Domain
@@ -87,8 +86,7 @@ def load(name: str, size: int | None = None, *, streaming: bool | None = None, p
         UnknownNameError: there is no such dataset.
         DataError: something that it is built from is missing, it is not on this machine, or a picture is damaged.
     """
-    if streaming is None:
-        streaming = os.environ.get("DGBENCH_STREAM") == "1"
+    streaming = wanted() if streaming is None else streaming
     return _load(name, _root(dataset_card(name)), size, streaming, cache_root(), _Listener(progress))
 
 

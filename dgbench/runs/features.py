@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
 from dgbench.core.seals import DONE, seal
@@ -24,6 +26,8 @@ from dgbench.core.shelf import Piece, Shelf, piece
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
+from dgbench.models.backbones import build
+from dgbench.models.backbones.packaged import PACKAGES
 from dgbench.models.network import Network
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
@@ -44,6 +48,21 @@ def _find(store: Store) -> Iterator[Piece | None]:
     for id_ in store.pieces("features"):
         folder = store.folder("features", id_)
         yield piece(folder, folder / DONE, store.lock("features", id_))
+
+
+def room_for(images: int, features: int) -> int:
+    """Bytes that the features of so many images take, at most."""
+    return len(head((images, features), np.dtype(np.float32))) + 4 * images * features + _NOTES
+
+
+@cache
+def dimension(backbone: str) -> int:
+    """How many features a backbone gives of an image. It is built without weights, and without room for them."""
+    name = parse(backbone)
+    if name.family == "packaged":
+        name = replace(name, family="timm", architecture=PACKAGES[name.architecture].architecture)
+    with torch.device("meta"):
+        return build(replace(name, tag=None, freeze=None)).dim
 
 
 class FeatureBank:

@@ -1,82 +1,146 @@
-"""Which views and features a plan's trainings and runs want that are not there yet."""
+"""Which views and features a plan's trainings and runs look at, and what makes those that are not there yet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import NoReturn
 
 import torch
 
+from dgbench.core.seals import DONE
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import identity
-from dgbench.data.cache.views import drawn
+from dgbench.data.cache.views import drawn, file_of, size_of
 from dgbench.data.domain import Dataset
 from dgbench.data.splits import Rows, split
 from dgbench.runs.execute import on_features, parts_of
-from dgbench.runs.features import FeatureBank
+from dgbench.runs.features import FeatureBank, dimension, room_for
 from dgbench.runs.jobs import Drawing, Extraction, Unit
+from dgbench.runs.room import Sight
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 
 
-def with_groundwork(
-    units: Sequence[Unit], store: Store, load: Callable[[str, int], Dataset]
-) -> tuple[list[Unit], list[Drawing | Extraction]]:
-    """The units, each with the ids of the groundwork that it waits for, and that groundwork, each piece once."""
-    found: dict[str, Drawing | Extraction] = {}
+@dataclass(frozen=True)
+class Groundwork:
+    """What lies below the units of a plan.
+
+    Attributes:
+        units: Each with the ids of the jobs that it waits for, in the order in which they share most.
+        jobs: Those, each once.
+        sights: What each unit looks at, by its id, whether it is there or not.
+        passing: Bytes of the largest file of shifted images that features are taken from.
+    """
+
+    units: tuple[Unit, ...]
+    jobs: tuple[Drawing | Extraction, ...]
+    sights: dict[str, tuple[Sight, ...]]
+    passing: int
+
+
+def groundwork(units: Sequence[Unit], store: Store, load: Callable[[str, int], Dataset]) -> Groundwork:
+    """The views and features that units look at, and the jobs that make what is missing of them.
+
+    Args:
+        units: What is to be done.
+        store: Where features lie.
+        load: A dataset at a size; its images are not looked at.
+    """
+    look = _Look(store, load)
+    jobs: dict[str, Drawing | Extraction] = {}
+    sights: dict[str, tuple[Sight, ...]] = {}
     waiting = []
-    for unit in units:
-        dataset = load(unit.training.dataset, unit.training.size)
-        if on_features(parts_of(unit.training)):
-            jobs: list[Drawing | Extraction] = list(_extractions(unit, dataset, store))
-        else:
-            jobs = list(_drawings(unit, dataset))
-        ids = []
-        for job in jobs:
-            found.setdefault(job.id, job)
-            ids.append(job.id)
-        waiting.append(replace(unit, groundwork=tuple(ids)))
-    return waiting, list(found.values())
+    for unit in sorted(units, key=_together):
+        seen = [one for part in look.at(unit) for one in part]
+        sights[unit.id] = tuple(one for one in seen if isinstance(one, Sight))
+        missing = {one.id: one for one in seen if not isinstance(one, Sight)}
+        jobs = missing | jobs
+        waiting.append(replace(unit, groundwork=tuple(missing)))
+    return Groundwork(tuple(waiting), tuple(jobs.values()), sights, look.passing)
 
 
-def _validation(training: TrainingSpec, dataset: Dataset, domain: str) -> Rows:
-    return split(dataset, domain, training.trial, training.validation, training.test, training.official).validation
+def _together(unit: Unit) -> tuple[object, ...]:
+    """Units that look at the same come one after the other."""
+    training = unit.training
+    return (training.dataset, training.size, training.trial, training.sources)
 
 
-def _drawings(unit: Unit, dataset: Dataset) -> list[Drawing]:
-    """Nothing but runs looks at shifted images."""
-    training, jobs = unit.training, []
-    for domain in training.sources if unit.runs else ():
-        rows = _validation(training, dataset, domain)
+class _Look:
+    """Finds out what is looked at, each piece once."""
+
+    def __init__(self, store: Store, load: Callable[[str, int], Dataset]) -> None:
+        self.store = store
+        self.load = cache(load)
+        self.passing = 0
+        self.known: dict[tuple[object, ...], list[Sight | Drawing | Extraction]] = {}
+
+    def at(self, unit: Unit) -> Iterator[list[Sight | Drawing | Extraction]]:
+        """What a unit looks at, and jobs for what is missing of it."""
+        training = unit.training
+        if not on_features(parts_of(training)):
+            for domain in training.sources if unit.runs else ():  # nothing but runs looks at shifted images
+                yield self._once(self._views, training, domain)
+            return
+        for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs))):
+            yield self._once(self._clean, training, domain)
+        for domain in training.sources if unit.runs else ():
+            yield self._once(self._shifted, training, domain)
+
+    def _once(
+        self,
+        find: Callable[[TrainingSpec, str], list[Sight | Drawing | Extraction]],
+        training: TrainingSpec,
+        domain: str,
+    ) -> list[Sight | Drawing | Extraction]:
+        shape = (training.validation, training.test, training.official, training.backbone, training.weights)
+        drawn_for = None if training.weights else (training.sources, training.trial)  # random weights are
+        key = (find.__name__, training.dataset, training.size, training.trial, *shape, drawn_for, domain)
+        if key not in self.known:
+            self.known[key] = find(training, domain)
+        return self.known[key]
+
+    def _rows(self, training: TrainingSpec, domain: str) -> tuple[Dataset, Rows]:
+        dataset = self.load(training.dataset, training.size)
+        rows = split(dataset, domain, training.trial, training.validation, training.test, training.official)
+        return dataset, rows.validation
+
+    def _views(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
+        dataset, rows = self._rows(training, domain)
+        size, found = size_of(dataset, domain, rows), list[Sight | Drawing | Extraction]()
         for family in FAMILIES:
+            found.append(Sight("cache", file_of(dataset, domain, rows, family), size))
             if not drawn(dataset, domain, rows, family):
                 id_ = f"views of {domain} ({training.dataset}, {training.size}) under {family}, {_named(rows)}"
-                jobs.append(Drawing(training.dataset, training.size, domain, family, rows, id_))
-    return jobs
+                found.append(Drawing(training.dataset, training.size, domain, family, rows, id_))
+        return found
 
+    def _clean(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
+        dataset = self.load(training.dataset, training.size)
+        return self._features(training, domain, ("clean",), None, len(dataset.domain(domain)))
 
-def _extractions(unit: Unit, dataset: Dataset, store: Store) -> list[Extraction]:
-    """All domains as they are; for runs, what validates under all shifts, too."""
-    training, jobs = unit.training, []
-    bank = FeatureBank(training, store, torch.device("cpu"), _nothing)
-    for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs))):
-        jobs.append(_extraction(bank, domain, ("clean",), None, len(dataset.domain(domain))))
-    for domain in training.sources if unit.runs else ():
-        rows = _validation(training, dataset, domain)
-        jobs.append(_extraction(bank, domain, FAMILIES, rows, len(rows)))
-    return [job for job in jobs if job is not None]
+    def _shifted(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
+        dataset, rows = self._rows(training, domain)
+        found = self._features(training, domain, FAMILIES, rows, len(rows))
+        if any(isinstance(one, Extraction) for one in found):
+            self.passing = max(self.passing, size_of(dataset, domain, rows))
+        return found
 
-
-def _extraction(
-    bank: FeatureBank, domain: str, views: Sequence[str], rows: Rows | None, images: int
-) -> Extraction | None:
-    specs = {view: identity(bank.spec(domain, view, rows)) for view in views}
-    missing = tuple(view for view, id_ in specs.items() if not bank.store.finished("features", id_))
-    if not missing:
-        return None
-    id_ = f"features of {domain}, {identity({view: specs[view] for view in missing})}"
-    return Extraction(bank.training, domain, missing, rows, images * len(missing), id_)
+    def _features(
+        self, training: TrainingSpec, domain: str, views: Sequence[str], rows: Rows | None, images: int
+    ) -> list[Sight | Drawing | Extraction]:
+        bank = FeatureBank(training, self.store, torch.device("cpu"), _nothing)
+        specs = {view: identity(bank.spec(domain, view, rows)) for view in views}
+        size = room_for(images, dimension(training.backbone))
+        found: list[Sight | Drawing | Extraction] = [
+            Sight("features", self.store.folder("features", id_) / DONE, size) for id_ in specs.values()
+        ]
+        missing = tuple(view for view, id_ in specs.items() if not self.store.finished("features", id_))
+        if missing:
+            id_ = f"features of {domain}, {identity({view: specs[view] for view in missing})}"
+            found.append(Extraction(training, domain, missing, rows, images * len(missing), id_))
+        return found
 
 
 def _nothing() -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,15 +13,21 @@ from typing import Literal
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, cores
+from dgbench.data.cache.kept import shelf
+from dgbench.data.cache.prepare import room_for
+from dgbench.data.cache.streamed import Streamed
+from dgbench.data.cache.streamed import wanted as streaming
 from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.failures import Failure
-from dgbench.runs.groundwork import with_groundwork
+from dgbench.runs.features import shelf as features_of
+from dgbench.runs.groundwork import groundwork
 from dgbench.runs.jobs import STAGES, Job, Stage, ready, unit
 from dgbench.runs.overlap import idle
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
+from dgbench.runs.room import Budget, Room
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.sweep import Sweep
 
@@ -87,22 +94,35 @@ def launch(
     ]
     where = resolve_device(device)
     progress = progress or Silent()
-    # Here, so that no worker waits for another. What is read once is at hand afterwards.
-    for name, size in sorted({(one.training.dataset, one.training.size) for one in units}):
-        load(name, size, progress=partial(progress.reading, name))
-    units, groundwork = with_groundwork(units, store, load)
-    jobs: list[Job] = [*groundwork, *sorted(units, key=lambda one: len(one.needs()))]
-    if not jobs:
+    if not units:
         return Summary(0, 0, time.perf_counter() - started, {})
+    wanted = sorted({(one.training.dataset, one.training.size) for one in units})
+    below = groundwork(units, store, partial(load, streaming=True))  # nothing is decoded for that
+    jobs: list[Job] = [*below.jobs, *below.units]
     workers = min(workers or default_workers(where), len(jobs))
-    todo_of: Counter[Stage] = Counter()
-    for job in jobs:
-        todo_of.update(job.amounts())
-    progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
-    with Pool(workers, ready, where) as pool:
-        sweep = Sweep(plan, store, pool, workers, where, progress)
-        sweep.run(jobs)
+    budgets = {
+        "cache": Budget(shelf(), sum(_decoded(*one) for one in wanted) + workers * below.passing),
+        "features": Budget(features_of(store)),
+    }
+    with closing(Room(below.units, below.sights, budgets)) as room:
+        # Here, so that no worker waits for another. What somebody has stays in the cache.
+        datasets = [load(name, size, progress=partial(progress.reading, name)) for name, size in wanted]
+        todo_of: Counter[Stage] = Counter()
+        for job in jobs:
+            todo_of.update(job.amounts())
+        progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
+        with Pool(workers, ready, where) as pool:
+            sweep = Sweep(plan, store, pool, room, workers, where, progress)
+            sweep.run(jobs)
+        del datasets
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
+
+
+def _decoded(name: str, size: int) -> int:
+    """Bytes that a dataset takes in the cache when it is decoded."""
+    domains = [domain.inputs for domain in load(name, size, streaming=True).domains]
+    counts = [len(inputs) for inputs in domains if isinstance(inputs, Streamed)]
+    return room_for(counts, size) if counts and not streaming() else 0
 
 
 def default_workers(device: str) -> int:

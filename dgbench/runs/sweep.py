@@ -22,6 +22,7 @@ from dgbench.runs.failures import Failure, failure, forget, kind, note, status_o
 from dgbench.runs.jobs import Job, LostError, Note, Stage, Tell, Unit, do, unit
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
+from dgbench.runs.room import Room
 from dgbench.runs.store import BusyError, Kind, Store
 
 PATIENCE = 0.25
@@ -41,13 +42,17 @@ class Sweep:
         plan: Of which they are.
         store: Where what is done is kept.
         pool: Who does it.
+        room: Says which trainings may be at work at once.
         workers: How many jobs it is given at a time.
         device: Where networks run.
         progress: Is told what happens.
     """
 
-    def __init__(self, plan: Plan, store: Store, pool: Pool, workers: int, device: str, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, pool: Pool, room: Room, workers: int, device: str, progress: Progress
+    ) -> None:
         self.plan = plan
+        self.room = room
         self.store = store
         self.pool = pool
         self.workers = workers
@@ -94,7 +99,7 @@ class Sweep:
             if broken is not None:
                 error, trace = self.errors[broken]
                 self._fail(job, f"what it builds on failed: {error}", trace)
-            elif self.pending.intersection(job.needs()):
+            elif self.pending.intersection(job.needs()) or not self.room.admits(job):
                 self.waiting.append(job)
             else:
                 self.told[job.id] = Counter()
@@ -141,6 +146,7 @@ class Sweep:
             self._fail(job, f"{type(error).__name__}: {error}", trace, status_of(error))
         else:
             self.pending.discard(job.id)
+            self.room.over(job)
             if isinstance(job, Unit):
                 forget(self.store, job.id)
 
@@ -162,6 +168,7 @@ class Sweep:
 
     def _fail(self, job: Job, error: str, trace: str = "", status: Status = "failed") -> None:
         self.errors[job.id] = (error, trace)
+        self.room.over(job)
         amounts = job.amounts()
         where = ""
         if isinstance(job, Unit):

@@ -8,7 +8,7 @@ import torch
 from dgbench.cli.work import _time
 from dgbench.data.catalogue import load
 from dgbench.runs import estimate as module
-from dgbench.runs.groundwork import with_groundwork
+from dgbench.runs.groundwork import groundwork
 from dgbench.runs.jobs import unit
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
@@ -23,7 +23,7 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
     monkeypatch.setattr(module, "_drawing", lambda size: 1.0)
     monkeypatch.setattr("dgbench.runs.groundwork.drawn", lambda *arguments: False)
     runs = {id_: [run for run in plan.runs.values() if run.training == id_] for id_ in plan.trainings}
-    _, jobs = with_groundwork([unit(plan, id_, todo) for id_, todo in runs.items()], store, load)
+    jobs = groundwork([unit(plan, id_, todo) for id_, todo in runs.items()], store, load).jobs
     images = sum(job.amounts()["views"] for job in jobs)
     assert images > 1000
     assert module.estimate(plan, store, torch.device("cpu"), workers=2).seconds == pytest.approx(images / 2, rel=0.1)

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -171,7 +171,7 @@ def _build(
     _refuse_small_cache(made, listing)
     partial = parent / f".{name}.{secrets.token_hex(8)}"
     with ExitStack() as stack:
-        with shelf().room(_bytes(made, listing) + _notes(made, listing)):
+        with shelf().room(_bytes(made, listing)):
             _refuse_small_disk(made, listing)
             parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(workshop(partial))
@@ -191,13 +191,14 @@ def _build(
         return arrays
 
 
+def room_for(counts: Iterable[int], size: int) -> int:
+    """Bytes that decoded domains of so many pictures take, at most: pixels, headers, and a line for each hash."""
+    pixels = [count * size**2 * 3 for count in counts]
+    return 1000 + sum(count + count // _BLOCK * 100 + 1000 for count in pixels)
+
+
 def _bytes(made: Format, listing: Listing) -> int:
-    return sum(map(len, listing.domains)) * made.size**2 * 3
-
-
-def _notes(made: Format, listing: Listing) -> int:
-    """Bytes of what lies beside the pixels, at most: headers, and a line for each hash."""
-    return 1000 + sum(len(d) * made.size**2 * 3 // _BLOCK * 100 + 1000 for d in listing.domains)
+    return room_for(map(len, listing.domains), made.size)
 
 
 def _refuse_small_cache(made: Format, listing: Listing) -> None:

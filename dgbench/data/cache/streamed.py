@@ -5,6 +5,7 @@ It is for data that does not fit on the disk a second time. The images are those
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -54,6 +55,11 @@ class Streamed:
 
     def _image(self, row: int) -> Picture:
         return squared(self.pictures, row, self.size, self.resize, self.decoding)
+
+
+def wanted() -> bool:
+    """Whether ``$DGBENCH_STREAM`` asks for that."""
+    return os.environ.get("DGBENCH_STREAM") == "1"
 
 
 def stream(listing: Listing, manifest: str, size: int, resize: Resize, decoding: Decoding = AS_LOADERS) -> Dataset:

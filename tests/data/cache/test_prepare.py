@@ -165,7 +165,8 @@ def test_a_truncated_picture_is_one_clear_error(root: Path, workers: int, monkey
 
 
 def test_too_small_a_disk_is_refused_before_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = 10 * 200 * 200 * 3
+    needed = module.room_for([5, 5], 200)
+    assert 10 * 200 * 200 * 3 < needed < 10 * 200 * 200 * 3 + 5000
     monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "none")
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
     with pytest.raises(DataError, match=r"needs 1\.2 MB, but 1\.2 MB are free") as caught:

@@ -1,0 +1,98 @@
+"""A board under the smallest bounds that it can do with: the same bits as without any, and never more on the disk."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from dgbench import api
+from dgbench.core.cards import BoardCard
+from dgbench.core.disk import DiskError
+from dgbench.data.cache.kept import shelf
+from dgbench.data.disk.look import look, write
+from dgbench.runs.features import shelf as features_of
+from dgbench.runs.store import Store
+from small import small_board
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
+    """Heads on features and whole networks, on three domains of sixteen pictures."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for domain in ("dawn", "day", "night"):
+        for label in ("one", "two"):
+            (tmp_path / "lamps" / domain / label).mkdir(parents=True)
+            for number in range(8):
+                picture = Image.fromarray(random.integers(0, 256, (32, 32, 3), np.uint8))
+                picture.save(tmp_path / "lamps" / domain / label / f"{number}.png")
+    draft = look(str(tmp_path / "lamps"), None, {}, None, lambda done, total: None)
+    write(draft, tmp_path / "datasets")
+    rules = api.rules(small_board("erm", "linear_probe", trials=2), datasets=["lamps"])
+    return rules.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
+
+
+def predictions(root: Path) -> dict[str, list[dict[str, object]]]:
+    found = sorted((root / "runs").glob("*/predictions.parquet"))
+    return {path.parent.name: pl.read_parquet(path).to_dicts() for path in found}
+
+
+@contextmanager
+def most(shelf_taken: dict[str, object]) -> Iterator[dict[str, int]]:
+    """What shelves took at most while the block ran."""
+    over, peaks = threading.Event(), dict.fromkeys(shelf_taken, 0)
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            for name, taken in shelf_taken.items():
+                peaks[name] = max(peaks[name], taken())  # type: ignore[operator]
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield peaks
+    finally:
+        over.set()
+        watching.join()
+
+
+def needed(board: BoardCard, store: Path, variable: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What the refusal asks for, in bytes."""
+    monkeypatch.setenv(variable, "1kB")
+    with pytest.raises(DiskError) as caught:
+        api.run(board, store=store, device="cpu", workers=2)
+    asked = re.search(rf"set {variable}=(\d+)kB", str(caught.value))
+    assert asked is not None
+    return int(asked[1]) * 1000
+
+
+def test_a_board_comes_out_the_same_under_the_smallest_bounds(
+    board: BoardCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "free" / "cache"))
+    summary = api.run(board, store=tmp_path / "free" / "store", device="cpu", workers=2)
+    assert (summary.failed, summary.runs) == ({}, 12)
+    free = {"cache": shelf().taken(), "features": features_of(Store(tmp_path / "free" / "store")).taken()}
+
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "bound" / "cache"))
+    store = tmp_path / "bound" / "store"
+    bounds = {"cache": needed(board, store, "DGBENCH_CACHE_LIMIT", monkeypatch)}
+    assert not (tmp_path / "bound" / "cache" / "decoded").exists(), "it is refused before anything is decoded"
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", str(bounds["cache"]))
+    bounds["features"] = needed(board, store, "DGBENCH_FEATURES_LIMIT", monkeypatch)
+    monkeypatch.setenv("DGBENCH_FEATURES_LIMIT", str(bounds["features"]))
+    assert bounds["cache"] < free["cache"] * 0.7
+    assert bounds["features"] < free["features"] * 0.9
+    with most({"cache": shelf().taken, "features": features_of(Store(store)).taken}) as peaks:
+        summary = api.run(board, store=store, device="cpu", workers=2)
+    assert (summary.failed, summary.runs) == ({}, 12)
+    assert predictions(store) == predictions(tmp_path / "free" / "store")
+    assert peaks["cache"] <= bounds["cache"]
+    assert peaks["features"] <= bounds["features"]
+    assert api.run(board, store=store, device="cpu", workers=2).runs == 0, "nothing is done twice"
