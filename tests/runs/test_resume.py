@@ -49,7 +49,7 @@ def _contents(root: Path) -> dict[str, str]:
     """A hash of every weight file and every table of predictions."""
     weights = {str(p.relative_to(root)): p.read_bytes() for p in root.glob("trainings/*/weights/*.safetensors")}
     tables = {
-        str(p.relative_to(root)): pl.read_parquet(p).write_csv().encode()
+        str(p.relative_to(root)): pl.read_parquet(p).write_json().encode()
         for p in root.glob("runs/*/predictions.parquet")
     }
     return {name: hashlib.sha256(content).hexdigest() for name, content in (weights | tables).items()}
