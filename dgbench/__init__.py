@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 from dgbench.core.version import __version__
 
 if TYPE_CHECKING:
-    from dgbench.api import export, leaderboard, load, plan, predictions, records, rules, run, select
+    from dgbench.api import export, leaderboard, load, plan, predict, predictions, records, rules, run, select
 
-__all__ = ["__version__", "export", "leaderboard", "load", "plan", "predictions", "records", "rules", "run", "select"]
+__all__ = [
+    "__version__",
+    "export",
+    "leaderboard",
+    "load",
+    "plan",
+    "predict",
+    "predictions",
+    "records",
+    "rules",
+    "run",
+    "select",
+]
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
+    from dgbench.exported.pictures import Given
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
@@ -250,6 +251,32 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
     from dgbench.exported.model import load as read
 
     return read(Path(folder), device)
+
+
+def predict(
+    model: str | Path | Model, pictures: str | Path | Sequence[Given], *, device: Device = "auto"
+) -> pl.DataFrame:
+    """Ask an exported model about pictures.
+
+    Args:
+        model: The folder, or what :func:`load` made of it, which stays where it is.
+        pictures: A file, a folder (all pictures below it, sorted), or a list of files, folders, pictures of Pillow and
+            arrays. A predictor that learns from what it sees is shown them in this order.
+        device: ``auto`` takes an accelerator where there is one.
+
+    Returns:
+        Columns ``picture, class, confidence, error``: a row for each picture in that order. ``confidence`` is the
+        probability of the class, Float32; both are null where ``error`` says why the picture cannot be read.
+
+    Raises:
+        DGBenchError: the folder is no exported model, or a path leads nowhere.
+    """
+    from dgbench.exported.predict import pictures_of, predictions, table
+    from dgbench.runs.launch import resolve_device
+
+    read = load(model, resolve_device(device)) if isinstance(model, str | Path) else model
+    given, _ = pictures_of([pictures] if isinstance(pictures, str | Path) else pictures)
+    return table(predictions(read, given))
 
 
 def _store(root: Path | None) -> Store:

@@ -1,7 +1,9 @@
-"""``dgbench export``: models that leave a board."""
+"""``dgbench export`` and ``predict``: models that leave a board, and what they say of pictures."""
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import BoardName, By, Device, DeviceOption, Draws, On, StorePath, Trials
+from dgbench.core.visible import visible
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the model becomes")]
 
@@ -17,6 +20,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the mode
 def models(app: typer.Typer) -> None:
     """Add the verbs that make and use models."""
     app.command()(export)
+    app.command()(predict)
 
 
 def export(
@@ -59,3 +63,43 @@ def export(
                 f"{100 * reached.high:.1f}; {reached.n:,} images)"
             )
         print(out.resolve())
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="the folder of an exported model")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="files, and folders of them")],
+    csv: Annotated[Path | None, typer.Option(help="write picture, class, confidence into this file")] = None,
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what pictures show, and how sure the model is.
+
+    A line for each picture: its path, the class, the probability of that class. Pictures that cannot be read are named
+    on stderr, and the exit code is 1 then.
+    """
+    from dgbench.data.pixels.suffixes import say_left_out
+    from dgbench.exported.predict import pictures_of, predictions, write_csv
+    from dgbench.runs.launch import resolve_device
+
+    read = api.load(model, resolve_device(device.value))
+    given, others = pictures_of(images)
+    if others and not quiet:
+        print(say_left_out(others), file=sys.stderr)
+    found, unread = [], 0
+    for one in predictions(read, given):
+        if one.error is not None:
+            unread += 1
+            print(f"unreadable: {visible(one.error)}", file=sys.stderr)
+        elif not (quiet or as_json or csv):
+            print(visible(one.picture), visible(one.label or ""), f"{one.confidence:.4f}", sep="\t")
+        found.append(one)
+    if csv is not None:
+        write_csv(csv, found)
+    if as_json:
+        print_json([dataclasses.asdict(one) for one in found])
+    elif csv is not None and not quiet:
+        print(csv.resolve())
+    if unread:
+        print(f"{unread:,} of {len(found):,} pictures could not be read", file=sys.stderr)
+        raise typer.Exit(1)
