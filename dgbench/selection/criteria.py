@@ -47,7 +47,7 @@ class Criterion:
     title: str
     description: str
     keep: pl.Expr = field(compare=False)
-    value: pl.Expr = field(compare=False, default=pl.col("accuracy"))
+    value: pl.Expr = field(compare=False, default_factory=lambda: pl.col("accuracy"))
     uses_target: bool = False
 
 
