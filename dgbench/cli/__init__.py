@@ -16,6 +16,7 @@ from dgbench.core.version import __version__
 
 def main() -> None:
     """The entry point ``dgbench``."""
+    from dgbench.cli.cache import cache
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
     from dgbench.cli.models import models
@@ -40,6 +41,7 @@ def main() -> None:
     work(app)
     models(app)
     data(app)
+    cache(app)
     store(app)
     try:
         with writing(store_root(), cache_root()):

@@ -150,7 +150,7 @@ class Shelf:
             yield
 
     def _make_room(self, size: int) -> None:
-        self._clear()
+        self.clear()
         taken, free = self.taken(), self.free()
         bound = self.bound(taken)
         if bound is not None and size > bound:
@@ -171,7 +171,7 @@ class Shelf:
                 *(self.what, self.root, in_words(taken + size), in_words(bound), self.variable),
             )
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Remove what processes that were killed left: half-written files, and locks."""
         for place in self.places:
             for parent, _, names in os.walk(self.root / place):

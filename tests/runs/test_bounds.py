@@ -15,8 +15,12 @@ from dgbench import api
 from dgbench.core.cards import BoardCard
 from dgbench.core.disk import DiskError
 from dgbench.data.cache.kept import shelf
+from dgbench.data.catalogue import load
 from dgbench.data.disk.look import look, write
 from dgbench.runs.features import shelf as features_of
+from dgbench.runs.groundwork import Groundwork, groundwork
+from dgbench.runs.jobs import Drawing, Extraction, unit
+from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from small import small_board
 
@@ -41,6 +45,13 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
 def predictions(root: Path) -> dict[str, list[dict[str, object]]]:
     found = sorted((root / "runs").glob("*/predictions.parquet"))
     return {path.parent.name: pl.read_parquet(path).to_dicts() for path in found}
+
+
+def looked_at(board: BoardCard, store: Store) -> Groundwork:
+    """By all units of a board."""
+    plan = make_plan(board)
+    runs = {id_: tuple(run for run in plan.runs.values() if run.training == id_) for id_ in plan.trainings}
+    return groundwork([unit(plan, id_, todo) for id_, todo in runs.items()], store, load)
 
 
 @contextmanager
@@ -80,6 +91,13 @@ def test_a_board_comes_out_the_same_under_the_smallest_bounds(
     assert (summary.failed, summary.runs) == ({}, 12)
     free = {"cache": shelf().taken(), "features": features_of(Store(tmp_path / "free" / "store")).taken()}
 
+    foreseen = {one for seen in looked_at(board, Store(tmp_path / "free" / "store")).sights.values() for one in seen}
+    for shelf_of, name in ((shelf(), "cache"), (features_of(Store(tmp_path / "free" / "store")), "features")):
+        there = {one.mark: one.bytes for one in shelf_of.pieces()}
+        for one in foreseen:
+            if one.shelf == name:
+                assert 0 <= one.bytes - there[one.mark] < 5000, "sizes are known before the work"
+
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "bound" / "cache"))
     store = tmp_path / "bound" / "store"
     bounds = {"cache": needed(board, store, "DGBENCH_CACHE_LIMIT", monkeypatch)}
@@ -96,3 +114,13 @@ def test_a_board_comes_out_the_same_under_the_smallest_bounds(
     assert peaks["cache"] <= bounds["cache"]
     assert peaks["features"] <= bounds["features"]
     assert api.run(board, store=store, device="cpu", workers=2).runs == 0, "nothing is done twice"
+
+
+def test_units_of_a_trial_come_one_after_the_other(board: BoardCard, tmp_path: Path) -> None:
+    below = looked_at(board, Store(tmp_path / "store"))
+    cells = [(one.training.trial, one.training.sources) for one in below.units]
+    assert cells == sorted(cells)
+    assert len(cells) == 12
+    assert len([job for job in below.jobs if isinstance(job, Drawing)]) == 2 * 3 * 10, "of a trial and a domain, once"
+    # Random weights are drawn for every set of sources, and their features taken of all that it looks at.
+    assert len([job for job in below.jobs if isinstance(job, Extraction)]) == 2 * 3 * (3 + 2)
