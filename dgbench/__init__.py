@@ -11,13 +11,30 @@ from typing import TYPE_CHECKING, Any
 from dgbench.core.version import __version__
 
 if TYPE_CHECKING:
-    from dgbench.api import export, leaderboard, load, plan, predict, predictions, records, rules, run, select
+    from dgbench.api import (
+        add_submission,
+        check_submission,
+        export,
+        leaderboard,
+        load,
+        make_submission,
+        plan,
+        predict,
+        predictions,
+        records,
+        rules,
+        run,
+        select,
+    )
 
 __all__ = [
     "__version__",
+    "add_submission",
+    "check_submission",
     "export",
     "leaderboard",
     "load",
+    "make_submission",
     "plan",
     "predict",
     "predictions",

@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dgbench.core.backbone_name import parse
-from dgbench.core.cards import BoardCard, board_card
+from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.disk import writing
-from dgbench.core.errors import CardError
-from dgbench.core.paths import cache_root, store_root
+from dgbench.core.errors import CardError, RecordError, StoreError
+from dgbench.core.paths import cache_root, shipped, store_root
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store
 
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Progress
+    from dgbench.submissions.check import Checked
+    from dgbench.submissions.evidence import Others
+    from dgbench.submissions.record import Submission
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -48,7 +50,6 @@ def rules(
     trials: int | None = None,
     draws: int | None = None,
     criterion: str | None = None,
-    backbone: str | None = None,
 ) -> BoardCard:
     """The rules of a board, with some of them changed.
 
@@ -58,11 +59,9 @@ def rules(
         algorithms: Recipes such as ``"pego + sam"``, in place of the board's own.
         trials, draws: In place of the board's own.
         criterion: What selects models, in place of the board's own.
-        backbone: Of all tracks, in place of the board's own.
 
     Raises:
-        UnknownNameError: there is no such board, or no such family of backbones.
-        DGBenchError: the backbone's name cannot be read.
+        UnknownNameError: there is no such board.
         CardError: its file does not fit, or what is to be changed.
     """
     card = board if isinstance(board, BoardCard) else board_card(str(board))
@@ -72,9 +71,6 @@ def rules(
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
     if datasets is not None:
         changed |= {"dataset": datasets, "cases": {k: v for k, v in changed["cases"].items() if k in datasets}}
-    if backbone is not None:
-        parse(backbone)
-        changed |= {"tracks": dict.fromkeys(card.tracks, backbone)}
     return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 
@@ -185,13 +181,16 @@ def select(board: Board, criterion: str | None = None, *, store: Path | None = N
     return choose(found.metrics, found.runs, get(criterion or found.board.criterion))
 
 
-def leaderboard(board: Board, *, criterion: str | None = None, store: Path | None = None) -> Leaderboard:
-    """The leaderboard of a board, computed from what the store holds.
+def leaderboard(
+    board: Board, *, criterion: str | None = None, store: Path | None = None, submissions: Path | None = None
+) -> Leaderboard:
+    """The leaderboard of a board, computed from what the store holds and what was submitted.
 
     Args:
         board: Name, path or rules.
         criterion: What selects models, in place of the board's own.
         store: Where finished work is kept.
+        submissions: Where those to the board lie; by default beside its ``board.toml``, and nowhere for rules.
 
     Raises:
         StoreError: nothing is there, or a file cannot be read.
@@ -199,7 +198,121 @@ def leaderboard(board: Board, *, criterion: str | None = None, store: Path | Non
     """
     from dgbench.board.from_records import from_records
 
-    return from_records(records(board, store=store), criterion)
+    if submissions is None and not isinstance(board, BoardCard):
+        submissions = _submissions(board)
+    return from_records(_joined(rules(board), store, submissions), criterion)
+
+
+def make_submission(
+    board: Board,
+    algorithm: str,
+    out: Path,
+    *,
+    store: Path | None = None,
+    number: int = 1,
+    authors: Sequence[str] = (),
+    code: str | None = None,
+) -> Path:
+    """Write the submission of an algorithm, from what the store holds of it.
+
+    Args:
+        board: Name, path or rules.
+        algorithm: A recipe such as ``"pego + sam"``.
+        out: The folder that the submission, a folder ``sam@1``, is put into.
+        store: Where finished work is kept.
+        number: Of the submission, for one algorithm.
+        authors, code: Who ran it, and where its code is, if the card does not say so.
+
+    Raises:
+        StoreError: runs are missing, or something is there under that name.
+    """
+    from dgbench.runs.launch import index
+    from dgbench.runs.plan import make_plan
+    from dgbench.submissions.make import make
+
+    asked = rules(board, algorithms=[algorithm])
+    listed = index(make_plan(asked))
+    return make(asked, listed, _store(store), out, number=number, authors=authors, code=code)
+
+
+def check_submission(folder: Path, *, board: Board | None = None, store: Path | None = None) -> Checked:
+    """Check a submission. Whatever stands in it, the answer is a list of verdicts.
+
+    Args:
+        folder: Where it lies.
+        board: What it is held against; by default the board that it names.
+        store: Where finished work is kept: what others reached there is compared with it.
+
+    Raises:
+        RecordError: the folder is not there, or has no ``submission.json``.
+    """
+    from dgbench.submissions.check import check
+    from dgbench.submissions.place import others, placed
+
+    if not (folder / "submission.json").is_file():
+        raise RecordError(
+            f"{folder} is no submission: a folder, as 'dgbench submit make' writes it, with submission.json"
+        )
+
+    def known(said: Submission, card: BoardCard) -> Others:
+        where = _submissions(card if board is None else board)
+        return others(placed(where) if where else [], but=said.base, store=_held(card, store))
+
+    return check(folder, rules(board) if board is not None else None, known)
+
+
+def add_submission(
+    folder: Path,
+    *,
+    checked: Checked | None = None,
+    board: Board | None = None,
+    store: Path | None = None,
+    into: Path | None = None,
+    predictions: bool = True,
+) -> Path:
+    """Check a submission, and place it beside the rules of its board; where it lies then.
+
+    Args:
+        folder, board, store: As for :func:`check_submission`.
+        checked: What checking it came to, if that was done.
+        into: Where submissions to the board lie, if not beside its ``board.toml``.
+        predictions: Whether they are placed, too; a board is computed without them.
+
+    Raises:
+        RecordError: it is refused.
+        StoreError: another one is there under its name.
+    """
+    from dgbench.submissions.place import add
+
+    checked = checked or check_submission(folder, board=board, store=store)
+    where = board if board is not None or checked.submission is None else checked.submission.board.name
+    into = into or (_submissions(where) if where is not None else None)
+    return add(folder, checked, into or folder.parent, predictions=predictions)
+
+
+def _submissions(board: Board) -> Path | None:
+    """Where the submissions to a board lie: beside its rules. None where these have no file."""
+    if not isinstance(board, BoardCard):
+        path = Path(board)
+        return (path.parent if path.suffix == ".toml" else shipped("leaderboards") / path) / "submissions"
+    return _submissions(board.name) if board.name in board_names() else None
+
+
+def _held(card: BoardCard, store: Path | None) -> Records | None:
+    """What the store holds of a board; None where it was never run there."""
+    try:
+        return records(card, store=store)
+    except StoreError:
+        return None
+
+
+def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
+    """What the store holds, with what was submitted."""
+    from dgbench.submissions.place import joined
+
+    found = _held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
+    both = joined(card, found, submissions) if submissions else found
+    return both or records(card, store=store)
 
 
 def export(

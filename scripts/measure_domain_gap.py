@@ -18,8 +18,9 @@ import torch
 
 from dgbench.api import rules
 from dgbench.core.paths import store_root
+from dgbench.data.splits import tested
 from dgbench.models.effective import load_effective
-from dgbench.runs.execute import Setting, do_training, parts_of, tested
+from dgbench.runs.execute import Setting, do_training, parts_of
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.statistics import Estimate, difference, estimate
@@ -39,7 +40,7 @@ def measure(spec: TrainingSpec, target: str, store: Store, device: torch.device)
     network = setting.initial_network()
     load_effective(network, trajectory.at(trajectory.steps[-1]))
     domain = setting.dataset.domain(target)
-    rows = tested(setting.dataset, target, spec)
+    rows = tested(setting.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
     labels = torch.from_numpy(domain.labels[rows]).to(device)
     with evaluating(network):
         inputs = setting.inputs(target, "clean", lambda: domain.inputs)

@@ -225,6 +225,7 @@ def _entry(
             predict=_sum(runs, "run_seconds") / runs.height,
             passes=_sum(runs, "passes") / runs.height,
         ),
+        level=info.levels.get(algorithm, ""),
     )
 
 

@@ -44,6 +44,7 @@ def from_records(found: Records, criterion: str | None = None) -> Leaderboard:
         algorithms=found.names,
         recompute=command(card, criterion),
         weights=found.weights,
+        levels=found.levels,
     )
     return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found), found.failed)
 

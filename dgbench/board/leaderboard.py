@@ -32,6 +32,7 @@ class BoardInfo:
         algorithms: Every algorithm that the board asks for.
         weights: Of the cases in every mean; equal ones if empty. A board of several datasets counts each dataset once.
         reference: The algorithm that the others are compared with, if it has entered.
+        levels: Of the algorithms that were submitted, how much of them others have seen.
         recompute: The command that computes the leaderboard again.
     """
 
@@ -50,6 +51,7 @@ class BoardInfo:
     recompute: str
     weights: Mapping[str, float] = field(default_factory=dict)
     reference: str = "erm"
+    levels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
@@ -104,6 +106,8 @@ class Entry:
         held_out: Shift families that it did not score with, in some cell, because training used them.
         contaminated: Shift families that served both training and the criterion, in some cell.
         cost: What it cost.
+        level: For one that was submitted, how much of it others have seen: ``self-reported``, ``recomputed``, ``spot
+            re-run``, ``full re-run``; empty for what was run here.
     """
 
     algorithm: str
@@ -128,6 +132,7 @@ class Entry:
     held_out: tuple[str, ...]
     contaminated: tuple[str, ...]
     cost: Cost
+    level: str = ""
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,6 +23,7 @@ def main() -> None:
     from dgbench.cli.schema import schema
     from dgbench.cli.show import show
     from dgbench.cli.store import store
+    from dgbench.cli.submit import submit
     from dgbench.cli.work import work
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -43,6 +44,7 @@ def main() -> None:
     data(app)
     cache(app)
     store(app)
+    submit(app)
     try:
         with writing(store_root(), cache_root()):
             app()

@@ -26,7 +26,10 @@ _FORMATS: dict[Record, Format[Any]] = {Record.run: RESULT, Record.submission: SU
 def schema(
     record: Annotated[Record | None, typer.Argument(help="run or submission; both of them if left out")] = None,
 ) -> None:
-    """Print the JSON Schema of a record: how a run ended, or what a submission says."""
+    """Print the JSON Schema of a record.
+
+    That of a run says how it ended, that of a submission what is submitted to a board.
+    """
     if record is not None:
         print_json(_FORMATS[record].json_schema())
     else:

@@ -50,12 +50,6 @@ Only = Annotated[
 Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's own")]
 Draws = Annotated[int | None, typer.Option(min=1, help="hyperparameter draws, in place of the board's own")]
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
-Backbone = Annotated[
-    str | None,
-    typer.Option(
-        help="in place of the board's own: --backbone 'timm:resnet50(weights=my.pth, pretrained_on=ImageNet-1k)'"
-    ),
-]
 StorePath = Annotated[
     Path | None, typer.Option("--store", help="where finished work is kept; $DGBENCH_STORE or ./store by default")
 ]
@@ -76,7 +70,6 @@ def plan(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
-    backbone: Backbone = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
@@ -92,7 +85,7 @@ def plan(
     from dgbench.runs.launch import resolve_device
     from dgbench.runs.overlap import idle, sharing
 
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     made = api.plan(rules)
     kept = Store(store or store_root())
     left = estimate(made, kept, torch.device(resolve_device(device.value)), workers)
@@ -155,7 +148,6 @@ def run(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
-    backbone: Backbone = None,
     criterion: By = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
@@ -172,7 +164,7 @@ def run(
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
     signal.signal(signal.SIGTERM, _terminate)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     progress = Silent() if quiet else for_people()
@@ -193,7 +185,7 @@ def run(
     for failed in by_kind(summary.failed.values()):
         print(f"failed: {failed}", file=sys.stderr)
     with suppress(StoreError) if summary.failed else nullcontext():  # where all failed there is no board: that was said
-        _present(rules, criterion, store, as_json=as_json, quiet=quiet)
+        _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -212,7 +204,6 @@ def leaderboard(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
-    backbone: Backbone = None,
     criterion: By = None,
     store: StorePath = None,
     as_json: Json = False,
@@ -222,15 +213,18 @@ def leaderboard(
 
     It is computed from what the store holds, and written as a page, Markdown and CSV.
     """
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
-    _present(rules, criterion, store, as_json=as_json, quiet=quiet)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
 
 
-def _present(rules: BoardCard, criterion: str | None, store: Path | None, *, as_json: bool, quiet: bool) -> None:
+def _present(
+    board: str, rules: BoardCard, criterion: str | None, store: Path | None, *, as_json: bool, quiet: bool
+) -> None:
     from dgbench.board.render import terminal
     from dgbench.board.render.files import as_data, write
 
-    made = api.leaderboard(rules, criterion=criterion, store=store)
+    own = rules == api.rules(board)  # what is submitted keeps to a board as it is
+    made = api.leaderboard(board if own else rules, criterion=criterion, store=store)
     paths = write(made, Store(store or store_root()).index(rules).with_suffix("") / made.criterion.name)
     if as_json:
         print_json(as_data(made) | {"files": [path.resolve() for path in paths]})

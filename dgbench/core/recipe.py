@@ -171,6 +171,11 @@ def space_of(recipe: Recipe, board: BoardCard) -> dict[str, Space]:
     return board.search | recipe.search
 
 
+def drawn(space: Space, key: str, draw: int, sources: tuple[str, ...], trial: int) -> Any:
+    """The value of a hyperparameter in a draw; the arguments are those of :func:`resolve`, and ``key`` is its name."""
+    return space.at(generator("draw", draw, *sources, trial, key).random())
+
+
 def resolve(
     recipe: Recipe, board: BoardCard, *, trial: int = 0, draw: int = 0, sources: tuple[str, ...] = ()
 ) -> Resolved:
@@ -223,7 +228,7 @@ def resolve(
         put(board.overrides.get(card, {}), strict=True, origin="the board's overrides")
     if draw > 0:
         for key, space in space_of(recipe, board).items():
-            put({key: space.at(generator("draw", draw, *sources, trial, key).random())}, strict=False, origin="search")
+            put({key: drawn(space, key, draw, sources, trial)}, strict=False, origin="search")
     put(recipe.settings, strict=True, origin="the expression")
 
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}

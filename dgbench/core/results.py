@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -26,7 +27,7 @@ class Measurement(Card):
         domain: Of the dataset.
         view: ``clean``, or the shift family that the examples went through.
         accuracy: In [0, 1].
-        nll: Negative log-likelihood in nats; none where only classes are known.
+        nll: Negative log-likelihood in nats, 0 but for rounding or more; none where only classes are known.
         n: How many examples there are.
         digest: A hash of the predictions.
     """
@@ -36,7 +37,7 @@ class Measurement(Card):
     domain: str = Field(min_length=1, max_length=200)
     view: str = Field(min_length=1, max_length=100)
     accuracy: float = Field(ge=0, le=1)
-    nll: Annotated[FiniteFloat, Field(ge=0)] | None
+    nll: Annotated[FiniteFloat, Field(ge=-1e-4)] | None
     n: int = Field(ge=1, le=1_000_000_000)
     digest: str = Field(pattern=r"^[0-9a-f]{16}$")
 
@@ -47,7 +48,8 @@ class Result(Card):
     Attributes:
         status: ``ok``, or what ended it.
         cause: What was said when it ended early.
-        last_step: Steps of its training that are kept; all of them where it is ok. None where that is not known.
+        last_step: The last step that was predicted with; where it is not ok, the last that is kept. None where that is
+            not known.
         metrics: What was measured; nothing where the run is not ok.
     """
 
@@ -55,6 +57,12 @@ class Result(Card):
     cause: str = Field(default="", max_length=LONGEST)
     last_step: int | None = Field(default=None, ge=0, le=100_000_000)
     metrics: tuple[Measurement, ...] = Field(default=(), max_length=1_000_000)
+
+    @classmethod
+    def measured(cls, metrics: Iterable[Mapping[str, Any]]) -> Result:
+        """That of a run which came to its end, by what was measured of it."""
+        rows = tuple(Measurement.model_validate(row) for row in metrics)
+        return cls(status="ok", last_step=max((row.step for row in rows), default=None), metrics=rows)
 
     @model_validator(mode="after")
     def _whole(self) -> Result:

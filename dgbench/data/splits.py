@@ -65,6 +65,20 @@ def split(
     return made
 
 
+def tested(dataset: Dataset, domain: str, trial: int, validation: float, test: float, official: bool) -> Rows:
+    """The rows of a target that are tested: its fixed test part where there is one, else all of them, ascending.
+
+    Args:
+        dataset, domain, trial, validation, test, official: As for :func:`split`.
+    """
+    target = dataset.domain(domain)
+    if test:
+        return split(dataset, domain, trial, validation, test).test
+    if official and target.official is not None and (target.official == "test").any():
+        return np.flatnonzero(target.official == "test")
+    return np.arange(len(target))
+
+
 def _draw(labels: Rows, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
     everything = np.arange(len(labels), dtype=np.int64)
     tests = _take(labels, groups, everything, test, generator("split", "test", *names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -58,6 +58,7 @@ class Records:
         manifests: SHA-256 of each dataset.
         cases: Names of the board's cases, in its order.
         weights: Of the cases in every mean: each dataset counts once, however many cases it has.
+        levels: Of algorithms that were submitted: how much of them others have seen (``dgbench.submissions``).
     """
 
     board: BoardCard
@@ -71,6 +72,7 @@ class Records:
     manifests: dict[str, str]
     cases: tuple[str, ...]
     weights: dict[str, float]
+    levels: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (

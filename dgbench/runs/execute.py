@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
@@ -23,13 +22,14 @@ from dgbench.core.files import whole, write_json
 from dgbench.core.provenance import revision
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
+from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
 from dgbench.data.cache.views import shifted
 from dgbench.data.catalogue import load
-from dgbench.data.domain import Dataset, Images
-from dgbench.data.splits import Rows, split
+from dgbench.data.domain import Images
+from dgbench.data.splits import Rows, tested
 from dgbench.models.backbones import build
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
@@ -184,16 +184,6 @@ class Setting:
         return Features(self.bank.get(domain, view, images, rows))
 
 
-def tested(dataset: Dataset, target: str, training: TrainingSpec) -> Rows:
-    """The rows of a target that are tested: its fixed test part where there is one, else all of them."""
-    domain = dataset.domain(target)
-    if training.test:
-        return split(dataset, target, training.trial, training.validation, training.test).test
-    if training.official and domain.official is not None and (domain.official == "test").any():
-        return np.flatnonzero(domain.official == "test")
-    return np.arange(len(domain))
-
-
 def _last(store: Store, training: str) -> dict[str, Tensor]:
     trajectory = StoredTrajectory(store.folder("training", training))
     return trajectory.at(trajectory.steps[-1])
@@ -220,9 +210,10 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                 continue
             clock = time.perf_counter()
             table = bench.predict(run)
+            check(table, len(bench.dataset.classes))
             with whole(folder / "predictions.parquet") as temporary:
                 table.write_parquet(temporary, compression="zstd")
-            write_json(folder / "result.json", {"metrics": summarise(table).to_dicts()})
+            write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
             seconds = round(time.perf_counter() - clock, 3)
             note = {"seconds": seconds, "device": device.type, "torch": torch.__version__, "dgbench": revision()}
             seal(folder, note)
@@ -278,7 +269,8 @@ class Bench:
                 places = torch.arange(len(rows))
                 streams.append(_Stream("validation", held.name, family, shown, inputs, places, labels))
         domain = self.dataset.domain(target)
-        rows = tested(self.dataset, target, self.training)
+        spec = self.training
+        rows = tested(self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
         labels = torch.from_numpy(domain.labels[rows]).to(self.device)
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
         shown = examples(self.dataset, target, rows)
@@ -298,10 +290,7 @@ class Bench:
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
-                streams = self._streams(run.target)
-                table = pl.concat([self._observe(predictor, at_work, stream, step) for stream in streams])
-            check(table, len(self.dataset.classes))
-            tables.append(table)
+                tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
         return pl.concat(tables)
 
     def recall(self, run: RunSpec, step: int) -> tuple[Network, Source | None]:

@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 
 
 def rules_identity(board: BoardCard) -> str:
-    """The identity of a board's rules."""
-    return identity(board.model_dump(mode="json"))
+    """The identity of a board's rules: of all that results depend on, not of what it is called and whom it compares."""
+    return identity(board.model_dump(mode="json", exclude={"title", "summary", "algorithms"}))
 
 
 class BusyError(StoreError):

@@ -49,7 +49,7 @@ class Method(Card):
     """
 
     title: Annotated[str, Field(min_length=1, max_length=100)]
-    recipe: Line | None = None
+    recipe: Annotated[str, Field(pattern=r"^[a-z0-9_+(),.= -]+$", max_length=300)] | None = None
     version: Line | None = None
     authors: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
     paper: Line | None = None
@@ -136,6 +136,11 @@ class Submission(Card):
     scores: Annotated[tuple[Score, ...], Field(max_length=2_000)]
     runs: TableFile
     provenance: Provenance
+
+    @property
+    def base(self) -> str:
+        """The method, whatever the submission's number: its recipe, or else the name before the number."""
+        return self.method.recipe or self.id.rpartition("@")[0]
 
 
 SUBMISSION = Format("dgbench.submission", Submission)

@@ -131,6 +131,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "rank_worst": entry.rank_worst,
         "algorithm": entry.algorithm,
         "title": entry.title,
+        "level": entry.level,
         "same_predictions_as": entry.same_as,
         "without_effect": entry.without_effect,
         "backbone": entry.backbone,

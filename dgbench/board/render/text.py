@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.core.amounts import duration as duration  # the templates take their words from here
-from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -107,8 +106,10 @@ def with_margin(estimate: Estimate, *, sign: bool = False) -> str:
 
 
 def name(entry: Entry, board: Leaderboard) -> str:
-    """The algorithm's title, with whom it is the same as, and a dagger where its score is contaminated."""
-    title = f"{entry.title} = {_title(board, entry.same_as)}" if entry.same_as else entry.title
+    """The algorithm's title, with its level if it was submitted, whom it is the same as, and a dagger where its score
+    is contaminated."""
+    title = f"{entry.title} ({entry.level})" if entry.level else entry.title
+    title = f"{title} = {_title(board, entry.same_as)}" if entry.same_as else title
     return f"{title} †" if entry.contaminated else title
 
 
@@ -209,11 +210,6 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
                 f"† {entry.title} trained with {', '.join(entry.contaminated)}, which also selected its models: its "
                 "selection is contaminated."
             )
-    if UNTOLD in (entry.pretrained_on for entry in track.entries):
-        lines.append(
-            "Nobody told what the backbone was pretrained on. If it has seen images like those of the targets, its "
-            "accuracy says nothing about domains that are new to it."
-        )
     if board.info.trials == 1:
         lines.append("There is one trial for each target, so there is no interval, and nothing separates the ranks.")
     return lines

@@ -1,0 +1,104 @@
+"""What a board asks of a submission: which cells there are, on which data, and which examples each of them predicts."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from dgbench.core.cards import BoardCard, SplitRules
+from dgbench.core.cases import Case, Place, cases
+from dgbench.core.shift_families import FAMILIES
+from dgbench.data.catalogue import Outline, found, outline
+from dgbench.data.domain import Dataset, Domain
+from dgbench.data.samples import sample_names
+from dgbench.data.splits import split, tested
+from dgbench.runs.store import rules_identity
+from dgbench.selection.criteria import Criterion
+
+Cell = tuple[str, int, int]
+"""Target, trial and draw."""
+
+EXAMPLES = pl.Schema({"index": pl.Int32(), "sample": pl.String(), "label": pl.Int16()})
+"""What there is to predict."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The questions of a board.
+
+    Attributes:
+        board: Its rules.
+        rules: Their hash.
+        cases: By name, in the board's order.
+        outlines: What is known of each dataset; where it is not on this machine, it has no manifest.
+    """
+
+    board: BoardCard
+    rules: str
+    cases: dict[str, Case]
+    outlines: dict[str, Outline] = field(repr=False)
+
+    @classmethod
+    def of(cls, board: BoardCard) -> Asked:
+        """What a board asks; built-in data is built where it was not.
+
+        Raises:
+            CardError: the board names domains that a dataset has not.
+        """
+        outlines = {name: outline(name) for name in board.dataset}
+        places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in outlines.items()}
+        return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every (target, trial, draw) that a submission has a run of, or says why not."""
+        return list(itertools.product(self.cases, range(self.board.trials), range(self.board.draws)))
+
+    def steps(self) -> range:
+        """The checkpoints that there may be."""
+        training = self.board.training
+        every = training.steps // training.checkpoints
+        return range(every, training.steps + 1, every)
+
+    def at_hand(self, dataset: str) -> bool:
+        """Whether the data is on this machine."""
+        return self.outlines[dataset].manifest is not None
+
+    def streams(self, case: Case, trained: frozenset[str], criterion: Criterion) -> set[tuple[str, str, str]]:
+        """Split, domain and view of everything that a run of a case must have predicted, for a criterion to choose."""
+        views = pl.DataFrame({"view": ["clean", *FAMILIES]})
+        lists = pl.Series([sorted(trained)], dtype=pl.List(pl.String())).new_from_index(0, views.height)
+        needed = {"clean", *views.with_columns(trained=lists).filter(criterion.keep)["view"]}
+        validated = {("validation", source, view) for source in case.sources for view in needed}
+        return validated | {("target", case.target, "clean")}
+
+    def examples(self, split_: str, dataset: str, domain: str, trial: int) -> pl.DataFrame | None:
+        """The examples of a stream, as :data:`EXAMPLES`, by index; None where the data is not on this machine."""
+        manifest = self.outlines[dataset].manifest
+        if manifest is None or not self.at_hand(dataset):
+            return None
+        return _examples(split_, _data(dataset, manifest), domain, trial, self.board.split)
+
+
+@lru_cache(maxsize=8)
+def _data(name: str, manifest: str) -> Dataset:
+    """A dataset without its pictures: nothing is decoded."""
+    listing, now = found(name)
+    domains = tuple(
+        Domain(d.name, np.empty((len(d), 0, 0, 3), np.uint8), d.labels, d.groups, d.official, d.contents)
+        for d in listing.domains
+    )
+    return Dataset(listing.name, listing.classes, domains, now, listing.shared_groups)
+
+
+def _examples(split_: str, data: Dataset, domain: str, trial: int, rules: SplitRules) -> pl.DataFrame:
+    shares = (rules.validation, rules.test, rules.official)
+    validation = split_ == "validation"
+    rows = split(data, domain, trial, *shares).validation if validation else tested(data, domain, trial, *shares)
+    known = data.domain(domain)
+    columns = {"index": rows, "sample": sample_names(known, rows), "label": known.labels[rows]}
+    return pl.DataFrame(columns, schema=EXAMPLES)

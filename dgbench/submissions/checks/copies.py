@@ -1,0 +1,85 @@
+"""Is it work of its own? Trials that differ, and predictions that are nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from dgbench.submissions.evidence import Evidence
+from dgbench.submissions.verdicts import Check, Finding, mark, refuse
+
+_TELLING = (pl.col("view") == "clean") & (pl.col("n") >= 10) & ~(pl.col("nll") < 1e-4)
+"""Streams whose predictions are as good as a signature: not where all is certain, or there is next to nothing."""
+_PLACE = ("target", "trial")
+
+
+def work_of_its_own(seen: Evidence) -> Iterator[Finding]:
+    """E09: no trial, and no other method, has the same predictions bit for bit."""
+    yield from _between_trials(seen)
+    yield from _between_methods(seen)
+
+
+def _between_trials(seen: Evidence) -> Iterator[Finding]:
+    metrics, _ = seen.records
+    target = metrics.filter(_TELLING & (pl.col("split") == "target"))
+    same = (
+        target.group_by("target", "draw", "step", "digest")
+        .agg(pl.col("trial").unique().sort())
+        .filter(pl.col("trial").list.len() > 1)
+        .sort("target", "draw", "step")
+    )
+    places = target.select("target", "draw", "step").n_unique()
+    if seen.submission.claims.deterministic:
+        if same.height < places and seen.asked.board.trials > 1:
+            yield refuse("it claims to have no chance in it, and its trials differ")
+        elif same.height:
+            yield mark("it claims to have no chance in it: its trials predict the same")
+        return
+    for name, draw, step, _, trials in same.iter_rows():
+        where = f"target {name}, draw {draw}, step {step}"
+        yield refuse(f"{where}: trials {', '.join(map(str, trials))} predict the same, bit for bit")
+
+
+def _between_methods(seen: Evidence) -> Iterator[Finding]:
+    """Whoever shares validation predictions shares those of the target, and the training, or copied."""
+    metrics, runs = seen.records
+    other, other_runs = seen.others.metrics, seen.others.runs
+    streams = ("split", "domain", "step")
+    own = metrics.filter(_TELLING).select(*_PLACE, *streams, "digest", "run")
+    theirs = other.filter(_TELLING).select(*_PLACE, *streams, "digest", "algorithm", pl.col("run").alias("theirs"))
+    pairs = own.join(theirs, on=[*_PLACE, "split", "domain", "digest"])
+    if pairs.is_empty():
+        return
+    trained = runs.select("run", "training").unique()
+    others_trained = other_runs.select(pl.col("run").alias("theirs"), pl.col("training").alias("other")).unique()
+    matched = (
+        pairs.group_by(*_PLACE, "algorithm", "run", "theirs", "step", "step_right")
+        .agg((pl.col("split") == "target").any().alias("target_too"), (pl.col("split") != "target").any().alias("val"))
+        .join(trained, on="run")
+        .join(others_trained, on="theirs")
+        .sort("algorithm", *_PLACE, "step")
+    )
+    alike = set()
+    for name, trial, method, _, _, step, _, target_too, validation, training, training_of_other in matched.iter_rows():
+        where = f"target {name}, trial {trial}, step {step}"
+        if not target_too:
+            yield refuse(f"{where}: its validation predictions are those of '{method}', and its target's are not")
+        elif not validation:
+            yield refuse(f"{where}: its target predictions are those of '{method}', and its validation's are not")
+        elif training != training_of_other:
+            yield refuse(f"{where}: it predicts what '{method}' predicts, bit for bit")
+        else:
+            alike.add(method)
+    for method in sorted(alike):
+        yield mark(f"it shares trainings and predictions with '{method}': where all are the same, they are one result")
+
+
+CHECKS = (
+    Check(
+        "E09",
+        "trials differ, and predictions are nobody else's",
+        "Run every trial by its own seed. A method without chance says 'deterministic' in its claims",
+        work_of_its_own,
+    ),
+)

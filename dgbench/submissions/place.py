@@ -1,0 +1,216 @@
+"""Submissions on their board: placing one, and the records of those that are placed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+from pydantic import Field
+
+from dgbench.core.cards import BoardCard, Card
+from dgbench.core.errors import DGBenchError, RecordError, StoreError
+from dgbench.core.files import whole_folder, write_json
+from dgbench.core.formats import Format
+from dgbench.core.provenance import revision
+from dgbench.runs.collect import Records
+from dgbench.submissions import files
+from dgbench.submissions.asked import Asked
+from dgbench.submissions.check import CHECKS, Checked, Level, read
+from dgbench.submissions.evidence import Evidence, Others
+from dgbench.submissions.record import ID, Sha256, Submission
+from dgbench.submissions.runs import Row, as_records
+from dgbench.submissions.verdicts import line
+
+log = logging.getLogger(__name__)
+
+
+class Verification(Card):
+    """What others than its authors have seen of a submission: ``sam@1.verified.json`` beside its folder.
+
+    Attributes:
+        submission: SHA-256 of its ``submission.json``, which says what the other files are.
+        level: How much they have seen.
+        by: The dgbench that looked.
+        made: When, UTC.
+        trainings: How many were done again.
+        difference: The largest between a probability then and now; None where nothing was done again.
+    """
+
+    submission: Sha256
+    level: Level
+    by: Annotated[str, Field(max_length=300)]
+    made: Annotated[str, Field(max_length=30)]
+    trainings: Annotated[int, Field(ge=0)] = 0
+    difference: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+VERIFICATION = Format("dgbench.verification", Verification)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A submission that lies beside the board's rules.
+
+    Attributes:
+        folder: Where.
+        submission, rows: What it says.
+        level: What others have seen of it.
+    """
+
+    folder: Path
+    submission: Submission
+    rows: tuple[Row, ...]
+    level: Level
+
+
+def add(folder: Path, checked: Checked, into: Path, *, predictions: bool = True) -> Path:
+    """Place a submission that was checked; the same one can be placed twice.
+
+    Args:
+        folder: Where it lies.
+        checked: What checking it came to.
+        into: Where submissions to its board lie.
+        predictions: Whether they are placed, too; a board is computed without them.
+
+    Raises:
+        RecordError: it was refused, or is no longer what was checked.
+        StoreError: another one is there under its name.
+    """
+    if checked.submission is None or not checked.good:
+        refused = [f"{v.code} ({v.reasons[0]})" for v in checked.verdicts if v.outcome == "refused"]
+        raise RecordError(f"{folder} is refused: {'; '.join(refused)}; 'dgbench submit check' says more")
+    submission = checked.submission
+    place = into / submission.id
+    if place.exists():
+        if files.sha256(place / "submission.json") != files.sha256(folder / "submission.json"):
+            raise StoreError(f"{place} is there already, and is another submission; give this one the next number")
+    else:
+        with whole_folder(place) as unfinished:
+            _copy(folder, unfinished, predictions=predictions)
+            if read(unfinished) != (submission, checked.rows):
+                raise RecordError(f"{folder} changed while it was read; check it again")
+    known = verification(place)
+    if checked.level != "self-reported" and known is None:
+        note(place, Verification(submission=files.sha256(place / "submission.json"), **_seen(checked.level)))
+    return place
+
+
+def _copy(folder: Path, to: Path, *, predictions: bool) -> None:
+    for name, _ in files.entries(folder):
+        if predictions or not name.startswith("predictions/"):
+            (to / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, to / name, follow_symlinks=False)
+
+
+def _seen(level: Level) -> dict[str, object]:
+    return {"level": level, "by": revision(), "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def note(place: Path, seen: Verification) -> Path:
+    """Keep what was seen of a placed submission; where that is."""
+    path = place.with_name(f"{place.name}.verified.json")
+    write_json(path, VERIFICATION.dump(seen))
+    return path
+
+
+def verification(place: Path) -> Verification | None:
+    """What was seen of the submission as it lies there now.
+
+    Raises:
+        RecordError, CardError: the note cannot be read.
+    """
+    path = place.with_name(f"{place.name}.verified.json")
+    if not path.is_file():
+        return None
+    seen = VERIFICATION.read(files.read_json(path, 1 << 16), path.name)
+    return seen if seen.submission == files.sha256(place / "submission.json") else None
+
+
+def placed(into: Path) -> list[Placed]:
+    """Every submission that lies there; one that cannot be read is named in a warning."""
+    found = []
+    for folder in sorted(into.iterdir()) if into.is_dir() else ():
+        if folder.is_dir() and re.fullmatch(ID, folder.name):
+            try:
+                submission, rows = read(folder)
+                if submission.id != folder.name:
+                    raise RecordError(f"it is called '{submission.id}', and lies in '{folder.name}'")
+                seen = verification(folder)
+                found.append(Placed(folder, submission, rows, seen.level if seen else "self-reported"))
+            except DGBenchError as error:
+                log.warning("left out: %s: %s", folder.name, line(str(error)))
+    return found
+
+
+def others(of: list[Placed], *, but: str, store: Records | None = None) -> Others:
+    """The methods on a board without one of them and its earlier submissions; ``but`` is ``Submission.base`` of it."""
+    tables = [as_records(one.submission, one.rows) for one in of if one.submission.base != but]
+    if store is not None:
+        foreign = pl.col("algorithm") != but
+        tables.append((store.metrics.filter(foreign), store.runs.filter(foreign)))
+    empty = Others()
+    metrics, runs = zip((empty.metrics, empty.runs), *tables, strict=True)
+    return Others(pl.concat(metrics), pl.concat(runs))
+
+
+def joined(board: BoardCard, found: Records | None, into: Path) -> Records | None:
+    """What the store holds of a board together with what was submitted to it.
+
+    A submission that does not keep to the rules as they are now is named in a warning, and left out.
+    """
+    there = placed(into)
+    if not there:
+        return found
+    asked = Asked.of(board)
+    admitted = [one for one in there if _admitted(one, asked)]
+    if not admitted:
+        return found
+    base = found or _nothing(board, asked)
+    tables = [as_records(one.submission, one.rows) for one in admitted]
+    return replace(
+        base,
+        metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
+        runs=pl.concat([base.runs, *(runs for _, runs in tables)]),
+        names=(*base.names, *(one.submission.id for one in admitted)),
+        levels={one.submission.id: one.level for one in admitted},
+        torch=_union(base.torch, admitted, "torch"),
+        dgbench=_union(base.dgbench, admitted, "dgbench"),
+    )
+
+
+def _union(own: tuple[str, ...], of: list[Placed], name: str) -> tuple[str, ...]:
+    return tuple(sorted({*own, *(version for one in of for version in getattr(one.submission.provenance, name))}))
+
+
+def _admitted(one: Placed, asked: Asked) -> bool:
+    evidence = Evidence(one.submission, one.rows, asked, {}, (), False, Others())
+    refused = [v for check in CHECKS if (v := check.verdict(evidence)).outcome == "refused"]
+    if one.submission.board.name != asked.board.name:
+        log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)
+    elif refused:
+        log.warning("left out: %s: %s %s", one.submission.id, refused[0].code, refused[0].reasons[0])
+    return not refused and one.submission.board.name == asked.board.name
+
+
+def _nothing(board: BoardCard, asked: Asked) -> Records:
+    """The records of a board that the store holds nothing of."""
+    sizes = {name: sum(case.dataset == name for case in asked.cases.values()) for name in board.dataset}
+    return Records(
+        board,
+        Others().metrics,
+        Others().runs,
+        names=(),
+        missing=0,
+        failed=(),
+        torch=(),
+        dgbench=(),
+        manifests={name: known.manifest or "" for name, known in asked.outlines.items()},
+        cases=tuple(asked.cases),
+        weights={case.name: 1 / sizes[case.dataset] for case in asked.cases.values()},
+    )
