@@ -142,7 +142,8 @@ def test_the_shell_can_complete() -> None:
 
 
 PUBLIC = (
-    "add_submission", "check_submission", "export", "leaderboard", "load", "make_submission", "plan", "predictions",
+    "add_submission", "check_submission", "export", "leaderboard", "load", "make_submission", "plan", "predict",
+    "predictions",
     "records", "rules", "run", "select",
 )  # fmt: skip
 
