@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, RecordError, StoreError
@@ -50,6 +51,7 @@ def rules(
     trials: int | None = None,
     draws: int | None = None,
     criterion: str | None = None,
+    backbone: str | None = None,
 ) -> BoardCard:
     """The rules of a board, with some of them changed.
 
@@ -59,9 +61,11 @@ def rules(
         algorithms: Recipes such as ``"pego + sam"``, in place of the board's own.
         trials, draws: In place of the board's own.
         criterion: What selects models, in place of the board's own.
+        backbone: Of all tracks, in place of the board's own.
 
     Raises:
-        UnknownNameError: there is no such board.
+        UnknownNameError: there is no such board, or no such family of backbones.
+        DGBenchError: the backbone's name cannot be read.
         CardError: its file does not fit, or what is to be changed.
     """
     card = board if isinstance(board, BoardCard) else board_card(str(board))
@@ -71,6 +75,9 @@ def rules(
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
     if datasets is not None:
         changed |= {"dataset": datasets, "cases": {k: v for k, v in changed["cases"].items() if k in datasets}}
+    if backbone is not None:
+        parse(backbone)
+        changed |= {"tracks": dict.fromkeys(card.tracks, backbone)}
     return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 

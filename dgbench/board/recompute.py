@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, board_card, board_names
 
 
 def command(card: BoardCard, criterion: str | None = None) -> str:
     """The command that computes a leaderboard by these rules, where options can say them.
 
+    Own weights are named as they are called, not where they lie: the command is for a folder that they lie in.
+
     Args:
         card: The rules.
         criterion: What selects models, in place of the rules' own.
     """
-    options = ("dataset", "cases", "algorithms", "trials", "draws", "criterion")
+    backbones = set(card.tracks.values())
+    options = ["dataset", "cases", "algorithms", "trials", "draws", "criterion"]
+    options += ["tracks"] if len(backbones) == 1 else []
     own = board_card(card.name) if card.name in board_names() else None
     fixed = own is not None and own.model_copy(update={key: getattr(card, key) for key in options}) == card
     words = ["dgbench", "run", card.name if fixed else "board.toml"]
@@ -22,7 +27,9 @@ def command(card: BoardCard, criterion: str | None = None) -> str:
         words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
     if fixed and own is not None and card.dataset != own.dataset:
         words += [word for dataset in card.dataset for word in ("-d", dataset)]
-    for key in options[3:]:
+    if fixed and own is not None and card.tracks != own.tracks:
+        words += ["--backbone", parse(*backbones).portable]
+    for key in ("trials", "draws", "criterion"):
         value = criterion if key == "criterion" and criterion is not None else getattr(card, key)
         if own is None or not fixed or value != getattr(own, key):
             words += [f"--{key}", str(value)]

@@ -50,6 +50,12 @@ Only = Annotated[
 Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's own")]
 Draws = Annotated[int | None, typer.Option(min=1, help="hyperparameter draws, in place of the board's own")]
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="in place of the board's own: --backbone 'timm:resnet50(weights=my.pth, pretrained_on=ImageNet-1k)'"
+    ),
+]
 StorePath = Annotated[
     Path | None, typer.Option("--store", help="where finished work is kept; $DGBENCH_STORE or ./store by default")
 ]
@@ -70,6 +76,7 @@ def plan(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
+    backbone: Backbone = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
@@ -85,7 +92,7 @@ def plan(
     from dgbench.runs.launch import resolve_device
     from dgbench.runs.overlap import idle, sharing
 
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     made = api.plan(rules)
     kept = Store(store or store_root())
     left = estimate(made, kept, torch.device(resolve_device(device.value)), workers)
@@ -148,6 +155,7 @@ def run(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
+    backbone: Backbone = None,
     criterion: By = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
@@ -164,7 +172,7 @@ def run(
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     signal.signal(signal.SIGTERM, _terminate)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     progress = Silent() if quiet else for_people()
@@ -204,6 +212,7 @@ def leaderboard(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
+    backbone: Backbone = None,
     criterion: By = None,
     store: StorePath = None,
     as_json: Json = False,
@@ -213,7 +222,7 @@ def leaderboard(
 
     It is computed from what the store holds, and written as a page, Markdown and CSV.
     """
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
 
 

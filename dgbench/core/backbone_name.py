@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal
 
 from dgbench.core.backbone_options import Normalization, read, spelt
@@ -97,6 +98,12 @@ class BackboneName:
         }
         inside = ", ".join(f"{key}={spelt(value)}" for key, value in options.items() if value is not None)
         return self.network + (f"({inside})" if inside else "")
+
+    @property
+    def portable(self) -> str:
+        """The canonical name with the last part of its path alone, which says nothing of a machine: for pages."""
+        name = PurePath(self.weights).name if self.weights else ""
+        return replace(self, weights=name or self.weights).canonical
 
     @property
     def network(self) -> str:

@@ -210,7 +210,6 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                 continue
             clock = time.perf_counter()
             table = bench.predict(run)
-            check(table, len(bench.dataset.classes))
             with whole(folder / "predictions.parquet") as temporary:
                 table.write_parquet(temporary, compression="zstd")
             write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
@@ -290,7 +289,10 @@ class Bench:
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
-                tables += [self._observe(predictor, at_work, stream, step) for stream in self._streams(run.target)]
+                streams = self._streams(run.target)
+                table = pl.concat([self._observe(predictor, at_work, stream, step) for stream in streams])
+            check(table, len(self.dataset.classes))
+            tables.append(table)
         return pl.concat(tables)
 
     def recall(self, run: RunSpec, step: int) -> tuple[Network, Source | None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from dgbench.core.backbone_name import BackboneName, parse
 from dgbench.core.backbone_options import spelt
@@ -114,8 +113,7 @@ def _own(name: BackboneName, fetch: bool) -> Start:
     by_content = settled(name)
     known = facts(by_content.canonical, fetch)
     backbone = replace(by_content, under=known.under).canonical
-    file = Path(name.weights).name or name.weights
-    shown = f"{replace(name, weights=file, pretrained_on=None).canonical}, SHA-256 {str(known.weights)[7:19]}"
+    shown = f"{replace(name, pretrained_on=None).portable}, SHA-256 {str(known.weights)[7:19]}"
     report = f"{known.report}; images are normalised with normalize={spelt(by_content.normalize)}"
     origin = (known.weights, None, told(name.pretrained_on))
     return Start(backbone, shown, known.size, known.provides, None, *origin, name.checkpointing, report)

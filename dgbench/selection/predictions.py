@@ -61,9 +61,9 @@ hexadecimal digits, unique in a domain. ``group`` is the number of its group, nu
 and ``prediction`` are class numbers, ``confidence`` and ``p_label`` the probabilities of these two, in [0, 1].
 
 Of clean views alone, null elsewhere: ``logsumexp`` of the predictor's scores, in nats (0 where it gave probabilities);
-with at most :data:`MOST` classes ``logits``, one for each class in the order of their numbers, at most 0; with more of
-them ``top``, the :data:`TOP` most probable classes, the prediction first, ``top_logits`` of these, and ``entropy`` of
-the whole distribution, in nats.
+with at most :data:`MOST` classes ``logits``, one for each class in the order of their numbers, at most 0
+(``table["logits"].list.to_array(C).to_numpy()`` is a matrix ``[n, C]``); with more of them ``top``, the :data:`TOP`
+most probable classes, the prediction first, ``top_logits`` of these, and the ``entropy`` of all, in nats.
 
 Rows are ordered by step, then as the streams were predicted, then by ``index``. Predictors saw a stream in another
 order, which the training's seed draws.

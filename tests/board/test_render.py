@@ -14,6 +14,7 @@ from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import files, html, markdown, terminal, text
 from dgbench.board.render.axes import Scale
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
 from dgbench.selection.statistics import estimate
 
@@ -271,6 +272,14 @@ def test_every_rendering_says_what_the_backbone_was_pretrained_on(made: Leaderbo
         assert "Backbone: dgbench:vit-micro@letters, pretrained on: Letters A to Z." in flat(rendering), name
     random = build(*tables([candidate("erm", pretrained_on="")]), info(domains=("b",), trials=1))
     assert "dgbench:vit-micro@letters, from random weights." in flat(markdown.render(random))
+
+
+def test_every_rendering_warns_where_nobody_told_what_the_backbone_was_pretrained_on(made: Leaderboard) -> None:
+    silent = build(*tables([candidate("erm", pretrained_on=UNTOLD)]), info(domains=("b",), trials=1))
+    for name, rendering in renderings(silent).items():
+        assert "pretrained on: not told." in flat(rendering), name
+        assert "Nobody told what the backbone was pretrained on." in flat(rendering), name
+    assert not [rendering for rendering in renderings(made).values() if "Nobody told" in flat(rendering)]
 
 
 def test_every_rendering_shows_the_ceiling_and_says_what_the_oracle_is(made: Leaderboard) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.core.amounts import duration as duration  # the templates take their words from here
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -210,6 +211,11 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
                 f"† {entry.title} trained with {', '.join(entry.contaminated)}, which also selected its models: its "
                 "selection is contaminated."
             )
+    if UNTOLD in (entry.pretrained_on for entry in track.entries):
+        lines.append(
+            "Nobody told what the backbone was pretrained on. If it has seen images like those of the targets, its "
+            "accuracy says nothing about domains that are new to it."
+        )
     if board.info.trials == 1:
         lines.append("There is one trial for each target, so there is no interval, and nothing separates the ranks.")
     return lines

@@ -88,7 +88,7 @@ def towers(name: BackboneName) -> Any:
         open_clip.load_checkpoint(model, str(file), weights_only=True)
     if name.weights is not None:
         own = _Own.of(name, model)
-        load(model if own.whole else model.visual, own.fitted, found(name.weights).name)
+        load(model if own.whole else model.visual, own.fitted)
     return _resized(name, config, model)
 
 

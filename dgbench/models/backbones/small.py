@@ -36,7 +36,7 @@ def build(name: BackboneName) -> Backbone:
     size = name.size or SIDE
     module, dim = _builder(name.architecture)(size)
     if name.weights is not None:
-        load(module, _own(name, module)[0], found(name.weights).name)
+        load(module, _own(name, module)[0])
     return Backbone(name.canonical, module, dim, size, *HALF, matrices=find_matrices(module))
 
 

@@ -47,7 +47,7 @@ def build(name: BackboneName) -> Backbone:
     weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
     module = _create(name, config, weights)
     if name.weights is not None:
-        load(module, _own(name, module)[0], found(name.weights).name)
+        load(module, _own(name, module)[0])
     return _described(name, config, module)
 
 

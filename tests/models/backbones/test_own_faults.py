@@ -165,7 +165,7 @@ def test_nothing_is_loaded_in_part(change: Callable[[dict[str, Any]], object], w
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     torch.save(faulty(lambda s: s["bn1.weight"].fill_(torch.nan)), tmp_path / "own.pth")
     with pytest.raises(DGBenchError, match=r"own.pth: the tensor 'bn1.weight' holds values that are no numbers"):
-        build(named("timm:test_resnet", tmp_path / "own.pth"))
+        facts(named("timm:test_resnet", tmp_path / "own.pth"), fetch=False)
 
 
 def test_the_network_that_is_meant_is_proposed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dgbench.models.backbones import build, packaged
 
 PAGE = (Path(__file__).parents[3] / "docs" / "your-own-backbone.md").read_text(encoding="utf-8")
 NAMES = sorted(set(re.findall(r"`((?:timm|open_clip|dgbench):[^`]+)`", PAGE)))
-(ERRORS,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+FOUND, ERRORS = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -122,7 +122,7 @@ def fit(file: str, tensors: Tensors, network: Network, under: str | None, others
         others: Networks to propose if another than this one fits.
 
     Raises:
-        DGBenchError: it is not there, not whole, of other shapes, or there more than once.
+        DGBenchError: it is not there, not whole, of other shapes, there more than once, or holds what is no number.
     """
     places = _places(tensors, network)
     fitting = {place: found for place in places if not network.faults(found := _under(tensors, place))}
@@ -141,19 +141,15 @@ def fit(file: str, tensors: Tensors, network: Network, under: str | None, others
         several = given is not None
         changed = tuple(n for n in network.tensors if n in found and found[n] is not tensors.get(place + n))
     taken = {name: found[name] for name in network.tensors if name in found}
+    for name, tensor in taken.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise DGBenchError(f"{file}: the tensor '{name}' holds values that are no numbers; take other weights")
     left_out = [n for n in tensors if not (n.startswith(place) and (changed or n.removeprefix(place) in taken))]
     return Fitted(taken, place.removesuffix("."), several, changed, tuple(left_out))
 
 
-def load(module: nn.Module, fitted: Fitted, file: str) -> None:
-    """Give a network the tensors of a file, in its own layout and type.
-
-    Raises:
-        DGBenchError: a tensor holds what is no number; the network is then as it was.
-    """
-    for name, tensor in fitted.tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise DGBenchError(f"{file}: the tensor '{name}' holds values that are no numbers; take other weights")
+def load(module: nn.Module, fitted: Fitted) -> None:
+    """Give a network the tensors of a file, in its own layout and type."""
     counts = {name: torch.zeros_like(own) for name, own in module.state_dict().items() if name.endswith(_OPTIONAL)}
     module.load_state_dict(counts | fitted.tensors)
 

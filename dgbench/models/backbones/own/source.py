@@ -46,7 +46,7 @@ def seen(file: Path) -> str:
 
 
 def found(weights: str) -> Path:
-    """The file with that SHA-256, where this machine saw it last.
+    """The file with that SHA-256, where this machine saw it last. Errors go to pages, and do not say where that was.
 
     Raises:
         DGBenchError: it was never seen, or is not there any more.
@@ -59,7 +59,9 @@ def found(weights: str) -> Path:
     path = Path(read_json(note)["path"])
     if not path.is_file() or sha256(path) != weights:
         state = "has changed" if path.is_file() else "is gone"
-        raise DGBenchError(f"{path}, which held the weights {weights[:19]}..., {state}; name them by their path again")
+        raise DGBenchError(
+            f"{path.name}, which held the weights {weights[:19]}..., {state}; name them by their path again"
+        )
     return path
 
 
