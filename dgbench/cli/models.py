@@ -11,7 +11,7 @@ import typer
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
-from dgbench.cli.work import BoardName, By, Device, DeviceOption, Draws, On, StorePath, Trials
+from dgbench.cli.work import Backbone, BoardName, By, Device, DeviceOption, Draws, On, StorePath, Trials
 from dgbench.core.visible import visible
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the model becomes")]
@@ -34,6 +34,7 @@ def export(
     dataset: On = None,
     trials: Trials = None,
     draws: Draws = None,
+    backbone: Backbone = None,
     criterion: By = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
@@ -45,7 +46,7 @@ def export(
     It holds the backbone under the names of timm or open_clip, its heads, and a card: preprocessing, classes, how and
     on what the model was chosen, its scores. 'dgbench predict' and dgbench.load() read it.
     """
-    rules = api.rules(board, datasets=dataset, trials=trials, draws=draws)
+    rules = api.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     card = api.export(
         rules, algorithm, out, target=target, trial=trial, criterion=criterion, store=store, device=device.value
     )

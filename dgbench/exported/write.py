@@ -167,9 +167,11 @@ def _terms(card: DatasetCard) -> str:
 
 def _weights_terms(name: BackboneName, choice: Choice) -> str:
     """What is known of the licence of the weights that the training started from."""
-    start = choice.plan.starts[choice.entry.backbone]
+    start = next(start for start in choice.plan.starts.values() if start.shown == choice.entry.backbone)
     if start.training is not None:
         return f"trained by dgbench on {_terms(dataset_card(start.training.dataset))}"
+    if name.weights is not None:
+        return f"{choice.entry.backbone}: not known to dgbench; ask whoever made them"
     if start.weights is None:
         return "none: the training started from random numbers"
     said = timm.licence(name) if name.family == "timm" else ""

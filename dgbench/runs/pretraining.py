@@ -103,19 +103,18 @@ def start(
 
 def _own(name: BackboneName, fetch: bool) -> Start:
     """A start from own weights."""
-    assert name.weights is not None
-    if name.pretrained_on is None:
+    by_content = settled(name)
+    if by_content.pretrained_on is None:
         said = replace(name, pretrained_on="ImageNet-1k").canonical
         raise DGBenchError(
             f"backbone '{name.canonical}': say what its weights were pretrained on, for the board shows it: {said}; "
             "or pretrained_on=unknown, and the board warns that nobody told"
         )
-    by_content = settled(name)
     known = facts(by_content.canonical, fetch)
-    backbone = replace(by_content, under=known.under).canonical
+    backbone = replace(by_content, under=known.under, pretrained_on=None).canonical
     shown = f"{replace(name, pretrained_on=None).portable}, SHA-256 {str(known.weights)[7:19]}"
     report = f"{known.report}; images are normalised with normalize={spelt(by_content.normalize)}"
-    origin = (known.weights, None, told(name.pretrained_on))
+    origin = (known.weights, None, told(by_content.pretrained_on))
     return Start(backbone, shown, known.size, known.provides, None, *origin, name.checkpointing, report)
 
 

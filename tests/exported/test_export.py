@@ -17,6 +17,7 @@ from torch import Tensor
 
 import dgbench
 from dgbench.api import rules
+from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError, RecipeError, StoreError
 from dgbench.core.files import read_json
 from dgbench.data.catalogue import load as load_dataset
@@ -24,6 +25,7 @@ from dgbench.exported.card import FILES, read_card
 from dgbench.exported.choose import Choice, chosen, over_images
 from dgbench.exported.model import Model, load
 from dgbench.exported.write import write
+from dgbench.models.backbones import build
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.jobs import as_worker
 from dgbench.runs.plan import STREAM_BATCH, make_plan
@@ -212,6 +214,46 @@ def test_a_plain_model_is_a_module(digits: Ran, tmp_path: Path) -> None:
     assert torch.equal(model.stream().observe(x), scores)
 
 
+def done_here(board: BoardCard, folder: Path) -> Ran:
+    """A board whose runs are done by this process."""
+    plan, store = make_plan(board, fetch=True), Store(folder)
+    cpu = torch.device("cpu")
+    with as_worker("cpu"):
+        for id_, training in plan.trainings.items():
+            do_training(training, store, cpu)
+            do_runs(training, [run for run in plan.runs.values() if run.training == id_], store, cpu)
+    return Ran(board, plan, store)
+
+
+@pytest.mark.parametrize("recipe", ["erm", "linear_probe"])
+def test_what_left_comes_in_again_as_weights_of_ones_own(recipe: str, shapes: Ran, tmp_path: Path) -> None:
+    """And leaves again: also where no training holds a copy of the backbone."""
+    _, first = export(shapes, "erm", tmp_path / "first")
+    name = f"timm:test_efficientnet(weights={tmp_path / 'first'})"
+    backbone = build(name)
+    x = torch.randn(4, 3, 32, 32)
+    assert torch.equal(backbone.module.eval().to(memory_format=torch.channels_last)(x), first.features(x))
+    assert (backbone.mean, backbone.std, backbone.size) == (
+        first.card.preprocessing.mean, first.card.preprocessing.std, 32,
+    )  # fmt: skip
+    ran = done_here(rules(shapes.board, algorithms=[recipe], backbone=name), tmp_path / "store")
+    choice, second = export(ran, recipe, tmp_path / "second")
+    assert replayed(second, choice).equals(stored(choice, ran.store))
+    if recipe == "linear_probe":
+        assert torch.equal(second.features(x), first.features(x))
+    learnt = second.card.backbone
+    assert learnt.pretrained_on == "shapes (ink, paint)"
+    assert learnt.weights is not None
+    assert learnt.weights in learnt.name
+    assert str(tmp_path) not in (tmp_path / "second" / "card.json").read_text()
+    assert "ask whoever made them" in second.card.licences.weights
+    with pytest.raises(DGBenchError, match="is of the backbone timm:test_efficientnet, not of timm:test_resnet; take"):
+        build(f"timm:test_resnet(weights={tmp_path / 'first'})")
+    (tmp_path / "first" / "card.json").write_text("{}")
+    with pytest.raises(DGBenchError, match="is of no exported model of dgbench"):
+        build(name)
+
+
 @pytest.mark.parametrize(
     "recipe", ["linear_probe(head=zero_shot)", "wise_ft(head=zero_shot)", "linear_probe(head=zero_shot) + t3a"]
 )
@@ -219,14 +261,9 @@ def test_a_tower_of_open_clip_and_a_head_of_words(recipe: str, shapes: Ran, tmp_
     """Done in this process: workers do not know the tiny model."""
     backbone = tiny_clip.register(tmp_path)
     tracks = {"inductive": backbone, "online": backbone}
-    board = rules(shapes.board.model_copy(update={"tracks": tracks}), algorithms=[recipe])
-    plan, store = make_plan(board, fetch=True), Store(tmp_path / "store")
-    cpu = torch.device("cpu")
-    with as_worker("cpu"):
-        for id_, training in plan.trainings.items():
-            do_training(training, store, cpu)
-            do_runs(training, [run for run in plan.runs.values() if run.training == id_], store, cpu)
-    choice, model = export(Ran(board, plan, store), recipe, tmp_path / "model")
+    ran = done_here(rules(shapes.board.model_copy(update={"tracks": tracks}), algorithms=[recipe]), tmp_path / "store")
+    store = ran.store
+    choice, model = export(ran, recipe, tmp_path / "model")
     assert model.network.unit_features
     assert replayed(model, choice).equals(stored(choice, store))
     tower = open_clip.create_model(tiny_clip.NAME).visual

@@ -40,7 +40,7 @@ def build(name: str | BackboneName) -> Backbone:
         UnknownNameError: there is no such family, network, tag or option.
         DGBenchError: weights cannot be had, or an option does not fit the network.
     """
-    parsed = settled(parse(name) if isinstance(name, str) else name)
+    parsed = replace(settled(parse(name) if isinstance(name, str) else name), pretrained_on=None)
     return _as_named(parsed, _FAMILIES[parsed.family].build(parsed))
 
 
@@ -79,7 +79,7 @@ def facts(name: str, fetch: bool) -> Facts:
         UnknownNameError: there is no such family, network, tag or option.
         DGBenchError: an option does not fit the network, or weights cannot be fetched.
     """
-    parsed = settled(parse(name))
+    parsed = replace(settled(parse(name)), pretrained_on=None)
     known: Facts = _FAMILIES[parsed.family].facts(parsed, fetch)
     return known
 
@@ -88,20 +88,21 @@ def settled(name: BackboneName) -> BackboneName:
     """A name that means the same wherever its file lies; other names than those of one's own weights are so already.
 
     Own weights are named by the SHA-256 of their file, and the normalisation and the size that go with them are said:
-    those of the name, else of the folder's configuration, else of the network's first published weights.
+    those of the name, else of the folder's configuration, else of the network's first published weights. What they were
+    pretrained on is told by the name, else by the card of an exported model, else by nobody.
 
     Raises:
         DGBenchError: there is no such file or folder, or it is of another network.
     """
     if name.weights is None or (name.weights.startswith(BY_CONTENT) and name.normalize != "auto"):
-        return replace(name, pretrained_on=None)
+        return name
     if name.weights.startswith(BY_CONTENT):
         folder = Folder(found(name.weights))
     else:
         path = path_of(name.weights)
         folder = look_into(path, name) if path.is_dir() else Folder(path)
     with torch.device("meta"):
-        plain: Backbone = _FAMILIES[name.family].build(BackboneName(name.family, name.architecture))
+        plain: Backbone = _FAMILIES[name.family].bare(BackboneName(name.family, name.architecture))
     pooling = getattr(plain.module, "global_pool", None)
     pooling = getattr(pooling, "pool_type", pooling)
     if folder.pooling and isinstance(pooling, str) and pooling != folder.pooling:
@@ -115,7 +116,7 @@ def settled(name: BackboneName) -> BackboneName:
         size=name.size or (folder.size if folder.size != plain.size else None),
         normalize=named if name.normalize == "auto" else name.normalize,
         weights=seen(folder.file),
-        pretrained_on=None,
+        pretrained_on=name.pretrained_on or folder.pretrained_on,
     )
 
 

@@ -127,7 +127,7 @@ def test_a_configuration_that_says_something_else_is_refused(
     assert str(tmp_path / "mine") in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"architecture": NaN, "x": ' + "1" * 2**20 + "}"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"architecture": NaN, "x": ' + "1" * 2**24 + "}"])
 def test_a_configuration_that_cannot_be_read_is_one_error(content: str, tmp_path: Path) -> None:
     timms(tmp_path / "mine", "test_resnet")
     (tmp_path / "mine" / "config.json").write_text(content)

@@ -1,8 +1,9 @@
-"""Folders as the Hugging Face hub has them: weights, and a JSON file that says of which network and how it is fed.
+"""Folders of weights, with a JSON file that says of which network they are and how it is fed.
 
-Two layouts are read: timm's (``config.json`` with ``architecture``) and open_clip's (``open_clip_config.json``). What
-they say is compared with the network of the name; size of the input and normalisation are taken from them. Nothing else
-that they say is given to a library: a network that differs from the one of its name is refused.
+Three layouts are read: those that the Hugging Face hub has of timm (``config.json`` with ``architecture``) and of
+open_clip (``open_clip_config.json``), and what ``dgbench export`` writes (``card.json``). What they say is compared
+with the network of the name; size of the input and normalisation are taken from them. Nothing else that they say is
+given to a library: a network that differs from the one of its name is refused.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ _FILES = {
     "open_clip": ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
 }
 _CONFIG = {"timm": "config.json", "open_clip": "open_clip_config.json"}
-_LARGEST = 2**20
-"""Bytes of a configuration."""
+_CARD, _OF_CARD = "card.json", "model.safetensors"
+"""Of an exported model."""
+_LARGEST = 16 * 2**20
+"""Bytes of such a file."""
 _OF_TRAINING = {
     *("num_classes", "drop_rate", "drop_path_rate", "proj_drop_rate", "attn_drop_rate", "pos_drop_rate"),
     *("patch_drop_rate", "drop_block_rate", "label_names"),
@@ -39,12 +42,14 @@ class Folder:
         size: Side of the input that they were trained with, in pixels; None if it is not said.
         statistics: That inputs were normalised with; None if it is not said.
         pooling: How the network makes one feature of a map, in timm's words; None if it is not said.
+        pretrained_on: What the weights learnt from, in words; None if it is not said.
     """
 
     file: Path
     size: int | None = None
     statistics: Statistics | None = None
     pooling: str | None = None
+    pretrained_on: str | None = None
 
 
 def look_into(folder: Path, name: BackboneName) -> Folder:
@@ -53,6 +58,8 @@ def look_into(folder: Path, name: BackboneName) -> Folder:
     Raises:
         DGBenchError: no weights or no configuration are there, or they are of another network.
     """
+    if (folder / _CARD).is_file():
+        return _exported(folder / _CARD, name)
     if name.family not in _FILES:
         raise DGBenchError(f"{folder} is a folder; a '{name.family}:' backbone takes a file of weights")
     file = next((folder / each for each in _FILES[name.family] if (folder / each).is_file()), None)
@@ -79,6 +86,21 @@ def _json(path: Path, file: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DGBenchError(f"{path} cannot be read as the configuration of a network ({error})") from error
     return content
+
+
+def _exported(path: Path, name: BackboneName) -> Folder:
+    file = path.with_name(_OF_CARD)
+    card = _json(path, file)
+    if not str(card.get("schema")).startswith("dgbench.model/") or not file.is_file():
+        raise DGBenchError(f"{path} is of no exported model of dgbench; name the file of weights itself")
+    backbone, fed, chosen = (_table(path, card.get(key)) for key in ("backbone", "preprocessing", "selection"))
+    if (backbone.get("library"), backbone.get("architecture")) != (name.family, name.architecture):
+        its = f"{_word(backbone.get('library'))}:{_word(backbone.get('architecture'))}"
+        raise DGBenchError(f"{path} is of the backbone {its}, not of {name.family}:{name.architecture}; take {its}")
+    learnt = f"{_word(chosen.get('dataset'))} ({', '.join(map(_word, chosen.get('sources') or ()))})"
+    before = backbone.get("pretrained_on")
+    past = f"{before}, then {learnt}" if isinstance(before, str) and before and before.isprintable() else learnt
+    return Folder(file, _side(path, fed.get("size")), _fed(path, fed), pretrained_on=past)
 
 
 def _timms(path: Path, config: dict[str, Any], name: BackboneName, file: Path) -> Folder:
@@ -171,4 +193,5 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 
 def _word(value: object) -> str:
+    """A name that a file gives, if it can stand in a line."""
     return value if isinstance(value, str) and value.isprintable() and len(value) < 100 else "NAME"
