@@ -69,9 +69,10 @@ def content(path: Path, largest: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe that waits
     except OSError as error:
         raise RecordError(f"{path.name} cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise RecordError(f"{path.name} is no plain file")
     with open(handle, "rb") as file:  # noqa: PTH123 (it is open already)
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise RecordError(f"{path.name} is no plain file")
         read = file.read(largest + 1)
     if len(read) > largest:
         raise RecordError(f"{path.name} has more than {largest:,} bytes")
