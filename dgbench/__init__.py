@@ -13,6 +13,7 @@ from dgbench.core.version import __version__
 if TYPE_CHECKING:
     from dgbench.api import (
         add_submission,
+        build_site,
         check_submission,
         export,
         leaderboard,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "add_submission",
+    "build_site",
     "check_submission",
     "export",
     "leaderboard",

@@ -406,5 +406,40 @@ def predict(
     return table(predictions(read, given))
 
 
+def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | None = None) -> int:
+    """Write boards, submissions among them, with all that is behind them as one folder of pages that opens from disk.
+
+    Args:
+        folder: Where. A site that lies there is replaced once the new one is whole.
+        boards: Names, paths or rules; by default every board that comes with dgbench, those without results by name.
+        store: Where finished work is kept.
+
+    Returns:
+        How many pages were written.
+
+    Raises:
+        StoreError: a board that is asked for has no results on this store.
+        DGBenchError: the folder holds something else than a site.
+        DiskError: it cannot be written.
+    """
+    from dgbench.data.catalogue import outline
+    from dgbench.data.gallery import gallery
+    from dgbench.site.build import build
+    from dgbench.site.shown import Shown, ShownBoard
+
+    kept, shown, waiting = _store(store), [], []
+    for board in board_names() if boards is None else boards:
+        card, submitted = rules(board), _submissions(board)
+        there = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
+        found = _joined(card, store, submitted) if there or boards is not None else None
+        if found is None or (boards is None and found.metrics.is_empty()):
+            waiting.append(card)
+        else:
+            shown.append(ShownBoard.of(found))
+    names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
+    galleries = {name: gallery(name) for name in names if outline(name).manifest is not None}
+    return build(Shown(shown, waiting, galleries), folder)
+
+
 def _store(root: Path | None) -> Store:
     return Store(root or store_root())

@@ -22,6 +22,7 @@ def main() -> None:
     from dgbench.cli.models import models
     from dgbench.cli.schema import schema
     from dgbench.cli.show import show
+    from dgbench.cli.site import site
     from dgbench.cli.store import store
     from dgbench.cli.submit import submit
     from dgbench.cli.work import work
@@ -45,6 +46,7 @@ def main() -> None:
     cache(app)
     store(app)
     submit(app)
+    site(app)
     try:
         with writing(store_root(), cache_root()):
             app()

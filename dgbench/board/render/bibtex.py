@@ -13,9 +13,9 @@ from dgbench.core.recipe import compose
 
 
 def cards(recipe: str) -> tuple[AlgorithmCard, ...]:
-    """The cards of a recipe such as ``sam + swad``; none where its name is no recipe of cards that are here."""
+    """The cards of a recipe such as ``sam + swad``, or of its submission ``sam + swad@1``; none where none are here."""
     try:
-        return tuple(algorithm_card(name) for name in compose(recipe).cards)
+        return tuple(algorithm_card(name) for name in compose(recipe.partition("@")[0]).cards)
     except DGBenchError:
         return ()
 

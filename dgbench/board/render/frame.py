@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Frame:
     datasets: Mapping[str, str] = field(default_factory=dict)
     criteria: Sequence[tuple[str, str | None]] = ()
 
-    @property
+    @cached_property
     def index(self) -> str:
         """What the page's script searches, as JSON that ends no element."""
         rows = [[found.title, found.kind, f"{self.root}{found.href}"] for found in self.search]

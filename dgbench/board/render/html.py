@@ -45,10 +45,10 @@ def render(board: Leaderboard, frame: Frame = ALONE) -> str:
     )  # fmt: skip
 
 
-def environment() -> jinja2.Environment:
-    """The templates of boards; every value is escaped, and nothing in a name acts."""
+def environment(*packages: str) -> jinja2.Environment:
+    """The templates of some packages, and of boards after them; all is escaped, and nothing in a name acts."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("dgbench.board.render"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(each) for each in (*packages, "dgbench.board.render")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
@@ -97,6 +97,7 @@ def _filters(board: Leaderboard, picked: Mapping[str, Chosen]) -> dict[str, tupl
     asked: dict[str, tuple[str, list[str]]] = {
         "track": ("Track", [track.name for track in board.tracks]),
         **{slot: (slot.capitalize(), [c.parts[slot] for c in picked.values() if slot in c.parts]) for slot in SLOTS},
+        "level": ("Level", [entry.level or "run here" for entry in board.entries]),
         "backbone": ("Backbone", [entry.backbone for entry in board.entries]),
         "pretrained": ("Pretrained on", [pretrained(entry) for entry in board.entries]),
     }

@@ -62,3 +62,8 @@ for (const button of document.querySelectorAll("button[data-shows]")) {
     }
   });
 }
+
+// A link to something that is folded away unfolds it.
+const unfold = () => document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details")?.setAttribute("open", "");
+addEventListener("hashchange", unfold);
+unfold();

@@ -1,0 +1,124 @@
+"""What a site shows: boards with the records behind them, algorithms and datasets with where they stand on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import quote
+
+from dgbench.board.from_records import from_records
+from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.core.cards import BoardCard, card_names
+from dgbench.core.dataset_card import dataset_names
+from dgbench.core.errors import DGBenchError
+from dgbench.core.names import file_name
+from dgbench.runs.collect import Records
+from dgbench.selection.criteria import CRITERIA
+
+
+@dataclass(frozen=True)
+class ShownBoard:
+    """A board with results.
+
+    Attributes:
+        records: What was measured.
+        leaderboards: By criterion, the board's own first.
+        refusals: Why another criterion cannot rank it, by criterion.
+    """
+
+    records: Records
+    leaderboards: Mapping[str, Leaderboard]
+    refusals: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Records) -> ShownBoard:
+        """The leaderboards of records by every criterion that may rank.
+
+        Raises:
+            DGBenchError: the board's own criterion cannot rank it.
+        """
+        own = records.board.criterion
+        boards, refusals = {own: from_records(records)}, {}
+        for name, criterion in CRITERIA.items():
+            if name != own and not criterion.uses_target:
+                try:
+                    boards[name] = from_records(records, name)
+                except DGBenchError as error:
+                    refusals[name] = str(error)
+        return cls(records, boards, refusals)
+
+    @property
+    def own(self) -> Leaderboard:
+        """By the board's own criterion."""
+        return next(iter(self.leaderboards.values()))
+
+    @property
+    def name(self) -> str:
+        """The board's name."""
+        return self.own.info.name
+
+    @property
+    def folder(self) -> str:
+        """Where its pages lie, from the root of the site."""
+        return f"boards/{quote(file_name(self.name))}"
+
+    def page(self, criterion: str | None = None) -> str:
+        """Where its leaderboard by a criterion lies, from the root of the site."""
+        return f"{self.folder}/{criterion or self.own.criterion.name}/leaderboard.html"
+
+    def runs(self, algorithm: str) -> str:
+        """Where the runs of an algorithm are explained, from the root of the site."""
+        return f"{self.folder}/runs/{quote(file_name(algorithm))}.html"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An algorithm on a board, by the board's own criterion."""
+
+    board: ShownBoard
+    track: Track
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that a site shows.
+
+    Attributes:
+        boards: Those with results.
+        waiting: Those without, which are only named.
+        galleries: By dataset, domain and view (``clean`` or a family of shifts): a PNG.
+    """
+
+    boards: Sequence[ShownBoard]
+    waiting: Sequence[BoardCard] = ()
+    galleries: Mapping[str, Mapping[str, Mapping[str, bytes]]] = field(default_factory=dict)
+
+    @cached_property
+    def standings(self) -> dict[str, list[Standing]]:
+        """Where every algorithm stands."""
+        found: dict[str, list[Standing]] = {}
+        for board in self.boards:
+            for track in board.own.tracks:
+                for entry in track.entries:
+                    found.setdefault(entry.algorithm, []).append(Standing(board, track, entry))
+        return found
+
+    @cached_property
+    def algorithms(self) -> dict[str, str]:
+        """Addresses of the pages of algorithms, from the root: those on boards, and those with a card."""
+        names = dict.fromkeys([*card_names("algorithms"), *self.standings])
+        return {name: f"algorithms/{quote(file_name(name))}.html" for name in names}
+
+    @cached_property
+    def datasets(self) -> dict[str, str]:
+        """Addresses of the pages of datasets, from the root: those with a card, of dgbench's or of the user's."""
+        names = dict.fromkeys(
+            [*dataset_names(), *(name for board in self.boards for name in board.records.board.dataset)]
+        )
+        return {name: f"datasets/{quote(file_name(name))}.html" for name in names}
+
+    def on(self, dataset: str) -> Iterable[ShownBoard]:
+        """The boards that a dataset is part of."""
+        return (board for board in self.boards if dataset in board.records.board.dataset)

@@ -1,0 +1,61 @@
+"""Sites of synthetic boards."""
+
+from __future__ import annotations
+
+from board.synthetic import DOMAINS, candidate, info, tables
+
+from dgbench.api import rules
+from dgbench.board.build import build
+from dgbench.runs.collect import Records
+from dgbench.site.shown import Shown, ShownBoard
+
+SETTINGS = '{{"objective":{{"part":"{objective}","version":1}},"optimizer":{{"part":"{optimizer}","lr":0.001}}}}'
+PARTS = {
+    "erm": ("cross_entropy", "adamw"), "sam": ("cross_entropy", "sam"), "irm": ("irm", "adamw"),
+    "swad": ("cross_entropy", "adamw"), "t3a": ("cross_entropy", "adamw"),
+}  # fmt: skip
+SKILLS = {"erm": 0.50, "sam": 0.60, "irm": 0.35, "swad": 0.55, "t3a": 0.58}
+
+
+def shown_board(
+    title: str = "Toy board",
+    summary: str = "A small one.",
+    domains: tuple[str, ...] = DOMAINS,
+    suffix: str = "",
+    name: str = "quick",
+) -> ShownBoard:
+    """Five algorithms on some targets in three trials, two steps each; ``suffix`` is part of every algorithm's name."""
+    pool = [
+        candidate(
+            algorithm + suffix, target, trial, 0, step,
+            clean={"s": 0.9 - 0.002 * (step == 50)},
+            shifted={family: {"s": 0.5 + skill / 4 + 0.01 * (step == 100)} for family in ("blur", "edges")},
+            on_target=skill + 0.02 * number + 0.01 * ((trial + number) % 3) + 0.05 * (step == 100),
+            track="online" if algorithm == "t3a" else "inductive",
+            hyperparameters=SETTINGS.format(objective=PARTS[algorithm][0], optimizer=PARTS[algorithm][1]),
+            dataset="digits",
+            train_seconds=5.0 + 20 * (algorithm == "sam"),
+        )
+        for algorithm, skill in SKILLS.items()
+        for number, target in enumerate(domains)
+        for trial in range(3)
+        for step in (50, 100)
+    ]  # fmt: skip
+    metrics, runs = tables(pool)
+    names = tuple(algorithm + suffix for algorithm in SKILLS)
+    card = rules("quick").model_copy(update={"title": title, "summary": summary, "name": name})
+    weights = dict.fromkeys(domains, 1.0)
+    records = Records(card, metrics, runs, names, 0, (), ("2",), ("0.1",), {"digits": "0"}, domains, weights)
+    boards = {
+        criterion: build(
+            metrics, runs,
+            info(name=name, title=title, algorithms=names, domains=domains, trials=3, criterion=criterion,
+                 reference=f"erm{suffix}"),
+        )
+        for criterion in ("augmented", "source")
+    }  # fmt: skip
+    return ShownBoard(records, boards)
+
+
+def small_site(*boards: ShownBoard) -> Shown:
+    return Shown(boards or (shown_board(),), waiting=(rules("emoji"),))

@@ -1,0 +1,222 @@
+"""Pages in a real browser: sorting, filtering, searching, the width of the screen, and that nothing is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from board.synthetic import candidate, info, tables
+from browser import ask, needs_browser
+from sites.made import SKILLS, small_site
+
+from dgbench.board.build import build as leaderboard
+from dgbench.board.render import files
+from dgbench.site.build import build
+
+pytestmark = needs_browser
+
+ROWS = "[...document.querySelectorAll('#inductive tbody tr')]"
+NAMES = f"{ROWS}.filter(row => !row.hidden).map(row => row.dataset.name)"
+FETCHED = "performance.getEntriesByType('resource').map(entry => entry.name)"
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browsed") / "site"
+    build(small_site(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(site: Path) -> Path:
+    return site / "boards" / "quick" / "augmented" / "leaderboard.html"
+
+
+def test_a_heading_sorts_and_sorts_the_other_way(page: Path) -> None:
+    answer = ask(
+        page,
+        f"""
+        const heading = [...document.querySelectorAll('#inductive thead button')].find(b => b.textContent === 'Gap');
+        const states = [];
+        for (let i = 0; i < 2; i++) {{
+          heading.focus();
+          heading.click();
+          states.push([{NAMES}, heading.closest('th').getAttribute('aria-sort'),
+            document.querySelectorAll('#inductive [aria-sort]').length]);
+        }}
+        return states;
+        """,
+    )
+    by_gap = sorted((name for name in SKILLS if name != "t3a"), key=lambda name: -SKILLS[name])
+    (first, ascending, one), (second, descending, other) = answer
+    assert (first, ascending, one) == (by_gap, "ascending", 1)
+    assert (second, descending, other) == (by_gap[::-1], "descending", 1)
+
+
+def test_filters_hide_rows_and_dots_and_say_how_many_are_left(page: Path) -> None:
+    count, names, dots, typed, track, after = ask(
+        page,
+        f"""
+        const form = document.querySelector('form.filters');
+        const set = (id, value) => {{
+          document.getElementById(id).value = value;
+          document.getElementById(id).dispatchEvent(new Event('input', {{bubbles: true}}));
+        }};
+        const said = () => form.querySelector('output').value;
+        set('filter-optimizer', 'sam');
+        const dots = [...document.querySelectorAll('.dots[data-plot=line] .dot')];
+        const left = dots.filter(dot => !dot.hasAttribute('hidden'));
+        const first = [said(), {NAMES}, left.map(dot => dot.dataset.name)];
+        set('filter-optimizer', '');
+        set('filter-title', 'SW');
+        const typed = [said(), {NAMES}];
+        set('filter-title', '');
+        set('filter-track', 'online');
+        const track = [said(), {NAMES}];
+        form.querySelector('button').click();
+        await new Promise(done => setTimeout(done, 50));
+        return [...first, typed, track, [said(), {NAMES}.length]];
+        """,
+    )
+    assert (count, names, dots) == ("1 of 5 algorithms", ["sam"], ["sam"])
+    assert typed == ["1 of 5 algorithms", ["swad"]]
+    assert track == ["1 of 5 algorithms", []]
+    assert after == ["5 of 5 algorithms", 4]
+
+
+def test_what_target_labels_would_choose_is_folded_away(page: Path) -> None:
+    before, after = ask(
+        page,
+        """
+        const shown = () => getComputedStyle(document.querySelector('#inductive td.oracle')).display;
+        const before = shown();
+        document.getElementById('labels').click();
+        return [before, shown()];
+        """,
+    )
+    assert (before, after) == ("none", "table-cell")
+
+
+def test_a_target_of_the_key_is_seen_alone(page: Path) -> None:
+    dimmed, pressed, again = ask(
+        page,
+        """
+        const button = document.querySelectorAll('button[data-shows]')[1];
+        button.click();
+        const paths = [...document.querySelectorAll('path[data-target]')];
+        const dimmed = [...new Set(paths.filter(p => p.classList.contains('dim')).map(p => p.dataset.target))];
+        const pressed = button.getAttribute('aria-pressed');
+        button.click();
+        return [dimmed.sort(), pressed, paths.filter(p => p.classList.contains('dim')).length];
+        """,
+    )
+    assert (dimmed, pressed, again) == (["0", "2", "3"], "true", 0)
+
+
+def test_a_search_finds_and_leads_to_the_page(site: Path) -> None:
+    for place in ("index.html", "boards/quick/runs/erm.html"):
+        hits, said, href, left = ask(
+            site / place,
+            """
+            const field = document.getElementById('search');
+            const type = (words) => { field.value = words; field.dispatchEvent(new Event('input')); };
+            type('swa');
+            const links = [...document.querySelectorAll('#found a')];
+            const hits = links.map(a => [a.firstChild.textContent, a.querySelector('small').textContent]);
+            const said = document.getElementById('found-count').textContent;
+            const href = links[0].href;
+            field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}));
+            return [hits, said, href, document.querySelectorAll('#found a').length];
+            """,
+        )
+        assert hits == [["SWAD", "algorithm"]]
+        assert (said, left) == ("1 found", 0)
+        assert href == (site / "algorithms" / "swad.html").as_uri()
+
+
+def test_a_link_unfolds_what_it_leads_to(site: Path) -> None:
+    opened = ask(
+        site / "boards" / "quick" / "runs" / "erm.html",
+        """
+        location.hash = '#cell-3';
+        await new Promise(done => setTimeout(done, 100));
+        return document.getElementById('cell-3').open;
+        """,
+    )
+    assert opened is True
+
+
+@pytest.mark.parametrize(
+    ("place", "width"),
+    [
+        ("index.html", 500),
+        ("algorithms/swad.html", 500),
+        ("datasets/imagenet-c.html", 500),
+        ("boards/quick/runs/erm.html", 500),
+        ("boards/quick/augmented/leaderboard.html", 500),
+        ("boards/quick/augmented/leaderboard.html", 1280),
+    ],
+)
+def test_no_page_scrolls_sideways_and_none_fetches_anything(site: Path, place: str, width: int) -> None:
+    too_wide, fetched = ask(site / place, f"return [{TOO_WIDE}, {FETCHED}]", width=width)
+    assert (too_wide, fetched) == (0, [])
+
+
+def test_twenty_two_targets_fit_a_screen_of_1280_pixels(tmp_path: Path) -> None:
+    domains = tuple(f"location_{number}" for number in range(22))
+    pool = [
+        candidate(f"{name}-of-a-long-name", domain, trial, on_target=skill)
+        for name, skill in SKILLS.items()
+        for domain in domains
+        for trial in range(2)
+    ]
+    names = tuple(f"{name}-of-a-long-name" for name in SKILLS)
+    files.write(leaderboard(*tables(pool), info(domains=domains, algorithms=names)), tmp_path)
+    page_too_wide, table_too_wide = ask(
+        tmp_path / "leaderboard.html",
+        f"""
+        const box = document.querySelector('#targets .scroll');
+        return [{TOO_WIDE}, box.scrollWidth - box.clientWidth];
+        """,
+    )
+    assert (page_too_wide, table_too_wide) == (0, 0)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_is_drawn_follows_the_scheme(page: Path, dark: bool) -> None:
+    """The colours that the browser computes, of every element with text of its own, against what is behind it."""
+    worst = ask(
+        page,
+        """
+        const parse = (colour) => {
+          const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+          canvas.fillStyle = colour;
+          canvas.fillRect(0, 0, 1, 1);
+          return [...canvas.getImageData(0, 0, 1, 1).data];
+        };
+        const known = new Map();
+        const colour = (text) => { if (!known.has(text)) known.set(text, parse(text)); return known.get(text); };
+        const linear = (c) => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+        const light = (rgb) =>
+          [.2126, .7152, .0722].reduce((sum, share, i) => sum + share * linear(rgb[i] / 255), 0);
+        const ground = (element) => {
+          for (let at = element; at; at = at.parentElement) {
+            const found = colour(getComputedStyle(at).backgroundColor);
+            if (found[3] === 255) return found;
+          }
+          return [255, 255, 255];
+        };
+        let worst = [99, ''];
+        for (const element of document.querySelectorAll('body *:not(svg *):not(script)')) {
+          const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+          if (!own || !element.checkVisibility()) continue;
+          const [a, b] = [light(colour(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => x - y);
+          const contrast = (b + .05) / (a + .05);
+          if (contrast < worst[0]) worst = [contrast, element.outerHTML.slice(0, 120)];
+        }
+        return worst;
+        """,
+        dark=dark,
+    )
+    assert worst[0] >= 4.5, worst

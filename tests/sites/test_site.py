@@ -1,0 +1,203 @@
+"""A site is whole, its links lead somewhere, its numbers are the board's, and no name acts on it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import polars as pl
+import pytest
+from board.synthetic import DOMAINS, picture
+from board.test_hostile_names import PIECES, Tags, no_commands
+from board.test_render import Page
+from sites.made import shown_board, small_site
+
+import dgbench
+from dgbench.board.render import files, text
+from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.site.build import MARK, _Writer, build
+from dgbench.site.explain import Explanations
+from dgbench.site.shown import Shown
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "site"
+    pictures = {"digits": {domain: {"clean": picture(1), "blur": picture(2)} for domain in DOMAINS}}
+    count = build(Shown(small_site().boards, small_site().waiting, pictures), folder)
+    assert count == len(list(folder.rglob("*.html")))
+    return folder
+
+
+def pages(site: Path) -> dict[str, str]:
+    return {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+
+
+def test_every_link_of_every_page_leads_somewhere(site: Path) -> None:
+    sources = pages(site)
+    parsed = {name: Page(source) for name, source in sources.items()}
+    ids = {name: {value for _, key, value in page.attributes if key == "id"} for name, page in parsed.items()}
+    followed = 0
+    for name, page in parsed.items():
+        for tag, key, value in page.attributes:
+            if key not in ("href", "src", "action", "poster", "srcset", "data"):
+                continue
+            if tag == "img":
+                assert value.startswith("data:image/png;base64,")
+                continue
+            assert (tag, key) == ("a", "href")
+            path, _, fragment = value.partition("#")
+            assert not re.match(r"[a-z]+:|/", path), value
+            target = (site / name).parent / unquote(path) if path else site / name
+            assert target.resolve().is_file(), (name, value)
+            if fragment:
+                assert fragment in ids[str(target.resolve().relative_to(site.resolve()))], (name, value)
+            followed += 1
+        assert not re.search(r"@import|url\(|<link|<iframe|<object", sources[name])
+        assert "default-src 'none'" in sources[name]
+    assert followed > 500
+
+
+def test_every_page_has_landmarks_a_search_and_one_heading(site: Path) -> None:
+    for name, source in pages(site).items():
+        assert source.count("<main") == source.count("<h1") == source.count("<search") == 1, name
+        assert source.count("<table") == source.count("<caption"), name
+        assert 'aria-label="Site"' in source
+        assert all('scope="' in heading for heading in re.findall(r"<th\b[^>]*>", source))
+        identifiers = [value for _, key, value in Page(source).attributes if key == "id"]
+        assert len(set(identifiers)) == len(identifiers), name
+        levels = [int(level) for level in re.findall(r"<h(\d)", source)]
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), name
+
+
+def test_the_numbers_are_the_boards_on_every_page(site: Path) -> None:
+    board = shown_board()
+    for criterion, made in board.leaderboards.items():
+        folder = site / "boards" / "quick" / criterion
+        assert pl.read_csv(folder / "leaderboard.csv").equals(pl.read_csv(files._csv(files.table(made)).encode()))
+        assert text.headline(made.tracks[0]) in (folder / "leaderboard.html").read_text(encoding="utf-8")
+    for entry in board.own.entries:
+        page = (site / "algorithms" / f"{entry.algorithm}.html").read_text(encoding="utf-8")
+        shown = " ".join("".join(cell.split()) for row in Page(page).rows for cell in row)
+        assert text.percent(entry.accuracy.mean) in shown
+        assert text.rank(entry) in shown
+    dataset = (site / "datasets" / "digits.html").read_text(encoding="utf-8")
+    assert dataset.count("data:image/png") == 2 * len(DOMAINS)
+    erm = next(entry for entry in board.own.entries if entry.algorithm == "erm")
+    cells = board.own.cells.filter(pl.col("algorithm") == "erm")
+    gaps = cells.group_by("target").agg((pl.col("source_accuracy") - pl.col("accuracy")).mean().alias("lost"))
+    assert gaps["lost"].mean() == pytest.approx(erm.gap.mean)
+    for target, lost in gaps.iter_rows():
+        assert any(row[0] == target and row[3] == text.percent(lost) for row in Page(dataset).rows if len(row) == 4)
+
+
+def test_every_step_leads_to_the_number() -> None:
+    """From the validation streams to the score, from the scores to the choice, from the choices to the mean."""
+    board = shown_board()
+    explained = Explanations(board)
+    assert [criterion.name for criterion in explained.criteria] == ["augmented", "source"]
+    for entry in board.own.entries:
+        cells = explained.of(entry.algorithm)
+        assert [(cell.target, cell.trial) for cell in cells] == [(d, t) for d in DOMAINS for t in range(3)]
+        for cell in cells:
+            means = [np.mean([views[view] for view in cell.views]) for views in cell.streams.values()]
+            assert cell.score == pytest.approx(np.mean(means))
+            assert cell.score == max(one.scores["augmented"] for one in cell.candidates)
+            assert cell.chosen.chosen_by == ["augmented", "source"]
+            assert cell.chosen.correct == round(cell.chosen.accuracy * cell.chosen.n)
+        found = np.mean([np.mean([c.chosen.accuracy for c in cells if c.target == domain]) for domain in DOMAINS])
+        assert found == pytest.approx(entry.accuracy.mean)
+
+
+def test_the_page_of_runs_shows_the_steps(site: Path) -> None:
+    board = shown_board()
+    page = (site / "boards" / "quick" / "runs" / "sam.html").read_text(encoding="utf-8")
+    sam = next(entry for entry in board.own.entries if entry.algorithm == "sam")
+    assert f"{sam.accuracy.mean:.4f}" in page
+    assert page.count('<details class="cell"') == len(DOMAINS) * 3
+    assert "dgbench run quick -a sam" in page
+
+
+@pytest.mark.parametrize("piece", ["<script>alert(1)</script>", "../../x", *PIECES[::7]])
+def test_no_name_acts_on_any_page(piece: str, tmp_path: Path) -> None:
+    def written(title: str, suffix: str) -> dict[str, str]:
+        folder = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
+        build(small_site(shown_board(title, title, (f"a{suffix}", f"b{suffix}"), suffix)), folder)
+        assert {path.parent for path in folder.rglob("*.html")} <= {
+            folder, folder / "algorithms", folder / "datasets", folder / "boards" / "quick" / "runs",
+            folder / "boards" / "quick" / "augmented", folder / "boards" / "quick" / "source",
+        }  # fmt: skip
+        return pages(folder)
+
+    plain, hostile = written("plain", "plain"), written(f"plain {piece}", f"plain {piece}")
+    assert len(list(tmp_path.iterdir())) == 2, "nothing is written outside"
+    assert len(plain) == len(hostile)
+    for source in hostile.values():
+        assert no_commands(source.replace("\n", ""))
+    assert tags(hostile) == tags(plain)
+
+
+def tags(sources: dict[str, str]) -> list[list[str]]:
+    """The tags of every page, whatever the pages are called."""
+    return sorted(Tags(source).tags for source in sources.values())
+
+
+def test_a_site_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site"
+    build(small_site(), folder)
+    before = pages(folder)
+
+    def fail(*_: Any) -> int:
+        raise RuntimeError("midway")
+
+    monkeypatch.setattr(_Writer, "write", fail)
+    with pytest.raises(RuntimeError, match="midway"):
+        build(small_site(shown_board("Another title")), folder)
+    with pytest.raises(RuntimeError, match="midway"):
+        build(small_site(), tmp_path / "new")
+    assert pages(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    monkeypatch.undo()
+    build(small_site(shown_board("Another title")), folder)
+    assert "Another title" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_no_other_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    (tmp_path / "file").write_text("a file")
+    for name in ("thesis", "file"):
+        with pytest.raises(DGBenchError, match=f"{name} is no site of dgbench"):
+            build(small_site(), tmp_path / name)
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+    (tmp_path / "empty").mkdir()
+    build(small_site(), tmp_path / "empty")
+    assert (tmp_path / "empty" / MARK).is_file()
+
+
+def test_a_store_without_results_has_a_site_that_says_how_to_make_some(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dgbench.cli", "site", "build", "-o", "site", "--store", "store", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"folder": str(tmp_path / "site"), "pages": len(pages(tmp_path / "site"))}
+    home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "No board has results yet" in home
+    assert "dgbench run quick" in home
+    with pytest.raises(StoreError, match="holds nothing of 'quick'"):
+        dgbench.build_site(tmp_path / "other", ["quick"], store=tmp_path / "store")
+    assert not (tmp_path / "other").exists()
+
+
+def test_pages_are_made_without_torch() -> None:
+    code = (
+        "import sys, dgbench.site.build\n"
+        "print([name for name in ('torch', 'torchvision', 'timm', 'kornia') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
