@@ -105,6 +105,18 @@ class BackboneName:
         name = PurePath(self.weights).name if self.weights else ""
         return replace(self, weights=name or self.weights).canonical
 
+    def shown(self, weights: str) -> str:
+        """What boards call a backbone with weights of one's own, whose file has the hash ``sha256:...``."""
+        return f"{self._shown}{weights.removeprefix(BY_CONTENT)[:12]}"
+
+    def is_shown_as(self, text: str) -> bool:
+        """Whether a board that shows this text may mean this backbone; of a file it tells the name and a hash."""
+        return text == self.canonical if self.weights is None else text.startswith(self._shown)
+
+    @property
+    def _shown(self) -> str:
+        return f"{replace(self, pretrained_on=None).portable}, SHA-256 "
+
     @property
     def network(self) -> str:
         """The name without options."""

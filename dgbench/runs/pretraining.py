@@ -112,10 +112,11 @@ def _own(name: BackboneName, fetch: bool) -> Start:
         )
     known = facts(by_content.canonical, fetch)
     backbone = replace(by_content, under=known.under, pretrained_on=None).canonical
-    shown = f"{replace(name, pretrained_on=None).portable}, SHA-256 {str(known.weights)[7:19]}"
     report = f"{known.report}; images are normalised with normalize={spelt(by_content.normalize)}"
     origin = (known.weights, None, told(by_content.pretrained_on))
-    return Start(backbone, shown, known.size, known.provides, None, *origin, name.checkpointing, report)
+    return Start(
+        backbone, name.shown(str(known.weights)), known.size, known.provides, None, *origin, name.checkpointing, report
+    )
 
 
 def _task(architecture: str, size: int, task: str, reading: Callable[[str, int, int], None]) -> TrainingSpec:

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
@@ -44,8 +45,14 @@ log = logging.getLogger(__name__)
 
 
 def rules_identity(board: BoardCard) -> str:
-    """The identity of a board's rules: of all that results depend on, not of what it is called and whom it compares."""
-    return identity(board.model_dump(mode="json", exclude={"title", "summary", "algorithms"}))
+    """The identity of a board's rules: of all that results depend on, not of what it is called and whom it compares.
+
+    It is the same on any machine: of own weights it has the name of the file, not where that lies.
+    """
+    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms"})
+    own = {track: parse(name) for track, name in board.tracks.items()}
+    portable = {track: name.portable for track, name in own.items() if name.weights}
+    return identity(content | {"tracks": content["tracks"] | portable})
 
 
 class BusyError(StoreError):

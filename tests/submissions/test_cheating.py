@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from submissions.synthetic import choose_again, repredict, submit, tamper, usual
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
 from dgbench.core.seals import described
 from dgbench.selection.predictions import summarise
@@ -171,6 +172,23 @@ def test_results_on_another_version_of_the_board_are_told_so(good: Path, board: 
     assert "version 1 of 'toy', which is version 2 now" in told(check(good, later))["E02"]
     longer = board.model_copy(update={"training": board.training.model_copy(update={"batch_per_domain": 8})})
     assert "it was made by the rules" in told(check(good, longer))["E02"]
+
+
+def test_a_board_with_weights_of_its_owner_asks_for_their_name_not_for_their_place(
+    tmp_path: Path, board: BoardCard
+) -> None:
+    own = "timm:test_vit(weights={}, pretrained_on=unknown)"
+    here, there = (
+        board.model_copy(update={"tracks": dict.fromkeys(board.tracks, own.format(path))})
+        for path in ("'/home/me/nets, v=1/best.pth'", "'/data/x/best.pth'")
+    )
+    shown = parse(here.tracks["inductive"]).shown("sha256:" + "0123456789abcdef" * 4)
+    assert shown == "timm:test_vit(weights=best.pth), SHA-256 0123456789ab"
+    folder = submit(tmp_path, here)
+    for claimed, refused in ((shown, False), (shown.replace("best", "other"), True), ("timm:test_vit", True)):
+        tamper(folder, says=lambda content, claimed=claimed: content["claims"].update(backbone=claimed))
+        assert ("it builds on" in told(check(folder, there)).get("E02", "")) == refused
+        assert ("E02" in told(check(folder, there))) == refused, "the rules are the same on both machines"
 
 
 def test_what_a_board_is_called_and_whom_it_compares_are_no_rules(good: Path, board: BoardCard) -> None:

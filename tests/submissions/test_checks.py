@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from submissions.synthetic import choose_again, repredict, tamper
 
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.cards import BoardCard
 from dgbench.submissions.check import CHECKS, check
 from dgbench.submissions.verdicts import Outcome
@@ -280,6 +281,7 @@ def test_a_bad_submission_is_refused_with_its_code(what: str, good: Path, board:
 MARKED: dict[str, tuple[str, Change]] = {
     "failed runs, told": ("E08", _failed),
     "pretrained on a domain of the board": ("W11", _set(claims__pretrained_on="Letters of the print domain")),
+    "pretrained on nobody tells what": ("W11", _set(claims__pretrained_on=UNTOLD)),
     "data beside the sources": ("W11", _set(claims__extra_data=["a million pictures"])),
     "labels leaked into predictions": ("W12", _leaked),
     "changes that nobody else has": ("W13", _set(provenance__dgbench=["0.1.0 (0123456789ab-dirty)"])),

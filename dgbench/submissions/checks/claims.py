@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.recipe import compose, resolve
 from dgbench.selection.records import CANDIDATE
@@ -37,6 +38,8 @@ def unseen_before(seen: Evidence) -> Iterator[Finding]:
     claims = seen.submission.claims
     for extra in claims.extra_data:
         yield mark(f"it learnt from data beside the source domains: {extra}")
+    if claims.pretrained_on == UNTOLD:
+        yield mark("nobody told what its backbone was pretrained on")
     words = " ".join((claims.pretrained_on, *claims.extra_data)).lower()
     for dataset in seen.asked.outlines:
         card = dataset_card(dataset)

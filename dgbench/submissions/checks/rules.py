@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
 from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.submissions.evidence import Evidence
@@ -29,7 +30,9 @@ def of_these_rules(seen: Evidence) -> Iterator[Finding]:
             yield refuse(f"the data of '{name}' is other data (manifest {said.data[name][:12]}, {known.manifest[:12]})")
     if claims.track not in board.tracks:
         yield refuse(f"'{board.name}' has no track '{claims.track}'")
-    elif claims.backbone != board.tracks[claims.track]:
+    elif claims.backbone != board.tracks[claims.track] and not parse(board.tracks[claims.track]).is_shown_as(
+        claims.backbone
+    ):
         yield refuse(f"it builds on '{claims.backbone}', and that track on '{board.tracks[claims.track]}'")
 
 
