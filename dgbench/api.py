@@ -363,6 +363,45 @@ def export(
     return write(choice, kept, Path(folder), resolve_device(device))
 
 
+def deploy(
+    board: Board,
+    folder: str | Path,
+    *,
+    criterion: str | None = None,
+    store: Path | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ModelCard:
+    """Make a model for use on domains that nobody has seen.
+
+    The algorithm and its hyperparameters are those with the best validation scores over the cases of a finished board;
+    they train on all of its domains, with validation images kept aside that choose the checkpoint. The card says what
+    to expect, and what is not promised.
+
+    Args:
+        board: Name, path or rules, of one dataset.
+        folder: Where the model goes; an exported model that is there is replaced, nothing else is.
+        criterion: What elects and chooses, in place of the board's own.
+        store: Where finished work is kept; the training on all domains is, too.
+        device, workers, progress: As for :func:`run`.
+
+    Raises:
+        StoreError: runs of the board are missing.
+        DGBenchError: the training failed, or the folder holds something else.
+    """
+    from dgbench.exported.deploy import deploy as make
+    from dgbench.runs.progress import Silent
+
+    card, kept, told = rules(board), _store(store), progress or Silent()
+    by = criterion or card.criterion
+    try:
+        with writing(kept.root, cache_root()):
+            return make(card, kept, Path(folder), criterion=by, device=device, workers=workers, progress=told)
+    finally:
+        told.stop()
+
+
 def load(folder: str | Path, device: str = "cpu") -> Model:
     """Read an exported model: a torch module that makes scores of pictures, with the pictures' way to it.
 

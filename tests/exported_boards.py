@@ -89,14 +89,28 @@ name = "wood"
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A folder of pictures, and a network of timm whose statistics move."""
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The card of a folder of pictures."""
     root = tmp_path_factory.mktemp("pictures")
     write_shapes(root / "shapes")
     card = root / "shapes.toml"
     card.write_text(CARD.format(path=root / "shapes"), encoding="utf-8")
-    name = str(card)
+    return str(card)
+
+
+@pytest.fixture(scope="session")
+def shapes(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Pictures in files, and a network of timm whose statistics move."""
+    name = pictures
     board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
     training = board.training.model_copy(update={"norm_mode": "train"})
     board = rules(board.model_copy(update={"training": training}), datasets=[name])
     return ran(board, tmp_path_factory.mktemp("store"), **{name: ("wood",)})
+
+
+@pytest.fixture(scope="session")
+def tuned(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Every domain is left out once, in two trials; two sets of hyperparameters are tried."""
+    algorithms = ("erm", "sam", "drm", "linear_probe", "t3a")
+    board = rules(small_board(*algorithms, backbone="timm:test_efficientnet(size=32)"), datasets=[pictures])
+    return ran(rules(board, trials=2, draws=2), tmp_path_factory.mktemp("tuned"))

@@ -1,8 +1,9 @@
-"""``dgbench export`` and ``predict``: models that leave a board, and what they say of pictures."""
+"""``dgbench export``, ``deploy`` and ``predict``: models that leave a board, and what they say of pictures."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,23 @@ import typer
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
-from dgbench.cli.work import Backbone, BoardName, By, Device, DeviceOption, Draws, On, StorePath, Trials
+from dgbench.cli.work import (
+    Backbone,
+    BoardName,
+    By,
+    Device,
+    DeviceOption,
+    Draws,
+    On,
+    Only,
+    StorePath,
+    Trials,
+    Workers,
+    stoppable,
+)
 from dgbench.core.visible import visible
+from dgbench.exported.card import README
+from dgbench.runs.progress import Silent, for_people
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the model becomes")]
 
@@ -20,6 +36,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the mode
 def models(app: typer.Typer) -> None:
     """Add the verbs that make and use models."""
     app.command()(export)
+    app.command()(deploy)
     app.command()(predict)
 
 
@@ -64,6 +81,49 @@ def export(
                 f"{100 * reached.high:.1f}; {reached.n:,} images)"
             )
         print(out.resolve())
+
+
+def deploy(
+    board: BoardName,
+    out: Out,
+    dataset: On = None,
+    algorithm: Only = None,
+    trials: Trials = None,
+    draws: Draws = None,
+    backbone: Backbone = None,
+    criterion: By = None,
+    store: StorePath = None,
+    device: DeviceOption = Device.auto,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a model for use, out of a board whose runs are finished.
+
+    The algorithm and the hyperparameters with the best validation scores are trained on all domains, and the model is
+    written as a folder. Its README.md says what to expect on a domain never seen, and what is not promised.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    progress = Silent() if quiet else for_people()
+    with stoppable():
+        card = api.deploy(
+            rules, out, criterion=criterion, store=store, device=device.value, workers=workers, progress=progress
+        )
+    if as_json:
+        print_json(card.model_dump(mode="json", by_alias=True))
+    elif not quiet and card.expected is not None:
+        chosen, expected = card.selection, card.expected
+        worst, best = expected.unseen[expected.lowest], expected.unseen[expected.highest]
+        print(
+            f"{card.algorithm.title}, trained on {', '.join(chosen.sources)}; step {chosen.step}, "
+            f"chosen by {chosen.criterion}"
+        )
+        print(
+            f"on a domain never seen: {100 * worst.value:.1f} ({expected.lowest}) to {100 * best.value:.1f} "
+            f"({expected.highest}) per cent correct, by models that had it left out; other domains may differ"
+        )
+        print((out / README).resolve())
 
 
 def predict(

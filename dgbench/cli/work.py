@@ -6,7 +6,8 @@ import dataclasses
 import logging
 import signal
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -173,16 +174,12 @@ def run(
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
-    signal.signal(signal.SIGTERM, _terminate)
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     progress = Silent() if quiet else for_people()
     if not quiet:
         print(f"{rules.title}: planning", file=sys.stderr, flush=True)
-    try:
+    with stoppable():
         summary = api.run(rules, store=store, device=device.value, workers=workers, progress=progress)
-    except KeyboardInterrupt as stop:
-        print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
     did = f"{summary.trainings} trainings and {summary.runs} runs"
     if summary.failed:
         did += f"; {len(summary.failed)} trainings failed"
@@ -196,6 +193,17 @@ def run(
         _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Work that may be stopped, by Ctrl-C or by SIGTERM, and goes on when the same command is given again."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
 
 
 class _Terminated(KeyboardInterrupt):

@@ -31,6 +31,7 @@ class Choice:
     """A model that a criterion chose.
 
     Attributes:
+        board: By whose rules.
         plan: Holds its training and its run.
         entry: Its candidate: algorithm, case, trial and draw.
         criterion: What chose it.
@@ -39,6 +40,7 @@ class Choice:
         scores: Its accuracies.
     """
 
+    board: BoardCard
     plan: Plan
     entry: Entry
     criterion: Criterion
@@ -75,7 +77,7 @@ def chosen(
     records = collect(plan.board, store, index(plan))
     cell = [entry for entry in plan.entries if (entry.target, entry.trial) == (target or cases[0], trial)]
     refuse_missing(cell, records)
-    return of_cell(plan, cell, records, by)
+    return of_cell(board, plan, cell, records, by)
 
 
 def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
@@ -95,7 +97,7 @@ def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
             )
 
 
-def of_cell(plan: Plan, cell: list[Entry], records: Records, criterion: Criterion) -> Choice:
+def of_cell(board: BoardCard, plan: Plan, cell: list[Entry], records: Records, criterion: Criterion) -> Choice:
     """The choice among the candidates of one cell, all of which are there."""
     where = cell[0]
     picked = choose(records.metrics, records.runs, criterion).filter(
@@ -106,7 +108,7 @@ def of_cell(plan: Plan, cell: list[Entry], records: Records, criterion: Criterio
     best = picked.row(0, named=True)
     entry = next(entry for entry in cell if entry.draw == best["draw"])
     scores = _scores(records, criterion, entry, best["step"])
-    return Choice(plan, entry, criterion, best["step"], best["score"], tuple(best["views"]), scores)
+    return Choice(board, plan, entry, criterion, best["step"], best["score"], tuple(best["views"]), scores)
 
 
 def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> Scores:

@@ -139,7 +139,7 @@ def _described(
 
 
 def _selection(choice: Choice, training: TrainingSpec) -> dict[str, Any]:
-    board, entry = choice.plan.board, choice.entry
+    board, entry = choice.board, choice.entry
     return {
         "board": board.name,
         "title": board.title,
@@ -174,7 +174,7 @@ def _weights_terms(name: BackboneName, choice: Choice) -> str:
         return f"{choice.entry.backbone}: not known to dgbench; ask whoever made them"
     if start.weights is None:
         return "none: the training started from random numbers"
-    said = timm.licence(name) if name.family == "timm" else ""
+    said = timm.licence(name) if name.family == "timm" and name.tag else ""
     known = f"{said}, as timm says" if said else "not known to dgbench; ask whoever published them"
     return f"{choice.entry.backbone}: {known}"
 

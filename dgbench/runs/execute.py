@@ -250,7 +250,7 @@ class Bench:
         self.seen: dict[tuple[int, str, str, str], Tensor] = {}
 
     def _streams(self, target: str) -> list[_Stream]:
-        """Validation images of every source, clean and under every shift family, and the target."""
+        """Validation images of every source, clean and under every shift family, and the target, if there is one."""
         if target in self.streams:
             return self.streams[target]
         streams = []
@@ -267,6 +267,9 @@ class Bench:
                 inputs = self.setting.inputs(held.name, family, images, rows)
                 places = torch.arange(len(rows))
                 streams.append(_Stream("validation", held.name, family, shown, inputs, places, labels))
+        self.streams[target] = streams
+        if not target:
+            return streams
         domain = self.dataset.domain(target)
         spec = self.training
         rows = tested(self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
@@ -274,7 +277,6 @@ class Bench:
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
         shown = examples(self.dataset, target, rows)
         streams.append(_Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels))
-        self.streams[target] = streams
         return streams
 
     def predict(self, run: RunSpec) -> pl.DataFrame:

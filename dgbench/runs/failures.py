@@ -50,7 +50,7 @@ class Failure:
     @property
     def where(self) -> str:
         """Whose it is."""
-        return f"{self.algorithm}, target {self.target}, trial {self.trial}"
+        return f"{self.algorithm}, {f'target {self.target}' if self.target else 'all domains'}, trial {self.trial}"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.error}"

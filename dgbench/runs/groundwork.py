@@ -83,7 +83,7 @@ class _Look:
             for domain in training.sources if unit.runs else ():  # nothing but runs looks at shifted images
                 yield self._once(self._views, training, domain)
             return
-        for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs))):
+        for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
             yield self._once(self._clean, training, domain)
         for domain in training.sources if unit.runs else ():
             yield self._once(self._shifted, training, domain)

@@ -45,7 +45,7 @@ class RunSpec:
     Attributes:
         training: The training's id.
         averaging, predictor: Name, version and all hyperparameters of the parts.
-        target: The target domain.
+        target: The target domain; empty where nothing is left out, and predictions serve selection alone.
     """
 
     training: str
@@ -181,7 +181,7 @@ def make_plan(
             if sources not in resolved:
                 resolved[sources] = [resolve(recipe, board, trial=t, draw=d, sources=sources) for t, d in cells]
             for (trial, draw), one in zip(cells, resolved[sources], strict=True):
-                _add_cell(plan, case, one, probe, trial, draw)
+                add_cell(plan, case, one, probe, trial, draw)
     return plan
 
 
@@ -222,7 +222,12 @@ def _say_unused_splits(board: BoardCard, datasets: dict[str, Outline]) -> None:
             )
 
 
-def _add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> None:
+def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> None:
+    """Add a candidate to a plan: a recipe in a case and a trial, with all that its training starts from.
+
+    Raises:
+        RecipeError: the recipe does not fit the board's tracks, or their backbones.
+    """
     board, recipe = plan.board, resolved.recipe
     track = resolved.parts["predictor"].track
     if track not in board.tracks:
