@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 def cache(app: typer.Typer) -> None:
     """Add the verbs that look after the cache."""
-    verbs = typer.Typer(help="Look after decoded and shifted images, which can be made again.", no_args_is_help=True)
+    verbs = typer.Typer(help="Look after images that are kept for next time.", no_args_is_help=True)
     verbs.command("ls")(ls)
     verbs.command("clear")(clear_)
     app.add_typer(verbs, name="cache")
