@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -31,7 +32,7 @@ class Groundwork:
         units: Each with the ids of the jobs that it waits for, in the order in which they share most.
         jobs: Those, each once.
         sights: What each unit looks at, by its id, whether it is there or not.
-        passing: Bytes of the largest file of shifted images that features are taken from.
+        passing: Bytes of the largest file of shifted images that several jobs take features from.
     """
 
     units: tuple[Unit, ...]
@@ -56,9 +57,23 @@ def groundwork(units: Sequence[Unit], store: Store, load: Callable[[str, int], D
         seen = [one for part in look.at(unit) for one in part]
         sights[unit.id] = tuple(one for one in seen if isinstance(one, Sight))
         missing = {one.id: one for one in seen if not isinstance(one, Sight)}
-        jobs = missing | jobs
+        jobs |= missing
         waiting.append(replace(unit, groundwork=tuple(missing)))
-    return Groundwork(tuple(waiting), tuple(jobs.values()), sights, look.passing)
+    looks = Counter(key for job in jobs.values() if (key := _images(job)) is not None)
+    shared = {key for key, count in looks.items() if count > 1}
+    kept = [
+        replace(job, shared=_images(job) in shared) if isinstance(job, Extraction) else job for job in jobs.values()
+    ]
+    passing = max((look.size(job) for job in kept if isinstance(job, Extraction) and job.shared), default=0)
+    return Groundwork(tuple(waiting), tuple(kept), sights, passing)
+
+
+def _images(job: Drawing | Extraction) -> tuple[object, ...] | None:
+    """Whose shifted images a job looks at; None where it looks at none."""
+    if job.rows is None:
+        return None
+    dataset, size = (job.dataset, job.size) if isinstance(job, Drawing) else (job.training.dataset, job.training.size)
+    return (dataset, size, job.domain, _named(job.rows))
 
 
 def _together(unit: Unit) -> tuple[object, ...]:
@@ -73,7 +88,6 @@ class _Look:
     def __init__(self, store: Store, load: Callable[[str, int], Dataset]) -> None:
         self.store = store
         self.load = cache(load)
-        self.passing = 0
         self.known: dict[tuple[object, ...], list[Sight | Drawing | Extraction]] = {}
 
     def at(self, unit: Unit) -> Iterator[list[Sight | Drawing | Extraction]]:
@@ -121,11 +135,13 @@ class _Look:
         return self._features(training, domain, ("clean",), None, len(dataset.domain(domain)))
 
     def _shifted(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
-        dataset, rows = self._rows(training, domain)
-        found = self._features(training, domain, FAMILIES, rows, len(rows))
-        if any(isinstance(one, Extraction) for one in found):
-            self.passing = max(self.passing, size_of(dataset, domain, rows))
-        return found
+        _, rows = self._rows(training, domain)
+        return self._features(training, domain, FAMILIES, rows, len(rows))
+
+    def size(self, job: Extraction) -> int:
+        """Bytes of a file of the shifted images that a job looks at."""
+        assert job.rows is not None
+        return size_of(self.load(job.training.dataset, job.training.size), job.domain, job.rows)
 
     def _features(
         self, training: TrainingSpec, domain: str, views: Sequence[str], rows: Rows | None, images: int

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -192,6 +193,7 @@ class Extraction:
         rows: Which images are shifted.
         images: How many there are in all views.
         id: Of the job.
+        shared: Whether others look at the shifted images, too, so that they are kept.
     """
 
     training: TrainingSpec
@@ -200,6 +202,7 @@ class Extraction:
     rows: NDArray[np.int64] | None = field(repr=False)
     images: int
     id: str
+    shared: bool = False
 
     def needs(self) -> tuple[str, ...]:
         """The training that the backbone's weights come from, if there is one."""
@@ -214,7 +217,7 @@ class Extraction:
         """Extract."""
         import torch
 
-        from dgbench.data.cache.views import shifted
+        from dgbench.data.cache.views import Passing, drawn, shifted
         from dgbench.runs.execute import Setting, parts_of
 
         setting = Setting(self.training, parts_of(self.training), store, torch.device(device))
@@ -225,7 +228,8 @@ class Extraction:
             if rows is None:
                 setting.bank.get(self.domain, view, lambda: dataset.domain(self.domain).inputs, progress=told)
             else:
-                images = lambda view=view: shifted(dataset, self.domain, rows, view)  # noqa: E731
+                kept = self.shared or drawn(dataset, self.domain, rows, view)
+                images = partial(shifted if kept else Passing, dataset, self.domain, rows, view)
                 setting.bank.get(self.domain, view, images, rows, progress=told)
         told.all()
 

@@ -13,7 +13,11 @@ from PIL import Image
 
 from dgbench import api
 from dgbench.core.cards import BoardCard
+from dgbench.core.dataset_card import dataset_card
 from dgbench.core.disk import DiskError
+from dgbench.core.shelf import MOST
+from dgbench.core.shift_families import FAMILIES
+from dgbench.data.cache.contents import contents
 from dgbench.data.cache.kept import shelf
 from dgbench.data.catalogue import load
 from dgbench.data.disk.look import look, write
@@ -29,6 +33,7 @@ from small import small_board
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
     """Heads on features and whole networks, on three domains of sixteen pictures."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
     random = np.random.default_rng(0)
     for domain in ("dawn", "day", "night"):
         for label in ("one", "two"):
@@ -124,3 +129,29 @@ def test_units_of_a_trial_come_one_after_the_other(board: BoardCard, tmp_path: P
     assert len([job for job in below.jobs if isinstance(job, Drawing)]) == 2 * 3 * 10, "of a trial and a domain, once"
     # Random weights are drawn for every set of sources, and their features taken of all that it looks at.
     assert len([job for job in below.jobs if isinstance(job, Extraction)]) == 2 * 3 * (3 + 2)
+    assert all(job.shared == (job.rows is not None) for job in below.jobs if isinstance(job, Extraction))
+    looks = [len(job.rows) for job in below.jobs if isinstance(job, Extraction) and job.rows is not None]
+    assert below.passing == 128 + max(looks) * 16 * 16 * 3
+
+
+def test_shifted_images_that_one_job_looks_at_are_not_kept(board: BoardCard, tmp_path: Path) -> None:
+    """Published weights are the same for all sources, so that one job takes features of a domain for all of them."""
+    network = "efficientnet-lite0(size=32)"
+    frozen = api.rules(small_board("linear_probe", "linear_probe + irm", backbone=network), datasets=["lamps"])
+    rules = frozen.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
+    below = looked_at(rules, Store(tmp_path / "store"))
+    assert len(below.jobs) == 3 * 2
+    assert not any(job.shared for job in below.jobs if isinstance(job, Extraction))
+    assert below.passing == 0
+    summary = api.run(rules, store=tmp_path / "store", device="cpu", workers=1)
+    assert (summary.failed, summary.runs) == ({}, 6)
+    assert {content.kind for content in contents()} & {"views", "decoded"} == {"decoded"}
+
+
+def test_by_default_every_dataset_of_domainbed_fits_but_one() -> None:
+    """At 224 pixels: decoded, and a fifth of it under ten families of shifts."""
+    board = api.rules("domainbed-resnet50")
+    images = {name: sum(d.count or d.about or 0 for d in dataset_card(name).domains) for name in board.dataset}
+    needed = {name: count * 224**2 * 3 * (1 + len(FAMILIES) * 0.2) for name, count in images.items()}
+    assert {name for name, size in needed.items() if size > MOST} == {"domainnet"}
+    assert (len(needed), min(needed.values()) > 10**9) == (5, True)

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -77,6 +78,32 @@ def shifted(
     return images
 
 
+@dataclass(frozen=True)
+class Passing:
+    """The images that :func:`shifted` gives, drawn whenever they are looked at, and not kept."""
+
+    dataset: Dataset
+    domain: str
+    rows: NDArray[np.int64]
+    family: str
+    replica: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, height, width, 3)``."""
+        return _shape(self.dataset, self.domain, self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at some places among the rows, ``[len(places), height, width, 3]``."""
+        images = np.empty((len(places), *self.shape[1:]), np.uint8)
+        for image, row in zip(images, self.rows[places].tolist(), strict=True):
+            image[:] = _image(self.dataset, self.domain, row, self.family, self.replica)
+        return images
+
+
 def drawn(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> bool:
     """Whether :func:`shifted` has nothing to draw."""
     return _read(file_of(dataset, domain, rows, family, replica), _shape(dataset, domain, rows)) is not None
@@ -102,14 +129,17 @@ def _draw(
     progress: Callable[[int], None],
 ) -> None:
     """Write picture by picture: all of them may be more than memory holds."""
-    inputs = dataset.domain(domain).inputs
     # Written, not mapped: where the disk is full, a write is an error and a mapping is a crash.
     for number, row in enumerate(rows.tolist()):
-        name = ("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica)
-        file.write(shift(inputs[rows[number : number + 1]][0], family, seed(*name)).tobytes())
+        file.write(_image(dataset, domain, row, family, replica).tobytes())
         if (number + 1) % _TOLD == 0:
             progress(_TOLD)
     progress(len(rows) % _TOLD)
+
+
+def _image(dataset: Dataset, domain: str, row: int, family: str, replica: int) -> NDArray[np.uint8]:
+    image = dataset.domain(domain).inputs[np.array([row])][0]
+    return shift(image, family, seed("view", VIEWS_VERSION, dataset.manifest, domain, row, family, replica))
 
 
 def file_of(dataset: Dataset, domain: str, rows: NDArray[np.int64], family: str, replica: int = 0) -> Path:

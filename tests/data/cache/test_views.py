@@ -13,7 +13,7 @@ from dgbench.core.disk import DiskError, writing
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.cache import views
-from dgbench.data.cache.views import shifted
+from dgbench.data.cache.views import Passing, shifted
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 
@@ -88,7 +88,7 @@ def test_another_process_draws_the_same_views(tmp_path: Path) -> None:
     program = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import hashlib, numpy as np, test_views
-from dgbench.data.cache.views import shifted
+from dgbench.data.cache.views import Passing, shifted
 print(hashlib.sha256(shifted(test_views.small(), "a", np.array([5, 3, 0]), "segmentation")[::-1].tobytes()).hexdigest())
 """
     environment = os.environ | {"DGBENCH_CACHE": str(tmp_path / "other"), "PYTHONHASHSEED": "3"}
@@ -109,6 +109,16 @@ def test_views_obey_the_bound_and_come_out_as_they_were(cache: Path, monkeypatch
         assert sum(path.stat().st_size for path in files) <= 10_000
     assert [path.name.split("-")[0] for path in files] == sorted(FAMILIES[:4])
     assert {path.name for path in cache.rglob(".*")} <= {".clock"}, "no locks, nothing half-written"
+
+
+def test_views_that_are_not_kept_are_the_same(cache: Path) -> None:
+    passing = Passing(small(), "a", ROWS, "color", 1)
+    places = np.array([2, 0])
+    images = passing[places]
+    assert not list(cache.rglob("*"))
+    kept = shifted(small(), "a", ROWS, "color", 1)
+    assert np.array_equal(images, kept[places])
+    assert (len(passing), passing.shape) == (3, kept.shape)
 
 
 def test_the_size_of_views_is_known_before_they_are_drawn(cache: Path) -> None:
