@@ -58,11 +58,11 @@ def room_for(images: int, features: int) -> int:
 @cache
 def dimension(backbone: str) -> int:
     """How many features a backbone gives of an image. It is built without weights, and without room for them."""
-    name = parse(backbone)
+    name = replace(parse(backbone).untrained(), freeze=None)
     if name.family == "packaged":
         name = replace(name, family="timm", architecture=PACKAGES[name.architecture].architecture)
     with torch.device("meta"):
-        return build(replace(name, tag=None, freeze=None)).dim
+        return build(name).dim
 
 
 class FeatureBank:

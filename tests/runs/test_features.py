@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DamagedError
 from dgbench.core.in_use import use
 from dgbench.core.shelf import remove
 from dgbench.core.spec import canonical, identity
 from dgbench.data.catalogue import load
+from dgbench.models.backbones import build
 from dgbench.runs import execute
 from dgbench.runs import features as features_module
 from dgbench.runs.execute import Setting, do_runs, do_training, on_features, parts_of
-from dgbench.runs.features import FeatureBank, shelf
+from dgbench.runs.features import FeatureBank, dimension, shelf
 from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.store import Store
 from dgbench.train.trajectory import StoredTrajectory
@@ -174,3 +176,20 @@ def test_features_that_are_read_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(features_module, "use", gone_just_now)
     assert torch.equal(bank.get("print", "clean", lambda: images), first)
     assert len(reads) == 1, "they were extracted again"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dgbench:vit-micro@letters",
+        "efficientnet-lite0(size=64)",
+        "mobilenet-v2(freeze=features)",
+        "timm:resnet18.a1_in1k",
+    ],
+)
+def test_the_number_of_features_is_known_before_there_are_any(name: str) -> None:
+    """Without weights; those of the package are read here, to see that it is right."""
+    untrained = parse(name).family in ("timm", "dgbench")
+    network = build(parse(name).untrained() if untrained else replace(parse(name), freeze=None))
+    image = torch.zeros(1, 3, network.size, network.size)
+    assert network.module.eval()(image).shape == (1, dimension(name))
