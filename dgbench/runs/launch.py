@@ -19,6 +19,7 @@ from dgbench.data.cache.streamed import Streamed
 from dgbench.data.cache.streamed import wanted as streaming
 from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
+from dgbench.data.domain import Dataset
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.failures import Failure
 from dgbench.runs.features import shelf as features_of
@@ -97,11 +98,12 @@ def launch(
     if not units:
         return Summary(0, 0, time.perf_counter() - started, {})
     wanted = sorted({(one.training.dataset, one.training.size) for one in units})
-    below = groundwork(units, store, partial(load, streaming=True))  # nothing is decoded for that
+    seen = {one: load(*one, streaming=True) for one in wanted}  # nothing is decoded for that
+    below = groundwork(units, store, lambda name, size: seen[name, size])
     jobs: list[Job] = [*below.jobs, *below.units]
     workers = min(workers or default_workers(where), len(jobs))
     budgets = {
-        "cache": Budget(shelf(), sum(_decoded(*one) for one in wanted) + workers * below.passing),
+        "cache": Budget(shelf(), sum(map(_decoded, seen.values())) + workers * below.passing),
         "features": Budget(features_of(store)),
     }
     with closing(Room(below.units, below.sights, budgets)) as room:
@@ -118,11 +120,10 @@ def launch(
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
 
 
-def _decoded(name: str, size: int) -> int:
+def _decoded(dataset: Dataset) -> int:
     """Bytes that a dataset takes in the cache when it is decoded."""
-    domains = [domain.inputs for domain in load(name, size, streaming=True).domains]
-    counts = [len(inputs) for inputs in domains if isinstance(inputs, Streamed)]
-    return room_for(counts, size) if counts and not streaming() else 0
+    images = [domain.inputs for domain in dataset.domains if isinstance(domain.inputs, Streamed)]
+    return room_for(map(len, images), images[0].size) if images and not streaming() else 0
 
 
 def default_workers(device: str) -> int:
