@@ -18,9 +18,9 @@ from dgbench.runs.collect import Failure
 from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
 from dgbench.selection.design import Design
-from dgbench.selection.quality import quality
+from dgbench.selection.quality import Quality, quality
 from dgbench.selection.records import CANDIDATE, CELL, check
-from dgbench.selection.statistics import POSITIVE, ranks
+from dgbench.selection.statistics import POSITIVE, Pair, ranks
 
 _PLACE = ("target", "trial")
 
@@ -32,6 +32,7 @@ def build(
     pictures: Mapping[str, bytes] | None = None,
     provenance: Mapping[str, str] | None = None,
     failed: Sequence[Failure] = (),
+    known: Leaderboard | None = None,
 ) -> Leaderboard:
     """Compute a leaderboard.
 
@@ -41,23 +42,31 @@ def build(
         pictures: A PNG for each domain.
         provenance: What the numbers were computed with.
         failed: The runs that could not be done.
+        known: The leaderboard of the same records by another criterion: how well every criterion picks is taken from
+            there, since it depends on none.
 
     Raises:
         RecipeError: the criterion reads target labels, or has no family left for some algorithm.
         StoreError: the records are faulty, empty, or outside the board's rules.
     """
     criterion = criteria.ranking(info.criterion, info.name)
-    check(metrics, runs)
-    _check_rules(metrics, info, failed)
+    if known is None:
+        check(metrics, runs)
+        _check_rules(metrics, info, failed)
     cells = _cells(metrics, runs, criterion)
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights)
     lost = {failure.algorithm for failure in failed}
     finished = set(metrics["algorithm"])
+    judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
+    tracks = []
+    for name in sorted(set(cells["track"])):
+        entries, pairs = _entries(cells.filter(pl.col("track") == name), cells, runs, twins, design, info)
+        tracks.append(Track(name, entries, pairs, *(judged.get(name) or _judged(name, metrics, runs, info))))
     return Leaderboard(
         info,
         criterion,
-        tracks=tuple(_track(name, metrics, runs, cells, twins, design, info) for name in sorted(set(cells["track"]))),
+        tracks=tuple(tracks),
         absent=tuple(name for name in info.algorithms if name not in finished | lost),
         failed=tuple(failed),
         cells=cells,
@@ -139,17 +148,18 @@ def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str
     return twins
 
 
-def _track(
-    name: str,
-    metrics: pl.DataFrame,
-    runs: pl.DataFrame,
+def _entries(
+    track: pl.DataFrame,
     cells: pl.DataFrame,
+    runs: pl.DataFrame,
     twins: Mapping[str, str],
     design: Design,
     info: BoardInfo,
-) -> Track:
+) -> tuple[tuple[Entry, ...], tuple[Pair, ...]]:
+    """The algorithms of a track by their means, and every pair of those that are ranked."""
     reference = cells.filter(pl.col("algorithm") == info.reference)
-    own = {str(key): part for (key,), part in cells.filter(pl.col("track") == name).group_by("algorithm")}
+    parts = {str(key): part for (key,), part in track.group_by("algorithm")}
+    own = {algorithm: parts[algorithm] for algorithm in info.algorithms if algorithm in parts}
     complete = {
         algorithm: part
         for algorithm, part in own.items()
@@ -165,7 +175,14 @@ def _track(
         for algorithm, part in own.items()
     ]
     entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
-    members = metrics.filter(pl.col("track") == name)
+    return tuple(entries), pairs
+
+
+def _judged(
+    track: str, metrics: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo
+) -> tuple[tuple[Quality, ...], dict[str, str]]:
+    """How well each criterion picked on a track, and why one could not be judged."""
+    members = metrics.filter(pl.col("track") == track)
     member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()))
     qualities, refusals = [], {}
     for criterion in CRITERIA.values():
@@ -174,7 +191,7 @@ def _track(
                 qualities.append(quality(members, member_runs, criterion, info.weights))
             except DGBenchError as error:
                 refusals[criterion.title] = str(error)
-    return Track(name, tuple(entries), pairs, tuple(qualities), refusals)
+    return tuple(qualities), refusals
 
 
 def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:

@@ -17,12 +17,13 @@ from dgbench.runs.collect import Records
 from dgbench.runs.store import rules_identity
 
 
-def from_records(found: Records, criterion: str | None = None) -> Leaderboard:
+def from_records(found: Records, criterion: str | None = None, known: Leaderboard | None = None) -> Leaderboard:
     """The leaderboard of a board by the records of its finished runs.
 
     Args:
         found: What was measured, and by which rules.
         criterion: What selects models, in place of the board's own.
+        known: The leaderboard of these records by another criterion; what does not depend on that is taken from there.
 
     Raises:
         StoreError: there are no records, or not those that the rules ask for.
@@ -46,7 +47,8 @@ def from_records(found: Records, criterion: str | None = None) -> Leaderboard:
         weights=found.weights,
         levels=found.levels,
     )
-    return build(found.metrics, found.runs, info, _pictures(card, found.cases), _provenance(found), found.failed)
+    pictures = _pictures(card, found.cases) if known is None else known.pictures
+    return build(found.metrics, found.runs, info, pictures, _provenance(found), found.failed, known)
 
 
 def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:

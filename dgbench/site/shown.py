@@ -39,11 +39,12 @@ class ShownBoard:
             DGBenchError: the board's own criterion cannot rank it.
         """
         own = records.board.criterion
-        boards, refusals = {own: from_records(records)}, {}
+        first, refusals = from_records(records), {}
+        boards = {own: first}
         for name, criterion in CRITERIA.items():
             if name != own and not criterion.uses_target:
                 try:
-                    boards[name] = from_records(records, name)
+                    boards[name] = from_records(records, name, first)
                 except DGBenchError as error:
                     refusals[name] = str(error)
         return cls(records, boards, refusals)

@@ -318,3 +318,21 @@ def test_what_python_shows_of_a_board_is_one_line() -> None:
     for shown in (repr(made), repr(made.tracks[0]), repr(made.tracks)):
         assert "\n" not in shown
         assert len(shown) < 200
+
+
+def test_another_criterion_of_the_same_records_needs_no_second_judgement() -> None:
+    pool = [
+        candidate(name, target, trial, 0, step, clean={"s": 0.9 - 0.001 * step}, shifted={"blur": {"s": step / 200}})
+        for name in ("erm", "sam", "irm")
+        for target in ("a", "b")
+        for trial in range(2)
+        for step in (50, 100)
+    ]
+    records = tables(pool)
+    own = build(*records, info(criterion="source"))
+    alone, after = (build(*records, info(criterion="augmented"), known=known) for known in (None, own))
+    assert alone.cells.equals(after.cells)
+    assert not alone.cells.equals(own.cells)
+    for one, other in zip(alone.tracks, after.tracks, strict=True):
+        assert (one.entries, one.pairs) == (other.entries, other.pairs)
+        assert [q.regret for q in one.qualities] == [q.regret for q in other.qualities]
