@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 SIDE = 96
 COUNT = 40
-"""Images of each shape in each style."""
+"""Images of each shape in each style, unless another number is asked for."""
 
 Corners = list[tuple[float, float]]
 
@@ -62,16 +62,19 @@ def main() -> None:
     """Draw them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--count", type=int, default=COUNT, help="images of each shape in each style (default: 40)")
+    given = parser.parse_args()
+    folder, count = given.folder, given.count
     if folder.exists():
         sys.exit(f"{folder} is there already; name a folder that is not")
     random = np.random.default_rng(0)
     for style in STYLES:
         for shape in SHAPES:
             (folder / style / shape).mkdir(parents=True)
-            for number in range(COUNT):
-                draw(shape, style, random).save(folder / style / shape / f"{number:02d}.png")
-    print(f"drew {len(STYLES) * len(SHAPES) * COUNT} images into {folder}")
+            for number in range(count):
+                name = f"{number:0{max(2, len(str(count - 1)))}d}.png"
+                draw(shape, style, random).save(folder / style / shape / name)
+    print(f"drew {len(STYLES) * len(SHAPES) * count} images into {folder}")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def main() -> None:
     try:
         while (request := inbox.get()) is not None:
             _work(request, answers)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what woke this from waiting must not meet its last steps
     except BrokenPipeError:
         pass  # nobody listens any more
     except _TerminatedError:

@@ -1,0 +1,85 @@
+"""The page *Use a model* runs from top to bottom as it stands there, on fewer pictures and a smaller board."""
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dgbench.core.paths import shipped
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "use-a-model.md"
+BOARD = [
+    ('name = "own"', 'name = "tiny"'),
+    ("steps = 300", "steps = 20"),
+    ("trials = 3", "trials = 2"),
+    ("checkpoints = 10", "checkpoints = 2"),
+    ("size=128", "size=32"),
+    ('["erm", "mixup", "irm", "vrex", "sam", "ema", "adanpc", "t3a"]', '["erm", "vrex", "t3a"]'),
+]
+SMALLER = [("--count 200", "--count 6"), ("000.png", "00.png"), (" own ", " tiny.toml ")]
+PROGRAMS = {
+    "python": [sys.executable],
+    "dgbench": [sys.executable, "-m", "dgbench.cli"],
+}
+
+
+def changed(text: str, changes: list[tuple[str, str]]) -> str:
+    for old, new in changes:
+        text = text.replace(old, new)
+    return text
+
+
+def blocks(kind: str) -> list[str]:
+    return [
+        text for found, text in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if found == kind
+    ]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    rules = (shipped("leaderboards") / "own" / "board.toml").read_text(encoding="utf-8")
+    for old, _ in BOARD:
+        assert old in rules
+    (home / "tiny.toml").write_text(changed(rules, BOARD), encoding="utf-8")
+    return home
+
+
+def run(home: Path, words: list[str]) -> str:
+    own = {"DGBENCH_CACHE": str(home / "cache"), "DGBENCH_STORE": str(home / "store")}
+    done = subprocess.run(words, cwd=home, env=os.environ | own, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_the_page_runs_from_top_to_bottom(home: Path) -> None:
+    printed = {}
+    for line in "".join(blocks("sh")).splitlines():
+        program, *words = shlex.split(changed(line, SMALLER), comments=True)
+        words = [str(ROOT / word) if word.startswith("scripts/") else word for word in words]
+        printed[words[0]] = run(home, [*PROGRAMS[program], *words])
+    assert "on a domain never seen" in printed["deploy"]
+    with (home / "sketch.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * 6
+    assert {row["class"] for row in rows} <= {"circle", "square", "star", "triangle"}
+    assert {"model", "left_out", "adapting"} <= {path.name for path in home.iterdir()}
+    (code,) = blocks("python")
+    (home / "script.py").write_text(changed(code, SMALLER), encoding="utf-8")
+    said = run(home, [sys.executable, "script.py"])
+    assert re.match(r"(circle|square|star|triangle)\n(flat|outline|sketch) value=", said)
+    assert said.count("tensor(") == 1, "thirty pictures are one batch"
+    page = (home / "model" / "README.md").read_text(encoding="utf-8")
+    for words in (
+        "What to expect on a domain never seen",
+        "What is not promised",
+        "trained on the domains flat, outline",
+    ):
+        assert words in page
