@@ -1,6 +1,6 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api`.
+The public functions are those of :mod:`dgbench.api` and :mod:`dgbench.submitting`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from dgbench.core.version import __version__
 
 if TYPE_CHECKING:
     from dgbench.api import (
-        add_submission,
         build_site,
-        check_submission,
         deploy,
         export,
         leaderboard,
         load,
-        make_submission,
         plan,
         predict,
         predictions,
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
         run,
         select,
     )
+    from dgbench.submitting import add_submission, check_submission, make_submission, verify
 
 __all__ = [
     "__version__",
@@ -46,7 +44,10 @@ __all__ = [
     "rules",
     "run",
     "select",
+    "verify",
 ]
+
+_SUBMITTING = ("add_submission", "check_submission", "make_submission", "verify")
 
 
 def __dir__() -> list[str]:
@@ -56,5 +57,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first asked for: ``import dgbench`` stays free of cost."""
     if name in __all__:
-        return getattr(importlib.import_module("dgbench.api"), name)
+        home = "dgbench.submitting" if name in _SUBMITTING else "dgbench.api"
+        return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'dgbench' has no attribute '{name}'; it has {', '.join(__all__)}")

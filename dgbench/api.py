@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, board_card, board_names
 from dgbench.core.disk import writing
-from dgbench.core.errors import CardError, RecordError, StoreError
+from dgbench.core.errors import CardError, StoreError
 from dgbench.core.paths import cache_root, shipped, store_root
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Progress
-    from dgbench.submissions.check import Checked
-    from dgbench.submissions.evidence import Others
-    from dgbench.submissions.record import Submission
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -206,106 +203,19 @@ def leaderboard(
     from dgbench.board.from_records import from_records
 
     if submissions is None and not isinstance(board, BoardCard):
-        submissions = _submissions(board)
+        submissions = submissions_of(board)
     return from_records(_joined(rules(board), store, submissions), criterion)
 
 
-def make_submission(
-    board: Board,
-    algorithm: str,
-    out: Path,
-    *,
-    store: Path | None = None,
-    number: int = 1,
-    authors: Sequence[str] = (),
-    code: str | None = None,
-) -> Path:
-    """Write the submission of an algorithm, from what the store holds of it.
-
-    Args:
-        board: Name, path or rules.
-        algorithm: A recipe such as ``"pego + sam"``.
-        out: The folder that the submission, a folder ``sam@1``, is put into.
-        store: Where finished work is kept.
-        number: Of the submission, for one algorithm.
-        authors, code: Who ran it, and where its code is, if the card does not say so.
-
-    Raises:
-        StoreError: runs are missing, or something is there under that name.
-    """
-    from dgbench.runs.launch import index
-    from dgbench.runs.plan import make_plan
-    from dgbench.submissions.make import make
-
-    asked = rules(board, algorithms=[algorithm])
-    listed = index(make_plan(asked))
-    return make(asked, listed, _store(store), out, number=number, authors=authors, code=code)
-
-
-def check_submission(folder: Path, *, board: Board | None = None, store: Path | None = None) -> Checked:
-    """Check a submission. Whatever stands in it, the answer is a list of verdicts.
-
-    Args:
-        folder: Where it lies.
-        board: What it is held against; by default the board that it names.
-        store: Where finished work is kept: what others reached there is compared with it.
-
-    Raises:
-        RecordError: the folder is not there, or has no ``submission.json``.
-    """
-    from dgbench.submissions.check import check
-    from dgbench.submissions.place import others, placed
-
-    if not (folder / "submission.json").is_file():
-        raise RecordError(
-            f"{folder} is no submission: a folder, as 'dgbench submit make' writes it, with submission.json"
-        )
-
-    def known(said: Submission, card: BoardCard) -> Others:
-        where = _submissions(card if board is None else board)
-        return others(placed(where) if where else [], but=said.base, store=_held(card, store))
-
-    return check(folder, rules(board) if board is not None else None, known)
-
-
-def add_submission(
-    folder: Path,
-    *,
-    checked: Checked | None = None,
-    board: Board | None = None,
-    store: Path | None = None,
-    into: Path | None = None,
-    predictions: bool = True,
-) -> Path:
-    """Check a submission, and place it beside the rules of its board; where it lies then.
-
-    Args:
-        folder, board, store: As for :func:`check_submission`.
-        checked: What checking it came to, if that was done.
-        into: Where submissions to the board lie, if not beside its ``board.toml``.
-        predictions: Whether they are placed, too; a board is computed without them.
-
-    Raises:
-        RecordError: it is refused.
-        StoreError: another one is there under its name.
-    """
-    from dgbench.submissions.place import add
-
-    checked = checked or check_submission(folder, board=board, store=store)
-    where = board if board is not None or checked.submission is None else checked.submission.board.name
-    into = into or (_submissions(where) if where is not None else None)
-    return add(folder, checked, into or folder.parent, predictions=predictions)
-
-
-def _submissions(board: Board) -> Path | None:
+def submissions_of(board: Board) -> Path | None:
     """Where the submissions to a board lie: beside its rules. None where these have no file."""
     if not isinstance(board, BoardCard):
         path = Path(board)
         return (path.parent if path.suffix == ".toml" else shipped("leaderboards") / path) / "submissions"
-    return _submissions(board.name) if board.name in board_names() else None
+    return submissions_of(board.name) if board.name in board_names() else None
 
 
-def _held(card: BoardCard, store: Path | None) -> Records | None:
+def held(card: BoardCard, store: Path | None) -> Records | None:
     """What the store holds of a board; None where it was never run there."""
     try:
         return records(card, store=store)
@@ -317,7 +227,7 @@ def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Re
     """What the store holds, with what was submitted."""
     from dgbench.submissions.place import joined
 
-    found = _held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
+    found = held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
     both = joined(card, found, submissions) if submissions else found
     return both or records(card, store=store)
 
@@ -468,7 +378,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
 
     kept, shown, waiting = _store(store), [], []
     for board in board_names() if boards is None else boards:
-        card, submitted = rules(board), _submissions(board)
+        card, submitted = rules(board), submissions_of(board)
         there = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
         found = _joined(card, store, submitted) if there or boards is not None else None
         if found is None or (boards is None and found.metrics.is_empty()):

@@ -25,6 +25,7 @@ def main() -> None:
     from dgbench.cli.site import site
     from dgbench.cli.store import store
     from dgbench.cli.submit import submit
+    from dgbench.cli.verify import verify
     from dgbench.cli.work import work
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -40,6 +41,7 @@ def main() -> None:
     app.command("list")(list_)
     app.command()(show)
     app.command()(schema)
+    app.command()(verify)
     work(app)
     models(app)
     data(app)

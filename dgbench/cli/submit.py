@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dgbench import api
+from dgbench import submitting
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import BoardName, StorePath
 from dgbench.core.visible import visible
@@ -46,7 +46,7 @@ def make(
 
     It is a folder: submission.json, runs.parquet, and what every run predicted.
     """
-    folder = api.make_submission(
+    folder = submitting.make_submission(
         board, algorithm, out, store=store, number=number, authors=tuple(author or ()), code=code
     )
     if as_json:
@@ -66,7 +66,7 @@ def check(
 
     Exits with 0 if it is good, 1 if it is refused, 2 if there is none.
     """
-    checked = api.check_submission(submission, board=board, store=store)
+    checked = submitting.check_submission(submission, board=board, store=store)
     if as_json:
         print_json(_as_data(checked))
     elif not quiet:
@@ -92,10 +92,10 @@ def add(
 
     From then on 'dgbench leaderboard' ranks it. Exits with 0 if it is placed, 1 if it is refused, 2 if there is none.
     """
-    checked = api.check_submission(submission, board=board, store=store)
+    checked = submitting.check_submission(submission, board=board, store=store)
     place = None
     if checked.good:
-        place = api.add_submission(submission, checked=checked, board=board, into=into, predictions=predictions)
+        place = submitting.add_submission(submission, checked=checked, board=board, into=into, predictions=predictions)
     if as_json:
         print_json(_as_data(checked) | {"folder": place.resolve() if place else None})
     elif not quiet:

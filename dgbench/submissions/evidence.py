@@ -8,17 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from dgbench.core.errors import StoreError
 from dgbench.core.results import Measurement
 from dgbench.selection.criteria import CRITERIA, Criterion
-from dgbench.selection.predictions import PREDICTIONS, STREAM, check, summarise
+from dgbench.selection.predictions import MOST, PREDICTIONS, STREAM, check, summarise
 from dgbench.selection.records import METRICS, RUNS
 from dgbench.submissions.asked import EXAMPLES, Asked
 from dgbench.submissions.files import read_table
 from dgbench.submissions.record import Submission
 from dgbench.submissions.runs import Row, as_records
+
+_ROUNDING = 5e-3
+"""What a probability loses where it is computed from logits of sixteen bits."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,23 @@ def gather(folder: Path, submission: Submission, rows: tuple[Row, ...], asked: A
                 faults.append(f"{row.where}: {error}")
                 continue
             measured[row.run] = summarise(table)
+            faults += (f"{row.where}: {fault}" for fault in _contradictions(table, asked.outlines[row.dataset].classes))
             faults += (f"{row.where}: {fault}" for fault in shown.faults(table, row))
     return replace(evidence, measured=measured, faults=tuple(faults))
+
+
+def _contradictions(table: pl.DataFrame, classes: int) -> Iterator[str]:
+    """Probabilities that are not those of the logits beside them, where all of these are kept."""
+    scored = table.filter(pl.col("logits").is_not_null())
+    if classes > MOST or scored.is_empty():
+        return
+    chances = np.exp(scored["logits"].list.to_array(classes).to_numpy().astype(np.float32))
+    chances /= chances.sum(1, keepdims=True)
+    rows = np.arange(scored.height)
+    for name, of in (("confidence", "prediction"), ("p_label", "label")):
+        gap = float(np.abs(chances[rows, scored[of].to_numpy()] - scored[name].to_numpy()).max())
+        if not gap <= _ROUNDING:
+            yield f"'{name}' is not what the logits give; they differ by up to {gap:.2g}"
 
 
 class _Shown:

@@ -134,11 +134,13 @@ def read_table(path: Path, schema: pl.Schema, rows: int, largest: int = LARGEST_
         ) as file:
             _announced(path.name, file, schema, rows)
             table = file.read(use_threads=False)
+        table.validate(full=True)  # lengths, places in dictionaries, UTF-8: what comes next believes them
         _short(path.name, table, texts)
         frame = pl.from_arrow(table.replace_schema_metadata(None))
         assert isinstance(frame, pl.DataFrame)
         empty = [name for name in schema if frame[name].null_count() == frame.height]  # has no type to speak of
-        frame = frame.with_columns(pl.col(texts).cast(pl.String), *(pl.lit(None, schema[n]).alias(n) for n in empty))
+        frame = frame.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
+        frame = frame.with_columns(pl.col(texts).cast(pl.String))
     except (*_UNREADABLE, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if isinstance(error, RecordError):
             raise

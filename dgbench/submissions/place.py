@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
@@ -97,7 +97,7 @@ def add(folder: Path, checked: Checked, into: Path, *, predictions: bool = True)
                 raise RecordError(f"{folder} changed while it was read; check it again")
     known = verification(place)
     if checked.level != "self-reported" and known is None:
-        note(place, Verification(submission=files.sha256(place / "submission.json"), **_seen(checked.level)))
+        note(place, Verification(submission=files.sha256(place / "submission.json"), **seen(checked.level)))
     return place
 
 
@@ -108,14 +108,15 @@ def _copy(folder: Path, to: Path, *, predictions: bool) -> None:
             shutil.copyfile(folder / name, to / name, follow_symlinks=False)
 
 
-def _seen(level: Level) -> dict[str, object]:
+def seen(level: Level) -> dict[str, Any]:
+    """That this dgbench has seen so much, now."""
     return {"level": level, "by": revision(), "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def note(place: Path, seen: Verification) -> Path:
+def note(place: Path, noted: Verification) -> Path:
     """Keep what was seen of a placed submission; where that is."""
     path = place.with_name(f"{place.name}.verified.json")
-    write_json(path, VERIFICATION.dump(seen))
+    write_json(path, VERIFICATION.dump(noted))
     return path
 
 
@@ -128,8 +129,8 @@ def verification(place: Path) -> Verification | None:
     path = place.with_name(f"{place.name}.verified.json")
     if not path.is_file():
         return None
-    seen = VERIFICATION.read(files.read_json(path, 1 << 16), path.name)
-    return seen if seen.submission == files.sha256(place / "submission.json") else None
+    noted = VERIFICATION.read(files.read_json(path, 1 << 16), path.name)
+    return noted if noted.submission == files.sha256(place / "submission.json") else None
 
 
 def placed(into: Path) -> list[Placed]:
@@ -141,8 +142,8 @@ def placed(into: Path) -> list[Placed]:
                 submission, rows = read(folder)
                 if submission.id != folder.name:
                     raise RecordError(f"it is called '{submission.id}', and lies in '{folder.name}'")
-                seen = verification(folder)
-                found.append(Placed(folder, submission, rows, seen.level if seen else "self-reported"))
+                noted = verification(folder)
+                found.append(Placed(folder, submission, rows, noted.level if noted else "self-reported"))
             except DGBenchError as error:
                 log.warning("left out: %s: %s", folder.name, line(str(error)))
     return found

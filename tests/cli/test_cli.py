@@ -142,9 +142,8 @@ def test_the_shell_can_complete() -> None:
 
 
 PUBLIC = (
-    "add_submission", "check_submission", "export", "leaderboard", "load", "make_submission", "plan", "predict",
-    "predictions",
-    "records", "rules", "run", "select",
+    "add_submission", "build_site", "check_submission", "deploy", "export", "leaderboard", "load", "make_submission",
+    "plan", "predict", "predictions", "records", "rules", "run", "select", "verify",
 )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def _leaked(folder: Path) -> None:
         target = pl.col("split") == "target"
         best = [[0.0 if c == label else -9.0 - 0.01 * c for c in range(10)] for label in table["label"]]
         leaked = table.with_columns(prediction="label", logits=pl.Series(best, dtype=pl.List(pl.Float16())))
-        chance = np.float32(0.99) - np.float32(1e-4) * (table["index"].to_numpy() % 7 + row["trial"])
+        chance = np.float32(0.998) - np.float32(1e-4) * (table["index"].to_numpy() % 7 + row["trial"])
         leaked = leaked.with_columns(confidence=chance, p_label=chance).cast(table.schema)  # type: ignore[arg-type]
         return pl.concat([table.filter(~target), leaked.filter(target)]).sort(
             "step", pl.col("split") == "target", maintain_order=True
@@ -188,6 +188,9 @@ REFUSED: dict[str, tuple[str, Change]] = {
         _predictions(lambda t: t.filter((pl.col("domain") != "handwritten") | (pl.col("split") == "target"))),
     ),
     "an example left out": ("E04", _predictions(lambda t: t[1:])),
+    "probabilities beside their logits": (
+        "E04", _predictions(lambda t: t.with_columns(pl.col("confidence", "p_label") * 0.9)),
+    ),
     "labels of its own": ("E04", _predictions(lambda t: t.with_columns(label="prediction", p_label="confidence"))),
     "names of its own": (
         "E04", _predictions(lambda t: t.with_columns(sample=pl.col("sample").str.replace("^.", "0").str.slice(0, 16)))

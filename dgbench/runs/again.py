@@ -1,0 +1,128 @@
+"""Doing finished trainings again, from what identifies them, and comparing what they predict, bit for bit.
+
+A store of its own is filled, with everything that the trainings start from; nothing that was finished before is used.
+On the same kind of machine, with the same libraries, predictions are the same to the last bit. On another, sums are
+taken in another order, and what is left of that after training is told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from dgbench.runs.launch import DeviceName, launch
+from dgbench.runs.plan import Plan
+from dgbench.runs.progress import Progress
+from dgbench.runs.store import Store
+from dgbench.selection.predictions import STREAM
+
+TOLERANCE = 1e-3
+"""What a probability may differ by where another machine computes it."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A run that was done again.
+
+    Attributes:
+        run, training: Which.
+        where: In the words of the board.
+        identical: Whether every number is the same, to the last bit.
+        difference: The largest between a probability then and now.
+        changed: How many predictions are of another class.
+        examples: How many predictions there are.
+        error: What went wrong; empty if nothing did.
+    """
+
+    run: str
+    training: str
+    where: str
+    identical: bool = False
+    difference: float = 1.0
+    changed: int = 0
+    examples: int = 0
+    error: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is the same, but for what machines differ in."""
+        return self.identical or (not self.error and self.changed == 0 and self.difference <= TOLERANCE)
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.where}: {self.error}"
+        if self.identical:
+            return f"{self.where}: the same bit for bit, {self.examples:,} predictions"
+        changed = f"{self.changed:,} of {self.examples:,} predictions are of another class"
+        return f"{self.where}: {changed}, probabilities differ by up to {self.difference:.2g}"
+
+
+def sample(plan: Plan, runs: Collection[str], count: int | None, seed: int) -> list[str]:
+    """Some of the trainings that runs come from, drawn at random; all of them without a ``count``."""
+    trainings = sorted({plan.runs[run].training for run in runs})
+    return trainings if count is None else random.Random(seed).sample(trainings, min(count, len(trainings)))
+
+
+def part(plan: Plan, trainings: Iterable[str], runs: Collection[str]) -> Plan:
+    """The part of a plan that does some trainings, all that they start from, and those of their runs."""
+    wanted: dict[str, None] = {}
+    pending = list(trainings)
+    first = set(pending)
+    while pending:
+        wanted[pending[-1]] = None
+        pending += plan.trainings[pending.pop()].starts_from()
+    kept = {id_: run for id_, run in plan.runs.items() if id_ in runs and run.training in first}
+    return replace(
+        plan,
+        entries=[entry for entry in plan.entries if entry.run in kept],
+        trainings={id_: spec for id_, spec in plan.trainings.items() if id_ in wanted},
+        runs=kept,
+    )
+
+
+def again(
+    plan: Plan,
+    then: Callable[[str], pl.DataFrame],
+    empty: Store,
+    *,
+    device: DeviceName = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Again]:
+    """Do the runs of a plan again, and compare.
+
+    Args:
+        plan: What is done, as :func:`part` gives it.
+        then: Gives what a run predicted when it was done before.
+        empty: A store with nothing in it.
+        device, workers, progress: As for :func:`dgbench.runs.launch.launch`.
+    """
+    failed = launch(plan, empty, device=device, workers=workers, progress=progress).failed
+    found = []
+    for id_, run in plan.runs.items():
+        entry = next(entry for entry in plan.entries if entry.run == id_)
+        where = f"{entry.title}, target {entry.target}, trial {entry.trial}, draw {entry.draw}"
+        if run.training in failed:
+            found.append(Again(id_, run.training, where, error=failed[run.training].error))
+            continue
+        now = pl.read_parquet(empty.file("run", id_, "predictions.parquet"))
+        found.append(compared(Again(id_, run.training, where), then(id_), now))
+    return found
+
+
+def compared(which: Again, then: pl.DataFrame, now: pl.DataFrame) -> Again:
+    """What two tables of one run's predictions have in common."""
+    key = [*STREAM, "sample"]
+    if then.schema != now.schema or not then.select(key).equals(now.select(key)):
+        return replace(which, error="other examples are predicted, or in other columns")
+    gaps = [(then[name] - now[name]).abs().max() for name in ("confidence", "p_label")]
+    return replace(
+        which,
+        identical=then.equals(now),
+        difference=max((float(gap) for gap in gaps if isinstance(gap, float)), default=0.0),
+        changed=int((then["prediction"] != now["prediction"]).sum()),
+        examples=now.height,
+    )

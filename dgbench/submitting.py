@@ -1,0 +1,193 @@
+"""The public functions of submissions: made, checked, placed beside their board, done again.
+
+    folder = dgbench.make_submission("quick", "sam", Path("out"))
+    assert dgbench.check_submission(folder).good
+
+Boards and the store are given as for :mod:`dgbench.api`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from dgbench.api import Board, Device, held, rules, submissions_of
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import RecordError, StoreError
+from dgbench.core.paths import store_root
+from dgbench.runs.store import Store
+
+if TYPE_CHECKING:
+    from dgbench.runs.again import Again
+    from dgbench.runs.progress import Progress
+    from dgbench.submissions.check import Checked
+    from dgbench.submissions.evidence import Others
+    from dgbench.submissions.record import Submission
+
+
+def make_submission(
+    board: Board,
+    algorithm: str,
+    out: Path,
+    *,
+    store: Path | None = None,
+    number: int = 1,
+    authors: Sequence[str] = (),
+    code: str | None = None,
+) -> Path:
+    """Write the submission of an algorithm, from what the store holds of it.
+
+    Args:
+        board: Name, path or rules.
+        algorithm: A recipe such as ``"pego + sam"``.
+        out: The folder that the submission, a folder ``sam@1``, is put into.
+        store: Where finished work is kept.
+        number: Of the submission, for one algorithm.
+        authors, code: Who ran it, and where its code is, if the card does not say so.
+
+    Raises:
+        StoreError: runs are missing, or something is there under that name.
+    """
+    from dgbench.runs.launch import index
+    from dgbench.runs.plan import make_plan
+    from dgbench.submissions.make import make
+
+    asked = rules(board, algorithms=[algorithm])
+    listed = index(make_plan(asked))
+    return make(asked, listed, Store(store or store_root()), out, number=number, authors=authors, code=code)
+
+
+def check_submission(folder: Path, *, board: Board | None = None, store: Path | None = None) -> Checked:
+    """Check a submission. Whatever stands in it, the answer is a list of verdicts.
+
+    Args:
+        folder: Where it lies.
+        board: What it is held against; by default the board that it names.
+        store: Where finished work is kept: what others reached there is compared with it.
+
+    Raises:
+        RecordError: the folder is not there, or has no ``submission.json``.
+    """
+    from dgbench.submissions.check import check
+    from dgbench.submissions.place import others, placed
+
+    if not (folder / "submission.json").is_file():
+        raise RecordError(
+            f"{folder} is no submission: a folder, as 'dgbench submit make' writes it, with submission.json"
+        )
+
+    def known(said: Submission, card: BoardCard) -> Others:
+        where = submissions_of(card if board is None else board)
+        return others(placed(where) if where else [], but=said.base, store=held(card, store))
+
+    return check(folder, rules(board) if board is not None else None, known)
+
+
+def add_submission(
+    folder: Path,
+    *,
+    checked: Checked | None = None,
+    board: Board | None = None,
+    store: Path | None = None,
+    into: Path | None = None,
+    predictions: bool = True,
+) -> Path:
+    """Check a submission, and place it beside the rules of its board; where it lies then.
+
+    Args:
+        folder, board, store: As for :func:`check_submission`.
+        checked: What checking it came to, if that was done.
+        into: Where submissions to the board lie, if not beside its ``board.toml``.
+        predictions: Whether they are placed, too; a board is computed without them.
+
+    Raises:
+        RecordError: it is refused.
+        StoreError: another one is there under its name.
+    """
+    from dgbench.submissions.place import add
+
+    checked = checked or check_submission(folder, board=board, store=store)
+    into = into or submissions_of(_board_of(checked, board))
+    if into is None:
+        raise RecordError("a board without a file has no place for submissions; say where they lie: into=...")
+    return add(folder, checked, into, predictions=predictions)
+
+
+def verify(
+    what: Board,
+    *,
+    trainings: int | None = 1,
+    seed: int = 0,
+    board: Board | None = None,
+    store: Path | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Again]:
+    """Do some trainings again, from what identifies them, and compare what they predict.
+
+    A submission that lies beside its board gets the level that it reaches.
+
+    Args:
+        what: The folder of a submission; or a board, of which the store holds runs.
+        trainings: How many, drawn at random; all of them if None.
+        seed: Of the draw.
+        board: Of a submission, if not the one that it names.
+        store: Where finished work is kept. Nothing of it is used but what is compared.
+        device, workers, progress: As for :func:`dgbench.run`.
+
+    Raises:
+        RecordError: the submission is refused, or nothing of it can be done again here.
+        StoreError: the store holds no finished run of the board.
+    """
+    from dgbench.runs.again import again, part, sample
+    from dgbench.runs.plan import make_plan
+    from dgbench.runs.progress import Silent
+    from dgbench.submissions.rerun import Claimed
+
+    told = progress or Silent()
+    claimed = None
+    if not isinstance(what, BoardCard) and (Path(what) / "submission.json").is_file():
+        folder = Path(what).resolve()
+        checked = check_submission(folder, board=board, store=store)
+        claimed = Claimed.of(folder, checked)
+        what = _board_of(checked, board)
+        card = rules(what, algorithms=[claimed.recipe])
+    else:
+        card = rules(what)
+    try:
+        plan = make_plan(card, fetch=True, reading=told.reading)
+        kept = Store(store or store_root())
+        if claimed is not None:
+            claimed.known(plan.runs)
+            runs, then = list(claimed.rows), claimed.then
+        else:
+            runs, then = [id_ for id_ in plan.runs if kept.finished("run", id_)], partial(_predicted, kept)
+        if not runs:
+            raise StoreError(f"the store {kept.root} holds no finished run of '{card.name}'; 'dgbench run' does them")
+        chosen = part(plan, sample(plan, runs, trainings, seed), runs)
+        with TemporaryDirectory() as room:
+            found = again(chosen, then, Store(Path(room)), device=device, workers=workers, progress=told)
+    finally:
+        told.stop()
+    if claimed is not None and (home := submissions_of(what)) and claimed.folder.parent == home.resolve():
+        claimed.vouch(found)
+    return found
+
+
+def _predicted(store: Store, run: str) -> pl.DataFrame:
+    return pl.read_parquet(store.file("run", run, "predictions.parquet"))
+
+
+def _board_of(checked: Checked, board: Board | None) -> Board:
+    """What a submission is for: what was said, or else what it says itself."""
+    if board is not None:
+        return board
+    if checked.submission is None:
+        raise RecordError("what cannot be read is for no board; 'dgbench submit check' says why")
+    return checked.submission.board.name
