@@ -34,8 +34,9 @@ def verify(
 ) -> None:
     """Train again, and compare predictions bit for bit.
 
-    What is done again is what the specification says: that of a submission, or from what the store holds of a board. A submission that lies beside
-    its board gets the level that it reaches. Exits with 0 if all agree, 1 if not, 2 if nothing can be done again.
+    What is trained is what a submission says, or what the store holds of a board; drawn at random, in a store of its
+    own. A submission that lies beside its board gets the level that it reaches. Exits with 0 if all agree, 1 if not, 2
+    if nothing can be done again.
     """
     from dgbench.runs.progress import Silent, for_people
 
