@@ -10,12 +10,15 @@ from statistics import NormalDist
 import polars as pl
 
 from dgbench.core.cards import BoardCard
+from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import StoreError, did_you_mean
 from dgbench.core.recipe import compose
+from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
 from dgbench.runs.collect import Records, collect
 from dgbench.runs.launch import index
 from dgbench.runs.plan import Entry, Plan, make_plan
+from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import Criterion, choose, ranking
 from dgbench.selection.design import Design
@@ -65,10 +68,11 @@ def chosen(
 
     Raises:
         StoreError: there is no such case or trial, or runs of it are missing.
+        DataError: the board's data is not on this machine.
         RecipeError: the recipe or the criterion does not fit.
     """
     by = ranking(criterion, board.name)
-    plan = make_plan(board.model_copy(update={"algorithms": (algorithm,)}))
+    plan = planned(board.model_copy(update={"algorithms": (algorithm,)}))
     cases = [case.name for case in plan.cases]
     if target is not None and target not in cases:
         raise StoreError(f"board '{board.name}' has no target '{target}'.{did_you_mean(target, cases)}")
@@ -78,6 +82,18 @@ def chosen(
     cell = [entry for entry in plan.entries if (entry.target, entry.trial) == (target or cases[0], trial)]
     refuse_missing(cell, records)
     return of_cell(board, plan, cell, records, by)
+
+
+def planned(board: BoardCard, fetch: bool = False, progress: Progress | None = None) -> Plan:
+    """The plan of a board whose data is on this machine: classes, and what was tested, are read from it.
+
+    Raises:
+        DataError: it is not.
+    """
+    plan = make_plan(board, fetch=fetch, reading=(progress or Silent()).reading)
+    for name in plan.absent:
+        locate(dataset_card(name))
+    return plan
 
 
 def refuse_missing(entries: Iterable[Entry], records: Records) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import CardError, DGBenchError
 from dgbench.exported.card import ModelCard
-from dgbench.exported.choose import of_cell
+from dgbench.exported.choose import of_cell, planned
 from dgbench.exported.elect import elect
 from dgbench.exported.write import refuse_foreign, write
 from dgbench.runs.all_domains import on_all_domains
 from dgbench.runs.collect import collect
 from dgbench.runs.launch import DeviceName, index, launch, resolve_device
-from dgbench.runs.plan import make_plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import ranking
@@ -43,6 +42,7 @@ def deploy(
 
     Raises:
         StoreError: runs are missing.
+        DataError: the board's data is not on this machine.
         CardError: the board has several datasets, and one model cannot serve them.
         DGBenchError: the training failed, or the folder holds something else.
     """
@@ -50,7 +50,7 @@ def deploy(
     refuse_foreign(folder)
     if len(board.dataset) > 1:
         raise CardError(f"board '{board.name}' has the datasets {', '.join(board.dataset)}; take one of them: -d NAME")
-    plan = make_plan(board, fetch=True, reading=told.reading)
+    plan = planned(board, fetch=True, progress=told)
     elected = elect(plan, collect(board, store, index(plan)), by)
     whole = on_all_domains(plan, elected.entry, criterion)
     summary = launch(whole, store, device=device, workers=workers, progress=told)

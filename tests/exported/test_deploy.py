@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import dgbench
-from dgbench.core.errors import CardError, DGBenchError, RecipeError, StoreError
+from dgbench.core.errors import CardError, DataError, DGBenchError, RecipeError, StoreError
 from dgbench.core.files import read_json
 from dgbench.core.spec import canonical
 from dgbench.data.catalogue import load as load_dataset
@@ -188,6 +188,12 @@ def test_what_cannot_be_deployed_is_said(tuned: Ran, tmp_path: Path) -> None:
         dgbench.deploy(board, tmp_path / "model", store=store, criterion="ceiling")
     with pytest.raises(CardError, match="take one of them: -d NAME"):
         dgbench.deploy(board.model_copy(update={"dataset": ("pacs", "vlcs")}), tmp_path / "model", store=store)
+    for verb in (
+        lambda b: dgbench.export(b, "erm", tmp_path / "model", store=store),
+        lambda b: dgbench.deploy(b, tmp_path / "model", store=store),
+    ):
+        with pytest.raises(DataError, match="pacs"):
+            verb(dgbench.rules(board, datasets=["pacs"]))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(DGBenchError, match="is no exported model"):
