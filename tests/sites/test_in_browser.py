@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,39 @@ def test_a_link_unfolds_what_it_leads_to(site: Path) -> None:
 def test_no_page_scrolls_sideways_and_none_fetches_anything(site: Path, place: str, width: int) -> None:
     too_wide, fetched = ask(site / place, f"return [{TOO_WIDE}, {FETCHED}]", width=width)
     assert (too_wide, fetched) == (0, [])
+
+
+AXE = importlib.util.find_spec("axe_core_python")
+"""It brings axe-core, a checker of accessibility."""
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core-python is not installed")
+@pytest.mark.parametrize(
+    "place",
+    [
+        "index.html",
+        "algorithms/swad.html",
+        "datasets/digits.html",
+        "boards/quick/runs/erm.html",
+        "boards/quick/augmented/leaderboard.html",
+    ],
+)
+def test_axe_core_finds_nothing(site: Path, place: str) -> None:
+    assert AXE is not None
+    assert AXE.origin is not None
+    axe = (Path(AXE.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    found, passed = ask(
+        site / place,
+        f"""
+        const script = document.createElement('script');
+        script.textContent = {json.dumps(axe).replace("</", "<" + chr(92) + "/")};
+        document.head.append(script);
+        const {{violations, passes}} = await axe.run(document, {{resultTypes: ['violations']}});
+        return [violations.map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)]), passes.length];
+        """,
+    )
+    assert found == []
+    assert passed > 15
 
 
 def test_twenty_two_targets_fit_a_screen_of_1280_pixels(tmp_path: Path) -> None:
