@@ -108,7 +108,7 @@ def run(
 
     Raises:
         DGBenchError: a recipe does not fit, or the data or the device is not there.
-        DiskError: the store or the cache cannot be written, or the disk is full.
+        DiskError: the store or the cache cannot be written, may not take what is needed at once, or the disk is full.
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan

@@ -71,7 +71,8 @@ def launch(
 
     Raises:
         DataError: a dataset of the board is not on this machine.
-        DiskError: the store or the cache cannot be written, or the disk is full; workers are stopped then.
+        DiskError: the store or the cache cannot be written, or the disk is full; workers are stopped then. Or one of
+            them may not take what is needed at once; nothing was begun then.
     """
     for name in plan.absent:
         locate(dataset_card(name))

@@ -241,6 +241,24 @@ def test_a_full_disk_while_drawing_is_the_same_error(small_disk: Path, monkeypat
     assert half_written(small_disk) == []
 
 
+def test_on_a_small_disk_what_was_drawn_last_makes_room_for_itself(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgbench.data.cache.views import drawn, shifted
+    from dgbench.data.catalogue import load
+
+    dataset, rows = load("digits"), __import__("numpy").arange(100)
+    families = ["color", "contrast", "weather", "geometric", "arithmetic"]
+    monkeypatch.setenv("DGBENCH_CACHE", str(small_disk))
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "none")
+    pieces = [(domain.name, family) for domain in dataset.domains for family in families]
+    for domain, family in pieces:  # 77 kB each
+        shifted(dataset, domain, rows, family)
+    there = [drawn(dataset, domain, rows, family) for domain, family in pieces]
+    assert there == sorted(there), "the first are gone"
+    assert 8 < sum(there) < 14
+
+
 def run_quick(cwd: Path, steps: int) -> "subprocess.Popen[str]":
     """``dgbench run`` on trainings that take their time."""
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
