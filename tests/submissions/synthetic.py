@@ -17,6 +17,7 @@ from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.core.results import Measurement, Result
 from dgbench.core.seals import described
 from dgbench.core.spec import identity
+from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.predictions import PREDICTIONS, scores_kept, summarise
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.evidence import file_of
@@ -24,7 +25,6 @@ from dgbench.submissions.make import slug, write
 from dgbench.submissions.runs import Row, from_table
 
 CLASSES = 10
-STEPS = (2, 4)
 
 
 def toy_board(**changes: Any) -> BoardCard:
@@ -51,11 +51,12 @@ def usual(stream: dict[str, Any]) -> float:
 def predict(name: str, asked: Asked, target: str, trial: int, draw: int, skill: Skill = usual) -> pl.DataFrame:
     """The predictions of a run."""
     case = asked.cases[target]
-    streams = [("validation", source) for source in case.sources] + [("target", case.target)]
+    needed = asked.streams(case, frozenset(), CRITERIA[asked.board.criterion])
+    streams = sorted(needed, key=lambda stream: (stream[0] == "target", stream))
     tables = []
-    for step in STEPS:
-        for split, domain in streams:
-            stream = {"step": step, "split": split, "domain": domain, "view": "clean"}
+    for step in list(asked.steps())[-2:]:
+        for split, domain, view in streams:
+            stream = {"step": step, "split": split, "domain": domain, "view": view}
             examples = asked.examples(split, case.dataset, domain, trial)
             assert examples is not None
             labels = examples["label"].to_numpy().astype(np.int64)
@@ -74,15 +75,17 @@ def predict(name: str, asked: Asked, target: str, trial: int, draw: int, skill: 
                 **examples.to_dict(as_series=False), "group": [None] * len(labels), "prediction": prediction,
                 "confidence": chances[rows, prediction], "p_label": chances[rows, labels],
             }  # fmt: skip
-            tables.append(with_scores(columns, logits, prediction))
+            tables.append(with_scores(columns, logits, prediction, kept=view == "clean"))
     return pl.concat(tables)
 
 
-def with_scores(
-    columns: dict[str, Any], logits: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]
-) -> pl.DataFrame:
-    kept = scores_kept(logits, prediction, "logits")
-    return pl.DataFrame(columns, strict=False).hstack(kept).select(PREDICTIONS.names()).cast(PREDICTIONS)  # type: ignore[arg-type]
+def with_scores(columns: dict[str, Any], logits: Any, prediction: Any, *, kept: bool) -> pl.DataFrame:
+    table = pl.DataFrame(columns, strict=False)
+    scores = scores_kept(logits, prediction, "logits")
+    scores = (
+        scores if kept else scores.with_columns(pl.lit(None, kind).alias(name) for name, kind in scores.schema.items())
+    )
+    return table.hstack(scores).select(PREDICTIONS.names()).cast(PREDICTIONS)  # type: ignore[arg-type]
 
 
 def canonical_seed(*of: Any) -> int:
@@ -102,7 +105,7 @@ def row_of(path: Path, place: dict[str, Any], asked: Asked, board: BoardCard, re
         **place, dataset=case.dataset, sources=json.dumps(case.sources), domain=case.target, families="[]",
         hyperparameters=json.dumps({"optimizer": {"part": "adamw", "lr": rate}}), passes=1.0, without_effect="",
         train_seconds=1.0, run_seconds=0.5, device="cpu", sha256=sha256, bytes=size, rows=table.height,
-        result=Result(status="ok", last_step=STEPS[-1], metrics=measured),
+        result=Result(status="ok", last_step=measured[-1].step, metrics=measured),
     )  # fmt: skip
 
 

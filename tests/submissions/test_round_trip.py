@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from submissions.boards import write_board
 from submissions.synthetic import choose_again, repredict, submit, tamper, toy_board
 
 import dgbench
@@ -16,7 +17,6 @@ from dgbench.api import rules
 from dgbench.board.render import files
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import RecordError, StoreError
-from dgbench.data.disk.look.toml import as_toml
 from dgbench.runs.again import Again, compared
 from dgbench.submissions.place import placed, verification
 from small import small_board
@@ -26,20 +26,9 @@ from small import small_board
 def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A board of one's own in a file, its runs in a store."""
     room = tmp_path_factory.mktemp("round")
-    small = small_board("erm", "t3a").model_copy(
-        update={"cases": {"digits": CaseRules(targets=("print", "dot-matrix"))}}
-    )
-    content = {key: value for key, value in small.model_dump(mode="json", exclude_none=True).items() if value != {}}
-    (room / "small").mkdir()
-    (room / "small" / "board.toml").write_text(as_toml(_without_none(content)))
+    write_board(room / "small", "erm", "t3a")
     dgbench.run(board_of(room), store=room / "store", device="cpu", workers=1)
     return room
-
-
-def _without_none(content: object) -> object:
-    if isinstance(content, dict):
-        return {key: _without_none(value) for key, value in content.items() if value is not None and value != {}}
-    return content
 
 
 def board_of(room: Path) -> str:
