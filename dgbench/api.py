@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dgbench.core.backbone_name import parse
-from dgbench.core.cards import BoardCard, board_card, board_names
+from dgbench.core.cards import BoardCard, Keep, board_card, board_names
 from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, StoreError
 from dgbench.core.paths import cache_root, shipped, store_root
@@ -49,6 +49,7 @@ def rules(
     draws: int | None = None,
     criterion: str | None = None,
     backbone: str | None = None,
+    keep: Keep | None = None,
 ) -> BoardCard:
     """The rules of a board, with some of them changed.
 
@@ -59,6 +60,8 @@ def rules(
         trials, draws: In place of the board's own.
         criterion: What selects models, in place of the board's own.
         backbone: Of all tracks, in place of the board's own.
+        keep: Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also
+            those that the other criteria would have chosen (``shown``), ``all``, or ``none``. It changes no number.
 
     Raises:
         UnknownNameError: there is no such board, or no such family of backbones.
@@ -66,7 +69,7 @@ def rules(
         CardError: its file does not fit, or what is to be changed.
     """
     card = board if isinstance(board, BoardCard) else board_card(str(board))
-    changes = {"algorithms": algorithms, "trials": trials, "draws": draws, "criterion": criterion}
+    changes = {"algorithms": algorithms, "trials": trials, "draws": draws, "criterion": criterion, "keep": keep}
     if isinstance(algorithms, str):
         raise CardError(f"algorithms: expected a list of recipes, got the text '{algorithms}'; write ['{algorithms}']")
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}

@@ -18,15 +18,16 @@ import torch
 
 from dgbench.api import rules
 from dgbench.core.paths import store_root
+from dgbench.core.pieces import checkpoint
 from dgbench.data.splits import tested
 from dgbench.models.effective import load_effective
-from dgbench.runs.execute import Setting, do_training, parts_of
+from dgbench.runs.execute import Setting, do_training, stored
+from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.statistics import Estimate, difference, estimate
 from dgbench.train.evaluate import accuracy, evaluating, features, score
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.trajectory import StoredTrajectory
 
 TEST = 0.3
 """Share of every domain that is tested, on boards that test whole domains."""
@@ -34,11 +35,11 @@ TEST = 0.3
 
 def measure(spec: TrainingSpec, target: str, store: Store, device: torch.device) -> float:
     """Accuracy of a training's last weights on the test part of a domain."""
-    do_training(spec, store, device)
-    trajectory = StoredTrajectory(store.folder("training", spec.id))
+    last = checkpoint(spec.steps)
+    do_training(spec, store, device, keep={last}, enough=lambda pieces: last in pieces)
     setting = Setting(spec, parts_of(spec), store, device)
     network = setting.initial_network()
-    load_effective(network, trajectory.at(trajectory.steps[-1]))
+    load_effective(network, stored(spec, store, device).at(spec.steps))
     domain = setting.dataset.domain(target)
     rows = tested(setting.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
     labels = torch.from_numpy(domain.labels[rows]).to(device)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.step import Batch, Closure, Forward
+from dgbench.core.pieces import every
 from dgbench.core.registry import Slot
 from dgbench.models.network import Network
 
@@ -24,8 +25,6 @@ Ground = Literal["moving features", "several domains", "batch statistics"]
 normalisation statistics that move."""
 State = dict[str, Tensor]
 """Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
-DECAYS = (0.9, 0.99, 0.999)
-"""Decays of the exponential averages that every training records."""
 
 
 class Part(ABC):
@@ -182,7 +181,7 @@ class Optimizer(Part):
 
 
 class Trajectory(Protocol):
-    """What a finished training keeps of its way, enough for every averaging part to work after the fact."""
+    """What a finished training keeps of its way, so that averaging parts work after the fact."""
 
     steps: tuple[int, ...]
     """Steps after which a checkpoint was taken, ascending; the last is the end of training."""
@@ -197,7 +196,7 @@ class Trajectory(Protocol):
         """Mean of the weights after every step since the checkpoint before, up to this one."""
 
     def ema(self, decay: float) -> State:
-        """Bias-corrected exponential average of the weights after every step, for a decay that was recorded."""
+        """Bias-corrected exponential average of the weights after every step, for one of ``DECAYS``."""
 
     def validation_loss(self, step: int) -> float:
         """Cross-entropy on clean source validation images at a checkpoint: mean over domains, in nats."""
@@ -214,6 +213,21 @@ class Averaging(Part):
 
         Where there are several, the board's criterion chooses among them.
         """
+
+    def candidate(self, trajectory: Trajectory, step: int) -> State:
+        """The candidate of one step; it reads no more than :meth:`reads` says of it alone."""
+        return next(state for at, state in self.candidates(trajectory) if at == step)
+
+    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
+        """What the candidates are made of, by the names of :mod:`dgbench.core.pieces`; a training keeps no more.
+
+        The initial weights and the validation losses are always there. A part that does not say gets everything.
+
+        Args:
+            steps: Those after which a checkpoint is taken.
+            candidate: The step of one candidate, to ask of it alone.
+        """
+        return every(steps)
 
     def recomputes(self) -> bool:
         """Whether statistics of batch normalisation are estimated again, on training images, for every candidate."""

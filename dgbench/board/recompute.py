@@ -21,7 +21,8 @@ def command(card: BoardCard, criterion: str | None = None) -> str:
     options = ["dataset", "cases", "algorithms", "trials", "draws", "criterion"]
     options += ["tracks"] if len(backbones) == 1 else []
     own = board_card(card.name) if card.name in board_names() else None
-    fixed = own is not None and own.model_copy(update={key: getattr(card, key) for key in options}) == card
+    like = {key: getattr(card, key) for key in (*options, "keep")}  # which weights stay changes no leaderboard
+    fixed = own is not None and own.model_copy(update=like) == card
     words = ["dgbench", "run", card.name if fixed else "board.toml"]
     if own is None or not fixed or card.algorithms != own.algorithms:
         words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]

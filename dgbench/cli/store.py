@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,24 +12,199 @@ from rich.console import Console
 from rich.table import Table
 
 from dgbench.cli.output import Json, Quiet, print_json
-from dgbench.cli.work import StorePath
+from dgbench.cli.work import KeepRule, StorePath
+from dgbench.core.amounts import in_words
 from dgbench.core.errors import StoreError
 from dgbench.core.paths import store_root
+from dgbench.runs.store import Store
+from dgbench.runs.usage import Room, Usage
 
 if TYPE_CHECKING:
+    from dgbench.runs.prune import Pruning
     from dgbench.runs.verify import Verified
+
+_WIDE = 120
 
 
 def store(app: typer.Typer) -> None:
     """Add the verbs that look after the store."""
     verbs = typer.Typer(help="Look after finished work.", no_args_is_help=True)
     verbs.callback()(_group)
+    verbs.command("ls")(ls)
+    verbs.command("du")(du)
+    verbs.command("prune")(prune_)
     verbs.command("verify")(verify_)
     app.add_typer(verbs, name="store")
 
 
 def _group() -> None:
     pass
+
+
+def _there(store: Path | None) -> Store:
+    root = store or store_root()
+    if not root.is_dir():
+        raise StoreError(f"there is no store in {root.resolve()}; --store or $DGBENCH_STORE says where it is")
+    return Store(root)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("", "board", "algorithm", "keep", "rules") else "right")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=_WIDE, highlight=False)).print(table)
+
+
+def ls(store: StorePath = None, as_json: Json = False) -> None:
+    """List the boards of the store.
+
+    A board whose rules or recipes were changed is listed once for each set of them.
+    """
+    usage = Usage(_there(store))
+    rows = [
+        {
+            "board": board.name,
+            "rules": board.path.stem,
+            "algorithms": len(board.algorithms),
+            "runs": len(board.entries),
+            "finished": usage.finished(board),
+            "keep": board.keep,
+            "bytes": usage.room(board.pieces()).total,
+        }
+        for board in usage.boards
+    ]
+    if as_json:
+        print_json({"boards": rows, "damaged": usage.damaged})
+        return
+    table = _table("board", "rules", "algorithms", "runs", "finished", "missing", "keep", "size")
+    for row in rows:
+        missing = int(row["runs"]) - int(row["finished"])  # type: ignore[call-overload]
+        counts = (f"{count:,}" for count in (row["algorithms"], row["runs"], row["finished"], missing))
+        table.add_row(row["board"], row["rules"], *counts, row["keep"], in_words(row["bytes"]))  # type: ignore[arg-type]
+    _print(table)
+    if len(rows) > 1:
+        print("what boards share is in the size of each of them; 'dgbench store du' counts it once")
+    for path in usage.damaged:
+        print(f"{path} is damaged; 'dgbench store verify' sets it aside")
+
+
+def du(store: StorePath = None, as_json: Json = False) -> None:
+    """Show how much room the store takes, by board and algorithm.
+
+    What several boards or algorithms share is part of the size of each of them, and of the sum once.
+    """
+    usage = Usage(_there(store))
+    rows: list[tuple[str, str, Room, int]] = []
+    for board in usage.boards:
+        for algorithm in board.algorithms:
+            own = board.pieces(algorithm)
+            others = {
+                piece
+                for other in usage.boards
+                for name in other.algorithms
+                if (other, name) != (board, algorithm)
+                for piece in other.pieces(name)
+            }
+            rows.append((board.name, algorithm, usage.room(own), usage.room(own & others).total))
+    listed = {piece for board in usage.boards for piece in board.pieces()}
+    starts = listed - {piece for board in usage.boards for name in board.algorithms for piece in board.pieces(name)}
+    sums = {
+        "what they start from": usage.room(starts),
+        "boards, shared work once": usage.room(listed),
+        "on no board's list": usage.room(usage.unlisted()),
+        "features": Room(other=usage.features()),
+        "set aside as damaged": Room(other=usage.aside()),
+    }
+    if as_json:
+        print_json(
+            {
+                "algorithms": [
+                    {
+                        "board": board,
+                        "algorithm": name,
+                        **dataclasses.asdict(room),
+                        "bytes": room.total,
+                        "shared": shared,
+                    }
+                    for board, name, room, shared in rows
+                ],
+                **{
+                    name.replace(", ", " ").replace("'", "").replace(" ", "_"): room.total
+                    for name, room in sums.items()
+                },
+            }
+        )
+        return
+    table = _table("board", "algorithm", "weights", "predictions", "other", "in all", "of it shared")
+    for board_name, name, room, shared in rows:
+        table.add_row(board_name, name, *_cells(room), in_words(shared) if shared else "")
+    table.add_row()
+    for name, room in sums.items():
+        if room.total or name.startswith("boards"):
+            table.add_row(name, "", *_cells(room), "")
+    _print(table)
+
+
+def _cells(room: Room) -> list[str]:
+    return [in_words(count) if count else "" for count in (room.weights, room.predictions, room.other, room.total)]
+
+
+def prune_(
+    boards: Annotated[
+        list[str] | None, typer.Argument(metavar="[BOARD]...", help="all of the store by default")
+    ] = None,
+    keep: Annotated[
+        KeepRule | None, typer.Option("--keep", help="a rule for these boards: which weights stay, now and from now on")
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="these boards go as a whole, but for what other boards list")
+    ] = False,
+    unlisted: Annotated[bool, typer.Option("--unlisted", help="also what no board lists")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do it; without, it is only said what would go")] = False,
+    store: StorePath = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make room in the store.
+
+    Lets go of weights that no board wants by its rule. Predictions stay, but for those of boards that are forgotten
+    and of work that no board lists. What another process works on stays.
+    """
+    from dgbench.runs.prune import prune, pruning
+
+    kept = _there(store)
+    what = pruning(kept, boards or (), keep=None if keep is None else keep.value, forget=forget, unlisted=unlisted)
+    freed = prune(kept, what) if yes else None
+    if as_json:
+        print_json({**dataclasses.asdict(what), "bytes": what.bytes, "freed": freed})
+    elif not quiet:
+        _show_pruning(what, freed)
+
+
+def _show_pruning(what: Pruning, freed: int | None) -> None:
+    table = _table("", "pieces", "size")
+    kinds = {
+        "weights that no board wants": [(over.bytes, len(over.files)) for over in what.weights],
+        "whole trainings": [(piece.bytes, 1) for piece in what.pieces if piece.kind == "training"],
+        "whole runs, with their predictions": [(piece.bytes, 1) for piece in what.pieces if piece.kind == "run"],
+        "lists and pages of boards": [(0, 1) for _ in what.forgotten],
+    }
+    for kind, found in kinds.items():
+        if found:
+            table.add_row(kind, f"{sum(count for _, count in found):,}", in_words(sum(size for size, _ in found)))
+    if table.row_count:
+        _print(table)
+    if freed is not None:
+        print(f"{in_words(freed)} freed")
+    elif table.row_count or what.ruled:
+        print(f"{in_words(what.bytes)} would go; --yes lets it go")
+    else:
+        print("there is nothing to let go of")
 
 
 def verify_(
@@ -42,14 +218,11 @@ def verify_(
     What is not what was written is named and set aside, in the store's folder damaged; dgbench run does it again.
     Exits with 1 if there was something damaged.
     """
-    from dgbench.runs.store import Store
     from dgbench.runs.verify import verify
 
-    root = store or store_root()
-    if not root.is_dir():
-        raise StoreError(f"there is no store in {root.resolve()}; --store or $DGBENCH_STORE says where it is")
+    kept = _there(store)
     logging.getLogger("dgbench.runs.store").setLevel(logging.ERROR)  # what it warns of is printed below
-    results = verify(Store(root), set_aside=not dry_run)
+    results = verify(kept, set_aside=not dry_run)
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     elif not quiet:
@@ -59,12 +232,7 @@ def verify_(
 
 
 def _show(results: list[Verified]) -> None:
-    from dgbench.core.amounts import in_words
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for heading in ("pieces", "not finished", "not sealed", "files read", "size", "damaged"):
-        table.add_column(heading, justify="right")
+    table = _table("", "pieces", "not finished", "not sealed", "files read", "size", "damaged")
     for result in results:
         counts = (result.pieces, result.unfinished, result.unsealed, result.files)
         table.add_row(
@@ -73,8 +241,7 @@ def _show(results: list[Verified]) -> None:
             in_words(result.bytes),
             f"[bold red]{len(result.damaged)}[/]" if result.damaged else "0",
         )
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
+    _print(table)
     if any(result.unsealed for result in results):
         print("what is not sealed was made by an earlier dgbench, and cannot be verified")
     for damage in (damage for result in results for damage in result.damaged):

@@ -6,12 +6,12 @@ import dataclasses
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,12 +20,15 @@ from rich.table import Table
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
-from dgbench.core.amounts import duration
-from dgbench.core.cards import BoardCard
+from dgbench.core.amounts import duration, in_words
+from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import StoreError
 from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
+
+if TYPE_CHECKING:
+    from dgbench.runs.sizes import Sizes
 
 DAY = 86400
 
@@ -39,6 +42,15 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class KeepRule(StrEnum):
+    """Which weights stay."""
+
+    all = "all"
+    shown = "shown"
+    chosen = "chosen"
+    none = "none"
+
+
 BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="a board's name, or the path of a board.toml")]
 On = Annotated[
     list[str] | None,
@@ -50,6 +62,14 @@ Only = Annotated[
 ]
 Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's own")]
 Draws = Annotated[int | None, typer.Option(min=1, help="hyperparameter draws, in place of the board's own")]
+KeepOption = Annotated[
+    KeepRule | None,
+    typer.Option(
+        "--keep",
+        help="which weights stay when their runs are done: those that the board's criterion chose, also those that the "
+        "other criteria shown would have chosen, all or none; by default what was said last, else chosen",
+    ),
+]
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
 Backbone = Annotated[
     str | None,
@@ -78,6 +98,7 @@ def plan(
     trials: Trials = None,
     draws: Draws = None,
     backbone: Backbone = None,
+    keep: KeepOption = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
@@ -90,18 +111,32 @@ def plan(
     import torch
 
     from dgbench.runs.estimate import estimate
-    from dgbench.runs.launch import resolve_device
+    from dgbench.runs.launch import asked, default_workers, resolve_device
     from dgbench.runs.overlap import idle, sharing
+    from dgbench.runs.sizes import sizes
+    from dgbench.runs.todo import todo
 
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = api.rules(
+        board,
+        datasets=dataset,
+        algorithms=algorithm,
+        trials=trials,
+        draws=draws,
+        backbone=backbone,
+        keep=_value(keep),
+    )
     made = api.plan(rules)
     kept = Store(store or store_root())
-    left = estimate(made, kept, torch.device(resolve_device(device.value)), workers)
+    missing = todo(made, kept, asked=asked(made, kept))
+    where = resolve_device(device.value)
+    left = estimate(made, missing, torch.device(where), workers)
+    room = sizes(made, kept.keep(rules), workers or default_workers(where))
     counts = {
         "runs": len(made.runs),
-        "runs_finished": sum(kept.finished("run", id_) for id_ in made.runs),
+        "runs_finished": len(made.runs) - sum(map(len, missing.runs.values())),
         "trainings": len(made.trainings),
-        "trainings_finished": sum(kept.finished("training", id_) for id_ in made.trainings),
+        "trainings_finished": len(made.trainings) - len(missing.first),
+        "trainings_again": len(missing.again),
         "trainings_used": len({entry.training for entry in made.entries}),
         "trainings_alone": len({(entry.algorithm, entry.training) for entry in made.entries}),
     }
@@ -111,8 +146,11 @@ def plan(
                 "board": rules.name,
                 **counts,
                 "sharing": [dataclasses.asdict(group) for group in sharing(made)],
+                "again": missing.again,
                 "without_effect": [dataclasses.asdict(one) for one in idle(made)],
                 "seconds": left.seconds,
+                "keep": kept.keep(rules),
+                "bytes": {key: value for key, value in dataclasses.asdict(room).items() if key != "unknown"},
                 "unknown_size": left.unknown,
                 "absent": made.absent,
             }
@@ -133,16 +171,61 @@ def plan(
         f"{counts['trainings_alone']}.\nWith what they start from there are {counts['trainings']} "
         f"trainings in all ({counts['trainings_finished']} finished)."
     )
-    where = resolve_device(device.value)
+    if missing.again:
+        console.print(_again(missing.again), markup=False)
     console.print(
         f"about {_time(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
+    _show_room(console, room, kept.keep(rules))
     if left.unknown:
-        console.print(f"evaluations on {', '.join(left.unknown)} are not counted: nobody knows how large it is")
+        console.print(
+            f"evaluations on {', '.join(left.unknown)} are not counted, nor is what is kept of them: nobody knows how "
+            "large it is"
+        )
     for name in made.absent:
         console.print(
             f"{name} is not on this machine, so nothing of it can run; 'dgbench show {name}' says how to get it"
         )
+
+
+def _show_room(console: Console, room: Sizes, keep: Keep) -> None:
+    """The room that the whole board takes, once it is done."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("on disk, once all is done")
+    table.add_column("", justify="right")
+    table.add_column("", style="dim")
+    stay = {
+        "all": "all that averaging could read",
+        "shown": "what any of the criteria chose, at most",
+        "chosen": "what the board's criterion chose",
+        "none": "but what others start from",
+    }
+    for what, count, note in (
+        (f"weights (keep {keep})", room.weights, stay[keep]),
+        ("on the way, at most", room.weights_at_most, "and what trainings resume from"),
+        ("predictions", room.predictions, "they always stay"),
+        ("features", room.features, "of frozen backbones"),
+        ("shifted images", room.views, "in the cache"),
+        ("decoded images", room.decoded, "in the cache"),
+    ):
+        if count or note == stay[keep]:
+            table.add_row(what, in_words(count), note)
+    console.print()
+    console.print(table)
+
+
+def _value(keep: KeepRule | None) -> Keep | None:
+    return None if keep is None else keep.value
+
+
+def _again(trainings: Mapping[str, tuple[str, ...]]) -> str:
+    """What is to be done a second time, and for whom."""
+    who = list(dict.fromkeys(name for names in trainings.values() for name in names))
+    count = "1 training" if len(trainings) == 1 else f"{len(trainings)} trainings"
+    return (
+        f"{count} must be done again: weights that {' and '.join(filter(None, (', '.join(who[:-1]), who[-1])))} "
+        f"need{'s' if len(who) == 1 else ''} were not kept."
+    )
 
 
 def _time(seconds: float) -> str:
@@ -158,6 +241,7 @@ def run(
     draws: Draws = None,
     backbone: Backbone = None,
     criterion: By = None,
+    keep: KeepOption = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
@@ -173,7 +257,15 @@ def run(
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = api.rules(
+        board,
+        datasets=dataset,
+        algorithms=algorithm,
+        trials=trials,
+        draws=draws,
+        backbone=backbone,
+        keep=_value(keep),
+    )
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     progress = Silent() if quiet else for_people()
     if not quiet:

@@ -185,6 +185,11 @@ class TrainingRules(Card):
         return self
 
 
+Keep = Literal["all", "shown", "chosen", "none"]
+"""Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that the
+other criteria on its page would have chosen (``shown``), all, or none."""
+
+
 def _listed(value: Any) -> Any:
     """One name stands for a list of one."""
     return (value,) if isinstance(value, str) else value
@@ -200,6 +205,8 @@ class BoardCard(Card):
             together, and each of its targets is tested.
         cases: By dataset, which of its domains take part.
         tracks: The backbone of each track.
+        keep: Which weights stay. It changes no number and is no part of any identity; where it is not said, what was
+            said before of the same runs holds, and else ``chosen``.
     """
 
     name: Name
@@ -213,6 +220,7 @@ class BoardCard(Card):
     trials: int = Field(ge=1, le=1_000)
     draws: int = Field(ge=1, le=1_000, default=1)
     criterion: str
+    keep: Keep | None = None
     algorithms: tuple[str, ...] = Field(min_length=1)
     split: SplitRules
     training: TrainingRules

@@ -65,6 +65,17 @@ def sealed_content(content: Any) -> dict[str, Any]:
     return content
 
 
+def recalled(path: Path) -> dict[str, Any]:
+    """As :func:`read_sealed`; each process reads a file once, unless it changes. Do not change what is given."""
+    stat = path.stat()
+    return _recalled(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _recalled(path: Path, *_: int) -> dict[str, Any]:
+    return read_sealed(path)
+
+
 def seal(folder: Path, note: dict[str, Any], files: Files | None = None, name: str = DONE) -> None:
     """Say that the work in a folder is whole: list its files, and what it notes about itself."""
     write_sealed(folder / name, {**note, "files": inventory(folder) if files is None else files})

@@ -20,7 +20,7 @@ from dgbench.exported.pictures import square_of
 from dgbench.models.backbones import bare
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
-from dgbench.runs.execute import part_of
+from dgbench.runs.parts import part_of
 
 Shapes = dict[str, list[int]]
 

@@ -23,7 +23,7 @@ def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:
     asked = {case.target for case in plan.cases} | {name for case in plan.cases for name in case.sources}
     domains = tuple(domain.name for domain in plan.datasets[entry.dataset].domains if domain.name in asked)
     changes = {"name": f"{plan.board.name}-all-domains", "algorithms": (entry.algorithm,), "criterion": criterion}
-    board = plan.board.model_copy(update={**changes, "trials": 1, "draws": 1})
+    board = plan.board.model_copy(update={**changes, "trials": 1, "draws": 1, "keep": "chosen"})
     case = Case(name="", dataset=entry.dataset, sources=domains, target="")
     whole = Plan(board, plan.cards, plan.datasets, [case], starts=plan.starts)
     parts = {

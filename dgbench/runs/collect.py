@@ -111,13 +111,13 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
             store.say(error)
             continue
         made += [ran, trained]
-        metrics += [entry | _in_case(row, entry) for row in result["metrics"]]
+        metrics += [entry | in_case(row, entry) for row in result["metrics"]]
         measured = {"train_seconds": trained["seconds"], "run_seconds": ran["seconds"], "device": trained["device"]}
         runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
     return Records(
         board,
-        _table(metrics, METRICS),
-        _table(runs, RUNS),
+        table(metrics, METRICS),
+        table(runs, RUNS),
         names=tuple(dict.fromkeys(entry["algorithm"] for entry in index["entries"])),
         missing=len(index["entries"]) - len(runs),
         failed=tuple(failed),
@@ -135,12 +135,13 @@ def _weights(entries: list[dict[str, Any]]) -> dict[str, float]:
     return {target: 1 / sizes[dataset] for target, dataset in datasets.items()}
 
 
-def _in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+def in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
     """Records call what is tested by the name of its case, of which it may be one of several."""
     if row["split"] == "target" and row["domain"] == entry["domain"]:
         return row | {"domain": entry["target"]}
     return row
 
 
-def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+def table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+    """Records of a schema, of what more there is in each row nothing."""
     return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)

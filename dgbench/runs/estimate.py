@@ -22,7 +22,6 @@ from dgbench.core.processes import cores
 from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.recipe import build_part
 from dgbench.core.shift_families import FAMILIES
-from dgbench.core.spec import canonical
 from dgbench.data.cache.prepare import Format
 from dgbench.data.catalogue import listing
 from dgbench.data.domain import Dataset, Domain
@@ -31,10 +30,11 @@ from dgbench.data.pixels.square import squared
 from dgbench.data.shifts import shift
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
-from dgbench.runs.execute import on_features, part_of, parts_of
+from dgbench.runs.counts import Counts
 from dgbench.runs.launch import default_workers
-from dgbench.runs.plan import Plan, RunSpec
-from dgbench.runs.store import Store
+from dgbench.runs.parts import on_features, parts_of
+from dgbench.runs.plan import Plan
+from dgbench.runs.todo import Todo
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.loop import Parts, train
 from dgbench.train.sources import Pixels, Sources
@@ -76,19 +76,18 @@ class Work:
     unknown: tuple[str, ...]
 
 
-def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None = None) -> Work:
-    """How long the unfinished part of a plan will take."""
+def estimate(plan: Plan, left: Todo, device: torch.device, workers: int | None = None) -> Work:
+    """How long what is left of a plan will take."""
     workers = workers or default_workers(device.type)
     paces: dict[tuple[str, int], Pace] = {}
     passes = plan.passes()
-    seconds = workers * sum(_decoding(plan, *read) / cores() for read in _read(plan, store))
+    seconds = workers * sum(_decoding(plan, *read) / cores() for read in _read(plan, left))
     draws: dict[int, float] = {}
     extracted: set[tuple[str, ...]] = set()
-    sizes = _Sizes(plan)
+    sizes = Counts(plan)
     for id_, training in plan.trainings.items():
-        runs = [run for run in plan.runs.values() if run.training == id_ and not store.finished("run", run.id)]
-        unfinished = not store.finished("training", id_)
-        if not runs and not unfinished:
+        runs, unfinished = list(left.runs.get(id_, ())), left.trains(id_)
+        if not left.at_work(id_):
             continue
         key = (training.backbone, training.size)
         if key not in paces:
@@ -112,57 +111,9 @@ def estimate(plan: Plan, store: Store, device: torch.device, workers: int | None
     return Work(seconds / workers, tuple(sorted(sizes.unknown)))
 
 
-class _Sizes:
-    """How many images the trainings and runs of a plan look at."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.counts = {(name, d.name): d.count for name, known in plan.datasets.items() for d in known.domains}
-        self.unknown: set[str] = set()
-
-    def domain(self, dataset: str, name: str) -> int:
-        """Images of a domain; 0 where nobody knows."""
-        count = self.counts.get((dataset, name))
-        if count is None and (dataset, name) in self.counts:
-            self.unknown.add(dataset)
-        return count or 0
-
-    def validation(self, training: TrainingSpec) -> float:
-        """Validation images of all sources."""
-        return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
-
-    def views(self, training: TrainingSpec) -> dict[tuple[str, ...], float]:
-        """Shifted images of each source domain, by what identifies them."""
-        of = ("views", training.dataset, str(training.size), f"trial {training.trial}")
-        shifted = training.validation * len(FAMILIES)
-        return {(*of, name): shifted * self.domain(training.dataset, name) for name in training.sources}
-
-    def looked_at(self, training: TrainingSpec, runs: list[RunSpec]) -> list[float]:
-        """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
-        views = self.validation(training) * (1 + len(FAMILIES))
-        distinct = {(canonical(run.averaging), run.target): run for run in runs}
-        return [
-            (views + (training.test or 1.0) * self.domain(training.dataset, run.target))
-            * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
-            for run in distinct.values()
-        ]
-
-    def feature_sets(self, training: TrainingSpec, runs: list[RunSpec]) -> dict[tuple[str, ...], float]:
-        """Images of each set of features that a head needs, by what identifies the set."""
-        dataset = training.dataset
-        wanted: dict[tuple[str, ...], float] = {}
-        for name in {*training.sources, *(run.target for run in runs)}:
-            wanted[dataset, name, "clean"] = self.domain(dataset, name)
-        for name in training.sources if runs else ():
-            shifted = training.validation * len(FAMILIES) * self.domain(dataset, name)
-            wanted[dataset, name, f"trial {training.trial}"] = shifted
-        return wanted
-
-
-def _read(plan: Plan, store: Store) -> set[tuple[str, int]]:
+def _read(plan: Plan, left: Todo) -> set[tuple[str, int]]:
     """Datasets with the sizes at which something is left to do on them."""
-    left = {run.training for run in plan.runs.values() if not store.finished("run", run.id)}
-    left |= {id_ for id_ in plan.trainings if not store.finished("training", id_)}
-    return {(plan.trainings[id_].dataset, plan.trainings[id_].size) for id_ in left}
+    return {(spec.dataset, spec.size) for id_, spec in plan.trainings.items() if left.at_work(id_)}
 
 
 def _decoding(plan: Plan, dataset: str, size: int) -> float:

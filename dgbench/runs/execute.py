@@ -6,9 +6,8 @@ The target's images are read here and nowhere else, and only once the training i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 import torch
@@ -17,15 +16,14 @@ from torch import Tensor, nn
 from dgbench.algorithms.slots import Averaging, Predictor, Source, State, Stream
 from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
-from dgbench.core.errors import DataError, RecipeError, StoreError
+from dgbench.core.errors import DataError, RecipeError
 from dgbench.core.files import whole, write_json
+from dgbench.core.pieces import checkpoint, pieces
 from dgbench.core.provenance import revision
-from dgbench.core.recipe import build_part
-from dgbench.core.registry import Slot
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
-from dgbench.core.spec import Spec, canonical
+from dgbench.core.spec import canonical
 from dgbench.data.cache.views import shifted
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Images
@@ -34,42 +32,19 @@ from dgbench.models.backbones import build
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
 from dgbench.models.zero_shot import set_zero_shot_head
+from dgbench.runs.candidates import candidate_at, candidates
 from dgbench.runs.features import FeatureBank
 from dgbench.runs.observed import examples, observed
+from dgbench.runs.parts import on_features, part_of, parts_of
 from dgbench.runs.plan import STREAM_BATCH, RunSpec
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import check, summarise
 from dgbench.train.evaluate import evaluating, features
-from dgbench.train.loop import Parts, train
+from dgbench.train.loop import Parts, attach, train
 from dgbench.train.norm_statistics import batches_for, recompute
 from dgbench.train.sources import Features, Inputs, Pixels, Sources
 from dgbench.train.spec import ZERO_SHOT, TrainingSpec
-from dgbench.train.trajectory import StoredTrajectory
-
-
-def part_of(slot: Slot, spec: Spec, where: str) -> Any:
-    """The part that a spec describes, of the version that it was described with.
-
-    Raises:
-        RecipeError: the part has changed since.
-    """
-    hyperparameters = {key: value for key, value in spec.items() if key not in ("part", "version")}
-    part = build_part(slot, spec["part"], hyperparameters, where)
-    if part.version != spec["version"]:
-        raise RecipeError(
-            f"{where}: {slot} '{spec['part']}' is version {part.version}, the spec asks for {spec['version']}"
-        )
-    return part
-
-
-def parts_of(training: TrainingSpec) -> Parts:
-    """The parts that shape a training."""
-    return Parts(**{slot: part_of(slot, part, f"training {training.id}") for slot, part in training.parts.items()})
-
-
-def on_features(parts: Parts) -> bool:
-    """Whether neither the backbone nor the images change in a training, so that its head needs features alone."""
-    return parts.adapter.freezes_backbone() and not parts.sampler.augments()
+from dgbench.train.trajectory import Initial, StoredTrajectory, initial
 
 
 def do_training(
@@ -78,20 +53,29 @@ def do_training(
     device: torch.device,
     on_step: Callable[[int], None] = lambda step: None,
     *,
+    keep: Collection[str] | None = None,
+    enough: Callable[[frozenset[str]], bool] = lambda pieces: True,
     checkpointing: bool = False,
 ) -> bool:
     """Do a training unless it is finished; True if there was something to do.
+
+    Args:
+        spec, store, device: What, for where, on what.
+        on_step: Called with the number of steps done.
+        keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
+        enough: Whether the pieces that a finished training holds are enough; else it is done again for others.
+        checkpointing: Saves memory and changes no number.
 
     Raises:
         BusyError: another process is doing it.
         DGBenchError: it cannot be done.
     """
-    with store.claim("training", spec.spec()) as folder:
+    with store.claim("training", spec.spec(), lambda note: enough(pieces(note["files"]))) as folder:
         if folder is None:
             return False
         parts = parts_of(spec)
         setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
-        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step)
+        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step, keep)
         return True
 
 
@@ -105,6 +89,7 @@ class Setting:
         self, spec: TrainingSpec, parts: Parts, store: Store, device: torch.device, *, checkpointing: bool = False
     ) -> None:
         self.spec = spec
+        self.parts = parts
         self.name = replace(parse(spec.backbone), checkpointing=checkpointing)
         self.store = store
         self.device = device
@@ -123,7 +108,8 @@ class Setting:
         backbone = build(self.name)
         for id_ in self.spec.starts_from():
             if id_ == self.spec.weights:
-                state = {k.removeprefix("backbone."): t for k, t in _last(self.store, id_).items()}
+                past = self._stored(id_)
+                state = {k.removeprefix("backbone."): t for k, t in past.at(past.steps[-1]).items()}
                 backbone.module.load_state_dict({k: state[k] for k in backbone.module.state_dict()})
         self.info = replace(backbone, module=nn.Identity())
         return backbone
@@ -137,9 +123,14 @@ class Setting:
         if zero_shot:
             set_zero_shot_head(network, self.dataset.classes, dataset_card(self.spec.dataset).wording)
         elif reference is not None:
-            probe = _last(self.store, reference)
+            past = self._stored(reference)
+            probe = past.moving(checkpoint(past.steps[-1]))
             network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
         return self._placed(network)
+
+    def _stored(self, training: str) -> StoredTrajectory:
+        """Another training, that this one starts from."""
+        return stored(self.store.training(training), self.store, self.device)
 
     def _placed(self, network: Network) -> Network:
         """On the device; convolutions are up to twice as fast with channels last, on CPUs and on tensor cores."""
@@ -158,6 +149,12 @@ class Setting:
         if self.bank is None:
             return self._whole_network()
         return self._network(replace(self.backbone_info(), module=nn.Identity()))
+
+    def initial(self) -> Initial:
+        """The weights before the first step, on the CPU."""
+        network = self.initial_network()
+        attach(self.spec, self.parts, network)
+        return Initial(*({name: tensor.cpu() for name, tensor in state.items()} for state in initial(network)))
 
     def backbone_info(self) -> Backbone:
         """Name, size and number of features of the backbone."""
@@ -184,9 +181,15 @@ class Setting:
         return Features(self.bank.get(domain, view, images, rows))
 
 
-def _last(store: Store, training: str) -> dict[str, Tensor]:
-    trajectory = StoredTrajectory(store.folder("training", training))
-    return trajectory.at(trajectory.steps[-1])
+def stored(spec: TrainingSpec, store: Store, device: torch.device) -> StoredTrajectory:
+    """A finished training, for averaging parts.
+
+    Raises:
+        DamagedError: it is not there, or not what was written.
+    """
+    return StoredTrajectory(
+        store.folder("training", spec.id), lambda: Setting(spec, parts_of(spec), store, device).initial()
+    )
 
 
 def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, device: torch.device) -> int:
@@ -239,7 +242,7 @@ class Bench:
     def __init__(self, training: TrainingSpec, store: Store, device: torch.device) -> None:
         self.training = training
         self.device = device
-        self.trajectory = StoredTrajectory(store.folder("training", training.id))
+        self.trajectory = stored(training, store, device)
         self.setting = Setting(training, parts_of(training), store, device)
         self.dataset = self.setting.dataset
         self.network = self.setting.initial_network()
@@ -286,7 +289,7 @@ class Bench:
         if self.averaging != canonical(run.averaging):
             self.averaging, self.seen = canonical(run.averaging), {}
         tables = []
-        for step, state in averaging.candidates(self.trajectory):
+        for step, state in candidates(averaging, run.averaging, self.trajectory):
             self._load(averaging, step, state)
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
@@ -303,17 +306,14 @@ class Bench:
         Where the backbone is frozen the network has none: :meth:`Setting.backbone` builds it.
 
         Raises:
-            StoreError: the run has no such candidate.
+            StoreError: the weights of that candidate were not kept.
         """
         averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
         predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
         self.averaging, self.seen = canonical(run.averaging), {}
-        for candidate, state in averaging.candidates(self.trajectory):
-            if candidate == step:
-                self._load(averaging, step, state)
-                with evaluating(self.network):
-                    return self.network, self._source(step) if predictor.needs_source else None
-        raise StoreError(f"run {run.id} has no candidate at step {step}")
+        self._load(averaging, step, candidate_at(averaging, run.averaging, self.trajectory, step))
+        with evaluating(self.network):
+            return self.network, self._source(step) if predictor.needs_source else None
 
     def _load(self, averaging: Averaging, step: int, state: State) -> None:
         """Take these weights, and the statistics that belong to them; once for predictors that share them."""

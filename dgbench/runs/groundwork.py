@@ -16,9 +16,9 @@ from dgbench.core.spec import identity
 from dgbench.data.cache.views import drawn, file_of, size_of
 from dgbench.data.domain import Dataset
 from dgbench.data.splits import Rows, split
-from dgbench.runs.execute import on_features, parts_of
 from dgbench.runs.features import FeatureBank, dimension, room_for
 from dgbench.runs.jobs import Drawing, Extraction, Unit
+from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.room import Sight
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec

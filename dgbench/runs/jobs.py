@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,14 @@ from numpy.typing import NDArray
 from dgbench.core.disk import writing
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.paths import cache_root
+from dgbench.core.pieces import checkpoint, pieces
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Kind, Store
 from dgbench.train.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from dgbench.algorithms.slots import Averaging
+    from dgbench.runs.wishes import Wish
 
 Stage = Literal["views", "features", "trainings", "runs"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -76,7 +81,9 @@ class Unit:
         training: The training.
         runs: Those that are not finished.
         checkpointing: Saves memory and changes no number.
-        trained: Whether the training is finished.
+        trained: Whether the training is finished, and holds the weights that are wanted of it.
+        last: Whether another job starts from its last weights.
+        asked: What is to stay of its weights, where it is done again for that.
         groundwork: Ids of the views and features that it uses.
     """
 
@@ -84,6 +91,8 @@ class Unit:
     runs: tuple[RunSpec, ...]
     checkpointing: bool = False
     trained: bool = False
+    last: bool = False
+    asked: Wish | None = None
     groundwork: tuple[str, ...] = ()
 
     @property
@@ -99,15 +108,46 @@ class Unit:
         """Pieces that are not finished."""
         return {"trainings": int(not self.trained), "runs": len(self.runs)}
 
+    def enough(self, kept: frozenset[str]) -> bool:
+        """Whether what a finished training keeps of its way is all that is wanted of it."""
+        from dgbench.runs.candidates import lacking
+        from dgbench.runs.wishes import lost
+
+        steps = self.training.checkpoint_steps()
+        lack = [lacking(_averaging(run), run.averaging, steps, kept) for run in self.runs]
+        if any(lack) or (self.last and checkpoint(steps[-1]) not in kept):
+            return False
+        return self.asked is None or not lost(self.asked, self.training, kept)
+
+    def there(self, store: Store) -> bool:
+        """Whether the training is finished, with all that is wanted of it."""
+        note = store.done("training", self.id)
+        return note is not None and self.enough(pieces(note["files"]))
+
+    def _keep(self, store: Store) -> frozenset[str]:
+        """What the training writes."""
+        from dgbench.runs.wishes import Boards, to_write
+
+        steps = self.training.checkpoint_steps()
+        reads = [_averaging(run).reads(steps) for run in self.runs]
+        last = {checkpoint(steps[-1])} if self.last else set()
+        asked = to_write(self.asked, self.training) if self.asked else ()
+        return to_write(Boards.of(store).wish(self.id), self.training).union(last, asked, *reads)
+
     def do(self, store: Store, device: str, tell: Tell) -> None:
-        """Train, then predict."""
+        """Train, predict, and let go of weights that no board wants any more."""
         import torch
 
-        from dgbench.runs.execute import do_runs, do_training
+        from dgbench.runs.execute import do_runs, do_training, stored
+        from dgbench.runs.keeping import let_go
+        from dgbench.runs.wishes import Boards
 
         where = torch.device(device)
         steps = _Steps(self.training.steps, tell)
-        did = do_training(self.training, store, where, steps, checkpointing=self.checkpointing)
+        keep = frozenset() if self.there(store) else self._keep(store)
+        did = do_training(
+            self.training, store, where, steps, keep=keep, enough=self.enough, checkpointing=self.checkpointing
+        )
         if not self.trained:
             tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
         elif did:  # it was lost meanwhile, and is no part of what there was to do
@@ -116,13 +156,30 @@ class Unit:
             clock = time.perf_counter()
             runs = do_runs(self.training, self.runs, store, where)
             tell(Note("runs", len(self.runs), time.perf_counter() - clock if runs else None, runs))
+        boards = Boards.of(store)
+        for id_ in boards.mates(self.id):
+            let_go(boards, id_, lambda spec: stored(spec, store, where))
 
 
-def unit(plan: Plan, training: str, runs: Sequence[RunSpec] = (), *, trained: bool = False) -> Unit:
+def _averaging(run: RunSpec) -> Averaging:
+    from dgbench.runs.parts import part_of
+
+    return part_of("averaging", run.averaging, f"run {run.id}")  # type: ignore[no-any-return]
+
+
+def unit(
+    plan: Plan,
+    training: str,
+    runs: Sequence[RunSpec] = (),
+    *,
+    trained: bool = False,
+    last: bool = False,
+    asked: Wish | None = None,
+) -> Unit:
     """The unit of a training of a plan."""
     spec = plan.trainings[training]
     lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
-    return Unit(spec, tuple(runs), spec.backbone in lean, trained)
+    return Unit(spec, tuple(runs), spec.backbone in lean, trained, last, asked)
 
 
 class _Steps:
@@ -218,7 +275,8 @@ class Extraction:
         import torch
 
         from dgbench.data.cache.views import Passing, drawn, shifted
-        from dgbench.runs.execute import Setting, parts_of
+        from dgbench.runs.execute import Setting
+        from dgbench.runs.parts import parts_of
 
         setting = Setting(self.training, parts_of(self.training), store, torch.device(device))
         dataset, rows = setting.dataset, self.rows

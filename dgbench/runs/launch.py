@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
+
+from dgbench.core.cards import Keep
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, cores
@@ -21,16 +24,20 @@ from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset
 from dgbench.models.backbones import UNKNOWN
+from dgbench.runs.execute import stored
 from dgbench.runs.failures import Failure
 from dgbench.runs.features import shelf as features_of
 from dgbench.runs.groundwork import groundwork
-from dgbench.runs.jobs import STAGES, Job, Stage, ready, unit
+from dgbench.runs.jobs import STAGES, Job, Stage, Unit, ready, unit
+from dgbench.runs.keeping import let_go
 from dgbench.runs.overlap import idle
-from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.room import Budget, Room
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.sweep import Sweep
+from dgbench.runs.todo import Todo, todo
+from dgbench.runs.wishes import Boards
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 log = logging.getLogger(__name__)
@@ -85,18 +92,14 @@ def launch(
         log.warning("%s", one)
     started = time.perf_counter()
     store.clear()
-    store.write_index(plan.board, index(plan))
-    runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
-    for run in plan.runs.values():
-        if not store.intact("run", run.id):  # nobody reads the predictions of a finished run, so they are read here
-            runs[run.training].append(run)
-    unfinished = {id_ for id_ in plan.trainings if not store.finished("training", id_)}
-    units = [
-        unit(plan, id_, todo, trained=id_ not in unfinished) for id_, todo in runs.items() if todo or id_ in unfinished
-    ]
+    store.write_index(plan.board, index(plan, store.keep(plan.board)))
+    # Nobody reads the predictions of a finished run, so they are read here.
+    left = todo(plan, store, lambda run: store.intact("run", run), asked(plan, store))
+    units = units_of(plan, left)
     where = resolve_device(device)
     progress = progress or Silent()
     if not units:
+        tidy(plan, store)
         return Summary(0, 0, time.perf_counter() - started, {})
     wanted = sorted({(one.training.dataset, one.training.size) for one in units})
     seen = {one: load(*one, streaming=True) for one in wanted}  # nothing is decoded for that
@@ -118,6 +121,7 @@ def launch(
             sweep = Sweep(plan, store, pool, room, workers, where, progress)
             sweep.run(jobs)
         del datasets
+    tidy(plan, store)
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
 
 
@@ -125,6 +129,38 @@ def _decoded(dataset: Dataset) -> int:
     """Bytes that a dataset takes in the cache when it is decoded."""
     images = [domain.inputs for domain in dataset.domains if isinstance(domain.inputs, Streamed)]
     return room_for(map(len, images), images[0].size) if images and not streaming() else 0
+
+
+def units_of(plan: Plan, left: Todo) -> list[Unit]:
+    """The units of what is to be done of a plan, each after those that it starts from."""
+    at_work = [id_ for id_ in plan.trainings if left.at_work(id_)]
+    starts = {start for id_ in at_work for start in plan.trainings[id_].starts_from()}
+    return [
+        unit(
+            plan,
+            id_,
+            left.runs.get(id_, ()),
+            trained=not left.trains(id_),
+            last=id_ in starts,
+            asked=left.asked.get(id_),
+        )
+        for id_ in at_work
+    ]
+
+
+def asked(plan: Plan, store: Store) -> Boards | None:
+    """The board of a plan by itself, where its rules say which weights stay."""
+    return None if plan.board.keep is None else Boards(store, [index(plan, plan.board.keep)])
+
+
+def tidy(plan: Plan, store: Store) -> None:
+    """Let go of what is still there and no board wants.
+
+    That is what others started from, and what a process left that was killed.
+    """
+    boards = Boards.of(store)
+    for id_ in plan.trainings:
+        let_go(boards, id_, lambda spec: stored(spec, store, torch.device("cpu")))
 
 
 def default_workers(device: str) -> int:
@@ -138,8 +174,6 @@ def resolve_device(name: DeviceName) -> str:
     Raises:
         DGBenchError: that device is not there.
     """
-    import torch
-
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])
@@ -149,10 +183,17 @@ def resolve_device(name: DeviceName) -> str:
     return name
 
 
-def index(plan: Plan) -> dict[str, object]:
-    """The runs of a board, as plain JSON: enough to collect its results without torch."""
+def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
+    """The runs of a board, as plain JSON: enough to collect its results without torch, and to say what stays."""
+    starts = {
+        id_: {kind: start for kind in ("weights", "reference") if (start := getattr(spec, kind)) in spec.starts_from()}
+        for id_, spec in plan.trainings.items()
+    }
     return {
         "schema": INDEX,
+        "criterion": plan.board.criterion,
+        "keep": keep,
+        "starts": {id_: found for id_, found in starts.items() if found},
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],

@@ -1,7 +1,7 @@
 """The store: finished work by identity, in files that are whole or absent.
 
     store/
-      trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  done.json  (state/, to resume, until then)
+      trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  done.json  (state/, to resume, meanwhile)
       runs/<id>/        spec.json  predictions.parquet  result.json  done.json
       features/<id>/    spec.json  features.npy  done.json   (of frozen backbones)
       boards/<name>/    <id>.json   (which runs make up the board)
@@ -20,13 +20,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dgbench.core.backbone_name import parse
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
@@ -34,11 +34,12 @@ from dgbench.core.recipe import compose
 from dgbench.core.results import LONGEST, Result
 from dgbench.core.seals import MIDWAY, checked, read_sealed, sealed, write_sealed
 from dgbench.core.spec import Spec, identity
+from dgbench.train.spec import TrainingSpec
 
 Kind = Literal["training", "run", "features"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _FOLDER: dict[Kind, str] = {"training": "trainings", "run": "runs", "features": "features"}
-INDEX = "dgbench.index/3"
+INDEX = "dgbench.index/4"
 """Of the list of a board's runs; the number is raised whenever that list says more."""
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def rules_identity(board: BoardCard) -> str:
 
     It is the same on any machine: of own weights it has the name of the file, not where that lies.
     """
-    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms"})
+    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms", "keep"})
     own = {track: parse(name) for track, name in board.tracks.items()}
     portable = {track: name.portable for track, name in own.items() if name.weights}
     return identity(content | {"tracks": content["tracks"] | portable})
@@ -112,6 +113,18 @@ class Store:
         """A JSON file of a finished piece of work, as :meth:`file` finds it."""
         return json.loads(self.file(kind, id_, name).read_text(encoding="utf-8"))
 
+    def training(self, id_: str) -> TrainingSpec:
+        """What a training is, finished or not.
+
+        Raises:
+            DamagedError: it is not there, or does not say what it is.
+        """
+        folder = self.folder("training", id_)
+        try:
+            return TrainingSpec.read(read_json(folder / "spec.json"))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DamagedError(folder, "spec.json", f"cannot be read ({error})") from error
+
     def say(self, error: DamagedError) -> None:
         """Warn of damage, once."""
         if str(error) not in self._said:
@@ -132,20 +145,31 @@ class Store:
         return False
 
     @contextmanager
-    def claim(self, kind: Kind, spec: Spec) -> Iterator[Path | None]:
+    def claim(
+        self, kind: Kind, spec: Spec, enough: Callable[[Spec], bool] = lambda note: True
+    ) -> Iterator[Path | None]:
         """The folder of a piece of work for this process alone, or None where it is finished already.
 
         The folder holds what an earlier attempt left, if that is whole; what is damaged was set aside.
+
+        Args:
+            kind, spec: Which piece.
+            enough: Whether finished work, by its note, holds all that is wanted; else it is to be done again.
 
         Raises:
             BusyError: another process has it.
         """
         id_ = identity(spec)
-        if self.finished(kind, id_):
+
+        def over() -> bool:
+            note = self.done(kind, id_)
+            return note is not None and enough(note)
+
+        if over():
             yield None
             return
-        with self._owned(kind, id_):
-            if self.finished(kind, id_):
+        with self.owned(kind, id_):
+            if over():
                 yield None
                 return
             self._mend(kind, id_)
@@ -158,9 +182,9 @@ class Store:
         """What is wrong with a piece of work, finished or stopped midway. Every file is hashed."""
         folder = self.folder(kind, id_)
         try:
-            note = sealed(folder) or sealed(folder, MIDWAY)
-            for name in note["files"] if note else ():
-                checked(folder, name, note["files"])  # type: ignore[index]
+            for note in (sealed(folder), sealed(folder, MIDWAY)):  # both, while finished work is done again
+                for name in note["files"] if note else ():
+                    checked(folder, name, note["files"])  # type: ignore[index]
         except DamagedError as error:
             return error
         return None
@@ -171,7 +195,7 @@ class Store:
         Raises:
             BusyError: another process has it, perhaps to do it again.
         """
-        with self._owned(kind, id_):
+        with self.owned(kind, id_):
             return self._mend(kind, id_)
 
     def mend_after(self, error: DamagedError) -> tuple[Kind, str]:
@@ -202,7 +226,12 @@ class Store:
         return aside
 
     @contextmanager
-    def _owned(self, kind: Kind, id_: str) -> Iterator[None]:
+    def owned(self, kind: Kind, id_: str) -> Iterator[None]:
+        """No other process works on this piece during the block.
+
+        Raises:
+            BusyError: another process has it.
+        """
         with alone(self.lock(kind, id_)) as mine:
             if not mine:
                 raise BusyError(f"{kind} {id_} is being done by another process")
@@ -230,7 +259,7 @@ class Store:
 
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
-        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion"})
+        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion", "keep"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
 
@@ -261,6 +290,14 @@ class Store:
                 "'dgbench run' writes it again"
             )
         return content
+
+    def keep(self, board: BoardCard) -> Keep:
+        """Which weights of a board stay."""
+        if board.keep is None:
+            with suppress(StoreError):
+                noted: Keep = self.read_index(board)["keep"]
+                return noted
+        return board.keep or "chosen"
 
     def mend_index(self, path: Path) -> Path | None:
         """Set the list of a board's runs aside if it is damaged; where it lies then."""

@@ -159,7 +159,7 @@ class Sweep:
         self.waiting.append(job)
         if error.kind == "training" and all(other.id != error.id for other in self.waiting):
             self.pending.add(error.id)
-            self.waiting.appendleft(unit(self.plan, error.id, trained=True))
+            self.waiting.appendleft(unit(self.plan, error.id, trained=True, last=True))
 
     def _take_back(self, job: Job) -> None:
         """What was told of a job that is not done does not count."""
@@ -172,7 +172,7 @@ class Sweep:
         amounts = job.amounts()
         where = ""
         if isinstance(job, Unit):
-            if self.store.finished("training", job.id):
+            if job.there(self.store):
                 self.pending.discard(job.id)  # what builds on it can go on
                 self.progress.advance("trainings", amounts.pop("trainings"), None)
             kept = steps_kept(self.store, self.plan, job.id)

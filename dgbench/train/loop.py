@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, Sta
 from dgbench.algorithms.step import Closure
 from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
+from dgbench.core.pieces import every, pieces
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
 from dgbench.models.network import Network
@@ -65,8 +66,12 @@ def train(
     sources: Sources,
     folder: Path,
     on_step: Callable[[int], None] = lambda step: None,
+    keep: Collection[str] | None = None,
 ) -> None:
     """Train ``network`` and leave a finished training in ``folder``.
+
+    Where the folder holds a finished training, it is done again for the pieces that it lacks; what it has stays as it
+    is, since runs were predicted from it.
 
     Args:
         spec: What to train.
@@ -75,27 +80,50 @@ def train(
         sources: The source domains.
         folder: The training's own folder in the store; what an earlier attempt left there is gone on from.
         on_step: Called with the number of steps done.
+        keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
 
     Raises:
         DivergedError: the loss is not finite at a checkpoint.
     """
-    torch.manual_seed(spec.seed("adapter"))
-    parts.adapter.attach(network, len(spec.sources))
-    run = _Training(spec, parts, network, sources, folder)
-    run.resume()
+    attach(spec, parts, network)
+    before = sealed(folder)
+    wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
+    wanted -= pieces(before["files"]) if before else set()
+    stopped = sealed(folder, MIDWAY)
+    if stopped is not None and not ("keep" in stopped and wanted <= set(stopped["keep"])):
+        stopped = None  # it did not keep what is wanted now
+    run = _Training(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted)
+    if stopped is None:
+        run.start(before)
+    else:
+        run.resume(stopped)
     checkpoints = set(spec.checkpoint_steps())
     for step in range(run.step, spec.steps):
         run.take(step)
         if step + 1 in checkpoints:
             run.checkpoint(step + 1)
         on_step(step + 1)
-    run.finish()
+    run.finish(before)
+
+
+def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
+    """Make of a plain network what the first step sees."""
+    torch.manual_seed(spec.seed("adapter"))
+    parts.adapter.attach(network, len(spec.sources))
 
 
 class _Training:
     """The state of one training between steps."""
 
-    def __init__(self, spec: TrainingSpec, parts: Parts, network: Network, sources: Sources, folder: Path) -> None:
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        parts: Parts,
+        network: Network,
+        sources: Sources,
+        folder: Path,
+        keep: Collection[str],
+    ) -> None:
         self.spec = spec
         self.parts = parts
         self.network = network
@@ -104,7 +132,7 @@ class _Training:
         self.weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.parameters = list(self.weights.values())
         self.base = parts.optimizer.build(self.parameters)
-        self.recorder = Recorder(network, folder)
+        self.recorder = Recorder(network, folder, keep)
         self.best = _Snapshot()
         self.history: list[dict[str, Any]] = []
         self.files: Files = {}
@@ -214,6 +242,8 @@ class _Training:
             "seconds": self.seconds,
             "history": self.history,
             "best": [self.best.score, self.best.step] if self.best.state else None,
+            "keep": sorted(self.recorder.keep),
+            "initial": self.recorder.initial,
         }
         name = f"state/{step:06d}.safetensors"
         save(self.folder / name, tensors)
@@ -223,16 +253,22 @@ class _Training:
             if path.name != Path(name).name:
                 path.unlink()  # only now: until then the seal named the one before
 
-    def resume(self) -> None:
-        """Go on from the last checkpoint, or start afresh.
+    def start(self, before: dict[str, Any] | None) -> None:
+        """Start afresh; of what lies in the folder only what is sealed there stays."""
+        self.files = before["files"] if before else {}
+        (self.folder / MIDWAY).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        for path in (self.folder / "weights").glob("*"):
+            if path.is_file() and path.relative_to(self.folder).as_posix() not in self.files:
+                path.unlink()
+        self.recorder.start()
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Go on from the last checkpoint.
 
         Raises:
             DamagedError: what an earlier attempt left is not what it wrote.
         """
-        progress = sealed(self.folder, MIDWAY)
-        if progress is None:
-            self.recorder.start()
-            return
         self.files = progress["files"]
         path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
         tensors = load_file(path, device=str(self.sources.device))
@@ -242,27 +278,36 @@ class _Training:
             groups[kind][rest if kind in ("mean", "best") else name] = tensor
         self._load(groups["net"] | groups["base"])
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
-        self.recorder.restore(groups["mean"], self.step)
+        self.recorder.restore(groups["mean"], self.step, progress["initial"])
         if progress["best"] is not None:
             best, at = progress["best"]
             self.best = _Snapshot(best, at, groups["best"])
         log.info("resumed at step %d of %d", self.step, self.spec.steps)
 
-    def finish(self) -> None:
+    def finish(self, before: dict[str, Any] | None) -> None:
         """Write what comes last; its presence says that the training is whole."""
         self.recorder.finish()
-        with whole(self.folder / "history.parquet") as temporary:
-            pl.DataFrame(self.history).select(_HISTORY).write_parquet(temporary)
+        history = pl.DataFrame(self.history).select(_HISTORY)
         device = self.sources.device
-        seal(
-            self.folder,
-            {
-                "seconds": round(self.seconds, 3),
-                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-                "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-                "torch": torch.__version__,
-                "dgbench": revision(),
-            },
-            inventory(self.folder, self.files),
-        )
+        note = {
+            "seconds": round(self.seconds, 3),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+            "torch": torch.__version__,
+            "dgbench": revision(),
+            "initial": self.recorder.initial,
+        }
+        if before is None:
+            with whole(self.folder / "history.parquet") as temporary:
+                history.write_parquet(temporary)
+        else:
+            if not history.equals(pl.read_parquet(self.folder / "history.parquet")):
+                log.warning(
+                    "training %s, done again for weights that were not kept, came out otherwise: on %s with torch %s, "
+                    "where it was %s with torch %s. What is predicted from the new weights does not come from the "
+                    "very model that earlier predictions come from",
+                    *(self.spec.id, note["device"], note["torch"], before["device"], before["torch"]),
+                )
+            note = {key: value for key, value in before.items() if key != "files"}
+        seal(self.folder, note, inventory(self.folder, self.files))
         shutil.rmtree(self.folder / "state", ignore_errors=True)

@@ -1,16 +1,23 @@
 """What a training keeps of its way, so that averaging can be decided after the fact.
 
-At every checkpoint: the weights, and the mean of the weights over the steps since the checkpoint before. At the end:
+At checkpoints: the weights, and the mean of the weights over the steps since the checkpoint before. At the end:
 bias-corrected exponential averages for a few decays. All are *effective* weights (adapters merged) in float32 and
-hold only what moves; what is frozen is in the initial weights.
+hold only what moves. Which of them are kept is for those to say who will read them; their names are those of
+:mod:`dgbench.core.pieces`.
 
-    weights/initial.safetensors      weights/000040.safetensors
-    weights/ema-0.99.safetensors     weights/000040-mean.safetensors
+    weights/000040.safetensors      weights/000040-mean.safetensors      weights/ema-0.99.safetensors
+
+The weights before the first step follow from the training's identity, so they are built again when they are wanted. A
+digest tells whether they came out as they were.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Collection
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 import torch
@@ -18,9 +25,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from dgbench.algorithms.slots import DECAYS, State
+from dgbench.algorithms.slots import State
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import whole
+from dgbench.core.pieces import DECAYS, INITIAL, checkpoint, exponential, file, is_segment, pieces, segment
 from dgbench.core.seals import DONE, Files, checked, sealed
 from dgbench.models.effective import effective_view
 from dgbench.models.network import Network
@@ -33,23 +41,66 @@ def save(path: Path, state: State) -> None:
         save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary)
 
 
-class Recorder:
-    """Follows the effective weights of a training from step to step."""
+def digest(state: State) -> str | None:
+    """SHA-256 of tensors with their names, types and shapes; None where there is no tensor."""
+    if not state:
+        return None
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
-    def __init__(self, network: Network, folder: Path) -> None:
+
+class Initial(NamedTuple):
+    """Effective weights before the first step: those that training moves, and those that it does not."""
+
+    moving: State
+    frozen: State
+
+
+def initial(network: Network) -> Initial:
+    """What a network, its adapter attached, starts from. Nothing is copied that need not be."""
+    view = effective_view(network)  # with gradients: they tell what moves
+    moving = set(_moving(network, view))
+    return Initial(
+        {name: tensor.detach() for name, tensor in view.items() if name in moving},
+        {name: tensor.detach() for name, tensor in view.items() if name not in moving},
+    )
+
+
+def _moving(network: Network, view: State) -> list[str]:
+    parameters = {k for k, t in view.items() if t.requires_grad}
+    buffers = {k for k, _ in network.named_buffers() if k in view and view[k].is_floating_point()}
+    return sorted(parameters | buffers)
+
+
+class Recorder:
+    """Follows the effective weights of a training from step to step.
+
+    Args:
+        network: What is trained.
+        folder: Of the training.
+        keep: The names of the pieces that are written.
+    """
+
+    def __init__(self, network: Network, folder: Path, keep: Collection[str]) -> None:
         self.network = network
-        self.folder = folder / "weights"
+        self.folder = folder
+        self.keep = keep
         view = effective_view(network)
-        parameters = {k for k, t in view.items() if t.requires_grad}
-        buffers = {k for k, _ in network.named_buffers() if k in view and view[k].is_floating_point()}
-        self.moving = sorted(parameters | buffers)
+        self.moving = _moving(network, view)
         plain = not any(parametrize.is_parametrized(module) for module in network.modules())
         # Without adapters the effective weights are the network's own tensors, which change in place.
         self.own = [view[key].detach() for key in self.moving] if plain else None
-        self.sum = [torch.zeros_like(t, dtype=torch.float32) for t in self._weights()]
+        self.initial: dict[str, str | None] = {}
+        self.sum = self._zeros() if any(map(is_segment, keep)) else []
         self.count = 0
-        self.ema = {decay: [torch.zeros_like(t) for t in self.sum] for decay in DECAYS}
+        self.ema = {decay: self._zeros() for decay in DECAYS if exponential(decay) in keep}
         self.steps = 0
+
+    def _zeros(self) -> list[Tensor]:
+        return [torch.zeros_like(t, dtype=torch.float32) for t in self._weights()]
 
     def _weights(self) -> list[Tensor]:
         if self.own is None:
@@ -61,24 +112,30 @@ class Recorder:
     def _named(self, tensors: list[Tensor]) -> State:
         return dict(zip(self.moving, tensors, strict=True))
 
+    def _keep(self, name: str, tensors: Callable[[], list[Tensor]]) -> None:
+        if name in self.keep:
+            save(self.folder / file(name), self._named(tensors()))
+
     def start(self) -> None:
-        """Keep the weights before the first step, frozen ones included."""
-        with torch.no_grad():
-            save(self.folder / "initial.safetensors", effective_view(self.network))
+        """Note what the weights are before the first step."""
+        self.initial = {kind: digest(state) for kind, state in initial(self.network)._asdict().items()}
 
     def after_step(self) -> None:
         """Take the weights after a step into every running average."""
-        weights = self._weights()
-        torch._foreach_add_(self.sum, weights)
-        for decay, mean in self.ema.items():
-            torch._foreach_lerp_(mean, weights, 1 - decay)
         self.count += 1
         self.steps += 1
+        if not self.sum and not self.ema:
+            return
+        weights = self._weights()
+        if self.sum:
+            torch._foreach_add_(self.sum, weights)
+        for decay, mean in self.ema.items():
+            torch._foreach_lerp_(mean, weights, 1 - decay)
 
     def checkpoint(self, step: int) -> None:
         """Write the weights after ``step`` steps and their mean since the last checkpoint; a new segment begins."""
-        save(self.folder / f"{step:06d}.safetensors", self._named(self._weights()))
-        save(self.folder / f"{step:06d}-mean.safetensors", self._named([t / self.count for t in self.sum]))
+        self._keep(checkpoint(step), self._weights)
+        self._keep(segment(step), lambda: [t / self.count for t in self.sum])
         for total in self.sum:
             total.zero_()
         self.count = 0
@@ -86,16 +143,16 @@ class Recorder:
     def finish(self) -> None:
         """Write the exponential averages."""
         for decay, mean in self.ema.items():
-            corrected = [t / (1 - decay**self.steps) for t in mean]
-            save(self.folder / f"ema-{decay}.safetensors", self._named(corrected))
+            self._keep(exponential(decay), lambda d=decay, m=mean: [t / (1 - d**self.steps) for t in m])  # type: ignore[misc]
 
     def state(self) -> State:
         """The running averages between checkpoints, to resume from; taken right after a checkpoint."""
         return {f"{decay}/{key}": t for decay, mean in self.ema.items() for key, t in self._named(mean).items()}
 
-    def restore(self, state: State, steps: int) -> None:
+    def restore(self, state: State, steps: int, initial: dict[str, str | None]) -> None:
         """The reverse of :meth:`state`."""
         self.steps = steps
+        self.initial = initial
         weights = self._weights()
         for decay, mean in self.ema.items():
             for (key, t), weight in zip(self._named(mean).items(), weights, strict=True):
@@ -106,41 +163,82 @@ class Recorder:
 class StoredTrajectory:
     """A finished training, read back: fills the contract ``Trajectory`` of the averaging parts.
 
+    Args:
+        folder: Of the training.
+        rebuild: Gives its weights before the first step, on the CPU; called once, if they are wanted.
+
     Raises:
-        DamagedError: the training is not there, or a file that is read is not what was written; so say all methods.
+        DamagedError: the training is not there, or a file that is read is not what was written, or was not kept; so
+            say all methods.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rebuild: Callable[[], Initial]) -> None:
         done = sealed(folder)
         if done is None:
             raise DamagedError(folder, DONE, "is missing")  # perhaps another process has just set the training aside
         self.folder = folder
+        self.note: dict[str, Any] = done
         self.files: Files = done["files"]
+        self.pieces = pieces(self.files)
+        self._rebuild = rebuild
         table = pl.read_parquet(checked(folder, "history.parquet", self.files))
         history = table.group_by("step").agg(pl.col("nll").mean())
         self._validation: dict[int, float] = dict(history.iter_rows())
         self.steps = tuple(sorted(self._validation))
 
-    def _read(self, name: str) -> State:
-        return load_file(checked(self.folder, f"weights/{name}.safetensors", self.files))
+    def moving(self, name: str) -> State:
+        """What moves, of a piece."""
+        return load_file(checked(self.folder, file(name), self.files))
+
+    def piece(self, name: str) -> State:
+        """All weights, of a piece."""
+        if INITIAL in self.pieces:
+            return self.moving(INITIAL) | self.moving(name)
+        return self._frozen | self.moving(name)
+
+    @cached_property
+    def _initial(self) -> Initial:
+        return self._rebuild()
+
+    @cached_property
+    def _frozen(self) -> State:
+        if self.note["initial"]["frozen"] is None:
+            return {}
+        self._check("frozen")
+        return self._initial.frozen
+
+    def _check(self, kind: Literal["moving", "frozen"]) -> None:
+        if digest(getattr(self._initial, kind)) != self.note["initial"][kind]:
+            raise StoreError(
+                f"{self.folder}: the weights before the first step come out otherwise here (torch {torch.__version__}) "
+                f"than where it was trained (torch {self.note['torch']}); go back to that version, or remove the "
+                "folder to have it trained again"
+            )
 
     def initial(self) -> State:
-        """Weights before the first step."""
-        return self._read("initial")
+        """Weights before the first step.
+
+        Raises:
+            StoreError: they cannot be built again as they were.
+        """
+        if INITIAL in self.pieces:
+            return self.moving(INITIAL)
+        self._check("moving")
+        return self._frozen | self._initial.moving
 
     def at(self, step: int) -> State:
         """Weights at a checkpoint."""
-        return self.initial() | self._read(f"{step:06d}")
+        return self.piece(checkpoint(step))
 
     def segment(self, step: int) -> State:
         """Mean weights since the checkpoint before."""
-        return self.initial() | self._read(f"{step:06d}-mean")
+        return self.piece(segment(step))
 
     def ema(self, decay: float) -> State:
         """Bias-corrected exponential average."""
         if decay not in DECAYS:
             raise StoreError(f"exponential averages are recorded for the decays {DECAYS}, not for {decay}")
-        return self.initial() | self._read(f"ema-{decay}")
+        return self.piece(exponential(decay))
 
     def validation_loss(self, step: int) -> float:
         """Mean over source domains of the clean validation cross-entropy."""

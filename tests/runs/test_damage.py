@@ -27,6 +27,7 @@ BOARD = small_board("linear_probe", "erm(head='linear_probe')").model_copy(
     update={
         "hyperparameters": {"sampler.augmentation": "none"},
         "cases": {"digits": CaseRules(targets=("print",))},
+        "keep": "all",
     }
 )
 CPU = torch.device("cpu")
@@ -38,7 +39,6 @@ FILES: dict[Kind, tuple[str, ...]] = {
         "weights/000002-mean.safetensors",
         "weights/000004.safetensors",
         "weights/ema-0.99.safetensors",
-        "weights/initial.safetensors",
     ),
     "run": ("done.json", "predictions.parquet", "result.json", "spec.json"),
     "features": ("done.json", "features.npy", "spec.json"),
@@ -78,7 +78,7 @@ def trainings() -> list[TrainingSpec]:
 def run_here(root: Path) -> None:
     """What ``dgbench run`` does, in this process."""
     store = Store(root)
-    store.write_index(BOARD, index(plan()))
+    store.write_index(BOARD, index(plan(), "all"))
     todo = {id_ for id_ in plan().runs if not store.intact("run", id_)}
     for training in trainings():
         runs = [run for id_, run in plan().runs.items() if id_ in todo and run.training == training.id]

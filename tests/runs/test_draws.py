@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dgbench.core.cards import BoardCard
-from dgbench.runs.execute import Setting, parts_of
+from dgbench.runs.execute import Setting
+from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec

@@ -12,6 +12,7 @@ from dgbench.runs.groundwork import groundwork
 from dgbench.runs.jobs import unit
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
+from dgbench.runs.todo import todo
 from small import small_board
 
 
@@ -23,10 +24,12 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
     monkeypatch.setattr(module, "_drawing", lambda size: 1.0)
     monkeypatch.setattr("dgbench.runs.groundwork.drawn", lambda *arguments: False)
     runs = {id_: [run for run in plan.runs.values() if run.training == id_] for id_ in plan.trainings}
-    jobs = groundwork([unit(plan, id_, todo) for id_, todo in runs.items()], store, load).jobs
+    jobs = groundwork([unit(plan, id_, own) for id_, own in runs.items()], store, load).jobs
     images = sum(job.amounts()["views"] for job in jobs)
     assert images > 1000
-    assert module.estimate(plan, store, torch.device("cpu"), workers=2).seconds == pytest.approx(images / 2, rel=0.1)
+    assert module.estimate(plan, todo(plan, store), torch.device("cpu"), workers=2).seconds == pytest.approx(
+        images / 2, rel=0.1
+    )
 
 
 def test_a_long_time_is_said_in_years_and_device_days() -> None:

@@ -19,11 +19,11 @@ from dgbench.data.catalogue import load
 from dgbench.models.backbones import build
 from dgbench.runs import execute
 from dgbench.runs import features as features_module
-from dgbench.runs.execute import Setting, do_runs, do_training, on_features, parts_of
+from dgbench.runs.execute import Setting, do_runs, do_training, stored
 from dgbench.runs.features import FeatureBank, dimension, shelf
+from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.store import Store
-from dgbench.train.trajectory import StoredTrajectory
 from small import small_board
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_a_head_learns_the_same_from_features_as_from_images(tmp_path: Path, mon
         monkeypatch.setattr(execute, "on_features", shortcut)
         do_training(spec, store, CPU)
         do_runs(spec, runs, store, CPU)
-    by_features, by_images = (StoredTrajectory(store.folder("training", spec.id)).at(spec.steps) for store in stores)
+    by_features, by_images = (stored(spec, store, CPU).at(spec.steps) for store in stores)
     assert set(by_features) == {"head.weight", "head.bias"}, "the backbone is not stored with every head"
     for key, tensor in by_features.items():
         torch.testing.assert_close(tensor, by_images[key], rtol=1e-4, atol=1e-5)

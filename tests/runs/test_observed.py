@@ -19,14 +19,15 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
 from dgbench.models.effective import load_effective
 from dgbench.runs import execute
-from dgbench.runs.execute import Setting, do_runs, do_training, parts_of
+from dgbench.runs.execute import Setting, do_runs, do_training
+from dgbench.runs.execute import stored as stored_training
 from dgbench.runs.observed import examples
+from dgbench.runs.parts import part_of, parts_of
 from dgbench.runs.plan import STREAM_BATCH, Plan, make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import check, summarise
 from dgbench.train.evaluate import evaluating
 from dgbench.train.sources import Pixels
-from dgbench.train.trajectory import StoredTrajectory
 from small import small_board
 
 CPU = torch.device("cpu")
@@ -90,7 +91,7 @@ def test_every_row_is_of_its_example(ran: Ran) -> None:
     (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
     training, stored = plan.trainings[entry.training], table(ran, "erm")
     setting = Setting(training, parts_of(training), store, CPU)
-    network, trajectory = setting.initial_network(), StoredTrajectory(store.folder("training", training.id))
+    network, trajectory = setting.initial_network(), stored_training(training, store, CPU)
     domain = load("digits").domain(TARGET)
     for step in trajectory.steps:
         load_effective(network, trajectory.at(step))
@@ -112,13 +113,13 @@ def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
     (entry,) = (e for e in plan.entries if e.algorithm == "t3a" and e.domain == TARGET)
     training, stored = plan.trainings[entry.training], table(ran, "t3a")
     setting = Setting(training, parts_of(training), store, CPU)
-    network, trajectory = setting.initial_network(), StoredTrajectory(store.folder("training", training.id))
+    network, trajectory = setting.initial_network(), stored_training(training, store, CPU)
     load_effective(network, trajectory.at(trajectory.steps[-1]))
     domain = load("digits").domain(TARGET)
     inputs = Pixels(domain.inputs, network.info, CPU, resident=False)
     seed = training.seed("stream", TARGET, "clean")
     order = torch.randperm(len(domain), generator=torch.Generator().manual_seed(seed))
-    predictor = execute.part_of("predictor", entry.hyperparameters["predictor"], "test")
+    predictor = part_of("predictor", entry.hyperparameters["predictor"], "test")
     with evaluating(network):
         at_work = predictor.prepare(network, None)
         at_work.reset(seed)

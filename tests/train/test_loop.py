@@ -21,7 +21,7 @@ from dgbench.models.network import Backbone, Network
 from dgbench.train.loop import Parts, train
 from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.trajectory import DECAYS, StoredTrajectory
+from dgbench.train.trajectory import DECAYS, Initial, StoredTrajectory, initial
 
 CPU = torch.device("cpu")
 SIDE = 4
@@ -59,6 +59,15 @@ def _parts(**names: Any) -> tuple[Parts, dict[Slot, Any]]:
     return Parts(**parts), {slot: describe(slot, chosen[slot][0], part) for slot, part in parts.items()}
 
 
+def _network() -> Network:
+    torch.manual_seed(0)
+    return Network(Backbone("tiny", _TinyBackbone(), 8, SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), 3)
+
+
+def _initial() -> Initial:
+    return initial(_network())
+
+
 def _train(
     folder: Path,
     *,
@@ -92,8 +101,7 @@ def _train(
         precision=precision,
         norm_mode=norm_mode,
     )
-    torch.manual_seed(0)
-    network = Network(Backbone("tiny", _TinyBackbone(), 8, SIDE, (0.5,) * 3, (0.5,) * 3), 3).to(device)  # type: ignore[arg-type]
+    network = _network().to(device)
     dataset = _dataset()
     inputs: dict[str, Inputs] = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
     sources = Sources(spec, dataset, inputs, device)
@@ -104,7 +112,7 @@ def _train(
 def test_what_is_recorded_equals_averages_taken_naively(tmp_path: Path) -> None:
     seen: list[dict[str, Tensor]] = []
     _train(tmp_path, watch=lambda network, *_: seen.append(effective_state(network)))
-    trajectory = StoredTrajectory(tmp_path)
+    trajectory = StoredTrajectory(tmp_path, _initial)
     assert trajectory.steps == (3, 6)
     for key in ("backbone.linear.weight", "head.bias", "backbone.norm.running_mean"):
         values = torch.stack([state[key] for state in seen])

@@ -11,12 +11,13 @@ from the initial weights or ramps the decay up instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from dgbench.algorithms.averaging.averaged import Averaged
-from dgbench.algorithms.slots import DECAYS, State, Trajectory
+from dgbench.algorithms.slots import State, Trajectory
+from dgbench.core.pieces import DECAYS, exponential
 from dgbench.core.units import Fraction
 
 
@@ -25,7 +26,7 @@ class EMA(Averaged):
     """Bias-corrected exponential average, at the end of training.
 
     Attributes:
-        decay: Weight of the past; about the last ``1 / (1 - decay)`` steps count. One that every training records.
+        decay: Weight of the past; about the last ``1 / (1 - decay)`` steps count. One that trainings can record.
         statistics: As in :class:`Averaged`. Running statistics lag behind the weights, and their average lags twice.
     """
 
@@ -39,3 +40,7 @@ class EMA(Averaged):
     def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
         """One candidate."""
         yield trajectory.steps[-1], trajectory.ema(self.decay)
+
+    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
+        """The average."""
+        return frozenset({exponential(self.decay)})

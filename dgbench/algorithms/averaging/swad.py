@@ -28,6 +28,7 @@ from typing import Literal
 
 from dgbench.algorithms.averaging.averaged import Averaged
 from dgbench.algorithms.slots import State, Trajectory
+from dgbench.core import pieces
 from dgbench.core.units import Count, NonNegative
 from dgbench.models.effective import weighted_mean
 
@@ -62,6 +63,10 @@ class SWAD(Averaged):
         )
         taken = [(count, step) for count, step in zip(counts, trajectory.steps, strict=True) if count]
         yield taken[-1][1], weighted_mean((count, trajectory.segment(step)) for count, step in taken)
+
+    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
+        """The means between checkpoints: where the valley lies is known at the end."""
+        return frozenset(map(pieces.segment, steps))
 
 
 def valley_counts(losses: Sequence[float], converge: int, tolerance: int, ratio: float) -> list[int]:

@@ -13,11 +13,12 @@ makes them fractions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dgbench.algorithms.averaging.averaged import Averaged
 from dgbench.algorithms.slots import State, Trajectory
+from dgbench.core.pieces import checkpoint
 from dgbench.core.units import Fraction
 from dgbench.models.effective import weighted_mean
 
@@ -41,3 +42,7 @@ class WiSEFT(Averaged):
         step = trajectory.steps[-1]
         ends = [(1 - self.alpha, trajectory.initial()), (self.alpha, trajectory.at(step))]
         yield step, weighted_mean(ends)
+
+    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
+        """The last checkpoint."""
+        return frozenset({checkpoint(steps[-1])})

@@ -1,0 +1,65 @@
+"""How many images the work of a plan looks at, from what is known of its data: found here, or told by its card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dgbench.core.shift_families import FAMILIES
+from dgbench.core.spec import canonical
+from dgbench.runs.parts import part_of
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.train.spec import TrainingSpec
+
+
+class Counts:
+    """How many images the trainings and runs of a plan look at.
+
+    Attributes:
+        unknown: Datasets that were asked for and whose size nobody has told.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.counts = {(name, d.name): d.count for name, known in plan.datasets.items() for d in known.domains}
+        self.unknown: set[str] = set()
+
+    def domain(self, dataset: str, name: str) -> int:
+        """Images of a domain; 0 where nobody knows."""
+        count = self.counts.get((dataset, name))
+        if count is None and (dataset, name) in self.counts:
+            self.unknown.add(dataset)
+        return count or 0
+
+    def validation(self, training: TrainingSpec) -> float:
+        """Validation images of all sources."""
+        return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
+
+    def views(self, training: TrainingSpec) -> dict[tuple[str, ...], float]:
+        """Shifted images of each source domain, by what identifies them."""
+        of = ("views", training.dataset, str(training.size), f"trial {training.trial}")
+        shifted = training.validation * len(FAMILIES)
+        return {(*of, name): shifted * self.domain(training.dataset, name) for name in training.sources}
+
+    def tested(self, training: TrainingSpec, target: str) -> float:
+        """Images of a target that are tested."""
+        return (training.test or 1.0) * self.domain(training.dataset, target)
+
+    def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
+        """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
+        views = self.validation(training) * (1 + len(FAMILIES))
+        distinct = {(canonical(run.averaging), run.target): run for run in runs}
+        return [
+            (views + self.tested(training, run.target))
+            * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+            for run in distinct.values()
+        ]
+
+    def feature_sets(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> dict[tuple[str, ...], float]:
+        """Images of each set of features that a head needs, by what identifies the set."""
+        dataset = training.dataset
+        wanted: dict[tuple[str, ...], float] = {}
+        for name in {*training.sources, *(run.target for run in runs)}:
+            wanted[dataset, name, "clean"] = self.domain(dataset, name)
+        for name in training.sources if runs else ():
+            shifted = training.validation * len(FAMILIES) * self.domain(dataset, name)
+            wanted[dataset, name, f"trial {training.trial}"] = shifted
+        return wanted

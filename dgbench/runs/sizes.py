@@ -1,0 +1,238 @@
+"""How much room a plan takes, once it is carried out: weights, predictions, features, images.
+
+Networks are built without memory for their weights, and images are counted, so neither weights nor data need be here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from torch import nn
+
+from dgbench.algorithms.slots import Averaging
+from dgbench.core.backbone_name import BackboneName, parse
+from dgbench.core.cards import Keep
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.pieces import candidate, checkpoint, every, is_segment
+from dgbench.core.reader_cards import BuiltIn
+from dgbench.core.shift_families import FAMILIES
+from dgbench.core.spec import Spec, canonical
+from dgbench.models.backbones import build
+from dgbench.models.backbones.packaged import PACKAGES
+from dgbench.models.network import Network
+from dgbench.runs.counts import Counts
+from dgbench.runs.parts import on_features, part_of, parts_of
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.predictions import bytes_per_row
+from dgbench.train.loop import attach
+from dgbench.train.spec import TrainingSpec
+from dgbench.train.trajectory import initial
+
+_FLOAT = 4
+_HEADER = 100
+"""Bytes that a file of weights has beside each tensor."""
+_RUN, _STREAM = 12_000, 300
+"""Bytes of a run beside its predictions: of its files as such, and of the metrics of each stream."""
+_TRAINING, _CHECKPOINT = 4_000, 90
+"""Bytes of a training beside its weights: of its files as such, and of the losses of each domain at a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of a plan that is carried out, from an empty store and cache.
+
+    Attributes:
+        weights: What stays of them.
+        weights_at_most: What there is of them at most on the way, with the states that trainings resume from.
+        predictions: Runs, with what they measured.
+        notes: What trainings tell of themselves.
+        features: Of frozen backbones, in the store.
+        views: Shifted validation images, in the cache.
+        decoded: Images of datasets on disk as networks see them, in the cache.
+        unknown: Datasets whose size nobody has told; what is made of them is not counted.
+    """
+
+    weights: int
+    weights_at_most: int
+    predictions: int
+    notes: int
+    features: int
+    views: int
+    decoded: int
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Of the network of a training.
+
+    Attributes:
+        moving: Bytes of one piece of its way.
+        state: Bytes that it resumes from, without running averages.
+        features: Length of a feature.
+    """
+
+    moving: int
+    state: int
+    features: int
+
+
+def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
+    """How much room a plan takes.
+
+    Args:
+        plan: What is to be there.
+        keep: Which weights stay.
+        workers: How many trainings are at work at a time.
+    """
+    counts = Counts(plan)
+    runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
+    for run in plan.runs.values():
+        runs[run.training].append(run)
+    started = {start for training in plan.trainings.values() for start in training.starts_from()}
+    pretrained = {training.weights for training in plan.trainings.values()}
+    kept, passing = 0.0, [0.0]
+    images: dict[tuple[str, ...], float] = {}
+    features: dict[tuple[str, ...], float] = {}
+    decoded: dict[tuple[str, int], float] = {}
+    for id_, training in plan.trainings.items():
+        shape = _shape(plan, training)
+        last = id_ in pretrained or (id_ in started and keep != "none")
+        stays = shape.moving * _stays(training, runs[id_], keep, plan.board.draws, last=last)
+        kept += stays
+        passing.append(_passing(training, runs[id_], shape, last=id_ in started) - stays)
+        decoded[training.dataset, training.size] = _decoded(counts, training)
+        for name, count in counts.views(training).items() if runs[id_] else ():
+            images[name] = 3 * training.size**2 * count
+        if on_features(parts_of(training)):
+            for name, count in counts.feature_sets(training, runs[id_]).items():
+                features[training.backbone, *name] = _FLOAT * shape.features * count
+    return Sizes(
+        weights=round(kept),
+        weights_at_most=round(kept + sum(sorted(passing)[-workers:])),
+        predictions=round(sum(_predicted(plan, counts, run) for run in plan.runs.values())),
+        notes=sum(_TRAINING + _CHECKPOINT * t.checkpoints * len(t.sources) for t in plan.trainings.values()),
+        features=round(sum(features.values())),
+        views=round(sum(images.values())),
+        decoded=round(sum(decoded.values())),
+        unknown=tuple(sorted(counts.unknown)),
+    )
+
+
+def _stays(training: TrainingSpec, runs: Sequence[RunSpec], keep: Keep, draws: int, *, last: bool) -> float:
+    """How many pieces stay of a training. Of several draws one is chosen in each cell."""
+    steps = training.checkpoint_steps()
+    ends = {checkpoint(steps[-1])} if last else set()
+    if keep == "all":
+        return len(every(steps) if runs else ends)
+    if keep == "none":
+        return len(ends)
+    choices = 1 if keep == "chosen" else len(CRITERIA)
+    stays: set[str] = set()
+    for part, spec, predictors in _averagings(runs):
+        stays |= _candidates(part, spec, steps, choices * predictors)
+    return max(len(ends), len(stays | ends) / (draws if keep == "chosen" else max(1.0, draws / choices)))
+
+
+def _averagings(runs: Sequence[RunSpec]) -> Iterator[tuple[Averaging, Spec, int]]:
+    """The averaging parts of runs, with how many predictors each has: targets of one training choose alike."""
+    found: dict[str, tuple[Spec, set[str]]] = {}
+    for run in runs:
+        found.setdefault(canonical(run.averaging), (run.averaging, set()))[1].add(canonical(run.predictor))
+    for spec, predictors in found.values():
+        yield part_of("averaging", spec, "a plan"), spec, len(predictors)
+
+
+def _candidates(part: Averaging, spec: Spec, steps: Sequence[int], choices: int) -> set[str]:
+    """What stays where so many choices are made, each of another candidate; late ones are chosen more often."""
+    count = part.count(len(steps))
+    if count == 1:
+        made = part.reads(steps)
+        return set(made) if len(made) < 2 else {candidate(spec, steps[-1])}
+    return set(sorted(part.reads(steps))[-min(count, choices) :])
+
+
+def _passing(training: TrainingSpec, runs: Sequence[RunSpec], shape: _Shape, *, last: bool) -> float:
+    """Bytes of a training at work: what it writes, and two states, since a new one is there before the old goes."""
+    steps = training.checkpoint_steps()
+    writes = {checkpoint(steps[-1])} if last else set()
+    for part, _, _ in _averagings(runs):
+        writes |= part.reads(steps)
+    averages = sum(not is_segment(name) and not name.isdecimal() for name in writes)
+    snapshot = 2 if parts_of(training).optimizer.restart(training.steps) is not None else 1
+    return len(writes) * shape.moving + 2 * (snapshot * shape.state + averages * shape.moving)
+
+
+def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
+    """Bytes of a run."""
+    training = plan.trainings[run.training]
+    classes = plan.cards[training.dataset].class_count
+    validation = counts.validation(training)
+    rows = (validation + counts.tested(training, run.target)) * bytes_per_row(classes, logits=True)
+    rows += len(FAMILIES) * validation * bytes_per_row(classes, logits=False)
+    streams = len(training.sources) * (1 + len(FAMILIES)) + 1
+    candidates: int = part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+    return _RUN + candidates * (rows + _STREAM * streams)
+
+
+def _decoded(counts: Counts, training: TrainingSpec) -> float:
+    """Bytes of a dataset's images in the cache; what dgbench builds itself is small."""
+    card = dataset_card(training.dataset)
+    if isinstance(card.reader, BuiltIn):
+        return 0.0
+    return 3 * training.size**2 * sum(counts.domain(training.dataset, domain.name) for domain in card.domains)
+
+
+def _shape(plan: Plan, training: TrainingSpec) -> _Shape:
+    classes = (
+        plan.cards[training.dataset].class_count
+        if training.dataset in plan.cards
+        else dataset_card(training.dataset).class_count
+    )
+    return _measured(_Key(training, classes))
+
+
+class _Key:
+    """A training, as far as the shape of its network goes."""
+
+    def __init__(self, training: TrainingSpec, classes: int) -> None:
+        self.training = training
+        self.classes = classes
+        parts = [training.parts["adapter"], training.parts["sampler"]]
+        self._key = (training.backbone, classes, len(training.sources), *map(canonical, parts))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@cache
+def _measured(key: _Key) -> _Shape:
+    training, parts = key.training, parts_of(key.training)
+    with torch.device("meta"):
+        backbone = build(_bare(parse(training.backbone)))
+        if on_features(parts):
+            backbone = replace(backbone, module=nn.Identity())
+        network = Network(backbone, key.classes)
+        attach(training, parts, network)
+    moving = initial(network).moving
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    held = sum(tensor.numel() for tensor in network.state_dict().values())
+    return _Shape(
+        moving=_FLOAT * sum(tensor.numel() for tensor in moving.values()) + _HEADER * len(moving),
+        state=_FLOAT * (held + 2 * trained),
+        features=backbone.dim,
+    )
+
+
+def _bare(name: BackboneName) -> BackboneName:
+    """The network of a name without published weights: what packages carry are networks of timm."""
+    if name.family == "packaged":
+        return BackboneName("timm", PACKAGES[name.architecture].architecture, size=name.size, freeze=name.freeze)
+    return BackboneName(name.family, name.architecture, size=name.size, freeze=name.freeze)

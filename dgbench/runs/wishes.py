@@ -1,0 +1,267 @@
+"""What the boards of a store still want of the weights of each training.
+
+A training writes what the runs that are to come will read. When they are done, what stays is what its boards keep:
+``chosen``, the weights that a board's criterion chose; ``shown``, also those that the other criteria on its page would
+have chosen; ``all``; or ``none``. What trainings start from stays with them. Predictions always stay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import polars as pl
+
+from dgbench.algorithms.slots import Averaging
+from dgbench.core.cards import Keep
+from dgbench.core.errors import DGBenchError
+from dgbench.core.pieces import candidate, checkpoint, every
+from dgbench.core.registry import Slot
+from dgbench.core.seals import recalled
+from dgbench.core.spec import Spec, canonical
+from dgbench.runs.collect import in_case, table
+from dgbench.runs.parts import part_of
+from dgbench.runs.store import INDEX, Store
+from dgbench.selection.criteria import CRITERIA, get, scores
+from dgbench.selection.records import CELL, METRICS, RUNS
+from dgbench.train.spec import TrainingSpec
+
+Entry = dict[str, Any]
+Cell = tuple[str, str, int]
+"""Algorithm, target, trial."""
+_AVERAGING: Slot = "averaging"
+_UNMEASURED = {"train_seconds": 0.0, "run_seconds": 0.0, "device": "", "hyperparameters": ""}
+
+
+@dataclass(frozen=True)
+class _Board:
+    """What a board's list of runs says of trainings.
+
+    Attributes:
+        criterion, keep: Its rules.
+        followers: The trainings that start from one.
+        pretrained: The trainings that backbones come from.
+        trainings, cells: The board's entries by training, and by where one choice is made.
+        chosen: What was chosen in cells that were looked at, each with its step.
+    """
+
+    criterion: str
+    keep: Keep
+    followers: dict[str, list[str]]
+    pretrained: frozenset[str]
+    trainings: dict[str, list[Entry]]
+    cells: dict[Cell, list[Entry]]
+    chosen: dict[Cell, list[tuple[Entry, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of the weights of one training.
+
+    Attributes:
+        everything: Whether a board keeps all.
+        last: Whether another training starts from its last weights.
+        reads: The averaging parts, as they are described, of runs that are to come.
+        candidates: Those that stay: an averaging part's, at a step.
+    """
+
+    everything: bool
+    last: bool
+    reads: tuple[Spec, ...]
+    candidates: tuple[tuple[Spec, int], ...]
+
+    def __bool__(self) -> bool:
+        return self.everything or self.last or bool(self.reads) or bool(self.candidates)
+
+
+class Boards:
+    """Boards, as lists of their runs.
+
+    Args:
+        store: Holds their work.
+        lists: What they list.
+        readable: Whether that is all that the store has; else nobody knows what others want.
+    """
+
+    def __init__(self, store: Store, lists: Iterable[Spec], *, readable: bool = True) -> None:
+        self.store = store
+        self.readable = readable
+        self._boards = [self._board(content) for content in lists]
+
+    @staticmethod
+    def of(store: Store, without: Iterable[Path] = (), keep: Mapping[Path, Keep] = MappingProxyType({})) -> Boards:
+        """The boards of a store, as they are now; other processes may be at work on it.
+
+        Args:
+            store: Which.
+            without: Lists of runs that do not count.
+            keep: Rules of some lists in place of their own.
+        """
+        lists, readable = [], True
+        for path in store.indices():
+            if path in set(without):
+                continue
+            try:
+                content = recalled(path)
+            except (OSError, ValueError):
+                readable = False
+                continue
+            lists.append(content | ({"keep": keep[path]} if path in keep else {}))
+        return Boards(store, lists, readable=readable)
+
+    def _board(self, content: Spec) -> _Board:
+        trainings: dict[str, list[Entry]] = defaultdict(list)
+        cells: dict[Cell, list[Entry]] = defaultdict(list)
+        for entry in content["entries"]:
+            trainings[entry["training"]].append(entry)
+            cells[entry["algorithm"], entry["target"], entry["trial"]].append(entry)
+        if content.get("schema") == INDEX:
+            followers: dict[str, list[str]] = defaultdict(list)
+            for follower, starts in content["starts"].items():
+                for start in starts.values():
+                    followers[start].append(follower)
+            pretrained = {starts["weights"] for starts in content["starts"].values() if "weights" in starts}
+            rules = content["criterion"], content["keep"]
+            return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells)
+        return _Board("", "all", {}, frozenset(), trainings, cells)  # of an earlier version, which kept everything
+
+    def wish(self, training: str) -> Wish:
+        """What is wanted of a training."""
+        reads: dict[str, Spec] = {}
+        candidates: dict[tuple[str, int], tuple[Spec, int]] = {}
+        everything = False
+        for board in self._boards:
+            entries = board.trainings.get(training, [])
+            everything |= bool(entries) and board.keep == "all"
+            for entry in entries:
+                averaging = entry["hyperparameters"][_AVERAGING]
+                if not self.store.finished("run", entry["run"]):
+                    reads[canonical(averaging)] = averaging
+            for entry, step in self._chosen(board, {_cell(entry) for entry in entries}):
+                if entry["training"] == training:
+                    averaging = entry["hyperparameters"][_AVERAGING]
+                    candidates[canonical(averaging), step] = (averaging, step)
+        return Wish(everything, self._starts(training), tuple(reads.values()), tuple(candidates.values()))
+
+    def _starts(self, training: str) -> bool:
+        """Whether the last weights of a training are wanted: its followers are built from them, whenever."""
+        return any(
+            training in board.pretrained  # backbones are wanted by whoever comes
+            or not self.store.finished("training", follower)
+            or bool(self.wish(follower))
+            for board in self._boards
+            for follower in board.followers.get(training, ())
+        )
+
+    def mates(self, training: str) -> set[str]:
+        """A training and those that stand for the same choices: other draws of hyperparameters."""
+        found = {training}
+        for board in self._boards:
+            for entry in board.trainings.get(training, []):
+                found |= {mate["training"] for mate in board.cells[_cell(entry)]}
+        return found
+
+    def _chosen(self, board: _Board, cells: set[Cell]) -> Iterator[tuple[Entry, int]]:
+        """Entries with the step of the candidate that stays."""
+        if board.keep in ("chosen", "shown"):
+            names = [board.criterion] if board.keep == "chosen" else [board.criterion, *CRITERIA]
+            for cell in cells:
+                if cell not in board.chosen:
+                    board.chosen.update(self._choose(board, cells - board.chosen.keys(), list(dict.fromkeys(names))))
+                yield from board.chosen[cell]
+
+    def _choose(self, board: _Board, cells: set[Cell], names: list[str]) -> dict[Cell, list[tuple[Entry, int]]]:
+        """What the criteria choose in each cell; where draws are missing, the best that each finished one has.
+
+        Where a criterion cannot choose, all candidates stay.
+        """
+        metrics: list[Entry] = []
+        finished: dict[Cell, dict[int, Entry]] = {}
+        complete = set(cells)
+        for cell in cells:
+            finished[cell] = {}
+            for entry in board.cells[cell]:
+                rows = self._measured(entry)
+                metrics += rows
+                if rows:
+                    finished[cell][entry["draw"]] = entry
+                else:
+                    complete.discard(cell)
+        runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
+        found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
+        for name in names if metrics else ():
+            for algorithm, target, trial, draw, step in self._best(table(metrics, METRICS), runs, name, complete):
+                found[algorithm, target, trial][draw, step] = None
+        return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
+
+    def _measured(self, entry: Entry) -> list[Entry]:
+        if not self.store.finished("run", entry["run"]):
+            return []
+        try:
+            result = self.store.read("run", entry["run"], "result.json")
+        except DGBenchError:  # it was damaged just now: to be done again
+            return []
+        return [entry | in_case(row, entry) for row in result["metrics"]]
+
+    def _best(
+        self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell]
+    ) -> Iterator[tuple[Any, ...]]:
+        places = (*CELL, "draw", "step")
+        try:
+            scored = scores(metrics, runs, get(name)).filter(pl.col("score").is_not_nan())
+        except DGBenchError:
+            parts = metrics.partition_by(CELL)
+            if len(parts) == 1:
+                yield from metrics.select(places).unique().iter_rows()
+            for part in parts if len(parts) > 1 else ():
+                yield from self._best(part, runs.join(part, on=CELL, how="semi"), name, complete)
+            return
+        ordered = scored.sort("score", "step", "draw", descending=[True, False, False])
+        for cell, part in ordered.group_by(CELL, maintain_order=True):
+            whole = cell in complete
+            yield from (part.head(1) if whole else part.unique("draw", keep="first")).select(places).iter_rows()
+
+
+def _cell(entry: Entry) -> Cell:
+    return entry["algorithm"], entry["target"], entry["trial"]
+
+
+def to_write(wish: Wish, training: TrainingSpec) -> frozenset[str]:
+    """The pieces that a training has to write."""
+    steps = training.checkpoint_steps()
+    wanted = set(every(steps)) if wish.everything else set()
+    if wish.last:
+        wanted.add(checkpoint(steps[-1]))
+    for averaging in wish.reads:
+        wanted |= made_of(averaging, training)
+    for averaging, step in wish.candidates:
+        wanted |= made_of(averaging, training, step)
+    return frozenset(wanted)
+
+
+def lost(wish: Wish, training: TrainingSpec, have: frozenset[str]) -> bool:
+    """Whether weights that are to stay are not there."""
+    return (wish.everything and not every(training.checkpoint_steps()) <= have) or any(
+        candidate(averaging, step) not in have and not made_of(averaging, training, step) <= have
+        for averaging, step in wish.candidates
+    )
+
+
+def made_of(averaging: Spec, training: TrainingSpec, step: int | None = None) -> frozenset[str]:
+    """The pieces that the candidates of an averaging part are made of, or its candidate of one step."""
+    part = averaging_part(averaging)
+    steps = training.checkpoint_steps()
+    return every(steps) if part is None else part.reads(steps, step)
+
+
+def averaging_part(averaging: Spec) -> Averaging | None:
+    """The part of a description; None where there is no such part (of that version): nobody knows what it reads."""
+    try:
+        part: Averaging = part_of(_AVERAGING, averaging, "the store")
+    except DGBenchError:
+        return None
+    return part

@@ -1,0 +1,73 @@
+"""The room that a plan says it takes, against what is written."""
+
+from pathlib import Path
+
+import pytest
+from in_process import carry_out
+
+from dgbench.api import plan, rules
+from dgbench.core.cards import CaseRules
+from dgbench.data.catalogue import load
+from dgbench.runs.groundwork import groundwork
+from dgbench.runs.launch import index, tidy, units_of
+from dgbench.runs.plan import make_plan
+from dgbench.runs.sizes import sizes
+from dgbench.runs.store import Store
+from dgbench.runs.todo import todo
+from small import small_board
+
+GB = 1e9
+
+
+def bytes_of(root: Path, pattern: str) -> int:
+    return sum(path.stat().st_size for path in root.glob(pattern) if path.is_file())
+
+
+def test_what_a_plan_predicts_is_within_a_quarter_of_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stays: first everything, then less and less of it."""
+    algorithms = ("erm", "swad", "t3a", "lora", "linear_probe(head='random')", "wise_ft")
+    board = small_board(*algorithms, steps=6, checkpoints=3).model_copy(
+        update={"cases": {"digits": CaseRules(targets=("print",))}, "keep": "all"}
+    )
+    heads = {"overrides": {"linear_probe": {"sampler.augmentation": "none"}}}
+    board = rules(board.model_copy(update=heads))
+    store, made = Store(tmp_path / "store"), make_plan(board)
+    carry_out(board, store.root)
+    said = sizes(made, "all")
+    assert said.predictions == pytest.approx(bytes_of(store.root, "runs/**/*"), rel=0.25)
+    assert said.features == pytest.approx(bytes_of(store.root, "features/*/features.npy"), rel=0.25)
+    monkeypatch.setattr("dgbench.runs.groundwork.drawn", lambda *arguments: False)
+    drawings = groundwork(units_of(made, todo(made, Store(tmp_path / "empty"))), store, load).jobs
+    assert said.views == pytest.approx(3 * 16**2 * sum(job.amounts().get("views", 0) for job in drawings), rel=0.25)
+    assert said.decoded == 0
+    notes = bytes_of(store.root, "trainings/*/*")
+    assert said.notes == pytest.approx(notes, rel=0.25)
+    for keep in ("all", "chosen", "none"):
+        store.write_index(board, index(made, keep))
+        tidy(made, store)
+        said, weights = sizes(made, keep), bytes_of(store.root, "trainings/*/weights/*")
+        assert said.weights == pytest.approx(weights, rel=0.25)
+        assert said.weights_at_most > weights
+    assert said.weights == 0
+
+
+def test_the_large_boards_fit_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither data nor published weights are here. A ResNet-50 without its classifier has 23.5 million weights."""
+    monkeypatch.setenv("DGBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path))
+    made = plan("domainbed-resnet50")
+    chosen = sizes(made, "chosen")
+    assert 60 * GB < chosen.weights < 110 * GB
+    assert chosen.weights < chosen.weights_at_most < 1.1 * chosen.weights
+    assert sizes(made, "none").weights == 0
+    everything = sizes(made, "all").weights
+    moved = [t for t in made.trainings.values() if t.parts["adapter"]["part"] != "linear_probe"]
+    assert everything == pytest.approx(len(moved) * (2 * 10 + 3) * 4 * 23.5e6, rel=0.05)
+    assert 1 * GB < chosen.predictions < 100 * GB
+    assert chosen.features > 1 * GB
+    # DomainNet has 586,575 images, the other four 9,991 + 10,729 + 15,588 + 24,788 or so.
+    assert chosen.decoded == pytest.approx(3 * 224**2 * (586_575 + 9_991 + 10_729 + 15_588 + 24_788), rel=0.01)
+    assert chosen.views == pytest.approx(3 * 10 * 0.2 * chosen.decoded, rel=0.01)
+    assert chosen.unknown == ()
