@@ -43,13 +43,17 @@ class Excess:
 
 
 def excess(boards: Boards, id_: str) -> Excess | None:
-    """What a finished training has and no board wants; None where that is nothing."""
-    note = boards.store.done("training", id_)
-    if note is None or not boards.readable:
+    """What a finished training has and no board wants; None where that is nothing.
+
+    Raises:
+        DamagedError: it does not say what it is.
+    """
+    note, wish = boards.store.done("training", id_), boards.wish(id_)
+    if note is None or not boards.readable or wish.everything:
         return None
-    training, wish, have = boards.store.training(id_), boards.wish(id_), pieces(note["files"])
+    training, have = boards.store.training(id_), pieces(note["files"])
     steps = training.checkpoint_steps()
-    keep = set(have) if wish.everything else set()
+    keep: set[str] = set()
     made = []
     if wish.last:
         keep.add(checkpoint(steps[-1]))
@@ -59,7 +63,7 @@ def excess(boards: Boards, id_: str) -> Excess | None:
         keep |= made_of(averaging, training) if itself is None else {itself}
     for averaging, step in wish.candidates:
         of, itself = made_of(averaging, training, step), candidate(averaging, step)
-        if len(of) < 2 or wish.everything:
+        if len(of) < 2:
             keep |= of
         elif itself in have:
             keep.add(itself)

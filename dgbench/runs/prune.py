@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from dgbench.core.cards import Keep
-from dgbench.core.errors import StoreError, UnknownNameError
+from dgbench.core.errors import DamagedError, StoreError, UnknownNameError
 from dgbench.core.seals import DONE, read_sealed, write_sealed
 from dgbench.runs.execute import stored
 from dgbench.runs.keeping import Excess, excess, let_go
@@ -93,9 +93,17 @@ def pruning(
         keep,
         ruled,
         tuple(board.path for board in gone),
-        tuple(over for id_ in sorted(stay) if (over := excess(boards, id_)) is not None),
+        tuple(over for id_ in sorted(stay) if (over := _excess(boards, id_)) is not None),
         tuple(Gone(kind, id_, sum(usage.sizes[kind, id_])) for kind, id_ in sorted(pieces)),
     )
+
+
+def _excess(boards: Boards, training: str) -> Excess | None:
+    try:
+        return excess(boards, training)
+    except DamagedError as error:
+        boards.store.say(error)
+        return None
 
 
 def _leaving(usage: Usage, gone: Sequence[Listed], *, unlisted: bool) -> set[tuple[Kind, str]]:

@@ -101,3 +101,56 @@ def test_a_store_that_is_not_there_is_one_message(tmp_path: Path) -> None:
     done = dgbench("verify", "--store", tmp_path / "nothing")
     assert done.returncode == 2
     assert done.stderr.startswith("dgbench: there is no store in")
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Store:
+    """Two algorithms that share a training, and a training that nobody lists."""
+    made = Store(tmp_path / "listed")
+    training = piece(made, "training", 1, "weights/000002.safetensors").parents[1].name
+    runs = [piece(made, "run", number, "predictions.parquet").parent.name for number in (1, 2)]
+    piece(made, "training", 2, "weights/000002.safetensors")
+    entries = [
+        {"algorithm": name, "target": "print", "trial": 0, "draw": 0, "training": training, "run": run}
+        | {"hyperparameters": {"averaging": {"part": "last", "version": 1}}}
+        for name, run in zip(("erm", "t3a"), runs, strict=True)
+    ]
+    content = {"schema": "dgbench.index/4", "criterion": "augmented", "keep": "all", "starts": {}, "entries": entries}
+    write_sealed(made.root / "boards" / "small" / "0.json", content)
+    return made
+
+
+def test_boards_are_listed_with_what_is_done_and_its_size(listed: Store) -> None:
+    told = json.loads(dgbench("ls", "--store", listed.root, "--json").stdout)
+    assert [(b["board"], b["runs"], b["finished"], b["keep"]) for b in told["boards"]] == [("small", 2, 2, "all")]
+    assert 3 * 700 < told["boards"][0]["bytes"] < 3 * 2000
+    lines = dgbench("ls", "--store", listed.root).stdout.splitlines()
+    assert lines[1].split()[:6] == ["small", "0", "2", "2", "2", "0"]
+
+
+def test_room_is_told_by_board_and_algorithm_and_what_is_shared_once(listed: Store) -> None:
+    told = json.loads(dgbench("du", "--store", listed.root, "--json").stdout)
+    erm, t3a = told["algorithms"]
+    assert (erm["algorithm"], erm["weights"], t3a["weights"]) == ("erm", 700, 700)
+    assert erm["shared"] == t3a["shared"] == erm["weights"] + erm["other"]
+    assert told["boards_shared_work_once"] == erm["bytes"] + t3a["bytes"] - erm["shared"]
+    assert 700 < told["on_no_boards_list"] < 2000
+    said = dgbench("du", "--store", listed.root).stdout
+    assert "small" in said
+    assert "boards, shared work once" in said
+
+
+def test_nothing_goes_before_one_says_yes(listed: Store) -> None:
+    def there() -> set[Path]:
+        return {path for path in listed.root.rglob("*") if path.is_file()}
+
+    before = there()
+    said = dgbench("prune", "--unlisted", "--store", listed.root)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines()[-1].endswith("would go; --yes lets it go")
+    assert there() == before
+    told = json.loads(dgbench("prune", "--unlisted", "--yes", "--json", "--store", listed.root).stdout)
+    assert told["freed"] == told["bytes"] > 700
+    assert len(before - there()) == 3
+    assert dgbench("prune", "--unlisted", "--store", listed.root).stdout == "there is nothing to let go of\n"
+    assert dgbench("prune", "smal", "--store", listed.root).returncode == 2

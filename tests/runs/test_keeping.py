@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from in_process import carry_out
 
 from dgbench import api
 from dgbench.core.cards import BoardCard, CaseRules, Keep
@@ -36,6 +35,7 @@ from dgbench.selection.criteria import CRITERIA, choose, get
 from dgbench.selection.records import METRICS, RUNS
 from dgbench.train import loop
 from dgbench.train.spec import TrainingSpec
+from in_process import carry_out
 from small import small_board
 
 CPU = torch.device("cpu")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from in_process import carry_out
 
 from dgbench.api import plan, rules
 from dgbench.core.cards import CaseRules
@@ -14,6 +13,7 @@ from dgbench.runs.plan import make_plan
 from dgbench.runs.sizes import sizes
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
+from in_process import carry_out
 from small import small_board
 
 GB = 1e9
