@@ -96,7 +96,7 @@ def test_what_was_found_and_left_out_is_said(tmp_path: Path) -> None:
     said = facts(named("timm:test_resnet", tmp_path / "moco.pth"), fetch=False).report
     assert said == (
         "moco.pth: 90 tensors of timm:test_resnet under 'state_dict.module.encoder_q'; left out: its classifier "
-        "(state_dict.module.encoder_q.fc.weight, state_dict.module.encoder_q.fc.bias), 1 others "
+        "(state_dict.module.encoder_q.fc.weight, state_dict.module.encoder_q.fc.bias) and 1 other "
         "(state_dict.module.queue)"
     )
 
@@ -116,6 +116,20 @@ def test_networks_in_one_file_are_told_apart_and_never_guessed(tmp_path: Path) -
     assert chosen == {under: f"state_dict.module.{under}" for under in chosen}
     with pytest.raises(DGBenchError, match=r"own.pth has nothing under 'student'"):
         build(named("timm:test_resnet", tmp_path / "own.pth", under="student"))
+
+
+def test_networks_that_must_be_converted_are_not_guessed_either(tmp_path: Path) -> None:
+    one, other = network("test_vit", seed=1).state_dict(), network("test_vit", seed=2).state_dict()
+    torch.save({"student": prefixed(one, "backbone."), "teacher": prefixed(other, "backbone.")}, tmp_path / "own.pth")
+    with pytest.raises(
+        DGBenchError, match=r"2 times.*'student.backbone', 'teacher.backbone'; .*under=student.backbone"
+    ):
+        facts(named("timm:test_vit", tmp_path / "own.pth", size=64), fetch=False)
+    name = named("timm:test_vit", tmp_path / "own.pth", size=64, under="teacher.backbone")
+    assert torch.equal(build(name).module.state_dict()["cls_token"], other["cls_token"])
+    known = facts(name, fetch=False)
+    assert known.under == "teacher.backbone"
+    assert "its classifier (teacher.backbone.head.weight, teacher.backbone.head.bias)" in known.report
 
 
 def test_where_there_is_one_network_only_saying_where_changes_no_identity(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,10 +106,13 @@ class Fitted:
             words += f", of which {len(self.changed)} had other names or shapes ({_some(self.changed)})"
         if not self.left_out:
             return f"{words}; nothing else is there"
-        head = [name for name in self.left_out if any(f".{layer}." in f".{name}" for layer in network.classifier)]
+        place = f"{self.under}." if self.under else ""
+        layers = tuple(f"{place}{layer}." for layer in network.classifier)
+        head = [name for name in self.left_out if name.startswith(layers)]
         others = [name for name in self.left_out if name not in head]
-        words += f"; left out: its classifier ({_some(head)})" if head else "; left out:"
-        return words + (f"{', ' if head else ' '}{len(others)} others ({_some(others)})" if others else "")
+        parts = [f"its classifier ({_some(head)})"] if head else []
+        parts += [f"{len(others)} other{'s' if len(others) > 1 else ''} ({_some(others)})"] if others else []
+        return f"{words}; left out: {' and '.join(parts)}"
 
 
 def fit(file: str, tensors: Tensors, network: Network, under: str | None, others: Iterable[Network] = ()) -> Fitted:
@@ -124,28 +128,31 @@ def fit(file: str, tensors: Tensors, network: Network, under: str | None, others
     Raises:
         DGBenchError: it is not there, not whole, of other shapes, there more than once, or holds what is no number.
     """
-    places = _places(tensors, network)
-    fitting = {place: found for place in places if not network.faults(found := _under(tensors, place))}
     given = None if under is None else ("" if under == "." else f"{under}.")
     if given is not None and not any(name.startswith(given) for name in tensors):
         raise DGBenchError(f"{file} has nothing under '{under}'; its names are, for instance, {_some(tensors)}")
-    if given in fitting or (given is None and fitting):
-        place = _only(file, fitting, network) if given is None else given
-        found, several = fitting[place], any(_differ(fitting[place], other, network) for other in fitting.values())
-        changed: tuple[str, ...] = ()
-    else:
-        tried = _tried(tensors, places) if given is None else [given]
-        place, found = _adapted(tensors, network, tried)
-        if not found:
-            raise DGBenchError(_misfit(file, tensors, network, places if given is None else [given], others))
-        several = given is not None
-        changed = tuple(n for n in network.tensors if n in found and found[n] is not tensors.get(place + n))
+    places = _places(tensors, network)
+    fitting = {place: found for place in places if not network.faults(found := _under(tensors, place))}
+    if not fitting or (given is not None and given not in fitting):
+        fitting = _adapted(tensors, network, [*([] if given is None else [given]), *_tried(tensors, places)])
+    if not fitting or (given is not None and given not in fitting):
+        raise DGBenchError(_misfit(file, tensors, network, places if given is None else [given], others))
+    place = _only(file, fitting, network) if given is None else given
+    found = fitting[place]
     taken = {name: found[name] for name in network.tensors if name in found}
     for name, tensor in taken.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise DGBenchError(f"{file}: the tensor '{name}' holds values that are no numbers; take other weights")
-    left_out = [n for n in tensors if not (n.startswith(place) and (changed or n.removeprefix(place) in taken))]
-    return Fitted(taken, place.removesuffix("."), several, changed, tuple(left_out))
+    return Fitted(
+        taken,
+        under=place.removesuffix("."),
+        several=any(_differ(found, other, network) for other in fitting.values()),
+        changed=tuple(name for name, tensor in taken.items() if tensor is not tensors.get(place + name)),
+        left_out=(
+            *(place + name for name in found if name not in taken),
+            *(name for name in tensors if not name.startswith(place)),
+        ),
+    )
 
 
 def load(module: nn.Module, fitted: Fitted) -> None:
@@ -176,16 +183,15 @@ def _under(tensors: Tensors, place: str) -> dict[str, Tensor]:
     return {name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)}
 
 
-def _adapted(tensors: Tensors, network: Network, places: Iterable[str]) -> tuple[str, dict[str, Tensor]]:
-    """The first place where the library finds the network, and what it makes of it."""
-    for place in places if network.adapt else ():
-        try:
+def _adapted(tensors: Tensors, network: Network, places: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+    """What the library makes of the tensors at each place where it finds the network."""
+    fitting: dict[str, dict[str, Tensor]] = {}
+    for place in dict.fromkeys(places) if network.adapt else ():
+        with suppress(*_NOT_ITS):
             found = network.adapt(_under(tensors, place))  # type: ignore[misc]
-        except _NOT_ITS:
-            continue
-        if not network.faults(found):
-            return place, found
-    return "", {}
+            if not network.faults(found):
+                fitting[place] = found
+    return fitting
 
 
 def _only(file: str, fitting: Mapping[str, Tensors], network: Network) -> str:
