@@ -181,6 +181,13 @@ def test_a_deeper_network_is_not_cut_to_fit(tmp_path: Path) -> None:
         facts(named("timm:test_vit", tmp_path / "own.pth"), fetch=False)
 
 
+def test_patches_of_another_size_are_another_network(tmp_path: Path) -> None:
+    """timm would interpolate them, as it does with positions."""
+    torch.save(network("test_vit", patch_size=8, img_size=80).state_dict(), tmp_path / "own.pth")
+    with pytest.raises(DGBenchError, match=r"patch_embed.proj.weight is \[64, 3, 8, 8\], expected \[64, 3, 16, 16\]"):
+        facts(named("timm:test_vit", tmp_path / "own.pth"), fetch=False)
+
+
 def test_strange_names_are_shown_beside_the_networks(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2), "b": torch.ones(2)}, tmp_path / "own.pth")
     with pytest.raises(DGBenchError, match=r"none of its names is there; the file has a, b, the network conv1"):

@@ -25,6 +25,8 @@ Adapt = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 _OPTIONAL = ".num_batches_tracked"
 """Counts steps, enters no output, and is missing in files of earlier versions of torch."""
+_POSITION = "pos"
+"""In the names of embeddings and biases that belong to places in an image, so that another size has others."""
 _TRIED = 8
 """Places in a file at which other names than the network's own are tried."""
 _NOT_ITS = (KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError, AssertionError)
@@ -188,10 +190,17 @@ def _adapted(tensors: Tensors, network: Network, places: Iterable[str]) -> dict[
     fitting: dict[str, dict[str, Tensor]] = {}
     for place in dict.fromkeys(places) if network.adapt else ():
         with suppress(*_NOT_ITS):
-            found = network.adapt(_under(tensors, place))  # type: ignore[misc]
-            if not network.faults(found):
+            before = _under(tensors, place)
+            found = network.adapt(dict(before))  # type: ignore[misc]
+            if not network.faults(found) and not _resampled(before, found):
                 fitting[place] = found
     return fitting
+
+
+def _resampled(before: Tensors, after: Tensors) -> bool:
+    """Whether anything but positions was interpolated: a library would make patches of 32 pixels of those of 16."""
+    both = [name for name in after if name in before and _POSITION not in name]
+    return any(after[name].numel() != before[name].numel() for name in both)
 
 
 def _only(file: str, fitting: Mapping[str, Tensors], network: Network) -> str:
