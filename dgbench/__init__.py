@@ -1,6 +1,6 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api` and :mod:`dgbench.submitting`.
+The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.submitting` and :mod:`dgbench.using`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from dgbench.core.version import __version__
 if TYPE_CHECKING:
     from dgbench.api import (
         build_site,
-        deploy,
-        export,
         leaderboard,
-        load,
         plan,
-        predict,
         predictions,
         records,
         rules,
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
         select,
     )
     from dgbench.submitting import add_submission, check_submission, make_submission, verify
+    from dgbench.using import deploy, export, load, predict
 
 __all__ = [
     "__version__",
@@ -47,7 +44,10 @@ __all__ = [
     "verify",
 ]
 
-_SUBMITTING = ("add_submission", "check_submission", "make_submission", "verify")
+_ELSEWHERE = {
+    **dict.fromkeys(("add_submission", "check_submission", "make_submission", "verify"), "dgbench.submitting"),
+    **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
+}
 
 
 def __dir__() -> list[str]:
@@ -57,6 +57,5 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first asked for: ``import dgbench`` stays free of cost."""
     if name in __all__:
-        home = "dgbench.submitting" if name in _SUBMITTING else "dgbench.api"
-        return getattr(importlib.import_module(home), name)
+        return getattr(importlib.import_module(_ELSEWHERE.get(name, "dgbench.api")), name)
     raise AttributeError(f"module 'dgbench' has no attribute '{name}'; it has {', '.join(__all__)}")

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.leaderboard import Leaderboard
-    from dgbench.exported.card import ModelCard
-    from dgbench.exported.model import Model
-    from dgbench.exported.pictures import Given
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
@@ -233,129 +230,6 @@ def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Re
     found = held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
     both = joined(card, found, submissions) if submissions else found
     return both or records(card, store=store)
-
-
-def export(
-    board: Board,
-    algorithm: str,
-    folder: str | Path,
-    *,
-    target: str | None = None,
-    trial: int = 0,
-    criterion: str | None = None,
-    store: Path | None = None,
-    device: Device = "auto",
-) -> ModelCard:
-    """Write the model that a criterion chose for an algorithm, with all that it takes to use it, as a folder.
-
-    Args:
-        board: Name, path or rules; its runs are finished.
-        algorithm: A recipe, as ``"sam + t3a"``.
-        folder: Where; an exported model that is there is replaced, nothing else is.
-        target: The domain that was left out; by default the board's first.
-        trial: The repetition.
-        criterion: What chooses among draws and checkpoints, in place of the board's own.
-        store: Where finished work is kept.
-        device: Where statistics of averaged weights, or features of source images, are computed if they are needed.
-
-    Returns:
-        What is said of the model: ``card.json`` in the folder.
-
-    Raises:
-        StoreError: runs are missing, or there is no such target or trial.
-        RecipeError: the recipe does not fit, or the criterion reads target labels.
-        DGBenchError: the folder holds something else.
-    """
-    from dgbench.exported.choose import chosen
-    from dgbench.exported.write import refuse_foreign, write
-    from dgbench.runs.launch import resolve_device
-
-    card, kept = rules(board), _store(store)
-    refuse_foreign(Path(folder))
-    choice = chosen(card, algorithm, kept, criterion=criterion or card.criterion, target=target, trial=trial)
-    return write(choice, kept, Path(folder), resolve_device(device))
-
-
-def deploy(
-    board: Board,
-    folder: str | Path,
-    *,
-    criterion: str | None = None,
-    store: Path | None = None,
-    device: Device = "auto",
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> ModelCard:
-    """Make a model for use on domains that nobody has seen.
-
-    The algorithm and its hyperparameters are those with the best validation scores over the cases of a finished board;
-    they train on all of its domains, with validation images kept aside that choose the checkpoint. The card says what
-    to expect, and what is not promised.
-
-    Args:
-        board: Name, path or rules, of one dataset.
-        folder: Where the model goes; an exported model that is there is replaced, nothing else is.
-        criterion: What elects and chooses, in place of the board's own.
-        store: Where finished work is kept; the training on all domains is, too.
-        device, workers, progress: As for :func:`run`.
-
-    Raises:
-        StoreError: runs of the board are missing.
-        DGBenchError: the training failed, or the folder holds something else.
-    """
-    from dgbench.exported.deploy import deploy as make
-    from dgbench.runs.progress import Silent
-
-    card, kept, told = rules(board), _store(store), progress or Silent()
-    by = criterion or card.criterion
-    try:
-        with writing(kept.root, cache_root()):
-            return make(card, kept, Path(folder), criterion=by, device=device, workers=workers, progress=told)
-    finally:
-        told.stop()
-
-
-def load(folder: str | Path, device: str = "cpu") -> Model:
-    """Read an exported model: a torch module that makes scores of pictures, with the pictures' way to it.
-
-        model = dgbench.load("model")
-        scores = model(model.transform("picture.jpg")[None])  # logits or probabilities, as model.scores says
-        stream = model.stream()  # for predictors that learn from what they see: stream.observe(images)
-
-    Nothing in the folder is executed, and nothing is fetched.
-
-    Raises:
-        DGBenchError: the folder is no exported model, or not what its card says.
-    """
-    from dgbench.exported.model import load as read
-
-    return read(Path(folder), device)
-
-
-def predict(
-    model: str | Path | Model, pictures: str | Path | Sequence[Given], *, device: Device = "auto"
-) -> pl.DataFrame:
-    """Ask an exported model about pictures.
-
-    Args:
-        model: The folder, or what :func:`load` made of it, which stays where it is.
-        pictures: A file, a folder (all pictures below it, sorted), or a list of files, folders, pictures of Pillow and
-            arrays. A predictor that learns from what it sees is shown them in this order.
-        device: ``auto`` takes an accelerator where there is one.
-
-    Returns:
-        Columns ``picture, class, confidence, error``: a row for each picture in that order. ``confidence`` is the
-        probability of the class, Float32; both are null where ``error`` says why the picture cannot be read.
-
-    Raises:
-        DGBenchError: the folder is no exported model, or a path leads nowhere.
-    """
-    from dgbench.exported.predict import pictures_of, predictions, table
-    from dgbench.runs.launch import resolve_device
-
-    read = load(model, resolve_device(device)) if isinstance(model, str | Path) else model
-    given, _ = pictures_of([pictures] if isinstance(pictures, str | Path) else pictures)
-    return table(predictions(read, given))
 
 
 def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | None = None) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dgbench import api
+from dgbench import api, using
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import (
     Backbone,
@@ -64,7 +64,7 @@ def export(
     on what the model was chosen, its scores. 'dgbench predict' and dgbench.load() read it.
     """
     rules = api.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
-    card = api.export(
+    card = using.export(
         rules, algorithm, out, target=target, trial=trial, criterion=criterion, store=store, device=device.value
     )
     if as_json:
@@ -107,7 +107,7 @@ def deploy(
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     progress = Silent() if quiet else for_people()
     with stoppable():
-        card = api.deploy(
+        card = using.deploy(
             rules, out, criterion=criterion, store=store, device=device.value, workers=workers, progress=progress
         )
     if as_json:
@@ -143,7 +143,7 @@ def predict(
     from dgbench.exported.predict import pictures_of, predictions, write_csv
     from dgbench.runs.launch import resolve_device
 
-    read = api.load(model, resolve_device(device.value))
+    read = using.load(model, resolve_device(device.value))
     given, others = pictures_of(images)
     if others and not quiet:
         print(say_left_out(others), file=sys.stderr)
