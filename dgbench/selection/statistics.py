@@ -25,6 +25,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -86,14 +87,14 @@ class Estimate:
     df: float | None = None
     within: Range = ANY
 
-    @property
+    @cached_property
     def margin(self) -> float | None:
         """Half the width of the t-interval, uncut; None, too, where trials that all gave the same measure no chance."""
         if not self.error or self.df is None:
             return None
         return float(stdtrit(self.df, (1 + LEVEL) / 2)) * self.error
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """Both ends of the t-interval, within what values there can be; None where there is none."""
         if self.margin is None:

@@ -138,7 +138,7 @@ class Pages:
             cells=cells,
             criteria=explanations.criteria,
             means={target: statistics.fmean(values) for target, values in targets.items()},
-            values=targets,
+            places={(cell.target, cell.trial): at for at, cell in enumerate(cells)},
             shares={target: share / sum(shares.values()) for target, share in shares.items()},
             command=_command(board, entry.algorithm),
         )

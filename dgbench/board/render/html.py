@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -45,6 +46,7 @@ def render(board: Leaderboard, frame: Frame = ALONE) -> str:
     )  # fmt: skip
 
 
+@cache
 def environment(*packages: str) -> jinja2.Environment:
     """The templates of some packages, and of boards after them; all is escaped, and nothing in a name acts."""
     made = jinja2.Environment(
