@@ -64,11 +64,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
             clear(left)
         room = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         with workshop(room):
-            made, before = room / path.name, room / "before"
+            made, before, fresh = room / path.name, room / "before", room / "fresh"
             made.mkdir()
+            fresh.touch()
+            mode = fresh.stat().st_mode  # as in whole()
             yield made
             for file in made.rglob("*"):
                 if file.is_file():
+                    file.chmod(mode)
                     with file.open("rb+") as handle:
                         os.fsync(handle.fileno())
             if path.exists():

@@ -173,6 +173,8 @@ def test_nothing_but_an_exported_model_is_written_over(digits: Ran, tmp_path: Pa
     write(choice, digits.store, tmp_path / "empty")
     assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "model", "photos"], "no leftovers"
+    modes = {path.stat().st_mode for path in (tmp_path / "empty").iterdir()}
+    assert modes == {(tmp_path / "file").stat().st_mode}, "others may read what the umask lets them"
 
 
 def test_a_folder_is_whole_or_as_it_was(digits: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
