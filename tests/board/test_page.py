@@ -248,3 +248,22 @@ def test_intervals_of_shares_are_said_by_both_ends_where_they_are_cut() -> None:
     pool = [candidate("erm", "b", trial, on_target=value) for trial, value in enumerate((0.90, 0.99))]
     (entry,) = build(*tables(pool), info(domains=("b",), algorithms=("erm",))).entries
     assert text.with_margin(entry.accuracy) == "94.5 (37.3 to 100.0)"
+
+
+def test_levels_and_pretraining_are_shown_and_filtered_by_where_they_differ() -> None:
+    pool = [
+        candidate(name, target, trial, clean={"s": 0.9}, pretrained_on=past, backbone=backbone)
+        for name, backbone, past in (("erm", "vit", "Letters"), ("sam", "resnet", ""), ("sam@1", "vit", "Letters"))
+        for target in ("a", "b")
+        for trial in range(2)
+    ]
+    names = ("erm", "sam", "sam@1")
+    page = Page(html.render(build(*tables(pool), info(algorithms=names, levels={"sam@1": "recomputed"}))))
+    assert any("SAM@1 (recomputed)" in row for row in page.rows)
+    labelled = {value for tag, name, value in page.attributes if (tag, name) == ("select", "data-whole")}
+    assert labelled == {"level", "backbone", "pretrained"}
+    assert {"Pretrained on↕", "Pretrained on"} & set(page.rows[0])
+    levels = {value for tag, name, value in page.attributes if (tag, name) == ("tr", "data-level")}
+    assert levels == {"run here", "recomputed"}
+    plain = Page(html.render(made_of(SKILLS)))
+    assert not [value for tag, name, value in plain.attributes if (tag, name) == ("select", "data-whole")]
