@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,15 +20,13 @@ from rich.table import Table
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json
-from dgbench.core.amounts import duration, in_words
+from dgbench.cli.room import show_room
+from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import StoreError
 from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
-
-if TYPE_CHECKING:
-    from dgbench.runs.sizes import Sizes
 
 DAY = 86400
 
@@ -176,7 +174,7 @@ def plan(
     console.print(
         f"about {_time(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
-    _show_room(console, room, kept.keep(rules))
+    show_room(console, room, kept.keep(rules), kept)
     if left.unknown:
         console.print(
             f"evaluations on {', '.join(left.unknown)} are not counted, nor is what is kept of them: nobody knows how "
@@ -186,32 +184,6 @@ def plan(
         console.print(
             f"{name} is not on this machine, so nothing of it can run; 'dgbench show {name}' says how to get it"
         )
-
-
-def _show_room(console: Console, room: Sizes, keep: Keep) -> None:
-    """The room that the whole board takes, once it is done."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("on disk, once all is done")
-    table.add_column("", justify="right")
-    table.add_column("", style="dim")
-    stay = {
-        "all": "all that averaging could read",
-        "shown": "what any of the criteria chose, at most",
-        "chosen": "what the board's criterion chose",
-        "none": "but what others start from",
-    }
-    for what, count, note in (
-        (f"weights (keep {keep})", room.weights, stay[keep]),
-        ("on the way, at most", room.weights_at_most, "and what trainings resume from"),
-        ("predictions", room.predictions, "they always stay"),
-        ("features", room.features, "of frozen backbones"),
-        ("shifted images", room.views, "in the cache"),
-        ("decoded images", room.decoded, "in the cache"),
-    ):
-        if count or note == stay[keep]:
-            table.add_row(what, in_words(count), note)
-    console.print()
-    console.print(table)
 
 
 def _value(keep: KeepRule | None) -> Keep | None:

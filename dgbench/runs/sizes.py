@@ -33,6 +33,7 @@ from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import initial
 
 _FLOAT = 4
+_TRAININGS = "trainings"
 _HEADER = 100
 """Bytes that a file of weights has beside each tensor."""
 _RUN, _STREAM = 12_000, 300
@@ -51,7 +52,7 @@ class Sizes:
         predictions: Runs, with what they measured.
         notes: What trainings tell of themselves.
         features: Of frozen backbones, in the store.
-        views: Shifted validation images, in the cache.
+        views: Shifted validation images that are kept, in the cache.
         decoded: Images of datasets on disk as networks see them, in the cache.
         unknown: Datasets whose size nobody has told; what is made of them is not counted.
     """
@@ -97,6 +98,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     pretrained = {training.weights for training in plan.trainings.values()}
     kept, passing = 0.0, [0.0]
     images: dict[tuple[str, ...], float] = {}
+    lookers: dict[tuple[str, ...], set[str]] = {}
     features: dict[tuple[str, ...], float] = {}
     decoded: dict[tuple[str, int], float] = {}
     for id_, training in plan.trainings.items():
@@ -108,6 +110,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         decoded[training.dataset, training.size] = _decoded(counts, training)
         for name, count in counts.views(training).items() if runs[id_] else ():
             images[name] = 3 * training.size**2 * count
+            lookers.setdefault(name, set()).add(_looker(training))
         if on_features(parts_of(training)):
             for name, count in counts.feature_sets(training, runs[id_]).items():
                 features[training.backbone, *name] = _FLOAT * shape.features * count
@@ -117,10 +120,17 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         predictions=round(sum(_predicted(plan, counts, run) for run in plan.runs.values())),
         notes=sum(_TRAINING + _CHECKPOINT * t.checkpoints * len(t.sources) for t in plan.trainings.values()),
         features=round(sum(features.values())),
-        views=round(sum(images.values())),
+        views=round(sum(images[name] for name, who in lookers.items() if len(who) > 1 or _TRAININGS in who)),
         decoded=round(sum(decoded.values())),
         unknown=tuple(sorted(counts.unknown)),
     )
+
+
+def _looker(training: TrainingSpec) -> str:
+    """Who looks at shifted images: who alone takes features from them, once, does not need them kept."""
+    if not on_features(parts_of(training)):
+        return _TRAININGS
+    return f"{training.backbone}, {training.weights or (training.sources, training.trial)}"
 
 
 def _stays(training: TrainingSpec, runs: Sequence[RunSpec], keep: Keep, draws: int, *, last: bool) -> float:

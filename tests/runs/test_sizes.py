@@ -6,6 +6,7 @@ import pytest
 
 from dgbench.api import plan, rules
 from dgbench.core.cards import CaseRules
+from dgbench.core.dataset_card import dataset_card
 from dgbench.data.catalogue import load
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.launch import index, tidy, units_of
@@ -71,3 +72,14 @@ def test_the_large_boards_fit_on_a_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert chosen.decoded == pytest.approx(3 * 224**2 * (586_575 + 9_991 + 10_729 + 15_588 + 24_788), rel=0.01)
     assert chosen.views == pytest.approx(3 * 10 * 0.2 * chosen.decoded, rel=0.01)
     assert chosen.unknown == ()
+
+
+def test_shifted_images_count_where_they_are_kept() -> None:
+    """By trainings that look at them, or by several networks; of the one network of `own` features are taken once."""
+    own = rules("own", datasets=["digits"], algorithms=["erm", "t3a"])
+    assert sizes(plan(own), "chosen").views == 0
+    two = rules(
+        own.model_copy(update={"tracks": {"inductive": own.tracks["inductive"], "online": "mobilenet-v2(size=128)"}})
+    )
+    images = sum(d.count or 0 for d in dataset_card("digits").domains)
+    assert sizes(plan(two), "chosen").views == pytest.approx(images * 0.2 * 10 * 3 * 128**2 * 3, rel=0.01)
