@@ -40,7 +40,11 @@ FULL: dict[str, Content] = {
         "classes": ["cat", "dog"],
         "domains": [{"name": "art", "without": ["dog"]}, {"name": "photo"}],
     },
-    "leaderboards": {"defaults": SLOTS, "search": {"adapter.head": {"kind": "choice", "values": ["random"]}}},
+    "leaderboards": {
+        "defaults": SLOTS,
+        "keep": "shown",
+        "search": {"adapter.head": {"kind": "choice", "values": ["random"]}},
+    },
 }
 """Fields that not every shipped card sets, or none."""
 
