@@ -21,7 +21,14 @@ if TYPE_CHECKING:
         run,
         select,
     )
-    from dgbench.submitting import add_submission, check_submission, make_submission, verify
+    from dgbench.submitting import (
+        add_submission,
+        check_submission,
+        make_submission,
+        submission_from_predictions,
+        verify,
+        write_kit,
+    )
     from dgbench.using import deploy, export, load, predict
 
 __all__ = [
@@ -41,11 +48,22 @@ __all__ = [
     "rules",
     "run",
     "select",
+    "submission_from_predictions",
     "verify",
+    "write_kit",
 ]
 
+_SUBMITTING = (
+    "add_submission",
+    "check_submission",
+    "make_submission",
+    "submission_from_predictions",
+    "verify",
+    "write_kit",
+)
+
 _ELSEWHERE = {
-    **dict.fromkeys(("add_submission", "check_submission", "make_submission", "verify"), "dgbench.submitting"),
+    **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }
 

@@ -8,7 +8,7 @@ Boards and the store are given as for :mod:`dgbench.api`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,39 @@ def make_submission(
     asked = rules(board, algorithms=[algorithm])
     listed = index(make_plan(asked))
     return make(asked, listed, Store(store or store_root()), out, number=number, authors=authors, code=code)
+
+
+def write_kit(board: Board, out: Path, *, told: Callable[[str], None] = lambda what: None) -> Path:
+    """Write what a method of another code base needs of a board: lists of examples, pictures, no target label.
+
+    Args:
+        board: Name, path or rules.
+        out: A folder that is not there yet.
+        told: Is told what is written.
+
+    Raises:
+        DataError: a dataset of the board is not on this machine.
+    """
+    from dgbench.kit.write import write_kit
+
+    return write_kit(rules(board), out, told=told)
+
+
+def submission_from_predictions(board: Board, folder: Path, out: Path, *, number: int = 1) -> Path:
+    """Write the submission of a method of another code base, from plain tables of its predictions.
+
+    Args:
+        board: Name, path or rules.
+        folder: ``method.toml``, and a table for each run and checkpoint, as :mod:`dgbench.submissions.tables` says.
+        out: The folder that the submission, a folder ``my-method@1``, is put into.
+        number: Of the submission, for one method.
+
+    Raises:
+        RecordError: a table does not fit; the message names the file.
+    """
+    from dgbench.submissions.tables import from_tables
+
+    return from_tables(rules(board), folder, out, number=number)
 
 
 def check_submission(folder: Path, *, board: Board | None = None, store: Path | None = None) -> Checked:

@@ -26,9 +26,11 @@ def submit(app: typer.Typer) -> None:
     """Add the verbs of submissions."""
     verbs = typer.Typer(help="Submit results to a board.", no_args_is_help=True)
     verbs.command("make")(make)
+    verbs.command("from-predictions")(from_predictions)
     verbs.command("check")(check)
     verbs.command("add")(add)
     app.add_typer(verbs, name="submit")
+    app.command()(kit)
 
 
 def make(
@@ -53,6 +55,37 @@ def make(
         print_json({"folder": folder.resolve()})
     elif not quiet:
         print(f"{folder}: 'dgbench submit check {folder}' says what others will see of it")
+
+
+def from_predictions(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="method.toml, and a table for each run")],
+    board: Annotated[str, typer.Option("--board", help="a board's name, or the path of a board.toml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="where the submission's folder is put")] = Path(),
+    number: Annotated[int, typer.Option(min=1, max=9999, help="a later submission has a higher number")] = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a submission of a method of another code base.
+
+    Its predictions are plain tables, one for each case, trial, draw and step. dgbench kit writes what they are of.
+    """
+    made = submitting.submission_from_predictions(board, folder, out, number=number)
+    if as_json:
+        print_json({"folder": made.resolve()})
+    elif not quiet:
+        print(f"{made}: 'dgbench submit check {made}' says what others will see of it")
+
+
+def kit(
+    board: BoardName,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="a folder that is not there yet")],
+    quiet: Quiet = False,
+) -> None:
+    """Write what a method of another code base needs.
+
+    For every case and trial: which examples to train on, to validate on and to predict; pictures; no target label.
+    """
+    submitting.write_kit(board, out, told=(lambda what: None) if quiet else print)
 
 
 def check(

@@ -143,7 +143,8 @@ def test_the_shell_can_complete() -> None:
 
 PUBLIC = (
     "add_submission", "build_site", "check_submission", "deploy", "export", "leaderboard", "load", "make_submission",
-    "plan", "predict", "predictions", "records", "rules", "run", "select", "verify",
+    "plan", "predict", "predictions", "records", "rules", "run", "select", "submission_from_predictions", "verify",
+    "write_kit",
 )  # fmt: skip
 
 

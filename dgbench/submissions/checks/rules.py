@@ -33,7 +33,10 @@ def of_these_rules(seen: Evidence) -> Iterator[Finding]:
     elif claims.backbone != board.tracks[claims.track] and not parse(board.tracks[claims.track]).is_shown_as(
         claims.backbone
     ):
-        yield refuse(f"it builds on '{claims.backbone}', and that track on '{board.tracks[claims.track]}'")
+        own = said.method.recipe is not None  # what others train has what it has, and the board shows it
+        yield (refuse if own else mark)(
+            f"it builds on '{claims.backbone}', the track on '{board.tracks[claims.track]}'"
+        )
 
 
 def complete(seen: Evidence) -> Iterator[Finding]:

@@ -1,0 +1,162 @@
+"""The page *Submit from another code base* runs as it stands there, the model where there is no torch."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from submissions.boards import write_board
+
+import dgbench
+from dgbench.api import rules
+from dgbench.core.errors import RecordError, StoreError
+from dgbench.submissions.asked import Asked
+
+PAGE = (Path(__file__).parents[2] / "docs" / "submit-from-anywhere.md").read_text(encoding="utf-8")
+BOARD = "quick/board.toml"
+
+
+def needed(*names: str) -> set[str]:
+    """Packages, and what they need in turn."""
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            asked = (one for one in importlib.metadata.requires(name) or () if "extra ==" not in one)
+            pending += [re.split(r"[^\w.-]", one, maxsplit=1)[0].lower() for one in asked]
+    return found
+
+
+def environment(folder: Path) -> Path:
+    """A virtual environment with scikit-learn and Pillow, linked from this one, and nothing else; its Python."""
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in needed("scikit-learn", "pillow"):
+        files = importlib.metadata.files(name) or []
+        for top in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
+            there = Path(str(files[0].locate())).parents[len(files[0].parts) - 1] / top
+            (site / top).symlink_to(there)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the page leaves behind."""
+    room = tmp_path_factory.mktemp("anywhere")
+    write_board(room / "quick", "erm")
+    (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (room / "model.py").write_text(script)
+    python = environment(room / "venv")
+    without = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True)
+    assert "No module named 'torch'" in without.stderr
+    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines():
+        program, *words = line.partition("#")[0].split()
+        words = [BOARD if word == "quick" else word for word in words]
+        words += ["--board", BOARD] if words[:2] == ["submit", "check"] else []
+        command = [sys.executable, "-m", "dgbench.cli"] if program == "dgbench" else [str(python)]
+        done = subprocess.run([*command, *words], cwd=room, capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        if words[:2] == ["submit", "check"]:
+            (room / "said.txt").write_text(done.stdout)
+    return room
+
+
+def test_the_page_makes_a_submission_that_passes(room: Path) -> None:
+    said = (room / "said.txt").read_text()
+    assert "pixels@1: good; self-reported" in said
+    marked = set(re.findall(r"^([EW]\d\d)  marked", said, re.M))
+    assert marked <= set(re.findall(r"^\| ([EW]\d\d) \|", PAGE, re.M)), "the page says which checks mark it"
+    assert {"E02", "E10", "W13"} <= marked
+    into = room / "submissions"
+    dgbench.add_submission(room / "out" / "pixels@1", board=str(room / BOARD), into=into)
+    (entry,) = dgbench.leaderboard(rules(str(room / BOARD)), store=room / "none", submissions=into).entries
+    assert (entry.title, entry.level, entry.backbone) == ("Pixels", "self-reported", "none")
+    assert 0.2 < entry.accuracy.mean < 1
+
+
+def test_the_kit_tells_no_target_label_and_what_dgbench_would_do(room: Path) -> None:
+    asked = Asked.of(rules(str(room / BOARD)))
+    about = json.loads((room / "kit" / "board.json").read_text())
+    for case in about["cases"]:
+        with (room / "kit" / case["folder"] / "trial0.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["label"] for row in rows if row["part"] == "target"} == {""}
+        assert {row["domain"] for row in rows if row["part"] == "target"} == {case["target"]}
+        assert case["target"] not in {row["domain"] for row in rows if row["part"] != "target"}
+        for domain in case["sources"]:
+            wanted = asked.examples("validation", "digits", domain, 0)
+            assert wanted is not None
+            names = {row["sample_id"] for row in rows if (row["part"], row["domain"]) == ("validation", domain)}
+            trained = {row["sample_id"] for row in rows if (row["part"], row["domain"]) == ("train", domain)}
+            assert names == set(wanted["sample"])
+            assert not names & trained
+        assert len({row["view"] for row in rows if row["part"] == "validation"}) == 11
+        assert all((room / "kit" / row["picture"]).is_file() for row in rows)
+    with pytest.raises(StoreError, match="is there already"):
+        dgbench.write_kit(str(room / BOARD), room / "kit")
+
+
+def _spoil(room: Path, to: Path, change: str) -> Path:
+    """The tables of the page, one of them spoilt."""
+    folder = Path(shutil.copytree(room / "mine", to / "mine"))
+    path = sorted(folder.glob("*/*.csv"))[0]
+    lines = path.read_text().splitlines()
+    match change:
+        case "a row less":
+            del lines[5]
+        case "a row twice":
+            lines.append(lines[-1])
+        case "no probabilities":
+            lines = [",".join(line.split(",")[:3]) for line in lines]
+        case "no number":
+            lines[4] = ",".join([*lines[4].split(",")[:-1], "nan"])
+        case "too much":
+            lines[4] = ",".join([*lines[4].split(",")[:-1], "0.9"])
+        case "a stranger":
+            lines.append("0" * 16 + lines[-1][16:])
+        case "a name":
+            path.rename(path.with_name("predictions.csv"))
+        case "another case":
+            path.parent.rename(path.parent.with_name("nowhere"))
+        case "no table":
+            shutil.rmtree(path.parent)
+            for other in folder.iterdir():
+                if other.is_dir():
+                    shutil.rmtree(other)
+    if path.is_file():
+        path.write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("a row less", "1 examples of the validation of .* are missing"),
+        ("a row twice", "are double"),
+        ("no probabilities", "the column 'p_0' is missing"),
+        ("no number", "sum to 1 in every row"),
+        ("too much", "sum to 1 in every row"),
+        ("a stranger", "1 rows are of no example that is asked for"),
+        ("a name", r"predictions\.csv: expected CASE/trial0-draw0-step4\.csv"),
+        ("another case", "with CASE one of print, dot-matrix"),
+        ("no table", "there is no table"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_named_and_leaves_nothing(
+    change: str, says: str, room: Path, tmp_path: Path
+) -> None:
+    folder = _spoil(room, tmp_path, change)
+    with pytest.raises(RecordError, match=says):
+        dgbench.submission_from_predictions(str(room / BOARD), folder, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
