@@ -143,7 +143,8 @@ def scores(
         to 12 decimals, so that the order in which a sum was taken breaks no tie.
 
     Raises:
-        StoreError: the records are faulty, or candidates of one set were not evaluated on the same streams.
+        StoreError: the records are faulty, candidates of one set were not evaluated on the same streams, or the
+            criterion needs likelihoods that are not known.
         RecipeError: training used every family that the criterion could have held out.
     """
     check(metrics, runs)
@@ -156,6 +157,12 @@ def scores(
     if lost.height:
         _refuse(criterion, lost)
 
+    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan())
+    if unknown.height and "nll" in criterion.value.meta.root_names():
+        raise StoreError(
+            f"'{criterion.name}' scores by likelihoods, and of '{unknown['algorithm'][0]}' (target "
+            f"{unknown['target'][0]}) they are not known: only classes were predicted"
+        )
     scored = (
         rows.group_by(*CANDIDATE, "run", "domain")
         .agg(criterion.value.mean().alias("score"), pl.col("view").unique().sort().alias("views"), pl.len())

@@ -193,3 +193,14 @@ def test_the_oracle_is_at_least_as_good_as_any_choice_from_the_same_pool() -> No
 def test_an_unknown_criterion_is_named_with_the_closest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'augmented'"):
         get("augmentd")
+
+
+def test_without_likelihoods_only_the_criteria_that_need_them_refuse() -> None:
+    """Of classes alone the accuracy is known; a criterion of likelihoods passes over no such method in silence."""
+    metrics, runs = tables([candidate("erm", target, clean={"a": 0.9}) for target in ("b", "c")])
+    classes = metrics.with_columns(nll=pl.lit(math.nan))
+    assert choose(classes, runs, get("source")).equals(choose(metrics, runs, get("source")))
+    with pytest.raises(
+        StoreError, match=r"'source_nll' scores by likelihoods, and of 'erm' \(target b\) they are not known"
+    ):
+        choose(classes, runs, get("source_nll"))
