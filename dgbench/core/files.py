@@ -86,8 +86,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def workshops(folder: Path, name: str | None = None) -> list[Path]:
     """Where files of a folder are being written, or were when a process was killed; those called ``name`` alone."""
-    with os.scandir(folder) as entries:
-        found = [(entry.path, _WORKSHOP.fullmatch(entry.name)) for entry in entries if entry.name.startswith(".")]
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.path, _WORKSHOP.fullmatch(entry.name)) for entry in entries if entry.name.startswith(".")]
+    except FileNotFoundError:  # it has just gone
+        return []
     return [Path(path) for path, match in found if match and name in (None, match[1])]
 
 

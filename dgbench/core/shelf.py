@@ -174,9 +174,10 @@ class Shelf:
     def clear(self) -> None:
         """Remove what processes that were killed left: half-written files, and locks."""
         for place in self.places:
-            for parent, _, names in os.walk(self.root / place):
+            for parent, folders, names in os.walk(self.root / place):
                 for left in workshops(Path(parent)):
                     clear(left)
+                folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in names:
                     if name.endswith(".lock"):
                         with alone(Path(parent, name)):

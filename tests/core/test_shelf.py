@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from dgbench.core import shelf as module
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError
+from dgbench.core.files import workshops
 from dgbench.core.in_use import use
 from dgbench.core.locks import alone
 from dgbench.core.shelf import Piece, Shelf, piece, remove
@@ -281,6 +282,27 @@ def test_two_processes_make_room_at_once(root: Path) -> None:
         process.join()
         assert process.exitcode == 0
     assert len(there(root)) == 3
+
+
+def write_files(root: Path, count: int) -> None:
+    for number in range(count):
+        put(root, f"{os.getpid()}-{number}", 300)
+
+
+def test_writers_do_not_trip_over_each_other_s_half_written_files(root: Path) -> None:
+    processes = [SPAWN.Process(target=write_files, args=(root, 40)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    while any(process.is_alive() for process in processes):
+        shelf(root).clear()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert len(there(root)) == 3
+
+
+def test_where_files_are_written_may_go_while_it_is_looked_at(root: Path) -> None:
+    assert workshops(root / "gone") == []
 
 
 def test_what_is_asked_for_is_taken_away_and_what_is_in_use_is_not(root: Path) -> None:
