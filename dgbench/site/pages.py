@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from dgbench.board.leaderboard import Entry
+from dgbench.board.recompute import command
 from dgbench.board.render import bibtex
 from dgbench.board.render.chosen import Chosen, chosen
 from dgbench.board.render.frame import Frame
@@ -73,11 +73,11 @@ class Pages:
 
     def title(self, algorithm: str) -> str:
         """What an algorithm is called."""
-        standings = self._shown.standings.get(algorithm)
-        if standings:
-            return standings[0].entry.title
+        submission = f", submission {algorithm.rpartition('@')[2]}" if "@" in algorithm else ""
+        if standings := self._shown.standings.get(algorithm):
+            return standings[0].entry.title + submission
         cards = bibtex.cards(algorithm)
-        return " + ".join(card.title for card in cards) if cards else algorithm
+        return (" + ".join(card.title for card in cards) if cards else algorithm) + submission
 
     def home(self, frame: Frame) -> str:
         """All boards, algorithms and datasets."""
@@ -178,7 +178,11 @@ def _medians(board: ShownBoard) -> dict[str, float]:
 
 
 def _command(board: ShownBoard, algorithm: str) -> str:
-    return shlex.join(["dgbench", "run", board.name, "-a", algorithm])
+    """What computes an algorithm's runs again, a submission's among them; empty where no card says how."""
+    recipe = algorithm.partition("@")[0]
+    if not bibtex.cards(recipe):
+        return ""
+    return command(board.records.board.model_copy(update={"algorithms": (recipe,)}))
 
 
 def _dataset(name: str) -> DatasetCard | None:

@@ -122,7 +122,22 @@ def test_the_page_of_runs_shows_the_steps(site: Path) -> None:
     sam = next(entry for entry in board.own.entries if entry.algorithm == "sam")
     assert f"{sam.accuracy.mean:.4f}" in page
     assert page.count('<details class="cell"') == len(DOMAINS) * 3
-    assert "dgbench run quick -a sam" in page
+    assert "dgbench run board.toml -a sam" in page
+
+
+def test_submissions_have_pages_of_their_own_and_the_command_of_their_recipe(tmp_path: Path) -> None:
+    build(small_site(shown_board(suffix="@2")), tmp_path / "site")
+    page = (tmp_path / "site" / unquote(Shown([shown_board(suffix="@2")]).algorithms["sam@2"])).read_text(
+        encoding="utf-8"
+    )
+    assert "<h1>SAM@2, submission 2</h1>" in page
+    assert "Foret" in page, "the card of the method"
+    assert "dgbench run board.toml -a sam --" in page, "rules of their own have a file of their own"
+    unknown = shown_board(suffix="-of-others")
+    build(small_site(unknown), tmp_path / "other")
+    page = (tmp_path / "other" / "algorithms" / "sam-of-others.html").read_text(encoding="utf-8")
+    assert "There is no card of this name here" in page
+    assert "dgbench run" not in page
 
 
 @pytest.mark.parametrize("piece", ["<script>alert(1)</script>", "../../x", *PIECES[::7]])
