@@ -194,3 +194,15 @@ def test_strange_names_are_shown_beside_the_networks(tmp_path: Path) -> None:
         facts(named("timm:test_resnet", tmp_path / "own.pth"), fetch=False)
     with pytest.raises(DGBenchError, match=r"open_clip:dgbench-tiny \(image tower\): none of its names is there"):
         facts(named(tiny_clip.register(tmp_path), tmp_path / "own.pth"), fetch=False)
+
+
+def test_names_of_tensors_do_nothing_where_they_are_printed(tmp_path: Path) -> None:
+    strange = {"\x1b[31mred\u202e\n": torch.ones(2), "x" * 10_000: torch.ones(2)}
+    torch.save(strange, tmp_path / "strange.pth")
+    with pytest.raises(DGBenchError) as error:
+        facts(named("timm:test_resnet", tmp_path / "strange.pth"), fetch=False)
+    torch.save(network("test_resnet").state_dict() | strange, tmp_path / "own.pth")
+    for said in (str(error.value), facts(named("timm:test_resnet", tmp_path / "own.pth"), fetch=False).report):
+        assert said.isprintable()
+        assert "\\x1b[31mred\\u202e\\n" in said
+        assert len(said) < 1000

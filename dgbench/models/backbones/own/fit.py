@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dgbench.core.backbone_options import spelt
 from dgbench.core.errors import DGBenchError
+from dgbench.core.visible import visible
 
 Tensors = Mapping[str, Tensor]
 Adapt = Callable[[dict[str, Tensor]], dict[str, Tensor]]
@@ -25,6 +26,8 @@ Adapt = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 _OPTIONAL = ".num_batches_tracked"
 """Counts steps, enters no output, and is missing in files of earlier versions of torch."""
+_LONG = 200
+"""Characters of a name that are said."""
 _POSITION = "pos"
 """In the names of embeddings and biases that belong to places in an image, so that another size has others."""
 _TRIED = 8
@@ -243,6 +246,6 @@ def _misfit(file: str, tensors: Tensors, network: Network, places: list[str], ot
 
 
 def _some(names: Iterable[str], between: str = ", ") -> str:
-    """The first few."""
+    """The first few. They come from a file, so nothing in them acts where they are printed."""
     listed = list(names)
-    return between.join(listed[:3]) + (f"{between}..." if len(listed) > 3 else "")
+    return between.join(visible(name[:_LONG]) for name in listed[:3]) + (f"{between}..." if len(listed) > 3 else "")
