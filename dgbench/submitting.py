@@ -14,8 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from dgbench.api import Board, Device, held, rules, submissions_of
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecordError, StoreError
@@ -23,6 +21,8 @@ from dgbench.core.paths import store_root
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from dgbench.runs.again import Again
     from dgbench.runs.progress import Progress
     from dgbench.submissions.check import Checked
@@ -214,7 +214,9 @@ def verify(
 
 
 def _predicted(store: Store, run: str) -> pl.DataFrame:
-    return pl.read_parquet(store.file("run", run, "predictions.parquet"))
+    import polars
+
+    return polars.read_parquet(store.file("run", run, "predictions.parquet"))
 
 
 def _board_of(checked: Checked, board: Board | None) -> Board:
