@@ -157,6 +157,28 @@ def test_what_is_not_there_is_said(digits: Ran, tmp_path: Path) -> None:
         chosen(board, "coral + sam", store, criterion="augmented")
 
 
+def test_weights_that_were_let_go_are_named_with_the_remedy(digits: Ran, tmp_path: Path) -> None:
+    """The board keeps what its criterion chose; another one may have chosen another checkpoint."""
+    records = dgbench.records(digits.board, store=digits.store.root)
+    picked = {
+        name: choose(records.metrics, records.runs, CRITERIA[name]).select("algorithm", "step")
+        for name in ("augmented", "source")
+    }
+    other = picked["source"].join(picked["augmented"], on=["algorithm", "step"], how="anti")["algorithm"]
+    assert len(other), "two checkpoints stand: some algorithm's choice differs"
+    refused = 0
+    for algorithm in other:
+        choice = chosen(digits.board, algorithm, digits.store, criterion="source")
+        weights = digits.store.folder("training", choice.entry.training) / "weights"
+        if (weights / f"{choice.step:06d}.safetensors").exists():  # another algorithm with that training chose it
+            continue
+        refused += 1
+        with pytest.raises(StoreError, match=r"were not kept.*'dgbench run BOARD --keep shown' trains again"):
+            write(choice, digits.store, tmp_path / "model")
+    assert refused
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_but_an_exported_model_is_written_over(digits: Ran, tmp_path: Path) -> None:
     choice, _ = export(digits, "erm", tmp_path / "model")
     before = read_json(tmp_path / "model" / "card.json")
