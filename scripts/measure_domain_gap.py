@@ -21,9 +21,10 @@ from dgbench.core.paths import store_root
 from dgbench.core.pieces import checkpoint
 from dgbench.data.splits import tested
 from dgbench.models.effective import load_effective
-from dgbench.runs.execute import Setting, do_training, stored
+from dgbench.runs.execute import do_training
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
+from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from dgbench.selection.statistics import Estimate, difference, estimate
 from dgbench.train.evaluate import accuracy, evaluating, features, score

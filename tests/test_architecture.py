@@ -54,6 +54,11 @@ def test_the_page_says_where_some_twenty_things_are() -> None:
     assert 20 <= len(PLACES) <= 30
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "dgbench").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_too_long_to_be_read(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
 def packages(folder: Path) -> set[str]:
     return {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
 

@@ -30,7 +30,7 @@ from dgbench.core.visible import visible
 from dgbench.data.pixels.suffixes import divide
 from dgbench.exported.model import ImageStream, Model
 from dgbench.exported.pictures import Given, square_of
-from dgbench.runs.jobs import as_worker
+from dgbench.runs.deterministic import as_worker
 from dgbench.runs.plan import STREAM_BATCH
 from dgbench.train.evaluate import CHUNK, score
 

@@ -23,8 +23,8 @@ from dgbench.exported.choose import Choice
 from dgbench.exported.readme import readme
 from dgbench.models.backbones import packaged, timm
 from dgbench.models.network import Backbone, Network
-from dgbench.runs.execute import Bench
-from dgbench.runs.jobs import as_worker
+from dgbench.runs.deterministic import as_worker
+from dgbench.runs.predict import Bench
 from dgbench.runs.store import Store, rules_identity
 from dgbench.train.spec import TrainingSpec
 

@@ -6,10 +6,8 @@ workers before trainings wait for them, and whoever watches sees them grow.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -138,8 +136,9 @@ class Unit:
         """Train, predict, and let go of weights that no board wants any more."""
         import torch
 
-        from dgbench.runs.execute import do_runs, do_training, stored
+        from dgbench.runs.execute import do_runs, do_training
         from dgbench.runs.keeping import let_go
+        from dgbench.runs.setting import stored
         from dgbench.runs.wishes import Boards
 
         where = torch.device(device)
@@ -275,8 +274,8 @@ class Extraction:
         import torch
 
         from dgbench.data.cache.views import Passing, drawn, shifted
-        from dgbench.runs.execute import Setting
         from dgbench.runs.parts import parts_of
+        from dgbench.runs.setting import Setting
 
         setting = Setting(self.training, parts_of(self.training), store, torch.device(device))
         dataset, rows = setting.dataset, self.rows
@@ -309,35 +308,6 @@ class _Images:
     def all(self) -> None:
         """The rest was there already."""
         self.tell(Note(self.stage, self.left))
-
-
-def ready(device: str) -> None:
-    """Ready a worker, with deterministic kernels where torch has them.
-
-    On the CPU a worker has one thread, however many cores there are: the order in which torch sums depends on the
-    number of threads, and results must not depend on the machine's size or on the number of workers.
-    """
-    import torch
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on CUDA may vary
-    if device == "cpu":
-        torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-
-
-@contextmanager
-def as_worker(device: str) -> Iterator[None]:
-    """Compute as a worker does inside the block, so that the same bits come out; this process's own way afterwards."""
-    import torch
-
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    ready(device)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
 
 
 class LostError(StoreError):

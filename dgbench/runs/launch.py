@@ -24,16 +24,17 @@ from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset
 from dgbench.models.backbones import UNKNOWN
-from dgbench.runs.execute import stored
+from dgbench.runs.deterministic import ready
 from dgbench.runs.failures import Failure
 from dgbench.runs.features import shelf as features_of
 from dgbench.runs.groundwork import groundwork
-from dgbench.runs.jobs import STAGES, Job, Stage, Unit, ready, unit
+from dgbench.runs.jobs import STAGES, Job, Stage, Unit, unit
 from dgbench.runs.keeping import let_go
 from dgbench.runs.overlap import idle
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.room import Budget, Room
+from dgbench.runs.setting import stored
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import Todo, todo

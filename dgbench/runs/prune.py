@@ -12,8 +12,8 @@ import torch
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DamagedError, StoreError, UnknownNameError
 from dgbench.core.seals import DONE, read_sealed, write_sealed
-from dgbench.runs.execute import stored
 from dgbench.runs.keeping import Excess, excess, let_go
+from dgbench.runs.setting import stored
 from dgbench.runs.store import INDEX, BusyError, Kind, Store
 from dgbench.runs.usage import Listed, Usage, bytes_of
 from dgbench.runs.wishes import Boards

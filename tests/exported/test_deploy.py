@@ -21,7 +21,7 @@ from dgbench.data.splits import split
 from dgbench.exported.card import ModelCard
 from dgbench.exported.elect import elect
 from dgbench.runs.collect import Records
-from dgbench.runs.jobs import as_worker
+from dgbench.runs.deterministic import as_worker
 from dgbench.selection.criteria import CRITERIA
 from dgbench.train.evaluate import score
 from dgbench.train.spec import TrainingSpec

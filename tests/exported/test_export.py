@@ -26,8 +26,8 @@ from dgbench.exported.choose import Choice, chosen, over_images
 from dgbench.exported.model import Model, load
 from dgbench.exported.write import write
 from dgbench.models.backbones import build
+from dgbench.runs.deterministic import as_worker
 from dgbench.runs.execute import do_runs, do_training
-from dgbench.runs.jobs import as_worker
 from dgbench.runs.plan import STREAM_BATCH, make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dgbench.core.cards import BoardCard
-from dgbench.runs.execute import Setting
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
+from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 from small import small_board

@@ -17,12 +17,13 @@ from dgbench.core.shelf import remove
 from dgbench.core.spec import canonical, identity
 from dgbench.data.catalogue import load
 from dgbench.models.backbones import build
-from dgbench.runs import execute
 from dgbench.runs import features as features_module
-from dgbench.runs.execute import Setting, do_runs, do_training, stored
+from dgbench.runs import setting as settings
+from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.features import FeatureBank, dimension, shelf
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from small import small_board
 
@@ -51,7 +52,7 @@ def test_a_head_learns_the_same_from_features_as_from_images(tmp_path: Path, mon
     runs = [run for run in plan.runs.values() if run.training == spec.id]
     stores = [Store(tmp_path / "features"), Store(tmp_path / "images")]
     for store, shortcut in zip(stores, (on_features, lambda parts: False), strict=True):
-        monkeypatch.setattr(execute, "on_features", shortcut)
+        monkeypatch.setattr(settings, "on_features", shortcut)
         do_training(spec, store, CPU)
         do_runs(spec, runs, store, CPU)
     by_features, by_images = (stored(spec, store, CPU).at(spec.steps) for store in stores)
@@ -117,7 +118,7 @@ def test_damaged_features_are_named_set_aside_and_extracted_again(
     written = damaged.read_bytes()
     flipped = written[:-9] + bytes([written[-9] ^ 1]) + written[-8:]
     damaged.write_bytes(flipped if bytes_left is None else written[:bytes_left])
-    setting = execute.Setting(spec, parts_of(spec), store, CPU)
+    setting = Setting(spec, parts_of(spec), store, CPU)
     if bytes_left is None:  # seen only when it is read
         with pytest.raises(DamagedError, match=re.escape(str(damaged))) as caught:
             setting.sources()

@@ -22,11 +22,12 @@ from dgbench.models.effective import effective_state
 from dgbench.runs import keeping
 from dgbench.runs.candidates import candidate_at
 from dgbench.runs.collect import in_case, table
-from dgbench.runs.execute import do_training, stored
+from dgbench.runs.execute import do_training
 from dgbench.runs.keeping import excess, let_go
 from dgbench.runs.launch import index, tidy, units_of
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.setting import stored
 from dgbench.runs.store import Store, rules_identity
 from dgbench.runs.todo import Todo, todo
 from dgbench.runs.verify import verify

@@ -11,7 +11,7 @@ import torch
 from dgbench import api
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
-from dgbench.runs import execute
+from dgbench.runs import execute, setting
 from dgbench.runs.launch import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
@@ -41,7 +41,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     roots = []
     with pytest.MonkeyPatch.context() as patch:
         for data in (truth, _with_another_target(truth, target)):
-            patch.setattr(execute, "load", lambda name, size, data=data: data)
+            patch.setattr(setting, "load", lambda name, size, data=data: data)
             root = tmp_path_factory.mktemp("store")
             for id_ in dict.fromkeys(run.training for run in runs):
                 execute.do_training(plan.trainings[id_], Store(root), CPU)

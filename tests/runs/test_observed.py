@@ -18,12 +18,13 @@ from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
 from dgbench.models.effective import load_effective
-from dgbench.runs import execute
-from dgbench.runs.execute import Setting, do_runs, do_training
-from dgbench.runs.execute import stored as stored_training
+from dgbench.runs import predict
+from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.observed import examples
 from dgbench.runs.parts import part_of, parts_of
 from dgbench.runs.plan import STREAM_BATCH, Plan, make_plan
+from dgbench.runs.setting import Setting
+from dgbench.runs.setting import stored as stored_training
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import check, summarise
 from dgbench.train.evaluate import evaluating
@@ -157,8 +158,8 @@ def test_a_prediction_that_is_no_number_is_no_result(ran: Ran, tmp_path: Path, m
     (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
     store, training = Store(tmp_path), plan.trainings[entry.training]
     shutil.copytree(done.folder("training", training.id), store.folder("training", training.id))
-    real = execute.features
-    monkeypatch.setattr(execute, "features", lambda *args: real(*args) * float("nan"))
+    real = predict.features
+    monkeypatch.setattr(predict, "features", lambda *args: real(*args) * float("nan"))
     with pytest.raises(StoreError, match="a probability is no number"):
         do_runs(training, [plan.runs[entry.run]], store, CPU)
     assert not store.finished("run", entry.run)

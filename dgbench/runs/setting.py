@@ -1,0 +1,140 @@
+"""What a training works with: its data, its network, and how the one is shown to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from dgbench.core.backbone_name import parse
+from dgbench.core.dataset_card import dataset_card
+from dgbench.core.errors import DataError
+from dgbench.core.pieces import checkpoint
+from dgbench.data.catalogue import load
+from dgbench.data.domain import Images
+from dgbench.data.splits import Rows
+from dgbench.models.backbones import build
+from dgbench.models.network import Backbone, Network
+from dgbench.models.zero_shot import set_zero_shot_head
+from dgbench.runs.features import FeatureBank
+from dgbench.runs.parts import on_features, parts_of
+from dgbench.runs.store import Store
+from dgbench.train.loop import Parts, attach
+from dgbench.train.sources import Features, Inputs, Pixels, Sources
+from dgbench.train.spec import ZERO_SHOT, TrainingSpec
+from dgbench.train.trajectory import Initial, StoredTrajectory, initial
+
+
+class Setting:
+    """What a training works with: its data, its network, and how the one is shown to the other.
+
+    Where neither the backbone nor the images change, the network is a head, and what it sees are stored features.
+    """
+
+    def __init__(
+        self, spec: TrainingSpec, parts: Parts, store: Store, device: torch.device, *, checkpointing: bool = False
+    ) -> None:
+        self.spec = spec
+        self.parts = parts
+        self.name = replace(parse(spec.backbone), checkpointing=checkpointing)
+        self.store = store
+        self.device = device
+        self.dataset = load(spec.dataset, spec.size)
+        if self.dataset.manifest != spec.manifest:
+            raise DataError(
+                f"the data of '{spec.dataset}' is not what training {spec.id} was planned on (manifest "
+                f"{self.dataset.manifest[:12]}, planned {spec.manifest[:12]}); plan again, or restore the data"
+            )
+        self.bank = FeatureBank(spec, store, device, self._extractor) if on_features(parts) else None
+        self.info: Backbone | None = None
+
+    def backbone(self) -> Backbone:
+        """The backbone with the weights that the training starts from, on the CPU."""
+        torch.manual_seed(self.spec.seed("init", self.spec.backbone))
+        backbone = build(self.name)
+        for id_ in self.spec.starts_from():
+            if id_ == self.spec.weights:
+                past = self._stored(id_)
+                state = {k.removeprefix("backbone."): t for k, t in past.at(past.steps[-1]).items()}
+                backbone.module.load_state_dict({k: state[k] for k in backbone.module.state_dict()})
+        self.info = replace(backbone, module=nn.Identity())
+        return backbone
+
+    def _network(self, backbone: Backbone) -> Network:
+        """A network whose head starts as the spec says; random numbers do not depend on how the backbone was drawn."""
+        reference = self.spec.reference
+        zero_shot = reference is not None and reference.startswith(ZERO_SHOT)
+        torch.manual_seed(self.spec.seed("head"))
+        network = Network(backbone, len(self.dataset.classes), unit_features=zero_shot)
+        if zero_shot:
+            set_zero_shot_head(network, self.dataset.classes, dataset_card(self.spec.dataset).wording)
+        elif reference is not None:
+            past = self._stored(reference)
+            probe = past.moving(checkpoint(past.steps[-1]))
+            network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
+        return self._placed(network)
+
+    def _stored(self, training: str) -> StoredTrajectory:
+        """Another training, that this one starts from."""
+        return stored(self.store.training(training), self.store, self.device)
+
+    def _placed(self, network: Network) -> Network:
+        """On the device; convolutions are up to twice as fast with channels last, on CPUs and on tensor cores."""
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _extractor(self) -> Network:
+        """What features are stored of: never normalised, whatever the head will want."""
+        return self._placed(Network(self.backbone(), len(self.dataset.classes)))
+
+    def _whole_network(self) -> Network:
+        """Backbone and head."""
+        return self._network(self.backbone())
+
+    def initial_network(self) -> Network:
+        """The network before its first step; without its backbone where that is frozen."""
+        if self.bank is None:
+            return self._whole_network()
+        return self._network(replace(self.backbone_info(), module=nn.Identity()))
+
+    def initial(self) -> Initial:
+        """The weights before the first step, on the CPU."""
+        network = self.initial_network()
+        attach(self.spec, self.parts, network)
+        return Initial(*({name: tensor.cpu() for name, tensor in state.items()} for state in initial(network)))
+
+    def backbone_info(self) -> Backbone:
+        """Name, size and number of features of the backbone."""
+        if self.info is None:
+            self.backbone()
+        assert self.info is not None
+        return self.info
+
+    def sources(self) -> Sources:
+        """The source domains, as images or as features."""
+        return Sources(self.spec, self.dataset, self._source_inputs(), self.device)
+
+    def _source_inputs(self) -> dict[str, Inputs]:
+        domains = [self.dataset.domain(name) for name in self.spec.sources]
+        if self.bank is None:
+            return {d.name: Pixels(d.inputs, self.backbone_info(), self.device, resident=True) for d in domains}
+        found = self.bank.all({d.name: lambda d=d: d.inputs for d in domains})  # type: ignore[misc]
+        return {name: Features(values) for name, values in found.items()}
+
+    def inputs(self, domain: str, view: str, images: Callable[[], Images], rows: Rows | None = None) -> Inputs:
+        """Images to predict, as the network sees them; ``rows`` says which of the domain's they are, if not all."""
+        if self.bank is None:
+            return Pixels(images(), self.backbone_info(), self.device, resident=False)
+        return Features(self.bank.get(domain, view, images, rows))
+
+
+def stored(spec: TrainingSpec, store: Store, device: torch.device) -> StoredTrajectory:
+    """A finished training, for averaging parts.
+
+    Raises:
+        DamagedError: it is not there, or not what was written.
+    """
+    return StoredTrajectory(
+        store.folder("training", spec.id), lambda: Setting(spec, parts_of(spec), store, device).initial()
+    )
