@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections import Counter
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from dgbench.core.amounts import in_words
 from dgbench.core.cards import Keep
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
@@ -35,6 +37,7 @@ from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.room import Budget, Room
 from dgbench.runs.setting import stored
+from dgbench.runs.sizes import to_be_written
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import Todo, todo
@@ -107,6 +110,7 @@ def launch(
     below = groundwork(units, store, lambda name, size: seen[name, size])
     jobs: list[Job] = [*below.jobs, *below.units]
     workers = min(workers or default_workers(where), len(jobs))
+    _say_what_is_tight(plan, store, workers)
     budgets = {
         "cache": Budget(shelf(), sum(map(_decoded, seen.values())) + workers * below.passing),
         "features": Budget(features_of(store)),
@@ -124,6 +128,17 @@ def launch(
         del datasets
     tidy(plan, store)
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
+
+
+def _say_what_is_tight(plan: Plan, store: Store, workers: int) -> None:
+    """Before hours of work, not after them."""
+    needed, free = to_be_written(plan, store, workers), shutil.disk_usage(store.root).free
+    if needed > free:
+        log.warning(
+            "this board will write about %s to %s, where %s are left: make room before the disk is full, take another "
+            "disk (--store), or keep no weights (--keep none)",
+            *(in_words(needed), store.root, in_words(free)),
+        )
 
 
 def _decoded(dataset: Dataset) -> int:

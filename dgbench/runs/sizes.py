@@ -26,6 +26,7 @@ from dgbench.models.network import Network
 from dgbench.runs.counts import Counts
 from dgbench.runs.parts import on_features, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.store import Kind, Store
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.predictions import bytes_per_row
 from dgbench.train.loop import attach
@@ -124,6 +125,16 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         decoded=round(sum(decoded.values())),
         unknown=tuple(sorted(counts.unknown)),
     )
+
+
+def to_be_written(plan: Plan, store: Store, workers: int) -> int:
+    """About how many bytes the store of a plan will grow by, at most, beside the features that it bounds by itself."""
+    of = sizes(plan, store.keep(plan.board), workers)
+    pieces: list[tuple[Kind, str]] = [("training", id_) for id_ in plan.trainings]
+    pieces += [("run", id_) for id_ in plan.runs]
+    notes = (store.done(*piece) for piece in pieces)
+    there: int = sum(size for note in notes if note is not None for size, _ in note["files"].values())
+    return max(0, of.weights_at_most + of.predictions + of.notes - there)
 
 
 def _looker(training: TrainingSpec) -> str:

@@ -1,10 +1,12 @@
 """What happens when a part of a plan cannot be done."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dgbench import api
+from dgbench.core.cards import CaseRules
 from dgbench.core.errors import DGBenchError
 from dgbench.runs.launch import resolve_device
 from small import small_board
@@ -29,3 +31,17 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert resolve_device("auto") == "cpu"
     with pytest.raises(DGBenchError, match="device 'cuda' is not there; this machine has cpu"):
         resolve_device("cuda")
+
+
+def test_a_disk_that_will_be_too_small_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = small_board("erm").model_copy(update={"cases": {"digits": CaseRules(targets=("print",))}})
+    disk = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=20_000))
+    monkeypatch.setattr("dgbench.runs.launch.shutil", disk)
+    assert api.run(board, store=tmp_path, device="cpu").runs == 1
+    (said,) = [record.getMessage() for record in caplog.records if "will write" in record.getMessage()]
+    assert f"to {tmp_path}, where 20.0 kB are left" in said
+    caplog.clear()
+    assert api.run(board, store=tmp_path, device="cpu").runs == 0
+    assert caplog.records == []

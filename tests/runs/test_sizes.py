@@ -11,7 +11,7 @@ from dgbench.data.catalogue import load
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.launch import index, tidy, units_of
 from dgbench.runs.plan import make_plan
-from dgbench.runs.sizes import sizes
+from dgbench.runs.sizes import sizes, to_be_written
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
 from in_process import carry_out
@@ -35,7 +35,11 @@ def test_what_a_plan_predicts_is_within_a_quarter_of_what_is_written(
     heads = {"overrides": {"linear_probe": {"sampler.augmentation": "none"}}}
     board = rules(board.model_copy(update=heads))
     store, made = Store(tmp_path / "store"), make_plan(board)
+    before = to_be_written(made, store, workers=1)
     carry_out(board, store.root)
+    written = bytes_of(store.root, "trainings/**/*") + bytes_of(store.root, "runs/**/*")
+    assert before == pytest.approx(written, rel=0.25)
+    assert to_be_written(made, store, workers=1) < 0.25 * before
     said = sizes(made, "all")
     assert said.predictions == pytest.approx(bytes_of(store.root, "runs/**/*"), rel=0.25)
     assert said.features == pytest.approx(bytes_of(store.root, "features/*/features.npy"), rel=0.25)
