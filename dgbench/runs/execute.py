@@ -70,8 +70,11 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
     targets = {run.target for run in runs}
     if targets & set(training.sources):
         raise RecipeError(f"a target domain of training {training.id} is among its sources: {targets}")
+    left = [run for run in runs if not store.finished("run", run.id)]
+    if not left:  # another process did them, and may have let go of the weights since
+        return 0
     bench = Bench(training, store, device)
-    for run in sorted(runs, key=lambda run: canonical(run.averaging)):
+    for run in sorted(left, key=lambda run: canonical(run.averaging)):
         with store.claim("run", run.spec()) as folder:
             if folder is None:
                 continue

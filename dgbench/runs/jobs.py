@@ -106,21 +106,26 @@ class Unit:
         """Pieces that are not finished."""
         return {"trainings": int(not self.trained), "runs": len(self.runs)}
 
-    def enough(self, kept: frozenset[str]) -> bool:
-        """Whether what a finished training keeps of its way is all that is wanted of it."""
+    def enough(self, store: Store, kept: frozenset[str]) -> bool:
+        """Whether what a finished training keeps of its way is all that is wanted of it.
+
+        Another process may have done the runs meanwhile, and what starts from it, and let go of what these read.
+        """
         from dgbench.runs.candidates import lacking
-        from dgbench.runs.wishes import lost
+        from dgbench.runs.wishes import Boards, lost
 
         steps = self.training.checkpoint_steps()
-        lack = [lacking(_averaging(run), run.averaging, steps, kept) for run in self.runs]
-        if any(lack) or (self.last and checkpoint(steps[-1]) not in kept):
+        left = [run for run in self.runs if not store.finished("run", run.id)]
+        if any(lacking(_averaging(run), run.averaging, steps, kept) for run in left):
+            return False
+        if self.last and checkpoint(steps[-1]) not in kept and Boards.of(store).wish(self.id).last:
             return False
         return self.asked is None or not lost(self.asked, self.training, kept)
 
     def there(self, store: Store) -> bool:
         """Whether the training is finished, with all that is wanted of it."""
         note = store.done("training", self.id)
-        return note is not None and self.enough(pieces(note["files"]))
+        return note is not None and self.enough(store, pieces(note["files"]))
 
     def _keep(self, store: Store) -> frozenset[str]:
         """What the training writes."""
@@ -144,8 +149,9 @@ class Unit:
         where = torch.device(device)
         steps = _Steps(self.training.steps, tell)
         keep = frozenset() if self.there(store) else self._keep(store)
+        enough = partial(self.enough, store)
         did = do_training(
-            self.training, store, where, steps, keep=keep, enough=self.enough, checkpointing=self.checkpointing
+            self.training, store, where, steps, keep=keep, enough=enough, checkpointing=self.checkpointing
         )
         if not self.trained:
             tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))

@@ -157,7 +157,7 @@ def scores(
     if lost.height:
         _refuse(criterion, lost)
 
-    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan())
+    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan()).sort(CELL)
     if unknown.height and "nll" in criterion.value.meta.root_names():
         raise StoreError(
             f"'{criterion.name}' scores by likelihoods, and of '{unknown['algorithm'][0]}' (target "
@@ -170,7 +170,7 @@ def scores(
         .agg(pl.col("score").mean().round(12), pl.col("views").first(), pl.col("len").sum())
     )
     full = rows.group_by(within).agg(pl.struct("domain", "view").n_unique().alias("full"))
-    uneven = scored.join(full, on=list(within)).filter(pl.col("len") != pl.col("full"))
+    uneven = scored.join(full, on=list(within)).filter(pl.col("len") != pl.col("full")).sort(CANDIDATE)
     if uneven.height:
         raise StoreError(
             f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
@@ -199,7 +199,7 @@ def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> p
 
 
 def _refuse(criterion: Criterion, lost: pl.DataFrame) -> None:
-    name, target, trained = lost.select("algorithm", "target", "trained").row(0)
+    name, target, trained = lost.sort(CELL).select("algorithm", "target", "trained").row(0)
     evaluated = sorted(set(lost["view"]) - {"clean"})
     if evaluated and set(evaluated) <= set(trained):
         raise RecipeError(

@@ -23,6 +23,7 @@ from dgbench.runs import keeping
 from dgbench.runs.candidates import candidate_at
 from dgbench.runs.collect import in_case, table
 from dgbench.runs.execute import do_training
+from dgbench.runs.jobs import Note
 from dgbench.runs.keeping import excess, let_go
 from dgbench.runs.launch import index, tidy, units_of
 from dgbench.runs.parts import part_of
@@ -474,6 +475,18 @@ def test_a_plan_says_what_its_runs_need(tmp_path: Path) -> None:
     assert left.again == {of(rules, "erm"): ("ema",)}
     (unit,) = units_of(plan, left)
     assert not unit.trained
-    assert unit.enough(frozenset({"ema-0.99"}))
-    assert not unit.enough(frozenset({"000004", "000006"}))
+    assert unit.enough(Store(tmp_path), frozenset({"ema-0.99"}))
+    assert not unit.enough(Store(tmp_path), frozenset({"000004", "000006"}))
     assert [run.averaging["part"] for run in unit.runs] == ["ema"]
+
+
+def test_who_comes_late_does_nothing_again(tmp_path: Path) -> None:
+    """A rival did the same work and let go of what it read: training, runs, and what others started from."""
+    rules = board("erm", "swad", "wise_ft", keep="none")
+    plan, store = make_plan(rules), Store(tmp_path)
+    late = units_of(plan, todo(plan, store))
+    carry_out(rules, tmp_path)
+    told: list[Note] = []
+    for unit in late:
+        unit.do(store, "cpu", told.append)
+    assert sum(note.done for note in told) == 0
