@@ -125,7 +125,8 @@ def test_what_to_expect_is_what_the_board_says(tuned: Ran, deployed: tuple[Model
     )
     assert expected.lowest == entry.worst
     assert {rival.algorithm for rival in expected.rivals} == {"erm", "sam", "drm", "linear_probe"}, "tracks stay apart"
-    assert "It does not cover other domains" in expected.covers
+    measured_by_chance = expected.mean.low is not None  # not where all trials came out alike, as such small nets may
+    assert ("It does not cover other domains" if measured_by_chance else "It has no interval") in expected.covers
     page = (folder / "README.md").read_text(encoding="utf-8")
     for words in (
         f"**{100 * min(m.value for m in expected.unseen.values()):.1f} to ",
