@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from dgbench.runs.verify import verify
 from dgbench.train.spec import TrainingSpec
 from small import small_board
 
+pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 # Of one target: heads on stored features, and a network that starts from the head of the first.
 BOARD = small_board("linear_probe", "erm(head='linear_probe')").model_copy(
     update={
@@ -106,15 +107,6 @@ def content(root: Path) -> dict[str, bytes]:
 def numbers(root: Path) -> tuple[Any, Any]:
     found = api.records(BOARD, store=root)
     return found.metrics.to_dicts(), api.leaderboard(BOARD, store=root).cells.to_dicts()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As a worker has: the order in which torch sums depends on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from dgbench.train.spec import TrainingSpec
 from in_process import carry_out
 from small import small_board
 
+pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 CPU = torch.device("cpu")
 ALL = ("erm", "ema", "swad", "t3a", "swad + t3a", "wise_ft", "adanpc", "ema(decay=0.9)")
 STEPS = (2, 4, 6)
@@ -73,14 +74,6 @@ def predictions(root: Path) -> dict[str, str]:
 
 def contents(root: Path) -> dict[Path, bytes]:
     return {path.relative_to(root): path.read_bytes() for path in root.glob("trainings/*/weights/*")}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """What lies in a store by board and algorithm, and making room in it."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from dgbench import api
 from dgbench.core.cards import BoardCard, CaseRules
@@ -17,6 +15,8 @@ from dgbench.runs.verify import verify
 from in_process import carry_out
 from small import small_board
 
+pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
+
 
 def board(name: str, *algorithms: str) -> BoardCard:
     cases = {"digits": CaseRules(targets=("print",))}
@@ -24,14 +24,6 @@ def board(name: str, *algorithms: str) -> BoardCard:
 
 
 ONE, OTHER = board("one", "erm", "swad", "sam"), board("other", "erm", "ema")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

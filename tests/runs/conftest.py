@@ -1,0 +1,14 @@
+"""What tests of runs have in common."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dgbench.runs.deterministic import as_worker
+
+
+@pytest.fixture(scope="module")
+def computing_as_a_worker() -> Iterator[None]:
+    """The same bits as a worker's come out of this process."""
+    with as_worker("cpu"):
+        yield
