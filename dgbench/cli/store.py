@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,20 +100,14 @@ def du(store: StorePath = None, as_json: Json = False) -> None:
     What several boards or algorithms share is part of the size of each of them, and of the sum once.
     """
     usage = Usage(_there(store))
-    rows: list[tuple[str, str, Room, int]] = []
-    for board in usage.boards:
-        for algorithm in board.algorithms:
-            own = board.pieces(algorithm)
-            others = {
-                piece
-                for other in usage.boards
-                for name in other.algorithms
-                if (other, name) != (board, algorithm)
-                for piece in other.pieces(name)
-            }
-            rows.append((board.name, algorithm, usage.room(own), usage.room(own & others).total))
+    own = [(board.name, name, board.pieces(name)) for board in usage.boards for name in board.algorithms]
+    lists = Counter(piece for _, _, pieces in own for piece in pieces)
+    rows = [
+        (board, name, usage.room(pieces), usage.room(piece for piece in pieces if lists[piece] > 1).total)
+        for board, name, pieces in own
+    ]
     listed = {piece for board in usage.boards for piece in board.pieces()}
-    starts = listed - {piece for board in usage.boards for name in board.algorithms for piece in board.pieces(name)}
+    starts = listed - lists.keys()
     sums = {
         "what they start from": usage.room(starts),
         "boards, shared work once": usage.room(listed),
