@@ -8,11 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from dgbench.cli.output import Json, Quiet, for_people, print_json, print_records
+from dgbench.cli.output import Json, Quiet, for_people, new_table, print_json, print_records, screen
 from dgbench.core.amounts import duration, in_words
 from dgbench.core.names import readable
 
@@ -89,7 +87,7 @@ def clear_(
 
 
 def _show(found: Iterable[Content]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in ("", "dataset", "images"):
         table.add_column(heading)
     for heading in ("pieces", "size", "last used"):
@@ -99,5 +97,4 @@ def _show(found: Iterable[Content]) -> None:
         age = f"{duration(max(0.0, now - one.used))} ago"
         cells = (one.kind, readable(one.dataset), one.form, f"{one.pieces:,}", in_words(one.bytes), age)
         table.add_row(*map(escape, cells))
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
+    screen().print(table)

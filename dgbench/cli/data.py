@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.core.names import readable
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def new(
     for line in draft.said:
         print(line)
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     table.add_column("domain")
     table.add_column("images", justify="right")
     for row in draft.content["domains"]:
@@ -108,14 +107,13 @@ def check_(
 
 def _print_findings(findings: list[Finding]) -> None:
     colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in ("check", "", "found"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
         colour = colours[finding.verdict]
         table.add_row(finding.check, f"[{colour}]{finding.verdict}[/]", Text(readable(finding.text)))
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=120, highlight=False)).print(table)
+    screen().print(table)
 
 
 def prepare_(

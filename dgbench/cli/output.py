@@ -8,6 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+
+_WIDE = 120
+"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON in place of tables")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors and warnings only")]
@@ -16,6 +21,17 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors and war
 def for_people() -> bool:
     """Whether standard output is a terminal."""
     return sys.stdout.isatty()
+
+
+def screen(*, highlight: bool = False) -> Console:
+    """Where tables are printed, as wide as the terminal."""
+    there = Console(highlight=highlight)
+    return there if there.is_terminal else Console(width=_WIDE, highlight=highlight)
+
+
+def new_table() -> Table:
+    """A table without lines; its columns are to be added."""
+    return Table(box=None, pad_edge=False, header_style="dim")
 
 
 def print_json(content: Any) -> None:

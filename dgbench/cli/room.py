@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
+from dgbench.cli.output import new_table
 from dgbench.core.amounts import in_words
 from dgbench.core.cards import Keep
 from dgbench.runs.store import Store
@@ -21,7 +21,7 @@ def show_room(console: Console, room: Sizes, keep: Keep, store: Store) -> None:
     from dgbench.data.cache.kept import shelf
     from dgbench.runs.features import shelf as features_of
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     table.add_column("on disk, once all is done")
     table.add_column("", justify="right")
     table.add_column("", style="dim")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dgbench.cli.output import Json, print_json
+from dgbench.cli.output import Json, new_table, print_json
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
 from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
@@ -105,7 +105,7 @@ def _show_algorithm(card: AlgorithmCard, console: Console) -> None:
     console.print(
         f"[bold]needs[/]    {', '.join(n.replace('_', ' ') for n in needs) or 'nothing beyond source labels'}\n"
     )
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in ("recipe", "part", "hyperparameter", "value", "allowed", "search"):
         table.add_column(heading)
     for slot, choice in card.recipe.filled().items():
@@ -257,7 +257,7 @@ def _show_part(slot: Slot, name: str, console: Console) -> None:
     part = registry.load(slot, name)
     console.print(f"[bold]{slot}.{name}[/]  [dim]{part.__module__}, version {part.version}[/]\n")
     console.print((part.__doc__ or "").strip() + "\n", markup=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in ("hyperparameter", "default", "allowed"):
         table.add_column(heading)
     for field in dataclasses.fields(part):

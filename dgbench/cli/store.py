@@ -6,13 +6,12 @@ import dataclasses
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.cli.work import KeepRule, StorePath
 from dgbench.core.amounts import in_words
 from dgbench.core.errors import StoreError
@@ -23,8 +22,6 @@ from dgbench.runs.usage import Room, Usage
 if TYPE_CHECKING:
     from dgbench.runs.prune import Pruning
     from dgbench.runs.verify import Verified
-
-_WIDE = 120
 
 
 def store(app: typer.Typer) -> None:
@@ -50,15 +47,10 @@ def _there(store: Path | None) -> Store:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("", "board", "algorithm", "keep", "rules") else "right")
     return table
-
-
-def _print(table: Table) -> None:
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=_WIDE, highlight=False)).print(table)
 
 
 def ls(store: StorePath = None, as_json: Json = False) -> None:
@@ -67,7 +59,7 @@ def ls(store: StorePath = None, as_json: Json = False) -> None:
     A board whose rules or recipes were changed is listed once for each set of them.
     """
     usage = Usage(_there(store))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "board": board.name,
             "rules": board.path.stem,
@@ -84,10 +76,10 @@ def ls(store: StorePath = None, as_json: Json = False) -> None:
         return
     table = _table("board", "rules", "algorithms", "runs", "finished", "missing", "keep", "size")
     for row in rows:
-        missing = int(row["runs"]) - int(row["finished"])  # type: ignore[call-overload]
+        missing = row["runs"] - row["finished"]
         counts = (f"{count:,}" for count in (row["algorithms"], row["runs"], row["finished"], missing))
-        table.add_row(row["board"], row["rules"], *counts, row["keep"], in_words(row["bytes"]))  # type: ignore[arg-type]
-    _print(table)
+        table.add_row(row["board"], row["rules"], *counts, row["keep"], in_words(row["bytes"]))
+    screen().print(table)
     if len(rows) > 1:
         print("what boards share is in the size of each of them; 'dgbench store du' counts it once")
     for path in usage.damaged:
@@ -142,7 +134,7 @@ def du(store: StorePath = None, as_json: Json = False) -> None:
     for name, room in sums.items():
         if room.total or name.startswith("boards"):
             table.add_row(name, "", *_cells(room), "")
-    _print(table)
+    screen().print(table)
 
 
 def _cells(room: Room) -> list[str]:
@@ -193,7 +185,7 @@ def _show_pruning(what: Pruning, freed: int | None) -> None:
         if found:
             table.add_row(kind, f"{sum(count for _, count in found):,}", in_words(sum(size for size, _ in found)))
     if table.row_count:
-        _print(table)
+        screen().print(table)
     if freed is not None:
         print(f"{in_words(freed)} freed")
     elif table.row_count or what.ruled:
@@ -236,7 +228,7 @@ def _show(results: list[Verified]) -> None:
             in_words(result.bytes),
             f"[bold red]{len(result.damaged)}[/]" if result.damaged else "0",
         )
-    _print(table)
+    screen().print(table)
     if any(result.unsealed for result in results):
         print("what is not sealed was made by an earlier dgbench, and cannot be verified")
     for damage in (damage for result in results for damage in result.damaged):

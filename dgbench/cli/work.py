@@ -16,10 +16,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from dgbench import api
-from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.cli.room import show_room
 from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard, Keep
@@ -155,7 +154,7 @@ def plan(
         )
         return
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = new_table()
     for heading in ("training shared by", "trainings", "runs"):
         table.add_column(heading, justify="left" if heading.startswith("training ") else "right")
     for group in sharing(made):
@@ -310,9 +309,7 @@ def _present(
     if as_json:
         print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
     elif not quiet:
-        console = Console()
-        # A file or a pipe has no width of its own.
-        terminal.show(made, console if console.is_terminal else Console(width=120))
+        terminal.show(made, screen(highlight=True))
         print()
         for path in paths:
             print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")

@@ -52,8 +52,8 @@ def _chosen(cells: pl.DataFrame) -> Chosen:
             for name, value in settings.items():
                 if name not in ("part", "version"):
                     values.setdefault(f"{slot}.{name}", Counter())[_shown(value)] += count
-    order = {slot: number for number, slot in enumerate(SLOTS)}
-    named = sorted(values, key=lambda key: order.get(key.partition(".")[0], len(order)))  # type: ignore[call-overload]
+    order: dict[str, int] = {slot: number for number, slot in enumerate(SLOTS)}
+    named = sorted(values, key=lambda key: order.get(key.partition(".")[0], len(order)))
     return Chosen(
         {slot: parts[slot] for slot in SLOTS if slot in parts},
         _counted(Counter(cells["step"].to_list())),
