@@ -20,7 +20,7 @@ from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep, board_card, board_names
 from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, StoreError
-from dgbench.core.paths import cache_root, shipped, store_root
+from dgbench.core.paths import cache_root, shipped
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store
 
@@ -114,7 +114,7 @@ def run(
     from dgbench.runs.plan import make_plan
     from dgbench.runs.progress import Silent
 
-    kept, told = _store(store), progress or Silent()
+    kept, told = Store.at(store), progress or Silent()
     try:
         with writing(kept.root, cache_root()):
             made = make_plan(rules(board), fetch=True, reading=told.reading)
@@ -131,7 +131,7 @@ def records(board: Board, *, store: Path | None = None) -> Records:
     """
     from dgbench.runs.collect import collect
 
-    return collect(rules(board), _store(store))
+    return collect(rules(board), Store.at(store))
 
 
 def predictions(
@@ -164,7 +164,7 @@ def predictions(
 
     only = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw}
     asked = {name: value for name, value in only.items() if value is not None}
-    return predictions(rules(board), _store(store), **asked)
+    return predictions(rules(board), Store.at(store), **asked)
 
 
 def select(board: Board, criterion: str | None = None, *, store: Path | None = None) -> pl.DataFrame:
@@ -253,7 +253,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
     from dgbench.site.build import build
     from dgbench.site.shown import Shown, ShownBoard
 
-    kept, shown, waiting = _store(store), [], []
+    kept, shown, waiting = Store.at(store), [], []
     for board in board_names() if boards is None else boards:
         card, submitted = rules(board), submissions_of(board)
         there = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
@@ -265,7 +265,3 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
     galleries = {name: gallery(name) for name in names if outline(name).manifest is not None}
     return build(Shown(shown, waiting, galleries), folder)
-
-
-def _store(root: Path | None) -> Store:
-    return Store(root or store_root())

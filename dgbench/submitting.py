@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from dgbench.api import Board, Device, held, rules, submissions_of
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecordError, StoreError
-from dgbench.core.paths import store_root
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def make_submission(
 
     asked = rules(board, algorithms=[algorithm])
     listed = index(make_plan(asked))
-    return make(asked, listed, Store(store or store_root()), out, number=number, authors=authors, code=code)
+    return make(asked, listed, Store.at(store), out, number=number, authors=authors, code=code)
 
 
 def write_kit(board: Board, out: Path, *, told: Callable[[str], None] = lambda what: None) -> Path:
@@ -195,7 +194,7 @@ def verify(
         card = rules(what)
     try:
         plan = make_plan(card, fetch=True, reading=told.reading)
-        kept = Store(store or store_root())
+        kept = Store.at(store)
         if claimed is not None:
             claimed.known(plan.runs)
             runs, then = list(claimed.rows), claimed.then

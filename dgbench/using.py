@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dgbench.api import Board, Device, rules
 from dgbench.core.disk import writing
-from dgbench.core.paths import cache_root, store_root
+from dgbench.core.paths import cache_root
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def export(
     from dgbench.exported.write import refuse_foreign, write
     from dgbench.runs.launch import resolve_device
 
-    card, kept, path = rules(board), Store(store or store_root()), Path(folder)
+    card, kept, path = rules(board), Store.at(store), Path(folder)
     refuse_foreign(path)
     choice = chosen(card, algorithm, kept, criterion=criterion or card.criterion, target=target, trial=trial)
     return write(choice, kept, path, resolve_device(device))
@@ -92,7 +92,7 @@ def deploy(
     from dgbench.exported.deploy import deploy as make
     from dgbench.runs.progress import Silent
 
-    card, kept, told = rules(board), Store(store or store_root()), progress or Silent()
+    card, kept, told = rules(board), Store.at(store), progress or Silent()
     by = criterion or card.criterion
     try:
         with writing(kept.root, cache_root()):

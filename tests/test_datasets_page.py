@@ -1,11 +1,11 @@
 """The page on datasets says what the cards say, and so does the command line."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer
+from scripts_loaded import load_script
 from typer.testing import CliRunner
 
 from dgbench.cli.listing import list_
@@ -23,17 +23,9 @@ def dgbench(*arguments: str) -> str:
     return done.stdout
 
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "write_datasets_page.py"
-
-
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_datasets_page", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("write_datasets_page")
 
 
 def test_the_committed_page_is_that_of_the_cards(script: ModuleType) -> None:

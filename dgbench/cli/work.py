@@ -23,7 +23,6 @@ from dgbench.cli.room import show_room
 from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import StoreError
-from dgbench.core.paths import store_root
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
 
@@ -123,7 +122,7 @@ def plan(
         keep=_value(keep),
     )
     made = api.plan(rules)
-    kept = Store(store or store_root())
+    kept = Store.at(store)
     missing = todo(made, kept, asked=asked(made, kept))
     where = resolve_device(device.value)
     left = estimate(made, missing, torch.device(where), workers)
@@ -305,7 +304,7 @@ def _present(
 
     own = rules == api.rules(board)  # what is submitted keeps to a board as it is
     made = api.leaderboard(board if own else rules, criterion=criterion, store=store)
-    paths = write(made, Store(store or store_root()).index(rules).with_suffix("") / made.criterion.name)
+    paths = write(made, Store.at(store).index(rules).with_suffix("") / made.criterion.name)
     if as_json:
         print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
     elif not quiet:

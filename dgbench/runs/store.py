@@ -30,6 +30,7 @@ from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
+from dgbench.core.paths import store_root
 from dgbench.core.recipe import compose
 from dgbench.core.results import LONGEST, Result
 from dgbench.core.seals import MIDWAY, checked, read_sealed, sealed, write_sealed
@@ -66,6 +67,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._said: set[str] = set()
+
+    @classmethod
+    def at(cls, root: Path | None = None) -> Store:
+        """The store in a folder; by default in ``$DGBENCH_STORE``, else in ``store/`` of the working directory."""
+        return cls(root or store_root())
 
     def folder(self, kind: Kind, id_: str) -> Path:
         """Where a piece of work lies."""

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts_loaded import load_script
 from submissions.synthetic import submit, toy_board
 
 from dgbench.core.cards import BoardCard, CaseRules
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz_submissions.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_submissions", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = loaded
-    spec.loader.exec_module(loaded)
-    return loaded
+    return load_script("fuzz_submissions")
 
 
 @pytest.fixture(scope="module")

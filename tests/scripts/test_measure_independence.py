@@ -1,6 +1,5 @@
 """The correlation that the script prints, on noise whose correlation is known."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -9,14 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts_loaded import load_script
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_independence.py"
-_spec = importlib.util.spec_from_file_location("measure_independence", SCRIPT)
-assert _spec is not None
-assert _spec.loader is not None
-script = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = script
-_spec.loader.exec_module(script)
+script = load_script("measure_independence")
 
 
 @pytest.mark.parametrize("r", [0.0, 0.1, 0.3, 0.8])

@@ -1,12 +1,12 @@
 """A few of the kills that the script counts, and that it sees what they would spoil."""
 
-import importlib.util
 import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from scripts_loaded import load_script
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_kills.py"
 
@@ -20,12 +20,7 @@ def test_killed_work_ends_with_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_file_that_differs_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = importlib.util.spec_from_file_location("measure_kills", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, script)
-    spec.loader.exec_module(script)
+    script = load_script("measure_kills")
 
     def work(case: object, root: Path, kill: object = None) -> bool:
         """Its weights say whether it was killed."""

@@ -1,26 +1,9 @@
 """Boards with known truth: intervals cover it as often as they say, and equal algorithms stay together."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
+from scripts_loaded import load_script
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate_boards.py"
-
-
-def loaded() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulate_boards", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-simulation = loaded()
+simulation = load_script("simulate_boards")
 
 
 @pytest.mark.parametrize("title", simulation.protocols())
