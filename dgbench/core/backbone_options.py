@@ -2,7 +2,7 @@
 
 A value goes to the next comma that an option follows, so most need no quotes. In quotes, single or double, everything
 stands for itself, a backslash too; the quote itself is written twice. A value is spelt without quotes where that reads
-the same.
+the same, whatever options follow.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def spelt(value: int | str | Statistics) -> str:
         return "/".join(" ".join(map(repr, channels)) for channels in value)
     text = str(value)
     match = _OPTION.match(f"x={text}, y=0")
-    if match is not None and match["bare"] == text:
+    # A quote that opens a bare value may find its end in an option that follows.
+    if match is not None and match["bare"] == text and not text.startswith(("'", '"')):
         return text
     quote = '"' if "'" in text else "'"
     return quote + text.replace(quote, 2 * quote) + quote

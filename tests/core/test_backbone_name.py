@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dgbench.core.backbone_name import PACKAGED, BackboneName, parse
@@ -37,6 +37,9 @@ def backbone_names(draw: st.DrawFn) -> BackboneName:
 
 
 @given(backbone_names())
+@example(BackboneName("timm", "0", weights="'", pretrained_on="'"))
+@example(BackboneName("timm", "0", weights='"a', under='"'))
+@example(BackboneName("timm", "0", weights="a", under="b,", pretrained_on="c, d"))
 def test_the_canonical_name_reads_as_the_same_backbone(name: BackboneName) -> None:
     assert parse(name.canonical) == name
     assert parse(name.canonical).canonical == name.canonical
