@@ -1,5 +1,6 @@
 """Functions for worker processes to call."""
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,3 +26,14 @@ def hold(path: Path) -> None:
         time.sleep(60)
     finally:
         path.unlink()
+
+
+def fresh_pages(megabytes: int, times: int) -> int:
+    """How many pages the kernel gave while so much was filled and freed, time after time; the first is not counted."""
+    before = 0
+    for number in range(times + 1):
+        block = b"x" * (megabytes << 20)
+        del block
+        if number == 0:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

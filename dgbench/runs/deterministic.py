@@ -6,9 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dgbench.core.memory import keep_freed_memory
+
 
 def ready(device: str) -> None:
-    """Ready a worker, with deterministic kernels where torch has them.
+    """Ready a worker, which looks at batch after batch of one size."""
+    keep_freed_memory()
+    _deterministic(device)
+
+
+def _deterministic(device: str) -> None:
+    """Take deterministic kernels where torch has them.
 
     On the CPU a worker has one thread, however many cores there are: the order in which torch sums depends on the
     number of threads, and results must not depend on the machine's size or on the number of workers.
@@ -28,7 +36,7 @@ def as_worker(device: str) -> Iterator[None]:
 
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    ready(device)
+    _deterministic(device)
     try:
         yield
     finally:
