@@ -12,9 +12,9 @@ _NEVER = 2**31 - 1
 def keep_freed_memory() -> None:
     """Have this process keep what it frees, where its C library is glibc; elsewhere nothing is done.
 
-    By default large blocks come from the kernel and go back at once, so a network's activations are fresh pages of zeros
-    in every batch. Where one network looks at batch after batch, that was half of the time. The price: the process stays
-    as large as it once was.
+    By default large blocks come from the kernel and go back at once, so a network's activations are fresh pages of
+    zeros in every batch. Where one network looks at batch after batch, that was half of the time. The price: the
+    process stays as large as it once was.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
