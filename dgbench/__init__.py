@@ -1,6 +1,7 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.submitting` and :mod:`dgbench.using`.
+The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.submitting` and :mod:`dgbench.using`; what they
+take, give and raise is public as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,30 @@ if TYPE_CHECKING:
         run,
         select,
     )
+    from dgbench.board.interactive import Leaderboard
+    from dgbench.board.leaderboard import BoardInfo, Entry, Track
+    from dgbench.core.cards import BoardCard
+    from dgbench.core.disk import DiskError
+    from dgbench.core.errors import (
+        CardError,
+        DataError,
+        DGBenchError,
+        RecipeError,
+        RecordError,
+        StoreError,
+        UnknownNameError,
+    )
+    from dgbench.exported.card import ModelCard
+    from dgbench.exported.model import Model
+    from dgbench.runs.again import Again
+    from dgbench.runs.collect import Records
+    from dgbench.runs.launch import Summary
+    from dgbench.runs.outlook import HowFar
+    from dgbench.runs.plan import Plan
+    from dgbench.runs.progress import Progress, for_people
+    from dgbench.selection.design import Comparison
+    from dgbench.selection.statistics import Estimate
+    from dgbench.submissions.check import Checked
     from dgbench.submitting import (
         add_submission,
         check_submission,
@@ -32,12 +57,37 @@ if TYPE_CHECKING:
     from dgbench.using import deploy, export, load, predict
 
 __all__ = [
+    "Again",
+    "BoardCard",
+    "BoardInfo",
+    "CardError",
+    "Checked",
+    "Comparison",
+    "DGBenchError",
+    "DataError",
+    "DiskError",
+    "Entry",
+    "Estimate",
+    "HowFar",
+    "Leaderboard",
+    "Model",
+    "ModelCard",
+    "Plan",
+    "Progress",
+    "RecipeError",
+    "RecordError",
+    "Records",
+    "StoreError",
+    "Summary",
+    "Track",
+    "UnknownNameError",
     "__version__",
     "add_submission",
     "build_site",
     "check_submission",
     "deploy",
     "export",
+    "for_people",
     "leaderboard",
     "load",
     "make_submission",
@@ -62,7 +112,43 @@ _SUBMITTING = (
     "write_kit",
 )
 
+_TYPES = {
+    "dgbench.board.interactive": ("Leaderboard",),
+    "dgbench.board.leaderboard": (
+        "BoardInfo",
+        "Entry",
+        "Track",
+    ),
+    "dgbench.core.cards": ("BoardCard",),
+    "dgbench.core.disk": ("DiskError",),
+    "dgbench.core.errors": (
+        "CardError",
+        "DGBenchError",
+        "DataError",
+        "RecipeError",
+        "RecordError",
+        "StoreError",
+        "UnknownNameError",
+    ),
+    "dgbench.exported.card": ("ModelCard",),
+    "dgbench.exported.model": ("Model",),
+    "dgbench.runs.again": ("Again",),
+    "dgbench.runs.collect": ("Records",),
+    "dgbench.runs.launch": ("Summary",),
+    "dgbench.runs.outlook": ("HowFar",),
+    "dgbench.runs.plan": ("Plan",),
+    "dgbench.runs.progress": (
+        "Progress",
+        "for_people",
+    ),
+    "dgbench.selection.design": ("Comparison",),
+    "dgbench.selection.statistics": ("Estimate",),
+    "dgbench.submissions.check": ("Checked",),
+}
+"""Where the things are that the functions take, give and raise."""
+
 _ELSEWHERE = {
+    **{name: module for module, names in _TYPES.items() for name in names},
     **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }

@@ -27,11 +27,11 @@ from dgbench.runs.store import Store
 if TYPE_CHECKING:
     import polars as pl
 
-    from dgbench.board.leaderboard import Leaderboard
+    from dgbench.board.interactive import Leaderboard
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
-    from dgbench.runs.progress import Progress
+    from dgbench.runs.progress import Callback, Progress
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -95,7 +95,7 @@ def run(
     store: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Callback | None = None,
 ) -> Summary:
     """Do what is missing of a board. What is finished is never done again.
 
@@ -104,7 +104,9 @@ def run(
         store: Where finished work is kept.
         device: ``auto`` takes an accelerator where there is one.
         workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
-        progress: Is told what happens; by default nothing is said.
+        progress: Is told what happens: ``dgbench.for_people()`` shows bars in a terminal and in a notebook, a function
+            is called with a :class:`HowFar`, an object has the methods of :class:`Progress`. By default nothing is
+            said.
 
     Raises:
         DGBenchError: a recipe does not fit, or the data or the device is not there.
@@ -112,15 +114,15 @@ def run(
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan
-    from dgbench.runs.progress import Silent
+    from dgbench.runs.progress import told
 
-    kept, told = Store.at(store), progress or Silent()
+    kept, hears = Store.at(store), told(progress)
     try:
         with writing(kept.root, cache_root()):
-            made = make_plan(rules(board), fetch=True, reading=told.reading)
-            return launch(made, kept, device=device, workers=workers, progress=told)
+            made = make_plan(rules(board), fetch=True, reading=hears.reading)
+            return launch(made, kept, device=device, workers=workers, progress=hears)
     finally:
-        told.stop()
+        hears.stop()
 
 
 def records(board: Board, *, store: Path | None = None) -> Records:
@@ -200,11 +202,11 @@ def leaderboard(
         StoreError: nothing is there, or a file cannot be read.
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
-    from dgbench.board.from_records import from_records
+    from dgbench.board.interactive import Leaderboard
 
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
-    return from_records(_joined(rules(board), store, submissions), criterion)
+    return Leaderboard.of(_joined(rules(board), store, submissions), criterion)
 
 
 def submissions_of(board: Board) -> Path | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.runs.again import Again
-    from dgbench.runs.progress import Progress
+    from dgbench.runs.progress import Callback, Progress
     from dgbench.submissions.check import Checked
     from dgbench.submissions.evidence import Others
     from dgbench.submissions.record import Submission
@@ -159,7 +159,7 @@ def verify(
     store: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Callback | None = None,
 ) -> list[Again]:
     """Do some trainings again, from what identifies them, and compare what they predict.
 
@@ -179,10 +179,10 @@ def verify(
     """
     from dgbench.runs.again import again, part, sample
     from dgbench.runs.plan import make_plan
-    from dgbench.runs.progress import Silent
+    from dgbench.runs.progress import told
     from dgbench.submissions.rerun import Claimed
 
-    told = progress or Silent()
+    hears = told(progress)
     claimed = None
     if not isinstance(what, BoardCard) and (Path(what) / "submission.json").is_file():
         folder = Path(what).resolve()
@@ -193,7 +193,7 @@ def verify(
     else:
         card = rules(what)
     try:
-        plan = make_plan(card, fetch=True, reading=told.reading)
+        plan = make_plan(card, fetch=True, reading=hears.reading)
         kept = Store.at(store)
         if claimed is not None:
             claimed.known(plan.runs)
@@ -204,9 +204,9 @@ def verify(
             raise StoreError(f"the store {kept.root} holds no finished run of '{card.name}'; 'dgbench run' does them")
         chosen = part(plan, sample(plan, runs, trainings, seed), runs)
         with TemporaryDirectory() as room:
-            found = again(chosen, then, Store(Path(room)), device=device, workers=workers, progress=told)
+            found = again(chosen, then, Store(Path(room)), device=device, workers=workers, progress=hears)
     finally:
-        told.stop()
+        hears.stop()
     if claimed is not None and (home := submissions_of(what)) and claimed.folder.parent == home.resolve():
         claimed.vouch(found)
     return found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
     from dgbench.exported.pictures import Given
-    from dgbench.runs.progress import Progress
+    from dgbench.runs.progress import Callback, Progress
 
 
 def export(
@@ -72,7 +72,7 @@ def deploy(
     store: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Callback | None = None,
 ) -> ModelCard:
     """Make a model for domains that nobody has seen: the recipe that validation elects, trained on all domains.
 
@@ -90,15 +90,15 @@ def deploy(
         DGBenchError: the training failed, or the folder holds something else.
     """
     from dgbench.exported.deploy import deploy as make
-    from dgbench.runs.progress import Silent
+    from dgbench.runs.progress import told
 
-    card, kept, told = rules(board), Store.at(store), progress or Silent()
+    card, kept, hears = rules(board), Store.at(store), told(progress)
     by = criterion or card.criterion
     try:
         with writing(kept.root, cache_root()):
-            return make(card, kept, Path(folder), criterion=by, device=device, workers=workers, progress=told)
+            return make(card, kept, Path(folder), criterion=by, device=device, workers=workers, progress=hears)
     finally:
-        told.stop()
+        hears.stop()
 
 
 def load(folder: str | Path, device: str = "cpu") -> Model:

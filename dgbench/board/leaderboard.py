@@ -34,6 +34,7 @@ class BoardInfo:
         reference: The algorithm that the others are compared with, if it has entered.
         levels: Of the algorithms that were submitted, how much of them others have seen.
         recompute: The command that computes the leaderboard again.
+        part: What is left, in words, where this is a part of a board that was computed whole; empty where it is all.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BoardInfo:
     weights: Mapping[str, float] = field(default_factory=dict)
     reference: str = "erm"
     levels: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
 
     @property
     def runs(self) -> int:
@@ -215,4 +217,5 @@ class Leaderboard:
     def __repr__(self) -> str:
         tracks = ", ".join(f"{len(track.entries)} {track.name}" for track in self.tracks)
         done, asked = sum(entry.runs for entry in self.entries), len(self.info.algorithms) * self.info.runs
-        return f"<Leaderboard '{self.info.name}' by {self.criterion.name}: algorithms {tracks}; {done} of {asked} runs>"
+        name = f"'{self.info.name}' ({self.info.part})" if self.info.part else f"'{self.info.name}'"
+        return f"<Leaderboard {name} by {self.criterion.name}: algorithms {tracks}; {done} of {asked} runs>"

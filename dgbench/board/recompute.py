@@ -18,10 +18,11 @@ def command(card: BoardCard, criterion: str | None = None) -> str:
         criterion: What selects models, in place of the rules' own.
     """
     backbones = set(card.tracks.values())
-    options = ["dataset", "cases", "algorithms", "trials", "draws", "criterion"]
+    options = ["dataset", "algorithms", "trials", "draws", "criterion"]
     options += ["tracks"] if len(backbones) == 1 else []
     own = board_card(card.name) if card.name in board_names() else None
     like = {key: getattr(card, key) for key in (*options, "keep")}  # which weights stay changes no leaderboard
+    like |= {"cases": {name: own.cases[name] for name in own.cases if name in card.dataset}} if own else {}
     fixed = own is not None and own.model_copy(update=like) == card
     words = ["dgbench", "run", card.name if fixed else "board.toml"]
     if own is None or not fixed or card.algorithms != own.algorithms:

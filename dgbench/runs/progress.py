@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from dgbench.runs.notebook import InNotebook, in_notebook
+from dgbench.runs.outlook import HowFar, Outlook, clock
+
 if TYPE_CHECKING:
     from dgbench.runs.jobs import Stage
 
-SETTLED = 0.02
-"""Share of a stage after which it is known how long the rest of it takes."""
+Callback = Callable[[HowFar], None]
+"""Is called whenever something happens. What it raises stops the work; what is finished is kept."""
 
 
+@runtime_checkable
 class Progress(Protocol):
-    """Is told what happens to a plan.
+    """Is told what happens to a plan: an object with these methods.
 
     The stages of the work are ``views`` (validation images under shifts) and ``features`` (of frozen backbones), both
-    in images, and ``trainings`` and ``runs``.
+    in images, and ``trainings`` and ``runs``. A function that is called with a :class:`dgbench.HowFar` does as well.
     """
 
     def reading(self, dataset: str, done: int, total: int) -> None:
@@ -70,46 +73,55 @@ class Silent:
         """Nothing."""
 
 
-class Outlook:
-    """What is done, what failed, and how long the rest takes at the pace of each stage so far."""
+class Calls:
+    """Calls a function with a :class:`HowFar` whenever something happens."""
 
-    def __init__(self, todo: Mapping[Stage, int]) -> None:
-        self.todo = dict(todo)
-        self.done = dict.fromkeys(todo, 0.0)
-        self.failed = dict.fromkeys(todo, 0)
-        self._timed = dict.fromkeys(todo, 0.0)
-        self._seconds = dict.fromkeys(todo, 0.0)
-        self.workers = 1
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+        self.outlook = Outlook({})
+        self.read: tuple[str, int, int] | None = None
+        self.at_work = 0
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """Say so."""
+        self.read = (dataset, done, total) if done < total else None
+        self._call()
+
+    def start(self, todo: Mapping[Stage, int]) -> None:
+        """Say so."""
+        self.outlook, self.read = Outlook(todo), None
+        self._call()
+
+    def running(self, jobs: int) -> None:
+        """Say so."""
+        self.at_work = jobs
+        self.outlook.workers = max(self.outlook.workers, jobs)
+        self._call()
 
     def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
-        """As :class:`Progress` is told."""
-        self.done[stage] += amount
-        if seconds is not None:
-            self._timed[stage] += amount
-            self._seconds[stage] += seconds
+        """Say so."""
+        self.outlook.advance(stage, amount, seconds)
+        self._call()
 
-    def left(self, stage: Stage) -> float:
-        """What is to come."""
-        return max(0.0, self.todo[stage] - self.done[stage] - self.failed[stage])
+    def fail(self, stage: Stage, amount: int) -> None:
+        """Say so."""
+        self.outlook.failed[stage] += amount
+        self._call()
 
-    def counts(self, stage: Stage) -> tuple[int, int]:
-        """What is done, in whole pieces, and what there is."""
-        return math.floor(self.done[stage] + 1e-6), self.todo[stage]
+    def stop(self) -> None:
+        """Say so, for the last time."""
+        self.at_work = 0
+        self._call(stopped=True)
 
-    def over(self) -> bool:
-        """Whether nothing is to come."""
-        return all(self.left(stage) < 1e-6 for stage in self.todo)
+    def _call(self, *, stopped: bool = False) -> None:
+        self.callback(self.outlook.how_far(self.at_work, self.read, stopped=stopped))
 
-    def remaining(self) -> float | None:
-        """Seconds to go; None while a stage that is not over has hardly begun."""
-        seconds = 0.0
-        for stage in self.todo:
-            if self.left(stage) < 1e-6:
-                continue
-            if self._timed[stage] < SETTLED * self.todo[stage]:
-                return None
-            seconds += self.left(stage) * self._seconds[stage] / self._timed[stage]
-        return seconds / max(1, self.workers)
+
+def told(progress: Progress | Callback | None) -> Progress:
+    """Who is told: what was given, what calls the function that was given, or nobody."""
+    if progress is None:
+        return Silent()
+    return progress if isinstance(progress, Progress) else Calls(progress)
 
 
 class Terminal:
@@ -170,7 +182,7 @@ class Terminal:
             if number == len(self.stages) - 1:
                 remaining = self.outlook.remaining()
                 notes += [self.at_work] if self.at_work else []
-                notes += [f"about {_clock(remaining)} to go"] if remaining is not None else []
+                notes += [f"about {clock(remaining)} to go"] if remaining is not None else []
             self.bars.update(
                 bar, completed=self.outlook.done[stage], count=f"{done:,}/{total:,}", note=", ".join(notes)
             )
@@ -230,8 +242,8 @@ class Log:
             said.append(f"{stage} {done:,}/{total:,}{f' ({failed:,} failed)' if failed else ''}")
         if not self.outlook.over():
             said.append(f"{self.at_work} at work")
-            said += [] if remaining is None else [f"about {_clock(remaining)} to go"]
-        self._say(f"[{_clock(now - self.started)}] {', '.join(said)}")
+            said += [] if remaining is None else [f"about {clock(remaining)} to go"]
+        self._say(f"[{clock(now - self.started)}] {', '.join(said)}")
 
     def _say(self, line: str) -> None:
         print(line, file=self.stream, flush=True)
@@ -240,16 +252,18 @@ class Log:
         """Say nothing more."""
 
 
-def for_people(stream: TextIO = sys.stderr) -> Progress:
-    """Bars in a terminal, lines elsewhere."""
+def for_people(stream: TextIO | None = None) -> Progress:
+    """Bars in a terminal, a display that changes in a notebook, a line now and then elsewhere.
+
+    Args:
+        stream: Where bars and lines are written; by default the standard error.
+    """
+    if stream is None and in_notebook():
+        return InNotebook()
+    stream = stream or sys.stderr
     return Terminal(Console(file=stream)) if stream.isatty() else Log(stream)
 
 
 def _amount(stage: Stage, total: int) -> str:
     what = {"views": "shifted images", "features": "features of images"}.get(stage, stage)
     return f"{total:,} {what}"
-
-
-def _clock(seconds: float) -> str:
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}" if hours else f"{minutes}:{int(seconds) % 60:02d}"

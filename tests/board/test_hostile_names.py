@@ -22,7 +22,7 @@ from rich.console import Console
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
-from dgbench.board.render import files, html, latex, markdown, terminal
+from dgbench.board.render import files, html, latex, markdown, notebook, terminal
 from dgbench.runs.collect import Failure
 
 PIECES = [
@@ -153,10 +153,11 @@ class Tags(HTMLParser):
 @settings(max_examples=15, deadline=None)
 @given(NAMES)
 def test_the_page_has_the_tags_that_it_has_with_plain_names(name: str) -> None:
-    page = html.render(board(name))
-    page.encode("utf-8")
-    assert no_commands(page.replace("\n", ""))
-    assert Tags(page).tags == Tags(html.render(board("plain"))).tags
+    for render in (html.render, notebook.render):
+        page = render(board(name))
+        page.encode("utf-8")
+        assert no_commands(page.replace("\n", ""))
+        assert Tags(page).tags == Tags(render(board("plain"))).tags
 
 
 def test_code_is_fenced_by_more_backticks_than_it_has(tmp_path: Path) -> None:

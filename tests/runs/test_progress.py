@@ -1,12 +1,18 @@
 import io
 import re
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from dgbench.runs.progress import Log, Outlook, Terminal, for_people
+from dgbench.core.visible import visible
+from dgbench.runs.notebook import InNotebook
+from dgbench.runs.outlook import HowFar, Outlook
+from dgbench.runs.progress import Calls, Log, Progress, Silent, Terminal, for_people, told
 
 
 def test_the_log_says_what_is_done_failed_at_work_and_to_go() -> None:
@@ -76,4 +82,87 @@ def test_the_terminal_shows_all_bars() -> None:
 
 
 def test_without_a_terminal_there_are_lines() -> None:
+    assert isinstance(for_people(io.StringIO()), Log)
+
+
+def test_a_function_is_told_how_far_a_plan_is() -> None:
+    heard: list[HowFar] = []
+    calls = told(heard.append)
+    assert isinstance(calls, Calls)
+    calls.reading("pets", 3, 10)
+    calls.start({"trainings": 2, "runs": 4})
+    calls.running(2)
+    calls.advance("trainings", 0.5, 10.0)
+    calls.fail("trainings", 1)
+    calls.stop()
+    reading, start, running, advance, fail, stop = heard
+    assert (reading.reading, dict(reading.todo), reading.remaining) == (("pets", 3, 10), {}, None)
+    assert (start.reading, dict(start.todo), dict(start.done)) == (
+        None,
+        {"trainings": 2, "runs": 4},
+        {"trainings": 0, "runs": 0},
+    )
+    assert (running.running, advance.done["trainings"], fail.failed["trainings"]) == (2, 0.5, 1)
+    assert start.done["trainings"] == 0, "what was said stays as it was said"
+    assert [each.stopped for each in heard] == [False] * 5 + [True]
+    assert stop.running == 0
+
+
+def test_who_is_told_is_what_was_given() -> None:
+    log = Log(io.StringIO())
+    assert told(log) is log
+    assert isinstance(told(None), Silent)
+    assert all(isinstance(each, Progress) for each in (Silent(), log, InNotebook(), Calls(print)))
+
+
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Every state of the one display that a notebook has."""
+    states: list[dict[str, str]] = []
+
+    class Handle:
+        def update(self, content: dict[str, str], raw: bool) -> None:
+            states.append(content)
+
+    def display(content: dict[str, str], raw: bool, display_id: bool) -> Handle:
+        assert not states, "a second display"
+        states.append(content)
+        return Handle()
+
+    module: Any = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    return states
+
+
+def test_a_notebook_has_one_display_that_changes(displayed: list[dict[str, str]]) -> None:
+    shows = for_people()
+    assert isinstance(shows, InNotebook)
+    shows.every = 0
+    shows.reading("<b>\x1b[31m", 3, 10)
+    shows.start({"views": 300, "trainings": 2, "runs": 4})
+    shows.running(2)
+    shows.advance("views", 300, 3.0)
+    shows.advance("trainings", 1, 10.0)
+    shows.fail("trainings", 1)
+    shows.advance("runs", 2, 6.0)
+    middle = displayed[-1]
+    shows.fail("runs", 2)
+    shows.stop()
+    assert visible("<b>\x1b[31m") in displayed[0]["text/plain"]
+    assert "&lt;b&gt;" in displayed[0]["text/html"]
+    assert "\x1b" not in displayed[0]["text/html"]
+    assert middle["text/plain"].splitlines() == [
+        "views 300/300", "trainings 1/2 1 failed", "runs 2/4 2 at work, about 0:03 to go",
+    ]  # fmt: skip
+    assert displayed[-1]["text/plain"].splitlines()[-1] == "runs 2/4 2 failed, in 0:00"
+    assert displayed[-1]["text/html"].count("<progress") == 3
+
+
+def test_where_nothing_was_to_be_done_a_notebook_shows_nothing(displayed: list[dict[str, str]]) -> None:
+    for_people().stop()
+    assert not displayed
+
+
+def test_a_stream_that_is_named_gets_lines_in_a_notebook_too(displayed: list[dict[str, str]]) -> None:
     assert isinstance(for_people(io.StringIO()), Log)

@@ -152,6 +152,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "train_seconds": entry.cost.train,
         "run_seconds": entry.cost.predict,
         "passes": entry.cost.passes,
+        "part": board.info.part,
     }
 
 

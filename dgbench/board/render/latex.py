@@ -40,6 +40,7 @@ def _table(board: Leaderboard, track: Track) -> str:
     ]
     title, _ = text.TRACKS[track.name]
     said = f"{board.info.title}, {title[0].lower()}{title[1:]}: accuracy in per cent. {text.selection(board)}"
+    said = " ".join([said, *text.part(board)])
     lines = [
         r"\begin{table}",
         r"\centering",

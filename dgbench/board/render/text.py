@@ -56,6 +56,15 @@ ORACLE = (
     "Oracle: what it reaches when one of its draws is chosen on the target, each at its last step: DomainBed does so. "
     "That is no bound, since selection may choose an earlier step. It uses target labels and is not ranked."
 )
+PART = (
+    "A part of the board: {part}. Ranks, intervals and their correction are those of the part alone. They hold where "
+    "the part was settled before anybody saw a result; picked after looking, they promise less than they say."
+)
+BRIEF = (
+    f"Accuracy in per cent, ± half of a {_LEVEL} t-interval; n counts what is independent. A rank is one more than the "
+    "number of algorithms that are significantly better (Holm over all pairs); of two ranks the second is the worst "
+    "that it may be."
+)
 UNTUNED = (
     "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
     "A low place is a finding about these values, not a verdict on the method; --draws 10 searches for better ones."
@@ -221,9 +230,14 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
     return lines
 
 
+def part(board: Leaderboard) -> list[str]:
+    """That this is a part of a board, and what its ranks are worth then; nothing where it is all."""
+    return [PART.format(part=board.info.part)] if board.info.part else []
+
+
 def notes(board: Leaderboard) -> list[str]:
-    """What holds for the whole board: what failed, what is missing, and that nothing was tuned."""
-    lines = []
+    """What holds for the whole board: that it is a part, what failed, what is missing, and that nothing was tuned."""
+    lines = part(board)
     failures: dict[tuple[str, str, str], list[Failure]] = {}
     for failure in board.failed:
         failures.setdefault((failure.status, failure.title, failure.reason), []).append(failure)
