@@ -1,7 +1,7 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.submitting` and :mod:`dgbench.using`; what they
-take, give and raise is public as well.
+The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.publishing`, :mod:`dgbench.submitting` and
+:mod:`dgbench.using`; what they take, give and raise is public as well.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
+    from dgbench.publishing import published
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
@@ -94,6 +95,7 @@ __all__ = [
     "plan",
     "predict",
     "predictions",
+    "published",
     "records",
     "rules",
     "run",
@@ -149,6 +151,7 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
+    "published": "dgbench.publishing",
     **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }

@@ -20,6 +20,7 @@ def main() -> None:
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
     from dgbench.cli.models import models
+    from dgbench.cli.publishing import publishing
     from dgbench.cli.schema import schema
     from dgbench.cli.show import show
     from dgbench.cli.site import site
@@ -44,6 +45,7 @@ def main() -> None:
     app.command()(verify)
     work(app)
     models(app)
+    publishing(app)
     data(app)
     cache(app)
     store(app)

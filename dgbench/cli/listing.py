@@ -17,6 +17,7 @@ from dgbench.core.cards import algorithm_card, board_card, board_names, card_nam
 from dgbench.core.dataset_card import dataset_card, dataset_names
 from dgbench.core.registry import SLOTS
 from dgbench.core.toml import legible
+from dgbench.literature.source import origins
 
 
 class What(StrEnum):
@@ -26,15 +27,19 @@ class What(StrEnum):
     datasets = "datasets"
     boards = "boards"
     parts = "parts"
+    published = "published"
 
 
 def list_(
     what: Annotated[
-        What | None, typer.Argument(help="algorithms, datasets, boards or parts; all of them if left out")
+        What | None, typer.Argument(help="algorithms, datasets, boards, parts or published; all of them if left out")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List algorithms, datasets, boards and parts. In a pipe each is one line, its cells between tabs."""
+    """List what there is.
+
+    Algorithms, datasets, boards, parts, tables that others published. In a pipe each is a line, cells between tabs.
+    """
     found = {kind: _ROWS[kind]() for kind in ([what] if what else What)}
     if as_json:
         print_json({kind.value: rows for kind, rows in found.items()})
@@ -110,9 +115,24 @@ def _part_rows() -> list[dict[str, str | int]]:
     ]
 
 
+def _published_rows() -> list[dict[str, str | int]]:
+    return [
+        {
+            "name": f"{origin.name}.{name}",
+            "year": origin.paper.year,
+            "protocol": _gist(table.protocol),
+            "backbone": _gist(table.backbone),
+            "table": table.title,
+        }
+        for origin in origins()
+        for name, table in origin.tables.items()
+    ]
+
+
 _ROWS = {
     What.algorithms: _algorithm_rows,
     What.datasets: _dataset_rows,
     What.boards: _board_rows,
     What.parts: _part_rows,
+    What.published: _published_rows,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -75,6 +76,7 @@ class _Writer:
                 for name, other in board.leaderboards.items()
             ]
             frame = self._frame(3, runs=names, criteria=others, datasets=board.records.board.dataset)
+            frame = replace(frame, below=self.templates.below(board, frame))
             files.write(leaderboard, self.folder / unquote(board.folder) / criterion, frame)
             self.written += 1
         explanations, frame = Explanations(board), self._frame(3)

@@ -19,6 +19,7 @@ from dgbench.core.cards import AlgorithmCard
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import DGBenchError
 from dgbench.core.registry import SLOTS, Slot
+from dgbench.literature.table import HEADING, SAME_IDEA, WARNING, tables
 from dgbench.selection.statistics import Estimate
 from dgbench.site.explain import Explanations
 from dgbench.site.shown import Shown, ShownBoard, Standing
@@ -106,6 +107,7 @@ class Pages:
             profiles=[(standing, self._profile(standing)) for standing in standings],
             commands={standing.board.name: _command(standing.board, name) for standing in standings},
             bibliography=bibtex.bibliography([name]),
+            published=tables(algorithm=name),
         )
 
     def dataset(self, name: str, frame: Frame) -> str:
@@ -120,7 +122,17 @@ class Pages:
                 domain: {view: data_uri(png) for view, png in views.items()} for domain, views in galleries.items()
             },
             boards=[(board, _best(board, name), _shifts(board, name)) for board in self._shown.on(name)],
+            published=tables([name]),
         )
+
+    def below(self, board: ShownBoard, frame: Frame) -> str:
+        """What stands below a leaderboard: what others published on its datasets, if they did."""
+        published = tables(board.records.board.dataset)
+        if not published:
+            return ""
+        columns = "target" if len(board.records.board.dataset) == 1 else "dataset"
+        said = f"A column for each {columns}, in the order of each publication."
+        return self._render("below.html", frame=frame, published=published, said=said)
 
     def runs(self, board: ShownBoard, entry: Entry, explanations: Explanations, frame: Frame) -> str:
         """How an algorithm's number on a board came about."""
@@ -144,7 +156,8 @@ class Pages:
         )
 
     def _render(self, template: str, **values: Any) -> str:
-        return self._environment.get_template(template).render(**values)
+        words = {"HEADING": HEADING, "WARNING": WARNING, "SAME_IDEA": SAME_IDEA}
+        return self._environment.get_template(template).render(**words, **values)
 
     def _cards(self, name: str) -> tuple[AlgorithmCard, ...]:
         return bibtex.cards(name)

@@ -99,9 +99,10 @@ def test_show_tells_what_is_known(name: str) -> None:
 
 def test_list_in_a_pipe_is_a_record_a_line() -> None:
     lines = dgbench("list").stdout.splitlines()
-    assert {line.split("\t")[0] for line in lines} == {"algorithms", "datasets", "boards", "parts"}
+    assert {line.split("\t")[0] for line in lines} == {"algorithms", "datasets", "boards", "parts", "published"}
     assert len(lines) == sum(
-        len(dgbench("list", kind).stdout.splitlines()) for kind in ("algorithms", "datasets", "boards", "parts")
+        len(dgbench("list", kind).stdout.splitlines())
+        for kind in ("algorithms", "datasets", "boards", "parts", "published")
     )
     (sam,) = [
         line for line in dgbench("list", "algorithms", COLUMNS="20").stdout.splitlines() if line.startswith("sam\t")
@@ -143,8 +144,8 @@ def test_the_shell_can_complete() -> None:
 
 PUBLIC = (
     "add_submission", "build_site", "check_submission", "deploy", "export", "leaderboard", "load", "make_submission",
-    "plan", "predict", "predictions", "records", "rules", "run", "select", "submission_from_predictions", "verify",
-    "write_kit",
+    "plan", "predict", "predictions", "published", "records", "rules", "run", "select", "submission_from_predictions",
+    "verify", "write_kit",
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class Frame:
         search: All that can be found on the site.
         algorithms, runs, datasets: From names to addresses, as seen from the page.
         criteria: The same board by every criterion: title, and address from the page; None for the page itself.
+        below: What a site has to say below a leaderboard, as HTML.
     """
 
     root: str | None = None
@@ -42,6 +43,7 @@ class Frame:
     runs: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
     criteria: Sequence[tuple[str, str | None]] = ()
+    below: str = ""
 
     @cached_property
     def index(self) -> str:
