@@ -1,7 +1,7 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.publishing`, :mod:`dgbench.submitting` and
-:mod:`dgbench.using`; what they take, give and raise is public as well.
+The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.comparing`, :mod:`dgbench.publishing`,
+:mod:`dgbench.submitting` and :mod:`dgbench.using`; what they take, give and raise is public as well.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
+    from dgbench.comparing import Comparison, compare
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
     from dgbench.core.errors import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from dgbench.runs.outlook import HowFar
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Progress, for_people
-    from dgbench.selection.design import Comparison
+    from dgbench.selection.design import Lead
     from dgbench.selection.statistics import Estimate
     from dgbench.submissions.check import Checked
     from dgbench.submitting import (
@@ -70,6 +71,7 @@ __all__ = [
     "Entry",
     "Estimate",
     "HowFar",
+    "Lead",
     "Leaderboard",
     "Model",
     "ModelCard",
@@ -86,6 +88,7 @@ __all__ = [
     "add_submission",
     "build_site",
     "check_submission",
+    "compare",
     "deploy",
     "export",
     "for_people",
@@ -121,6 +124,7 @@ _TYPES = {
         "Entry",
         "Track",
     ),
+    "dgbench.comparing": ("Comparison",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
     "dgbench.core.errors": (
@@ -143,7 +147,7 @@ _TYPES = {
         "Progress",
         "for_people",
     ),
-    "dgbench.selection.design": ("Comparison",),
+    "dgbench.selection.design": ("Lead",),
     "dgbench.selection.statistics": ("Estimate",),
     "dgbench.submissions.check": ("Checked",),
 }
@@ -152,6 +156,7 @@ _TYPES = {
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     "published": "dgbench.publishing",
+    "compare": "dgbench.comparing",
     **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -53,3 +54,22 @@ def ask(page: Path, script: str, *, width: int = 1280, dark: bool = False) -> An
     answer = json.loads(unescape(found[1]))
     assert not (isinstance(answer, dict) and "error" in answer), answer
     return answer
+
+
+def violations(page: Path) -> tuple[list[list[str]], int]:
+    """What axe-core, a checker of accessibility, finds wrong on a page, and how many of its rules the page keeps."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("axe-core-python is not installed")
+    axe = (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    wrong, passed = ask(
+        page,
+        f"""
+        const script = document.createElement('script');
+        script.textContent = {json.dumps(axe).replace("</", "<" + chr(92) + "/")};
+        document.head.append(script);
+        const {{violations, passes}} = await axe.run(document, {{resultTypes: ['violations']}});
+        return [violations.map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)]), passes.length];
+        """,
+    )
+    return wrong, passed

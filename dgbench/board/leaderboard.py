@@ -10,7 +10,7 @@ import polars as pl
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure
 from dgbench.selection.criteria import Criterion
-from dgbench.selection.design import Comparison, Design
+from dgbench.selection.design import Design, Lead
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import Estimate, Pair
 
@@ -198,7 +198,7 @@ class Leaderboard:
         """The algorithms of every track."""
         return tuple(entry for track in self.tracks for entry in track.entries)
 
-    def compare(self, one: str, other: str) -> Comparison:
+    def compare(self, one: str, other: str) -> Lead:
         """Accuracy of one algorithm minus that of another, paired cell by cell.
 
         Raises:

@@ -1,14 +1,16 @@
-"""A small picture of each domain of a dataset, for pages."""
+"""Small pictures of a dataset, for pages: of each domain, and of single examples."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgbench.data.catalogue import thumbnails
+from dgbench.core.dataset_card import dataset_card
+from dgbench.data.catalogue import listing, outline, thumbnails
 from dgbench.data.domain import Domain
 
 _SIDE = 48
@@ -23,6 +25,35 @@ def previews(name: str) -> dict[str, bytes]:
         DataError: it is not on this machine, or not what its card says.
     """
     return {domain.name: _png(_contact_sheet(domain)) for domain in thumbnails(name, _SIDE)}
+
+
+def portraits(name: str, manifest: str, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+    """A PNG of single examples, by domain and row; nothing where this data is not on this machine.
+
+    Args:
+        name: Of the dataset.
+        manifest: Of the data that the rows were counted in.
+        wanted: Domains and rows.
+    """
+    rows: dict[str, list[int]] = {}
+    for domain, row in dict.fromkeys(wanted):
+        rows.setdefault(domain, []).append(row)
+    if not rows or outline(name).manifest != manifest:
+        return {}
+    found: dict[tuple[str, int], bytes] = {}
+    for shown in thumbnails(name, _SIDE):
+        own = rows.get(shown.name, [])
+        images = shown.inputs[np.array(own, dtype=np.int64)] if own else ()
+        found |= {(shown.name, row): _png(image, 1) for row, image in zip(own, images, strict=True)}
+    return found
+
+
+def class_names(name: str) -> Sequence[str]:
+    """What the classes of a dataset are called, by number; nothing where neither its card nor data at hand says it."""
+    classes = dataset_card(name).classes
+    if not isinstance(classes, int):
+        return classes
+    return listing(name).classes if outline(name).manifest is not None else ()
 
 
 def _contact_sheet(domain: Domain, rows: int = 2, columns: int = 10) -> NDArray[np.uint8]:

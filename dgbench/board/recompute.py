@@ -8,7 +8,7 @@ from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, board_card, board_names
 
 
-def command(card: BoardCard, criterion: str | None = None) -> str:
+def command(card: BoardCard, criterion: str | None = None, file: str = "board.toml") -> str:
     """The command that computes a leaderboard by these rules, where options can say them.
 
     Own weights are named as they are called, not where they lie: the command is for a folder that they lie in.
@@ -16,6 +16,7 @@ def command(card: BoardCard, criterion: str | None = None) -> str:
     Args:
         card: The rules.
         criterion: What selects models, in place of the rules' own.
+        file: Where the rules lie, if they are not those of a board that comes with dgbench.
     """
     backbones = set(card.tracks.values())
     options = ["dataset", "algorithms", "trials", "draws", "criterion"]
@@ -24,7 +25,7 @@ def command(card: BoardCard, criterion: str | None = None) -> str:
     like = {key: getattr(card, key) for key in (*options, "keep")}  # which weights stay changes no leaderboard
     like |= {"cases": {name: own.cases[name] for name in own.cases if name in card.dataset}} if own else {}
     fixed = own is not None and own.model_copy(update=like) == card
-    words = ["dgbench", "run", card.name if fixed else "board.toml"]
+    words = ["dgbench", "run", card.name if fixed else file]
     if own is None or not fixed or card.algorithms != own.algorithms:
         words += [word for algorithm in card.algorithms for word in ("-a", algorithm)]
     if fixed and own is not None and card.dataset != own.dataset:

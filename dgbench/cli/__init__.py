@@ -17,6 +17,7 @@ from dgbench.core.version import __version__
 def main() -> None:
     """The entry point ``dgbench``."""
     from dgbench.cli.cache import cache
+    from dgbench.cli.compare import compare
     from dgbench.cli.data import data
     from dgbench.cli.listing import list_
     from dgbench.cli.models import models
@@ -42,6 +43,7 @@ def main() -> None:
     app.command("list")(list_)
     app.command()(show)
     app.command()(schema)
+    app.command()(compare)
     app.command()(verify)
     work(app)
     models(app)

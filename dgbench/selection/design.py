@@ -13,7 +13,7 @@ from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Pair, Rang
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Lead:
     """How far one algorithm is ahead of another, in the same cells.
 
     Attributes:
@@ -63,7 +63,7 @@ class Design:
         found = statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
         return replace(found, within=within)
 
-    def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Comparison | None:
+    def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Lead | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
 
         Args:
@@ -76,7 +76,7 @@ class Design:
             return None
         parts = paired.group_by("target", maintain_order=True)
         targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
-        return Comparison(self.difference(paired, column, "other"), targets)
+        return Lead(self.difference(paired, column, "other"), targets)
 
     def pairs(self, cells: Mapping[str, pl.DataFrame], column: str) -> tuple[Pair, ...]:
         """Every pair of algorithms by a column of their tables; every table has the same targets and trials."""

@@ -30,7 +30,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 LEVEL = 0.95
 """Coverage of every interval; the ranks of a board hold jointly at the same level."""
@@ -312,3 +312,17 @@ def adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
         largest = max(largest, min((len(p_values) - rank) * p_values[key], 1.0))
         found[key] = largest
     return found
+
+
+def mcnemar(first: int, second: int) -> float:
+    """Exact two-sided p-value of McNemar's test: does each of two models get as many right that the other misses?
+
+    It is about these two models. It takes the examples as drawn at random from a population, one independent of the
+    other, so it is no test over several targets, nor over trials that show the same examples again.
+
+    Args:
+        first, second: How many examples the first model alone, and the second alone, got right.
+    """
+    if first == second:
+        return 1.0
+    return min(1.0, 2 * float(bdtr(min(first, second), first + second, 0.5)))

@@ -143,14 +143,16 @@ def test_the_shell_can_complete() -> None:
 
 
 PUBLIC = (
-    "add_submission", "build_site", "check_submission", "deploy", "export", "leaderboard", "load", "make_submission",
-    "plan", "predict", "predictions", "published", "records", "rules", "run", "select", "submission_from_predictions",
-    "verify", "write_kit",
+    "add_submission", "build_site", "check_submission", "compare", "deploy", "export", "for_people", "leaderboard",
+    "load", "make_submission", "plan", "predict", "predictions", "published", "records", "rules", "run", "select",
+    "submission_from_predictions", "verify", "write_kit",
 )  # fmt: skip
 
 
 def test_the_package_shows_its_public_functions() -> None:
-    assert set(dir(dgbench_package)) == {"__version__", *PUBLIC}
+    functions = {name for name in dir(dgbench_package) if name.islower()}
+    assert functions == {"__version__", *PUBLIC}
+    assert {"Leaderboard", "Comparison", "DGBenchError"} <= set(dir(dgbench_package)), "and what they give and raise"
 
 
 BAD_CARD = 'name = "bad"\ntitle = "Bad"\nsummary = "s"\n[recipe.optimiser]\npart = "sam"\n'

@@ -1,0 +1,193 @@
+"""The public functions that hold results against one another.
+
+    compared = dgbench.compare("quick", ["erm", "sam + adanpc"])
+    print(compared.against[0].lead.total)
+    compared.write(Path("compared.html"))
+
+Boards and the store are given as for :mod:`dgbench.api`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from dgbench.api import Board, rules, submissions_of
+from dgbench.board import compare as comparison
+from dgbench.board.recompute import command
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.core.recipe import compose
+from dgbench.runs.collect import Records, collect
+from dgbench.runs.store import Store
+
+if TYPE_CHECKING:
+    from dgbench.board.flips import Predicted
+    from dgbench.submissions.place import Placed
+
+_PLACE = ("algorithm", "target", "trial", "draw")
+_NAMED = 3
+"""Runs that a message names, of each algorithm."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Comparison(comparison.Comparison):
+    """Some algorithms of a board, against the first of them; in a notebook it shows itself as a table.
+
+    Attributes:
+        board: Of these algorithms alone.
+        first: What the others are compared with.
+        track: Of the first.
+        trainings: How many serve the runs of the first.
+        against: The others, in the order in which they were named.
+        steps: Optimizer steps of one training.
+        manifests: SHA-256 of each dataset.
+    """
+
+    def write(self, path: Path) -> None:
+        """Write a page with the images on which algorithms part, which opens from disk; whole, or not at all.
+
+        Images are drawn where their data is on this machine, else named.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        from dgbench.board.render.compared import page
+
+        page.write(self, path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from dgbench.board.render.compared import page
+
+        return page.summary(self)
+
+
+def compare(
+    board: Board,
+    algorithms: Sequence[str],
+    *,
+    criterion: str | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> Comparison:
+    """Compare algorithms with the first of them, by what is finished: target by target, image by image, and by cost.
+
+    Args:
+        board: Name, path or rules.
+        algorithms: Two or more: recipes such as ``"pego + sam"`` of which the store holds all runs, on whatever list of
+            the board they were run; or submissions to it, such as ``"sam@1"``.
+        criterion: What selects models, in place of the board's own.
+        store: Where finished work is kept.
+        submissions: Where those to the board lie; by default beside its ``board.toml``, and nowhere for rules.
+
+    Raises:
+        UnknownNameError: there is no such algorithm or submission.
+        RecipeError: fewer than two are named, one is named twice, or the criterion reads target labels.
+        StoreError: runs are missing; the message names them, and the command that does them.
+    """
+    from dgbench.submissions.place import joined, placed
+
+    card = rules(board)
+    if submissions is None and not isinstance(board, BoardCard):
+        submissions = submissions_of(board)
+    there = {one.submission.id: one for one in placed(submissions)} if submissions is not None else {}
+    names = [name.strip() if "@" in name else compose(name).name for name in algorithms]
+    _refuse_too_few(names)
+    for name in names:
+        if "@" in name and name not in there:
+            raise UnknownNameError(f"submission to '{card.name}'", name, there)
+    recipes, kept = tuple(name for name in names if "@" not in name), Store.at(store)
+    found, missing = _held(card, recipes, kept) if recipes else (None, [])
+    if missing:
+        submitted = [id_ for id_, one in there.items() if one.submission.base in recipes]
+        asked = card.model_copy(update={"algorithms": recipes})
+        run = command(asked, file="board.toml" if isinstance(board, BoardCard) else str(board))
+        raise StoreError(_missing(f"{run} --store {shlex.quote(str(kept.root))}", card.name, missing, kept, submitted))
+    if len(recipes) < len(names) and submissions is not None:
+        found = joined(card, found, submissions)
+    assert found is not None
+    for name in names:
+        if name not in found.names:  # it was said in a warning why
+            raise StoreError(f"'{name}' does not keep to the rules of '{card.name}' as they are, so it is not compared")
+    made = comparison.compare(_only(found, names), names, _predictions(kept, there), criterion)
+    return Comparison(**{part.name: getattr(made, part.name) for part in fields(made)})
+
+
+def _refuse_too_few(names: Sequence[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise RecipeError(f"'{twice[0]}' is named twice; it is no different from itself")
+    if len(names) < 2:
+        raise RecipeError("a comparison takes two algorithms or more: dgbench compare erm 'sam + adanpc'")
+
+
+def _held(card: BoardCard, recipes: tuple[str, ...], store: Store) -> tuple[Records, list[str]]:
+    """What the store holds of some recipes, and in words what it lacks."""
+    asked = card.model_copy(update={"algorithms": recipes})
+    index = _listed(card, asked, store)
+    entries = [entry for entry in index["entries"] if entry["algorithm"] in recipes]
+    found = collect(asked, store, {**index, "entries": entries})
+    done = set(found.runs.select(_PLACE).iter_rows())
+    lines = []
+    for name in recipes:
+        own = [entry for entry in entries if entry["algorithm"] == name]
+        left = [entry for entry in own if tuple(entry[part] for part in _PLACE) not in done]
+        places = "; ".join(f"target {e['target']}, trial {e['trial']}, draw {e['draw']}" for e in left[:_NAMED])
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        if left:
+            lines.append(f"'{name}' lacks {len(left)} of {len(own)} runs: {places}{more}")
+    reasons = dict.fromkeys(f"{failure.title}: {failure.status}, {failure.reason}" for failure in found.failed)
+    return found, [*lines, *reasons]
+
+
+def _listed(card: BoardCard, asked: BoardCard, store: Store) -> dict[str, Any]:
+    """A list of a board's runs with those of some recipes: one that the store has, or else planned now."""
+    for listed in (card, asked):
+        if store.index(listed).is_file():
+            index = store.read_index(listed)
+            if {entry["algorithm"] for entry in index["entries"]} >= set(asked.algorithms):
+                return index
+    from dgbench.runs.launch import index as index_of
+    from dgbench.runs.plan import make_plan
+
+    return index_of(make_plan(asked))
+
+
+def _missing(run: str, board: str, missing: Sequence[str], store: Store, submitted: Sequence[str]) -> str:
+    """What is not there, and what does it."""
+    hint = f" Submitted were {', '.join(submitted)}: they can be compared." if submitted else ""
+    return f"runs of '{board}' are missing in {store.root}. {'. '.join(missing)}.{hint} To do what is missing: {run}"
+
+
+def _only(found: Records, names: Sequence[str]) -> Records:
+    asked = pl.col("algorithm").is_in(list(names))
+    levels = {name: level for name, level in found.levels.items() if name in names}
+    metrics, runs = found.metrics.filter(asked), found.runs.filter(asked)
+    return replace(found, metrics=metrics, runs=runs, names=tuple(names), failed=(), levels=levels)
+
+
+def _predictions(store: Store, there: Mapping[str, Placed]) -> Predicted:
+    """Reads what a run predicted on its target: from the store, or from a submission that has it."""
+    from dgbench.selection.predictions import PREDICTIONS
+    from dgbench.submissions import files
+    from dgbench.submissions.evidence import file_of
+
+    def predicted(algorithm: str, run: str, step: int) -> pl.DataFrame | None:
+        on_target = (pl.col("split") == "target") & (pl.col("step") == step)
+        if "@" not in algorithm:
+            return pl.scan_parquet(store.file("run", run, "predictions.parquet")).filter(on_target).collect()
+        one = there[algorithm]
+        row = next(row for row in one.rows if row.run == run)
+        path = one.folder / file_of(row)
+        if row.rows is None or not path.is_file():
+            return None
+        table = files.read_table(path, PREDICTIONS, row.rows)
+        return table.filter(on_target)
+
+    return predicted
