@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         leaderboard,
         plan,
         predictions,
+        ranking,
         records,
         rules,
         run,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     )
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
+    from dgbench.board.rankings import Ranking
     from dgbench.comparing import Comparison, compare
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
@@ -77,6 +79,7 @@ __all__ = [
     "ModelCard",
     "Plan",
     "Progress",
+    "Ranking",
     "RecipeError",
     "RecordError",
     "Records",
@@ -99,6 +102,7 @@ __all__ = [
     "predict",
     "predictions",
     "published",
+    "ranking",
     "records",
     "rules",
     "run",
@@ -124,6 +128,7 @@ _TYPES = {
         "Entry",
         "Track",
     ),
+    "dgbench.board.rankings": ("Ranking",),
     "dgbench.comparing": ("Comparison",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.interactive import Leaderboard
+    from dgbench.board.rankings import Ranking, Rankings
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Callback, Progress
+    from dgbench.selection.measures import OnTarget
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -209,6 +211,75 @@ def leaderboard(
     return Leaderboard.of(_joined(rules(board), store, submissions), criterion)
 
 
+def ranking(
+    board: Board,
+    metric: str,
+    *,
+    criterion: str | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> Ranking:
+    """A board by another number than accuracy, for looking: the same chosen models, and the same statistics.
+
+    Args:
+        metric: ``macro``, ``worst_class``, ``worst_group``, ``nll``, ``ece``, or ``accuracy``, which is the rule.
+        board, criterion, store, submissions: As for :func:`leaderboard`.
+
+    Raises:
+        UnknownNameError: there is no such metric.
+        StoreError: nothing is there, or the metric is known of no algorithm; the message says why.
+        RecipeError: as for :func:`leaderboard`.
+    """
+    from dgbench.board.rankings import ranking
+    from dgbench.selection.measures import COMPUTED, get, measured
+
+    measure = get(metric)
+    made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
+    if measure.name not in COMPUTED:
+        return ranking(made, measure)
+    return ranking(made, measure, measured(made.cells, on_target(board, store=store, submissions=submissions)))
+
+
+def rankings(
+    board: Board, made: Leaderboard, *, store: Path | None = None, submissions: Path | None = None
+) -> Rankings:
+    """A board by every metric but accuracy.
+
+    Args:
+        board, store, submissions: As for :func:`leaderboard`.
+        made: What :func:`leaderboard` made of them.
+    """
+    from dgbench.board.rankings import rankings
+    from dgbench.selection.measures import measured
+
+    return rankings(made, measured(made.cells, on_target(board, store=store, submissions=submissions)))
+
+
+def on_target(board: Board, *, store: Path | None = None, submissions: Path | None = None) -> OnTarget:
+    """What algorithms on a board predicted of its targets, from the store and from submissions.
+
+    Args:
+        board, store, submissions: As for :func:`leaderboard`.
+
+    Returns:
+        A function of the name of an algorithm and the id of one of its runs, as records have them: a table with the
+        columns ``step, split, index, sample, group, label, prediction, confidence``, or None where it is not there.
+    """
+    from dgbench.runs.predictions import on_target
+    from dgbench.submissions import place
+
+    if submissions is None and not isinstance(board, BoardCard):
+        submissions = submissions_of(board)
+    kept = Store.at(store)
+    submitted = {one.submission.id: one for one in place.placed(submissions)} if submissions else {}
+
+    def read(algorithm: str, run: str) -> pl.DataFrame | None:
+        one = submitted.get(algorithm)
+        return on_target(kept, run) if one is None else place.on_target(one, run)
+
+    return read
+
+
 def submissions_of(board: Board) -> Path | None:
     """Where the submissions to a board lie: beside its rules. None where these have no file."""
     if not isinstance(board, BoardCard):
@@ -263,7 +334,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:
-            shown.append(ShownBoard.of(found))
+            shown.append(ShownBoard.of(found, on_target(board, store=store)))
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
     galleries = {name: gallery(name) for name in names if outline(name).manifest is not None}
     return build(Shown(shown, waiting, galleries), folder)

@@ -208,7 +208,7 @@ def _entry(
     info: BoardInfo,
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
-    compared = design.compare(cells, reference, "accuracy") if algorithm != info.reference else None
+    difference = design.ahead(cells, reference, "accuracy") if algorithm != info.reference else None
     targets = {
         target: design.estimate(part, "accuracy")
         for target in info.domains
@@ -231,7 +231,7 @@ def _entry(
         datasets={str(name): design.estimate(part, "accuracy") for (name,), part in sorted(cells.group_by("dataset"))},
         worst=min(targets, key=lambda target: targets[target].mean),
         gap=design.difference(cells, "source_accuracy", "accuracy"),
-        difference=compared.total if compared else None,
+        difference=difference,
         ceiling=design.estimate(cells, "ceiling_accuracy"),
         oracle=design.estimate(cells, "oracle_accuracy"),
         families=_union(cells, views),

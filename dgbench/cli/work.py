@@ -67,6 +67,10 @@ KeepOption = Annotated[
     ),
 ]
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
+Metric = Annotated[
+    str | None,
+    typer.Option(help="rank by another number than accuracy: macro, worst_class, worst_group, nll or ece"),
+]
 Backbone = Annotated[
     str | None,
     typer.Option(
@@ -284,16 +288,32 @@ def leaderboard(
     draws: Draws = None,
     backbone: Backbone = None,
     criterion: By = None,
+    metric: Metric = None,
     store: StorePath = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Print a board's leaderboard.
 
-    It is computed from what the store holds, and written as a page, Markdown and CSV.
+    It is computed from what the store holds, and written as a page, Markdown and CSV. With --metric the same models are
+    ranked by another number, for looking: it is printed, and nothing is written.
     """
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
-    _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
+    if metric is None:
+        _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
+        return
+    from dgbench.board.render import measures, terminal
+
+    ranking = api.ranking(_submitted_to(board, rules), metric, criterion=criterion, store=store)
+    if as_json:
+        print_json(measures.as_data(ranking))
+    elif not quiet:
+        terminal.show_ranking(ranking, screen(highlight=True))
+
+
+def _submitted_to(board: str, rules: BoardCard) -> str | BoardCard:
+    """The board by its name where its rules are its own: what is submitted keeps to a board as it is."""
+    return board if rules == api.rules(board) else rules
 
 
 def _present(
@@ -302,9 +322,10 @@ def _present(
     from dgbench.board.render import terminal
     from dgbench.board.render.files import as_data, write
 
-    own = rules == api.rules(board)  # what is submitted keeps to a board as it is
-    made = api.leaderboard(board if own else rules, criterion=criterion, store=store)
-    paths = write(made, Store.at(store).index(rules).with_suffix("") / made.criterion.name)
+    asked = _submitted_to(board, rules)
+    made = api.leaderboard(asked, criterion=criterion, store=store)
+    others = api.rankings(asked, made, store=store)
+    paths = write(made, Store.at(store).index(rules).with_suffix("") / made.criterion.name, others=others)
     if as_json:
         print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
     elif not quiet:

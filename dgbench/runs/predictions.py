@@ -25,6 +25,9 @@ WHOSE = pl.Schema(
 )
 """Whose predictions they are, as in the records of a board: ``dgbench.selection.records``."""
 
+ON_TARGET = ["step", "split", "index", "sample", "group", "label", "prediction", "confidence"]
+"""What is read of predictions of the target, where single images are looked at."""
+
 
 def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFrame:
     """Every prediction of a board's finished runs: the columns :data:`WHOSE`, then those of a run's own table.
@@ -56,6 +59,14 @@ def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFram
         )
     found = pl.scan_parquet(whose["file"].unique(maintain_order=True).to_list(), include_file_paths="file", glob=False)
     return whose.lazy().join(found, on="file", maintain_order="left_right").select(*WHOSE, *PREDICTIONS)
+
+
+def on_target(store: Store, run: str) -> pl.DataFrame | None:
+    """What a run predicted of its target, at every step; None where it is not finished, or damaged, which is said."""
+    path = _file(store, run)
+    if path is None:
+        return None
+    return pl.read_parquet(path, columns=ON_TARGET, glob=False).filter(pl.col("split") == "target")
 
 
 def _file(store: Store, run: str) -> str | None:

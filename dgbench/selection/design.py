@@ -63,6 +63,18 @@ class Design:
         found = statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
         return replace(found, within=within)
 
+    def ahead(self, one: pl.DataFrame, other: pl.DataFrame, column: str, within: Range = DIFFERENCE) -> Estimate | None:
+        """A column of one table minus that of another, paired by target and trial; None where they share no pair.
+
+        Args:
+            one, other: At most one row for each target and trial.
+            column: What is compared.
+            within: What values the difference can take.
+        """
+        places = other.select("target", "trial", pl.col(column).alias("other"))
+        paired = one.join(places, on=["target", "trial"])
+        return self.difference(paired, column, "other", within) if paired.height else None
+
     def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Lead | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
 
@@ -78,12 +90,12 @@ class Design:
         targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
         return Lead(self.difference(paired, column, "other"), targets)
 
-    def pairs(self, cells: Mapping[str, pl.DataFrame], column: str) -> tuple[Pair, ...]:
+    def pairs(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> tuple[Pair, ...]:
         """Every pair of algorithms by a column of their tables; every table has the same targets and trials."""
         tables = {name: self._values(each, column) for name, each in cells.items()}
         shape = self.shape(next(iter(tables.values()))[0]) if tables else ()
         found = statistics.pairs({name: values for name, (_, values) in tables.items()}, *shape)
-        return tuple(replace(pair, difference=replace(pair.difference, within=DIFFERENCE)) for pair in found)
+        return tuple(replace(pair, difference=replace(pair.difference, within=within)) for pair in found)
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""

@@ -71,13 +71,14 @@ class _Writer:
     def _board(self, board: ShownBoard) -> None:
         names = {entry.algorithm: board.runs(entry.algorithm) for entry in board.own.entries}
         for criterion, leaderboard in board.leaderboards.items():
-            others = [
+            criteria = [
                 (other.criterion.title, None if name == criterion else f"../{name}/leaderboard.html")
                 for name, other in board.leaderboards.items()
             ]
-            frame = self._frame(3, runs=names, criteria=others, datasets=board.records.board.dataset)
+            frame = self._frame(3, runs=names, criteria=criteria, datasets=board.records.board.dataset)
             frame = replace(frame, below=self.templates.below(board, frame))
-            files.write(leaderboard, self.folder / unquote(board.folder) / criterion, frame)
+            others = board.rankings.get(criterion)
+            files.write(leaderboard, self.folder / unquote(board.folder) / criterion, frame, others)
             self.written += 1
         explanations, frame = Explanations(board), self._frame(3)
         for entry in board.own.entries:

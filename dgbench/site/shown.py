@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
+import polars as pl
+
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.rankings import Rankings, rankings
 from dgbench.core.cards import BoardCard, card_names
 from dgbench.core.dataset_card import dataset_names
 from dgbench.core.errors import DGBenchError
 from dgbench.core.names import file_name
 from dgbench.runs.collect import Records
 from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.measures import OnTarget, measured
+from dgbench.selection.records import CANDIDATE
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,21 @@ class ShownBoard:
         records: What was measured.
         leaderboards: By criterion, the board's own first.
         refusals: Why another criterion cannot rank it, by criterion.
+        rankings: The same by other measures than accuracy, by criterion.
     """
 
     records: Records
     leaderboards: Mapping[str, Leaderboard]
     refusals: Mapping[str, str] = field(default_factory=dict)
+    rankings: Mapping[str, Rankings] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Records) -> ShownBoard:
-        """The leaderboards of records by every criterion that may rank.
+    def of(cls, records: Records, on_target: OnTarget) -> ShownBoard:
+        """The leaderboards of records by every criterion that may rank, and by every measure.
+
+        Args:
+            records: What was measured.
+            on_target: Where the predictions are that it was measured on.
 
         Raises:
             DGBenchError: the board's own criterion cannot rank it.
@@ -47,7 +58,10 @@ class ShownBoard:
                     boards[name] = from_records(records, name, first)
                 except DGBenchError as error:
                     refusals[name] = str(error)
-        return cls(records, boards, refusals)
+        # criteria often choose the same model, and it is judged once
+        chosen = pl.concat(board.cells.select(*CANDIDATE, "run") for board in boards.values())
+        judged = measured(chosen, on_target)
+        return cls(records, boards, refusals, {name: rankings(board, judged) for name, board in boards.items()})
 
     @property
     def own(self) -> Leaderboard:

@@ -19,10 +19,11 @@ from dgbench.core.files import whole_folder, write_json
 from dgbench.core.formats import Format
 from dgbench.core.provenance import revision
 from dgbench.runs.collect import Records
+from dgbench.selection.predictions import PREDICTIONS
 from dgbench.submissions import files
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.check import CHECKS, Checked, Level, read
-from dgbench.submissions.evidence import Evidence, Others
+from dgbench.submissions.evidence import Evidence, Others, file_of
 from dgbench.submissions.record import ID, Sha256, Submission
 from dgbench.submissions.runs import Row, as_records
 from dgbench.submissions.verdicts import line
@@ -147,6 +148,25 @@ def placed(into: Path) -> list[Placed]:
             except DGBenchError as error:
                 log.warning("left out: %s: %s", folder.name, line(str(error)))
     return found
+
+
+def on_target(one: Placed, run: str) -> pl.DataFrame | None:
+    """What a placed submission predicted of the target in a run; None where its predictions do not lie beside it.
+
+    What is not what the submission says is named in a warning, and counts as not there.
+    """
+    row = next((row for row in one.rows if row.run == run and row.rows is not None), None)
+    if row is None or not (one.folder / file_of(row)).is_file():
+        return None
+    path = one.folder / file_of(row)
+    try:
+        if files.sha256(path) != row.sha256:
+            raise RecordError(f"{path.name} is not what was submitted")
+        table = files.read_table(path, PREDICTIONS, row.rows or 0)
+    except DGBenchError as error:
+        log.warning("left out: predictions of %s: %s", one.submission.id, line(str(error)))
+        return None
+    return table.filter(pl.col("split") == "target")
 
 
 def others(of: list[Placed], *, but: str, store: Records | None = None) -> Others:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import polars as pl
 from board.synthetic import DOMAINS, candidate, info, tables
 
 from dgbench.api import rules
 from dgbench.board.build import build
+from dgbench.board.leaderboard import Leaderboard
+from dgbench.board.rankings import rankings
 from dgbench.runs.collect import Records
+from dgbench.selection.records import CANDIDATE
 from dgbench.site.shown import Shown, ShownBoard
 
 SETTINGS = '{{"objective":{{"part":"{objective}","version":1}},"optimizer":{{"part":"{optimizer}","lr":0.001}}}}'
@@ -54,7 +58,15 @@ def shown_board(
         )
         for criterion in ("augmented", "source")
     }  # fmt: skip
-    return ShownBoard(records, boards)
+    judged = {name: rankings(board, measured(board)) for name, board in boards.items()}
+    return ShownBoard(records, boards, rankings=judged)
+
+
+def measured(board: Leaderboard) -> pl.DataFrame:
+    """Other measures than accuracy, that follow from it; calibration is the worse the more accurate a model is."""
+    right = pl.col("accuracy")
+    other = {"macro": right / 2, "worst_class": right / 4, "worst_group": pl.lit(None, pl.Float64), "ece": right / 8}
+    return board.cells.select(*CANDIDATE, **other)
 
 
 def small_site(*boards: ShownBoard) -> Shown:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from board.synthetic import candidate, info, tables
+from board.synthetic import DOMAINS, candidate, info, tables
 from browser import ask, needs_browser, violations
-from sites.made import SKILLS, small_site
+from sites.made import SKILLS, shown_board, small_site
 
 from dgbench.board.build import build as leaderboard
-from dgbench.board.render import files
+from dgbench.board.render import files, measures
 from dgbench.site.build import build
 
 pytestmark = needs_browser
@@ -83,6 +83,116 @@ def test_filters_hide_rows_and_dots_and_say_how_many_are_left(page: Path) -> Non
     assert typed == ["1 of 5 algorithms", ["swad"]]
     assert track == ["1 of 5 algorithms", []]
     assert after == ["5 of 5 algorithms", 4]
+
+
+PARTS = (
+    "[...document.querySelectorAll('section.track table, table.heats')].flatMap(t => [t.tHead, ...t.tBodies[0].rows])"
+)
+JUDGE = """
+    const judge = async (name) => {
+      document.getElementById(`by-${name}`).click();
+      await new Promise(done => setTimeout(done, 20));
+    };
+"""
+
+
+def test_another_measure_changes_ranks_values_and_order_and_accuracy_comes_back_as_it_was(page: Path) -> None:
+    answer = ask(
+        page,
+        f"""{JUDGE}
+        const before = {PARTS}.map(part => part.cloneNode(true));
+        await judge('ece');
+        const cell = (name) => document.querySelector(`#inductive tr[data-name=irm] td.${{name}}`);
+        const heading = document.querySelector('#inductive th.value');
+        const shown = {{
+          names: {NAMES},
+          heading: [heading.textContent, heading.getAttribute('aria-sort')],
+          cells: ['rank', 'value', 'worst', 'difference'].map(name => cell(name).textContent),
+          whisker: cell('plot').querySelector('svg').getAttribute('aria-label'),
+          gap: getComputedStyle(document.querySelector('#inductive td.only')).display,
+          heat: [...document.querySelectorAll('table.heats tr[data-name=irm] td.heat')].map(c => c.textContent),
+          shade: document.querySelector('table.heats tr[data-name=irm] td.heat').style.getPropertyValue('--heat'),
+          said: document.querySelector('form.judges output').textContent,
+          address: location.hash,
+          links: [...document.querySelectorAll('nav.criteria a[href]')].map(a => a.getAttribute('href')),
+        }};
+        heading.querySelector('button').click();
+        shown.turned = [{NAMES}, heading.getAttribute('aria-sort')];
+        await judge('nll');
+        shown.nats = cell('value').textContent;
+        await judge('accuracy');
+        const same = {PARTS}.map((part, at) => part.isEqualNode(before[at]));
+        return [shown, same, document.body.hasAttribute('data-judged')];
+        """,
+    )
+    shown, same, judged = answer
+    ranking = shown_board().rankings["augmented"].known["ece"]
+    places = ranking.tracks["inductive"]
+    irm = places[0]
+    assert irm.entry.algorithm == "irm", "the least accurate has the least calibration error here"
+    assert shown["names"] == [place.entry.algorithm for place in places]
+    assert shown["heading"] == ["Calibration error, %", "ascending"]
+    assert irm.value is not None
+    assert irm.difference is not None
+    assert irm.difference.margin is None, "trials differ alike"
+    worst = irm.worst(ranking.measure)
+    assert worst is not None
+    value = f"{measures.number(ranking.measure, irm.value.mean)} {measures.margin(ranking.measure, irm.value)}"
+    assert shown["cells"] == [
+        measures.rank(irm), value, f"{measures.number(ranking.measure, irm.targets[worst])}{worst}",
+        measures.number(ranking.measure, irm.difference.mean, sign=True),
+    ]  # fmt: skip
+    assert shown["whisker"] == value
+    assert shown["gap"] == "none"
+    assert shown["heat"] == [measures.number(ranking.measure, irm.targets[target]) for target in DOMAINS]
+    assert shown["shade"] == "100", "the least error is the darkest"
+    assert "Lower is better" in shown["said"]
+    assert "this board's rule is accuracy" in shown["said"]
+    assert shown["address"] == "#by-ece"
+    assert shown["links"] == ["../source/leaderboard.html#by-ece"]
+    assert shown["turned"] == [shown["names"][::-1], "descending"]
+    assert shown["nats"] == "0.56 ±0.01"
+    assert all(same), "accuracy comes back as it was"
+    assert not judged
+
+
+def test_filters_and_measures_go_together(page: Path) -> None:
+    filtered, sorted_ = ask(
+        page,
+        f"""{JUDGE}
+        const field = document.getElementById('filter-title');
+        field.value = 's';
+        field.dispatchEvent(new Event('input', {{bubbles: true}}));
+        await judge('ece');
+        const filtered = {NAMES};
+        [...document.querySelectorAll('#inductive thead button')].find(b => b.textContent === 'Algorithm').click();
+        return [filtered, {NAMES}];
+        """,
+    )
+    assert filtered == ["swad", "sam"], "the one with less error first"
+    assert sorted_ == ["sam", "swad"]
+
+
+def test_an_address_can_name_the_measure_and_what_is_not_known_cannot_be_asked(page: Path, tmp_path: Path) -> None:
+    linked = page.with_name("linked.html")
+    source = page.read_text(encoding="utf-8")
+    linked.write_text(source.replace("<script>", "<script>location.hash = '#by-macro';</script><script>", 1))
+    try:
+        checked, heading = ask(
+            linked,
+            "return [document.querySelector('form.judges :checked').value, "
+            "document.querySelector('#inductive th.value').textContent]",
+        )
+    finally:
+        linked.unlink()
+    assert (checked, heading) == ("macro", "Macro accuracy, %")
+    disabled, reason = ask(
+        page,
+        "return [[...document.querySelectorAll('form.judges :disabled')].map(i => i.value), "
+        "document.querySelector('.switches > .aside').textContent]",
+    )
+    assert disabled == ["worst_group"]
+    assert "belong to no groups of at least 10" in reason
 
 
 def test_what_target_labels_would_choose_is_folded_away(page: Path) -> None:

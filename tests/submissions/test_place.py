@@ -15,7 +15,7 @@ from dgbench.board.render import files, html, markdown, text
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.submissions.check import check
-from dgbench.submissions.place import VERIFICATION, Verification, add, note, placed
+from dgbench.submissions.place import VERIFICATION, Verification, add, note, on_target, placed
 
 
 def put(folder: Path, board: BoardCard, into: Path) -> Path:
@@ -72,6 +72,29 @@ def test_nobody_vouches_for_himself(good: Path, board: BoardCard) -> None:
     (good / "erm@1.verified.json").unlink()
     tamper(good, says=lambda content: content.update(level="full re-run"))
     assert not check(good, board).good
+
+
+def test_predictions_on_targets_are_those_that_were_submitted_or_none(
+    good: Path, board: BoardCard, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = put(good, board, tmp_path / "submissions")
+    (one,) = placed(place.parent)
+    run = one.rows[0].run
+    found = on_target(one, run)
+    assert found is not None
+    assert set(found["split"]) == {"target"}
+    for measured in one.rows[0].result.metrics:
+        if measured.split == "target":
+            own = found.filter(step=measured.step)
+            assert (own["prediction"] == own["label"]).mean() == pytest.approx(measured.accuracy)
+    assert on_target(one, "0" * 16) is None
+    assert not caplog.records
+    path = place / "predictions" / f"{run}.parquet"
+    path.write_bytes(path.read_bytes() + b"more")
+    assert on_target(one, run) is None
+    assert "is not what was submitted" in caplog.text
+    path.unlink()
+    assert on_target(one, run) is None
 
 
 def test_without_predictions_a_board_is_the_same(good: Path, board: BoardCard, tmp_path: Path) -> None:

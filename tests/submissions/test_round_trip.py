@@ -70,6 +70,23 @@ def test_make_check_add_rank_and_do_again(room: Path) -> None:
     for name in numbers:
         assert exported[name].to_list() == pytest.approx(recomputed[name].to_list(), nan_ok=True), name
     assert exported["algorithm"].to_list() == [f"{name}@1" for name in recomputed["algorithm"]]
+    # by every measure, too, from the predictions of the one as from those of the other
+    for metric in ("accuracy", "macro", "worst_class", "nll", "ece"):
+        here = dgbench.ranking(rules(board), metric, store=store)
+        there = dgbench.ranking(rules(board), metric, store=room / "empty", submissions=into)
+        for track, places in here.tracks.items():
+            assert [place.value for place in there.tracks[track]] == [place.value for place in places]
+            assert all(place.value is not None for place in places)
+    ranked = call(room, "leaderboard", board, "--metric", "ece", "--store", store, "--json")
+    assert ranked.returncode == 0, ranked.stderr
+    told = json.loads(ranked.stdout)
+    assert (told["metric"], told["is_the_rule"], len(told["entries"])) == ("ece", False, 4)
+    shown = call(room, "leaderboard", board, "--metric", "nll", "--store", store)
+    assert "Lower is better" in shown.stdout
+    refused = call(room, "leaderboard", board, "--metric", "eec", "--store", store)
+    assert (refused.returncode, refused.stderr.strip()) == (
+        2, "dgbench: there is no metric named 'eec'. Did you mean 'ece'?"
+    )  # fmt: skip
     # both together: each is one result with its twin, and is ranked once
     both = call(room, "leaderboard", board, "--store", store, "--json")
     assert both.returncode == 0, both.stderr

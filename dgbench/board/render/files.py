@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
-from dgbench.board.render import bibtex, html, latex, markdown
+from dgbench.board.rankings import Rankings
+from dgbench.board.render import bibtex, html, latex, markdown, measures
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.core.files import whole
 from dgbench.core.visible import visible
@@ -20,20 +21,21 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What spreadsheets take the beginning of a formula for, also in full width."""
 
 
-def write(board: Leaderboard, folder: Path, frame: Frame = ALONE) -> list[Path]:
+def write(board: Leaderboard, folder: Path, frame: Frame = ALONE, others: Rankings | None = None) -> list[Path]:
     """Write the leaderboard as a page, Markdown, LaTeX and CSV; each file is whole or absent.
 
     Args:
         board: What is written.
         folder: Where: ``leaderboard.html``, ``.md``, ``.csv`` and ``.tex``, ``cells.csv``, ``pairs.csv``,
-            ``criteria.csv``, and ``methods.bib`` where cards name papers.
+            ``criteria.csv``, ``methods.bib`` where cards name papers, and ``measures.csv`` where others are given.
         frame: What stands around the page.
+        others: The same board by other measures than accuracy, which the page can be switched to.
 
     Returns:
         The paths, the page first.
     """
     texts = {
-        "leaderboard.html": html.render(board, frame),
+        "leaderboard.html": html.render(board, frame, others),
         "leaderboard.md": markdown.render(board),
         "leaderboard.csv": _csv(table(board)),
         "leaderboard.tex": latex.render(board),
@@ -43,6 +45,8 @@ def write(board: Leaderboard, folder: Path, frame: Frame = ALONE) -> list[Path]:
     }
     if papers := bibtex.bibliography(entry.algorithm for entry in board.entries):
         texts["methods.bib"] = papers
+    if others is not None and others.known:
+        texts["measures.csv"] = _csv(pl.concat(measures.table(ranking) for ranking in others.known.values()))
     paths = []
     for name, content in texts.items():
         with whole(folder / name) as temporary:

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from dgbench.board.leaderboard import Entry, Leaderboard
+from dgbench.board.rankings import Rankings
 from dgbench.board.render import text
 from dgbench.board.render.axes import Scale
 from dgbench.board.render.bibtex import cards
@@ -17,17 +18,20 @@ from dgbench.board.render.candidates import look, mark, panels
 from dgbench.board.render.chosen import Chosen, chosen
 from dgbench.board.render.comparisons import matrix
 from dgbench.board.render.frame import ALONE, Frame
+from dgbench.board.render.measures import heading, switched
 from dgbench.board.render.scatter import by_cost, on_the_line
 from dgbench.core.registry import SLOTS
 from dgbench.core.visible import visible
+from dgbench.selection.measures import MEASURES, RULE
 
 
-def render(board: Leaderboard, frame: Frame = ALONE) -> str:
+def render(board: Leaderboard, frame: Frame = ALONE, others: Rankings | None = None) -> str:
     """The whole leaderboard as one page.
 
     Args:
         board: What is shown.
         frame: What stands around it.
+        others: The same by other measures than accuracy, to which its tables can be switched.
     """
     reference = next((entry for entry in board.entries if entry.algorithm == board.info.reference), None)
     picked = chosen(board)
@@ -39,6 +43,8 @@ def render(board: Leaderboard, frame: Frame = ALONE) -> str:
         reference=reference,
         scale=Scale.over([entry.accuracy for entry in board.entries]),
         ranges=_ranges(board),
+        others=others,
+        switched=switched(others, board) if others and others.known else "",
         chosen=picked,
         filters=_filters(board, picked),
         cited=any(cards(entry.algorithm) for entry in board.entries),
@@ -65,6 +71,9 @@ def environment(*packages: str) -> jinja2.Environment:
         on_the_line=on_the_line,
         look=look,
         mark=mark,
+        heading=heading,
+        RULE=RULE,
+        MEASURES=MEASURES,
         SLOTS=SLOTS,
     )
     return made

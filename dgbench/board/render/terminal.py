@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dgbench.board.leaderboard import Leaderboard, Track
-from dgbench.board.render import text
+from dgbench.board.rankings import Ranking
+from dgbench.board.render import measures, text
 from dgbench.core.visible import visible
 
 _FIXED, _EACH = 72, 12
@@ -39,12 +40,41 @@ def show(board: Leaderboard, console: Console) -> None:
     _lines(console, text.notes(board), "yellow")
 
 
+def show_ranking(ranking: Ranking, console: Console) -> None:
+    """Print the tables of every track by another measure, and what it is."""
+    info = ranking.board.info
+    heading = Text(visible(f"{info.title}, by {ranking.measure.title}"), style="bold")
+    console.print(heading.append(f"  version {info.version}, rules {info.rules}", style="not bold"))
+    domains = _domains(ranking.board, console.width)
+    for track, places in ranking.tracks.items():
+        table = _empty(track, measures.header(ranking, domains))
+        for place in places:
+            cells = (Text(visible(cell)) for cell in measures.row(place, ranking, domains))
+            table.add_row(*cells, style="" if place.rank else "dim")
+        console.print(table)
+    _lines(console, measures.lacking(ranking), "yellow")
+    _lines(console, [measures.caption(ranking), text.RANKING, text.ADJUSTED], "dim")
+
+
+def _domains(board: Leaderboard, width: int) -> tuple[str, ...]:
+    """The targets that have a column."""
+    return board.info.domains if _FIXED + _EACH * len(board.info.domains) <= width else ()
+
+
 def _table(board: Leaderboard, track: Track, width: int) -> Table:
-    title, _ = text.TRACKS[track.name]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
-    domains = board.info.domains if _FIXED + _EACH * len(board.info.domains) <= width else ()
+    domains = _domains(board, width)
     # The oracle comes last, and lines are short here.
-    for heading in text.header(board, domains)[:-1]:
+    table = _empty(track.name, text.header(board, domains)[:-1])
+    for entry in track.entries:
+        cells = text.row(entry, board, domains)[:-1]
+        table.add_row(*(Text(visible(cell)) for cell in cells), style="" if entry.rank else "dim")
+    return table
+
+
+def _empty(track: str, headings: Iterable[str]) -> Table:
+    title, _ = text.TRACKS[track]
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    for heading in headings:
         left = heading == "Algorithm"
         # a name breaks at its own hyphens, so that many domains fit beside each other
         broken = visible(heading).replace("-", "-\n").replace("_", "_\n")
@@ -58,9 +88,6 @@ def _table(board: Leaderboard, track: Track, width: int) -> Table:
             style="dim" if ceiling else "",
             header_style="dim" if ceiling else "bold",
         )
-    for entry in track.entries:
-        cells = text.row(entry, board, domains)[:-1]
-        table.add_row(*(Text(visible(cell)) for cell in cells), style="" if entry.rank else "dim")
     return table
 
 

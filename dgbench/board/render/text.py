@@ -105,9 +105,14 @@ def margin(estimate: Estimate) -> str:
 
 def rank(entry: Entry) -> str:
     """Both ends of the interval of ranks: ``1–4``, ``2`` where they are one, a dash where there is none."""
-    if entry.rank is None:
+    return ranks(entry.rank, entry.rank_worst)
+
+
+def ranks(best: int | None, worst: int | None) -> str:
+    """An interval of ranks: ``1–4``, ``2`` where its ends are one, a dash where there is none."""
+    if best is None:
         return "–"
-    return f"{entry.rank}" if entry.rank_worst == entry.rank else f"{entry.rank}–{entry.rank_worst}"
+    return f"{best}" if worst == best else f"{best}–{worst}"
 
 
 def with_margin(estimate: Estimate, *, sign: bool = False) -> str:

@@ -1,0 +1,176 @@
+"""A board by another measure than accuracy: the same chosen models, the same statistics, another number.
+
+Accuracy is the rule, and what the board is about; these tables are for looking. Models are those that the board's
+criterion chose. Where less is better, ranks turn around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.core.errors import StoreError
+from dgbench.selection.measures import COMPUTED, MEASURES, RULE, Measure
+from dgbench.selection.records import CANDIDATE
+from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Range, ranks
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an algorithm stands by a measure.
+
+    Attributes:
+        entry: The algorithm, as it stands by accuracy.
+        rank, rank_worst: The best and the worst that its rank may be by this measure; None where it is unranked.
+        value: Mean over targets of the mean over trials; None where it is not known in some cell.
+        targets: Mean over trials on each target.
+        difference: The value minus that of the board's reference, cell by cell; None for that one itself.
+        lacking: Why there is no value; empty where there is one.
+    """
+
+    entry: Entry
+    rank: int | None
+    rank_worst: int | None
+    value: Estimate | None
+    targets: Mapping[str, float]
+    difference: Estimate | None
+    lacking: str = ""
+
+    def worst(self, measure: Measure) -> str | None:
+        """The target on which it does worst."""
+        pick = min if measure.rises else max
+        return pick(self.targets, key=lambda target: self.targets[target]) if self.targets else None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A board by a measure.
+
+    Attributes:
+        measure: Which.
+        board: The same by accuracy.
+        tracks: The algorithms of each track by name, the best first, then those without a rank.
+    """
+
+    measure: Measure
+    board: Leaderboard
+    tracks: Mapping[str, tuple[Place, ...]]
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """A board by every measure but its rule.
+
+    Attributes:
+        known: By name.
+        refusals: Why the others are not known, by name.
+    """
+
+    known: Mapping[str, Ranking]
+    refusals: Mapping[str, str]
+
+
+def rankings(board: Leaderboard, measured: pl.DataFrame) -> Rankings:
+    """Rank a board by every measure but its rule.
+
+    Args:
+        board: By accuracy.
+        measured: As :func:`dgbench.selection.measures.measured` gives it, of the chosen models at least.
+    """
+    known, refusals = {}, {}
+    for measure in MEASURES.values():
+        if measure != RULE:
+            try:
+                known[measure.name] = ranking(board, measure, measured)
+            except StoreError as error:
+                refusals[measure.name] = str(error)
+    return Rankings(known, refusals)
+
+
+def ranking(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None = None) -> Ranking:
+    """Rank a board by a measure.
+
+    Args:
+        board: By accuracy.
+        measure: Which.
+        measured: As for :func:`rankings`; not needed for ``accuracy`` and ``nll``, which records hold.
+
+    Raises:
+        StoreError: it is known of no algorithm; the message says why.
+    """
+    cells = _cells(board, measure, measured)
+    parts = {str(name): part for (name,), part in cells.group_by("algorithm", maintain_order=True)}
+    tracks = {track.name: _track(track, board, measure, parts) for track in board.tracks}
+    places = [place for each in tracks.values() for place in each]
+    if not any(place.value for place in places):
+        first = places[0]
+        raise StoreError(f"the {measure.title} is known of no algorithm on '{board.info.name}': {first.lacking}")
+    return Ranking(measure, board, tracks)
+
+
+def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) -> pl.DataFrame:
+    """The chosen models with the columns ``value`` and ``seen``: whether their predictions are at hand."""
+    if measure.name not in COMPUTED:
+        value = pl.col(measure.name).fill_nan(None)
+        return board.cells.with_columns(value.alias("value"), pl.lit(True).alias("seen"))
+    if measured is None:
+        raise ValueError(f"'{measure.name}' is computed from predictions, and they are not given")
+    found = measured.select(*CANDIDATE, pl.col(measure.name).alias("value"), pl.lit(True).alias("seen"))
+    return board.cells.join(found, on=CANDIDATE, how="left").with_columns(pl.col("seen").fill_null(False))
+
+
+def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[str, pl.DataFrame]) -> tuple[Place, ...]:
+    known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
+    ranked = [entry for entry in track.entries if entry.rank is not None and entry.algorithm in known]
+    # those that predict the same are one result, as by accuracy
+    results = {entry.same_as or entry.algorithm: known[entry.algorithm] for entry in ranked}
+    turned = results if measure.rises else {name: part.with_columns(-pl.col("value")) for name, part in results.items()}
+    places = ranks(results, board.design.pairs(turned, "value", _differences(measure)))
+    made = []
+    for entry in track.entries:
+        part = parts[entry.algorithm]
+        own = places.get(entry.same_as or entry.algorithm) if entry in ranked else None
+        if entry.algorithm in known:
+            made.append(_place(entry, part, own, known.get(board.info.reference), board, measure))
+        else:
+            made.append(Place(entry, None, None, None, {}, None, _lacking(entry, part, measure)))
+    sign = -1 if measure.rises else 1
+    made.sort(key=lambda p: (p.rank is None, p.value is None, round(sign * p.value.mean, 12) if p.value else 0))
+    return tuple(made)
+
+
+def _place(
+    entry: Entry,
+    cells: pl.DataFrame,
+    ranked: tuple[int, int] | None,
+    reference: pl.DataFrame | None,
+    board: Leaderboard,
+    measure: Measure,
+) -> Place:
+    targets = dict(cells.group_by("target").agg(pl.col("value").mean()).iter_rows())
+    compared = None
+    if reference is not None and entry.algorithm != board.info.reference:
+        compared = board.design.ahead(cells, reference, "value", _differences(measure))
+    return Place(
+        entry,
+        rank=ranked[0] if ranked else None,
+        rank_worst=ranked[1] if ranked else None,
+        value=board.design.estimate(cells, "value", measure.within),
+        targets={target: targets[target] for target in board.info.domains if target in targets},
+        difference=compared,
+    )
+
+
+def _differences(measure: Measure) -> Range:
+    return DIFFERENCE if measure.within == SHARE else ANY
+
+
+def _lacking(entry: Entry, cells: pl.DataFrame, measure: Measure) -> str:
+    """Why a value is not known, in the first cell without one."""
+    first = cells.filter(pl.col("value").is_null()).sort("seen", "target", "trial").row(0, named=True)
+    if not first["seen"]:
+        return f"the predictions of {entry.title} on {first['target']} are not at hand"
+    return measure.unknown.format(algorithm=entry.title, target=first["target"])

@@ -1,0 +1,217 @@
+"""Other measures than accuracy, as every rendering shows them: words, tables, and what the page switches to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from dgbench.board.leaderboard import Leaderboard
+from dgbench.board.rankings import Place, Ranking, Rankings
+from dgbench.board.render import text
+from dgbench.board.render.axes import Scale
+from dgbench.core.visible import visible
+from dgbench.selection.measures import RULE, Measure
+from dgbench.selection.statistics import Estimate
+
+
+def number(measure: Measure, value: float, *, sign: bool = False) -> str:
+    """A value as readers see it: a share in per cent, or nats."""
+    if measure.unit == "%":
+        return (text.signed if sign else text.percent)(value)
+    return f"{value:{'+' if sign else ''}.2f}".replace("-", "−")
+
+
+def margin(measure: Measure, estimate: Estimate) -> str:
+    """Half of the interval, or both ends where it is cut, as :func:`dgbench.board.render.text.margin` has them."""
+    if measure.unit == "%" or estimate.margin is None or estimate.interval is None:
+        return text.margin(estimate)
+    if estimate.even:
+        return f"±{estimate.margin:.2f}"
+    return "({:.2f} to {:.2f})".format(*estimate.interval).replace("-", "−")
+
+
+def rank(place: Place) -> str:
+    """Both ends of the interval of ranks, as :func:`dgbench.board.render.text.rank` has them."""
+    return text.ranks(place.rank, place.rank_worst)
+
+
+def heading(measure: Measure) -> str:
+    """Title and unit: ``Calibration error, %``."""
+    return f"{measure.title[0].upper()}{measure.title[1:]}, {measure.unit}"
+
+
+def caption(ranking: Ranking) -> str:
+    """What is shown, what is good, and that it is not the rule."""
+    measure = ranking.measure
+    way = "Higher is better" if measure.rises else "Lower is better"
+    rule = "" if measure == RULE else f" For looking: this board's rule is {RULE.title}."
+    return f"{measure.description} {way}. The models are those that {ranking.board.criterion.title} chose.{rule}"
+
+
+def lacking(ranking: Ranking) -> list[str]:
+    """Why some algorithms have no value."""
+    return [
+        f"{place.entry.title} has no value: {place.lacking}."
+        for places in ranking.tracks.values()
+        for place in places
+        if place.lacking
+    ]
+
+
+def header(ranking: Ranking, domains: Sequence[str]) -> list[str]:
+    """Headings of :func:`row`."""
+    return [
+        "Rank",
+        "Algorithm",
+        heading(ranking.measure),
+        "n",
+        *domains,
+        "Worst",
+        text.difference_header(ranking.board),
+    ]
+
+
+def row(place: Place, ranking: Ranking, domains: Sequence[str]) -> list[str]:
+    """One algorithm, as text, with its value on these targets."""
+    measure, value, worst = ranking.measure, place.value, place.worst(ranking.measure)
+    return [
+        "–" if place.rank is None else str(place.rank),
+        text.name(place.entry, ranking.board),
+        "–" if value is None else f"{number(measure, value.mean)} {margin(measure, value)}".strip(),
+        "–" if value is None else str(value.n),
+        *(number(measure, place.targets[domain]) if domain in place.targets else "–" for domain in domains),
+        "–" if worst is None else number(measure, place.targets[worst]),
+        _difference(place, measure),
+    ]
+
+
+def _difference(place: Place, measure: Measure) -> str:
+    if place.difference is None:
+        return "–"
+    return f"{number(measure, place.difference.mean, sign=True)} {margin(measure, place.difference)}".strip()
+
+
+def table(ranking: Ranking) -> pl.DataFrame:
+    """One row for each algorithm; shares in [0, 1], likelihoods in nats, unrounded."""
+    reference = ranking.board.info.reference
+    rows = [
+        {
+            "metric": ranking.measure.name,
+            "track": track,
+            "rank": place.rank,
+            "rank_worst": place.rank_worst,
+            "algorithm": place.entry.algorithm,
+            "title": place.entry.title,
+            **_columns("value", place.value),
+            **{f"value_{domain}": place.targets.get(domain) for domain in ranking.board.info.domains},
+            "worst_target": place.worst(ranking.measure),
+            **_columns(f"versus_{reference}", place.difference),
+            "lacking": place.lacking,
+        }
+        for track, places in ranking.tracks.items()
+        for place in places
+    ]
+    kinds = {name: pl.String() for name in ("metric", "track", "algorithm", "title", "worst_target", "lacking")}
+    whole = ("rank", "rank_worst", "value_n", f"versus_{reference}_n")
+    return pl.DataFrame(
+        rows, {name: kinds.get(name, pl.Int64() if name in whole else pl.Float64()) for name in rows[0]}
+    )
+
+
+def _columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
+    if value is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high", f"{name}_n"))
+    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
+
+
+def as_data(ranking: Ranking) -> dict[str, Any]:
+    """The ranking as plain data."""
+    return {
+        "name": ranking.board.info.name,
+        "version": ranking.board.info.version,
+        "rules": ranking.board.info.rules,
+        "criterion": ranking.board.criterion.name,
+        "metric": ranking.measure.name,
+        "unit": ranking.measure.unit,
+        "higher_is_better": ranking.measure.rises,
+        "is_the_rule": ranking.measure == RULE,
+        "entries": table(ranking).to_dicts(),
+        "provenance": dict(ranking.board.provenance),
+    }
+
+
+def switched(rankings: Rankings, board: Leaderboard) -> str:
+    """What the page's script needs to show the tables by other measures, as JSON that ends no element.
+
+    Numbers come as they are to be read, in the words of Python: the script puts them where those of accuracy stand.
+    By measure: ``title``, ``caption``, ``lacking``, ``rises``, the ``ticks`` of the axis, the ``ends`` of the shades on
+    each target, and ``rows``, in order: for each algorithm its name, and then its rank in words and as a number, its
+    value as a number, in words and with its margin, where its dot and whisker are, the worst target with its value, the
+    difference with its margin, and the values by target.
+    """
+    data = {name: _switched(ranking, board) for name, ranking in rankings.known.items()}
+    written = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return written.replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _switched(ranking: Ranking, board: Leaderboard) -> dict[str, Any]:
+    measure = ranking.measure
+    places = [place for each in ranking.tracks.values() for place in each]
+    values = [place.value for place in places if place.value is not None]
+    scale, domains = _scale(values, measure), board.info.domains
+    return {
+        "title": heading(measure),
+        "caption": caption(ranking),
+        "rises": measure.rises,
+        "lacking": lacking(ranking),
+        "ticks": [[scale(tick), _tick(tick, measure)] for tick in scale.ticks],
+        "ends": [_ends([p.targets[domain] for p in places if domain in p.targets], measure) for domain in domains],
+        "rows": [[visible(place.entry.algorithm), _cells(place, ranking, scale)] for place in places],
+    }
+
+
+def _ends(values: Sequence[float], measure: Measure) -> list[float]:
+    """The least and the greatest, as they are shown."""
+    ends = (min(values), max(values)) if values else ()
+    return [round(100 * end, 1) if measure.unit == "%" else round(end, 2) for end in ends]
+
+
+def _scale(values: Sequence[Estimate], measure: Measure) -> Scale:
+    if measure.rises:
+        return Scale.over(values)
+    ends = [end for value in values for end in (value.mean, value.low, value.high) if end is not None]
+    return Scale.spanning(min(ends), max(ends))
+
+
+def _tick(tick: float, measure: Measure) -> str:
+    return f"{round(100 * tick if measure.unit == '%' else tick, 4):g}"
+
+
+def _cells(place: Place, ranking: Ranking, scale: Scale) -> list[Any]:
+    measure, value = ranking.measure, place.value
+    if value is None:
+        return []
+    worst = place.worst(measure)
+    ends = None if value.interval is None else [scale(value.interval[0]), scale(value.interval[1])]
+    order = None if place.rank is None or place.rank_worst is None else place.rank * 100000 + place.rank_worst
+    difference = place.difference
+    return [
+        rank(place),
+        order,
+        round(value.mean, 6),
+        number(measure, value.mean),
+        margin(measure, value),
+        scale(value.mean),
+        ends,
+        worst and [round(place.targets[worst], 6), number(measure, place.targets[worst]), visible(worst)],
+        difference
+        and [
+            round(difference.mean, 6),
+            number(measure, difference.mean, sign=True),
+            margin(measure, difference),
+        ],
+        [number(measure, place.targets[d]) if d in place.targets else "" for d in ranking.board.info.domains],
+    ]

@@ -1,0 +1,180 @@
+"""Measures: by what number is a chosen model judged on its target? Accuracy ranks a board; the others are for looking.
+
+Each is a function of the stored predictions of one target, with y_i the class of example i, p_i the predicted one and
+c_i the confidence in it::
+
+    accuracy      mean_i [p_i = y_i]
+    macro         mean over the classes k that occur of a_k = mean_{i: y_i = k} [p_i = y_i]
+    worst_class   min_k a_k
+    worst_group   min over the groups g of at least ten examples of mean_{i in g} [p_i = y_i]
+    nll           mean_i -log P_i(y_i), in nats
+    ece           sum_b |sum_{i in b} ([p_i = y_i] - c_i)| / n, over fifteen bins b = ((j - 1) / 15, j / 15] of c
+
+``ece`` is the expected calibration error of C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern
+Neural Networks", ICML 2017. Groups are those of the dataset: displays, families of typefaces, people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from dgbench.core.errors import UnknownNameError
+from dgbench.selection.records import CANDIDATE
+from dgbench.selection.statistics import POSITIVE, SHARE, Range
+
+BINS = 15
+"""Of confidence, equally wide."""
+LEAST = 10
+"""Examples of a group that counts: the accuracy of fewer is chance."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A way to judge models.
+
+    Attributes:
+        name: As the command line names it, and the column that holds it.
+        title: As readers see it.
+        description: In plain words.
+        unknown: Why it may be unknown where predictions are there, with room for ``algorithm`` and ``target``.
+        unit: ``%`` of a share, or ``nats``.
+        rises: Whether more is better.
+        within: What values there can be.
+    """
+
+    name: str
+    title: str
+    description: str
+    unknown: str = ""
+    unit: Literal["%", "nats"] = "%"
+    rises: bool = True
+    within: Range = SHARE
+
+
+_NO_CHANCES = "{algorithm} predicted only classes on {target}, and no probabilities"
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("accuracy", "accuracy", "The share of images that are classified correctly."),
+        Measure(
+            "macro",
+            "macro accuracy",
+            "The mean over classes of the share of their images that are classified correctly: frequent classes count "
+            "no more than rare ones.",
+        ),
+        Measure(
+            "worst_class",
+            "accuracy on the worst class",
+            "The share of images that are classified correctly in the class where that is lowest.",
+        ),
+        Measure(
+            "worst_group",
+            "accuracy on the worst group",
+            "The share of images that are classified correctly in the group where that is lowest. Groups are the "
+            f"dataset's own, such as people or places; those of fewer than {LEAST} images do not count.",
+            unknown=f"the images of {{target}} belong to no groups of at least {LEAST}",
+        ),
+        Measure(
+            "nll",
+            "negative log-likelihood",
+            "The mean of minus the logarithm of the probability that was given to the true class, in nats: low where a "
+            "model is right, and knows how sure it may be.",
+            unknown=_NO_CHANCES,
+            unit="nats",
+            rises=False,
+            within=POSITIVE,
+        ),
+        Measure(
+            "ece",
+            "calibration error",
+            "How far confidence lies from the share that is right: the mean distance over "
+            f"{BINS} equally wide bins of confidence, each weighted by its images (ECE).",
+            unknown=_NO_CHANCES,
+            rises=False,
+        ),
+    )
+}
+
+RULE = MEASURES["accuracy"]
+"""What ranks every board."""
+COMPUTED = ("macro", "worst_class", "worst_group", "ece")
+"""Those that records do not hold: they are computed from predictions."""
+_READ = ("label", "prediction", "confidence", "group")
+
+OnTarget = Callable[[str, str], pl.DataFrame | None]
+"""What an algorithm predicted of its target in a run, at every step: the rows of the split ``target`` of
+:data:`dgbench.selection.predictions.PREDICTIONS`. None where its predictions are not at hand."""
+
+
+def get(name: str) -> Measure:
+    """The measure of that name; raises UnknownNameError when there is none."""
+    if name not in MEASURES:
+        raise UnknownNameError("metric", name, MEASURES)
+    return MEASURES[name]
+
+
+def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Judge predictions.
+
+    Args:
+        predictions: Some examples, with ``label``, ``prediction``, ``confidence`` (null or NaN: not known), ``group``.
+        by: The columns that tell targets, models and so on apart.
+
+    Returns:
+        One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known.
+    """
+    right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
+    sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
+    number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
+    classes = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
+    groups = (
+        predictions.group_by(*by, "group")
+        .agg(right.mean().alias("share"), pl.len().alias("size"))
+        .group_by(by)
+        .agg(
+            pl.when(pl.col("group").is_not_null().all())
+            .then(pl.col("share").filter(pl.col("size") >= LEAST).min())
+            .alias("worst_group")
+        )
+    )
+    bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
+    off = bins.group_by(by).agg((pl.col("off").sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
+    return (
+        classes.group_by(by)
+        .agg(pl.col("share").mean().alias("macro"), pl.col("share").min().alias("worst_class"))
+        .join(groups, on=by)
+        .join(off, on=by)
+        .select(*by, *COMPUTED)
+    )
+
+
+def measured(cells: pl.DataFrame, on_target: OnTarget) -> pl.DataFrame:
+    """Judge the models that were chosen.
+
+    Args:
+        cells: Any rows with the columns :data:`~dgbench.selection.records.CANDIDATE` and ``run``; those that are there
+            twice are judged once.
+        on_target: Where their predictions come from.
+
+    Returns:
+        One row for each candidate whose predictions are at hand: :data:`~dgbench.selection.records.CANDIDATE`, then
+        :data:`COMPUTED`.
+    """
+    schema = pl.Schema({**{name: cells.schema[name] for name in CANDIDATE}, **dict.fromkeys(COMPUTED, pl.Float64())})
+    found = [schema.to_frame()]
+    wanted = cells.select(*CANDIDATE, "run").unique(maintain_order=True)
+    for (algorithm,), own in wanted.group_by("algorithm", maintain_order=True):
+        tables = []
+        for (run,), chosen in own.group_by("run", maintain_order=True):
+            predictions = on_target(str(algorithm), str(run))
+            if predictions is not None:
+                examples = predictions.select(pl.col("step").cast(schema["step"]), *_READ)
+                tables.append(chosen.drop("run").join(examples, on="step"))
+        if tables:
+            found.append(measure(pl.concat(tables), CANDIDATE).select(*schema))
+    return pl.concat(found)

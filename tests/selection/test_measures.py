@@ -1,0 +1,142 @@
+"""Measures of predictions against scikit-learn and against loops that follow the definitions word by word."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, recall_score
+
+from dgbench.core.errors import UnknownNameError
+from dgbench.selection.measures import BINS, COMPUTED, LEAST, MEASURES, get, measure, measured
+from dgbench.selection.records import CANDIDATE
+
+
+def drawn(seed: int, n: int, classes: int = 4, groups: int | None = 3) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "step": pl.Series(random.choice([50, 100], n), dtype=pl.Int32),
+            "label": pl.Series(random.integers(classes, size=n), dtype=pl.Int16),
+            "prediction": pl.Series(random.integers(classes, size=n), dtype=pl.Int16),
+            "confidence": pl.Series(random.uniform(0, 1, n), dtype=pl.Float32),
+            "group": pl.Series([None] * n if groups is None else random.integers(groups, size=n), dtype=pl.Int64),
+        }
+    )
+
+
+def ece(table: pl.DataFrame) -> float:
+    """The definition, one bin after the other."""
+    rows = table.select("label", "prediction", "confidence").rows()
+    total = 0.0
+    for number in range(BINS):
+        inside = [row for row in rows if number / BINS < row[2] <= (number + 1) / BINS or row[2] == number == 0]
+        if inside:
+            right = sum(label == prediction for label, prediction, _ in inside) / len(inside)
+            sure = sum(confidence for *_, confidence in inside) / len(inside)
+            total += len(inside) / len(rows) * abs(right - sure)
+    return total
+
+
+def worst_group(table: pl.DataFrame) -> float | None:
+    found = []
+    for _, rows in table.group_by("group"):
+        if rows.height >= LEAST:
+            found.append((rows["label"] == rows["prediction"]).mean())
+    return min(found, default=None)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 200), st.integers(2, 9), st.integers(1, 8))
+def test_measures_are_what_they_are_called(seed: int, n: int, classes: int, groups: int) -> None:
+    table = drawn(seed, n, classes, groups)
+    found = {row["step"]: row for row in measure(table, ["step"]).iter_rows(named=True)}
+    assert set(found) == set(table["step"])
+    for step, row in found.items():
+        own = table.filter(pl.col("step") == step)
+        labels, predicted = own["label"].to_numpy(), own["prediction"].to_numpy()
+        recalls = recall_score(labels, predicted, labels=np.unique(labels), average=None, zero_division=0)
+        assert row["macro"] == pytest.approx(np.mean(recalls))
+        assert row["worst_class"] == pytest.approx(min(recalls))
+        assert row["worst_group"] == pytest.approx(worst_group(own))
+        assert row["ece"] == pytest.approx(ece(own), abs=1e-6)
+        assert 0 <= row["ece"] <= 1
+        assert row["worst_class"] <= row["macro"]
+
+
+def test_macro_is_balanced_accuracy() -> None:
+    table = drawn(1, 500)
+    found = measure(table.with_columns(step=pl.lit(1)), ["step"])
+    assert found["macro"].item() == pytest.approx(balanced_accuracy_score(table["label"], table["prediction"]))
+
+
+def test_a_model_that_knows_itself_has_no_calibration_error_and_one_that_boasts_has_all() -> None:
+    right = pl.DataFrame(
+        {"step": [1] * 4, "label": [0, 1, 0, 1], "prediction": [0, 1, 0, 1], "confidence": [1.0] * 4, "group": [0] * 4}
+    )
+    assert measure(right, ["step"])["ece"].item() == 0
+    wrong = right.with_columns(label=1 - pl.col("label"))
+    assert measure(wrong, ["step"])["ece"].item() == 1
+    # half of them right at a confidence of one half, on either side of no edge
+    half = right.with_columns(label=pl.Series([0, 1, 1, 0]), confidence=pl.lit(0.5))
+    assert measure(half, ["step"])["ece"].item() == 0
+
+
+def test_the_edges_of_the_bins_belong_to_the_bin_below() -> None:
+    """At 1/15 exactly an example shares a bin with 0.5/15: their errors cancel there, and would add up apart."""
+    table = pl.DataFrame(
+        {"step": [1, 1], "label": [0, 0], "prediction": [0, 1], "confidence": [1 / 15, 0.5 / 15], "group": [0, 0]}
+    )
+    assert measure(table, ["step"])["ece"].item() == pytest.approx(abs(1 - 1.5 / 15) / 2)
+
+
+def test_what_is_not_known_is_null_and_not_a_number_that_looks_like_one() -> None:
+    without = measure(drawn(3, 60, groups=None), ["step"])
+    assert without["worst_group"].null_count() == without.height
+    few = measure(drawn(3, LEAST - 1, groups=1).with_columns(step=pl.lit(1)), ["step"])
+    assert few["worst_group"].item() is None
+    some = drawn(3, 60, groups=1).with_columns(group=pl.when(pl.int_range(60) > 0).then(pl.col("group")))
+    assert measure(some.with_columns(step=pl.lit(1)), ["step"])["worst_group"].item() is None
+    for unknown in (None, math.nan):
+        classes_only = drawn(3, 60).with_columns(confidence=pl.lit(unknown, pl.Float32))
+        found = measure(classes_only, ["step"])
+        assert found["ece"].null_count() == found.height
+        assert found["macro"].null_count() == 0
+
+
+def test_chosen_models_are_judged_by_their_own_predictions() -> None:
+    """Two algorithms share a run, a third has none at hand; of two steps the chosen one counts."""
+    tables = {"r1": drawn(1, 80), "r2": drawn(2, 90)}
+    cells = pl.DataFrame(
+        [
+            ("erm", "a", 0, 0, 50, "r1"),
+            ("ema", "a", 0, 0, 50, "r1"),
+            ("ema", "a", 1, 0, 100, "r2"),
+            ("sam", "a", 0, 0, 50, "r3"),
+        ],
+        schema={**dict.fromkeys(CANDIDATE[:2], pl.String), **dict.fromkeys(CANDIDATE[2:], pl.Int64), "run": pl.String},
+        orient="row",
+    )
+    asked: list[tuple[str, str]] = []
+
+    def on_target(algorithm: str, run: str) -> pl.DataFrame | None:
+        asked.append((algorithm, run))
+        return tables.get(run)
+
+    found = measured(pl.concat([cells, cells]), on_target).sort(CANDIDATE)
+    assert found.columns == [*CANDIDATE, *COMPUTED]
+    assert found.select("algorithm", "trial", "step").rows() == [("ema", 0, 50), ("ema", 1, 100), ("erm", 0, 50)]
+    expected = measure(tables["r2"], ["step"]).filter(pl.col("step") == 100)
+    assert found.row(1)[len(CANDIDATE) :] == pytest.approx(expected.row(0)[1:])
+    assert len(asked) == len(set(asked)) == 4
+
+
+def test_measures_are_found_by_name() -> None:
+    assert get("ece") is MEASURES["ece"]
+    assert not MEASURES["ece"].rises
+    with pytest.raises(UnknownNameError, match=r"no metric named 'eec'.*'ece'"):
+        get("eec")
