@@ -13,6 +13,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
     from dgbench.runs.collect import Records
+    from dgbench.runs.events import Tracker
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Callback, Progress
@@ -98,6 +100,7 @@ def run(
     device: Device = "auto",
     workers: int | None = None,
     progress: Progress | Callback | None = None,
+    trackers: Sequence[str | Tracker] = (),
 ) -> Summary:
     """Do what is missing of a board. What is finished is never done again.
 
@@ -109,20 +112,27 @@ def run(
         progress: Is told what happens: ``dgbench.for_people()`` shows bars in a terminal and in a notebook, a function
             is called with a :class:`HowFar`, an object has the methods of :class:`Progress`. By default nothing is
             said.
+        trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
+            as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
 
     Raises:
-        DGBenchError: a recipe does not fit, or the data or the device is not there.
+        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there.
         DiskError: the store or the cache cannot be written, may not take what is needed at once, or the disk is full.
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan
     from dgbench.runs.progress import told
+    from dgbench.runs.tracking import tracked
+    from dgbench.trackers import opened
 
-    kept, hears = Store.at(store), told(progress)
+    kept, hears, open_ = Store.at(store), told(progress), opened(trackers)
     try:
         with writing(kept.root, cache_root()):
             made = make_plan(rules(board), fetch=True, reading=hears.reading)
-            return launch(made, kept, device=device, workers=workers, progress=hears)
+            with tracked(made, open_) as listening:
+                summary = launch(made, kept, device=device, workers=workers, progress=hears, tracking=listening)
+                listening.over(kept, summary.trainings, summary.runs, len(summary.failed))
+            return replace(summary, untold=listening.lost)
     finally:
         hears.stop()
 

@@ -81,6 +81,13 @@ StorePath = Annotated[
     Path | None, typer.Option("--store", help="where finished work is kept; $DGBENCH_STORE or ./store by default")
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes an accelerator where there is one")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[:WHERE]",
+        help="follow it in tensorboard, mlflow, wandb or trackio, as in --track tensorboard:logs; repeat for several",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; one for each CPU core by default")]
 
 
@@ -219,6 +226,7 @@ def run(
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
+    track: Track = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -245,7 +253,9 @@ def run(
     if not quiet:
         print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     with stoppable():
-        summary = api.run(rules, store=store, device=device.value, workers=workers, progress=progress)
+        summary = api.run(
+            rules, store=store, device=device.value, workers=workers, progress=progress, trackers=track or ()
+        )
     did = f"{summary.trainings} trainings and {summary.runs} runs"
     if summary.failed:
         did += f"; {len(summary.failed)} trainings failed"
@@ -255,6 +265,8 @@ def run(
         print(f"{did} ({duration(summary.seconds)})", file=sys.stderr, flush=True)
     for failed in by_kind(summary.failed.values()):
         print(f"failed: {failed}", file=sys.stderr)
+    for name, why in summary.untold.items():
+        print(f"tracker {name} failed, and lacks what came later: {why}", file=sys.stderr)
     with suppress(StoreError) if summary.failed else nullcontext():  # where all failed there is no board: that was said
         _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:

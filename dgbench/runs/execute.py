@@ -20,7 +20,7 @@ from dgbench.runs.predict import Bench
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import summarise
-from dgbench.train.loop import train
+from dgbench.train.loop import History, train
 from dgbench.train.spec import TrainingSpec
 
 
@@ -33,6 +33,7 @@ def do_training(
     keep: Collection[str] | None = None,
     enough: Callable[[frozenset[str]], bool] = lambda pieces: True,
     checkpointing: bool = False,
+    on_history: Callable[[int, History], None] = lambda step, rows: None,
 ) -> bool:
     """Do a training unless it is finished; True if there was something to do.
 
@@ -42,6 +43,7 @@ def do_training(
         keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
         enough: Whether the pieces that a finished training holds are enough; else it is done again for others.
         checkpointing: Saves memory and changes no number.
+        on_history: As for :func:`dgbench.train.loop.train`.
 
     Raises:
         BusyError: another process is doing it.
@@ -52,7 +54,7 @@ def do_training(
             return False
         parts = parts_of(spec)
         setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
-        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step, keep)
+        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step, keep, on_history)
         return True
 
 

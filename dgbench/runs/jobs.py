@@ -7,11 +7,11 @@ workers before trainings wait for them, and whoever watches sees them grow.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from dgbench.core.disk import writing
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.paths import cache_root
 from dgbench.core.pieces import checkpoint, pieces
+from dgbench.runs.notes import Images, Measured, Note, Predicted, Stage, Steps, Tell
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Kind, Store
 from dgbench.train.spec import TrainingSpec
@@ -27,31 +28,6 @@ from dgbench.train.spec import TrainingSpec
 if TYPE_CHECKING:
     from dgbench.algorithms.slots import Averaging
     from dgbench.runs.wishes import Wish
-
-Stage = Literal["views", "features", "trainings", "runs"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-EVERY = 1.0
-"""Seconds between two notes of how far a training is."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """So much more of a stage is there: images of views and features, else trainings and runs.
-
-    Attributes:
-        stage: Which stage.
-        amount: How much; a training grows by shares of one.
-        seconds: What it took one worker; None where it was there before.
-        done: Trainings or runs that were done, and not found done by another process.
-    """
-
-    stage: Stage
-    amount: float
-    seconds: float | None = None
-    done: int = 0
-
-
-Tell = Callable[[Note], None]
 
 
 class Job(Protocol):
@@ -147,11 +123,18 @@ class Unit:
         from dgbench.runs.wishes import Boards
 
         where = torch.device(device)
-        steps = _Steps(self.training.steps, tell)
+        steps = Steps(self.training.steps, tell)
         keep = frozenset() if self.there(store) else self._keep(store)
         enough = partial(self.enough, store)
         did = do_training(
-            self.training, store, where, steps, keep=keep, enough=enough, checkpointing=self.checkpointing
+            self.training,
+            store,
+            where,
+            steps,
+            keep=keep,
+            enough=enough,
+            checkpointing=self.checkpointing,
+            on_history=lambda step, rows: tell(Measured(step, tuple(rows))),
         )
         if not self.trained:
             tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
@@ -161,6 +144,8 @@ class Unit:
             clock = time.perf_counter()
             runs = do_runs(self.training, self.runs, store, where)
             tell(Note("runs", len(self.runs), time.perf_counter() - clock if runs else None, runs))
+            for run in self.runs:
+                tell(Predicted(run.id, tuple(store.read("run", run.id, "result.json")["metrics"])))
         boards = Boards.of(store)
         for id_ in boards.mates(self.id):
             let_go(boards, id_, lambda spec: stored(spec, store, where))
@@ -187,34 +172,6 @@ def unit(
     return Unit(spec, tuple(runs), spec.backbone in lean, trained, last, asked)
 
 
-class _Steps:
-    """Tells now and then how far a training is. What was done before it was resumed took no time now."""
-
-    def __init__(self, steps: int, tell: Tell) -> None:
-        self.steps = steps
-        self.tell = tell
-        self.told = 0.0
-        self.clock = time.perf_counter()
-        self.begun = False
-
-    def seconds(self) -> float:
-        """Since this was last asked."""
-        before, self.clock = self.clock, time.perf_counter()
-        return self.clock - before
-
-    def __call__(self, step: int) -> None:
-        if not self.begun:
-            self.begun = True
-            self._note(step / self.steps, None)
-        elif time.perf_counter() - self.clock > EVERY:
-            self._note((step + 1) / self.steps, self.seconds())
-
-    def _note(self, share: float, seconds: float | None) -> None:
-        if share > self.told:
-            self.tell(Note("trainings", share - self.told, seconds))
-            self.told = share
-
-
 @dataclass(frozen=True)
 class Drawing:
     """Validation images of a domain under one family of shifts."""
@@ -239,7 +196,7 @@ class Drawing:
         from dgbench.data.cache.views import shifted
         from dgbench.data.catalogue import load
 
-        told = _Images("views", len(self.rows), tell)
+        told = Images("views", len(self.rows), tell)
         shifted(load(self.dataset, self.size), self.domain, self.rows, self.family, progress=told)
         told.all()
 
@@ -286,7 +243,7 @@ class Extraction:
         setting = Setting(self.training, parts_of(self.training), store, torch.device(device))
         dataset, rows = setting.dataset, self.rows
         assert setting.bank is not None
-        told = _Images("features", self.images, tell)
+        told = Images("features", self.images, tell)
         for view in self.views:
             if rows is None:
                 setting.bank.get(self.domain, view, lambda: dataset.domain(self.domain).inputs, progress=told)
@@ -295,25 +252,6 @@ class Extraction:
                 images = partial(shifted if kept else Passing, dataset, self.domain, rows, view)
                 setting.bank.get(self.domain, view, images, rows, progress=told)
         told.all()
-
-
-class _Images:
-    """Tells how many images are done."""
-
-    def __init__(self, stage: Stage, total: int, tell: Tell) -> None:
-        self.stage = stage
-        self.left = total
-        self.tell = tell
-        self.clock = time.perf_counter()
-
-    def __call__(self, images: int) -> None:
-        before, self.clock = self.clock, time.perf_counter()
-        self.left -= images
-        self.tell(Note(self.stage, images, self.clock - before))
-
-    def all(self) -> None:
-        """The rest was there already."""
-        self.tell(Note(self.stage, self.left))
 
 
 class LostError(StoreError):

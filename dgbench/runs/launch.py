@@ -6,8 +6,9 @@ import logging
 import shutil
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -30,8 +31,9 @@ from dgbench.runs.deterministic import ready
 from dgbench.runs.failures import Failure
 from dgbench.runs.features import shelf as features_of
 from dgbench.runs.groundwork import groundwork
-from dgbench.runs.jobs import STAGES, Job, Stage, Unit, unit
+from dgbench.runs.jobs import Job, Unit, unit
 from dgbench.runs.keeping import let_go
+from dgbench.runs.notes import STAGES, Stage
 from dgbench.runs.overlap import idle
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress, Silent
@@ -41,6 +43,7 @@ from dgbench.runs.sizes import to_be_written
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import Todo, todo
+from dgbench.runs.tracking import Tracking
 from dgbench.runs.wishes import Boards
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -55,12 +58,14 @@ class Summary:
         trainings, runs: How many were done here. What was finished before, or by another process, is not counted.
         seconds: By the clock.
         failed: What went wrong, by the training's id.
+        untold: Trackers that failed, so that they were told nothing more, and why.
     """
 
     trainings: int
     runs: int
     seconds: float
     failed: dict[str, Failure]
+    untold: Mapping[str, str] = field(default_factory=dict)
 
 
 def launch(
@@ -70,6 +75,7 @@ def launch(
     device: DeviceName = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
+    tracking: Tracking | None = None,
 ) -> Summary:
     """Carry out what is missing of a plan, and list its runs as the board's.
 
@@ -79,6 +85,7 @@ def launch(
         device: ``auto`` takes an accelerator where there is one.
         workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
         progress: Is told what happens.
+        tracking: So are its trackers.
 
     Raises:
         DataError: a dataset of the board is not on this machine.
@@ -123,7 +130,7 @@ def launch(
             todo_of.update(job.amounts())
         progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
         with Pool(workers, ready, where) as pool:
-            sweep = Sweep(plan, store, pool, room, workers, where, progress)
+            sweep = Sweep(plan, store, pool, room, workers, where, progress, tracking or Tracking(plan))
             sweep.run(jobs)
         del datasets
     tidy(plan, store)

@@ -12,7 +12,7 @@ from dgbench.core.visible import visible
 from dgbench.runs.outlook import Outlook, clock
 
 if TYPE_CHECKING:
-    from dgbench.runs.jobs import Stage
+    from dgbench.runs.notes import Stage
 
 
 def in_notebook() -> bool:

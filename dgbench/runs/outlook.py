@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dgbench.runs.jobs import Stage
+    from dgbench.runs.notes import Stage
 
 SETTLED = 0.02
 """Share of a stage after which it is known how long the rest of it takes."""

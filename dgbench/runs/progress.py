@@ -15,7 +15,7 @@ from dgbench.runs.notebook import InNotebook, in_notebook
 from dgbench.runs.outlook import HowFar, Outlook, clock
 
 if TYPE_CHECKING:
-    from dgbench.runs.jobs import Stage
+    from dgbench.runs.notes import Stage
 
 Callback = Callable[[HowFar], None]
 """Is called whenever something happens. What it raises stops the work; what is finished is kept."""

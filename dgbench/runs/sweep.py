@@ -19,11 +19,13 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, WorkerDiedError
 from dgbench.core.results import Status
 from dgbench.runs.failures import Failure, failure, forget, kind, note, status_of, steps_kept
-from dgbench.runs.jobs import Job, LostError, Note, Stage, Tell, Unit, do, unit
+from dgbench.runs.jobs import Job, LostError, Unit, do, unit
+from dgbench.runs.notes import Measured, Note, Predicted, Stage, Tell
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
 from dgbench.runs.room import Room
 from dgbench.runs.store import BusyError, Kind, Store
+from dgbench.runs.tracking import Tracking
 
 PATIENCE = 0.25
 """Seconds to wait before asking again for work that another process has."""
@@ -46,10 +48,19 @@ class Sweep:
         workers: How many jobs it is given at a time.
         device: Where networks run.
         progress: Is told what happens.
+        tracking: So are the trackers.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, pool: Pool, room: Room, workers: int, device: str, progress: Progress
+        self,
+        plan: Plan,
+        store: Store,
+        pool: Pool,
+        room: Room,
+        workers: int,
+        device: str,
+        progress: Progress,
+        tracking: Tracking,
     ) -> None:
         self.plan = plan
         self.room = room
@@ -58,10 +69,11 @@ class Sweep:
         self.workers = workers
         self.device = device
         self.progress = progress
+        self.tracking = tracking
         self.waiting: deque[Job] = deque()
         self.pending: set[str] = set()
         self.running: dict[Future[None], Job] = {}
-        self.notes: queue.SimpleQueue[tuple[Job, Note]] = queue.SimpleQueue()
+        self.notes: queue.SimpleQueue[tuple[Job, Note | Measured | Predicted]] = queue.SimpleQueue()
         self.told: dict[str, Counter[Stage]] = {}
         self.deaths: Counter[str] = Counter()
         self.lost: Counter[tuple[Kind, str]] = Counter()
@@ -113,6 +125,9 @@ class Sweep:
         """Pass on what workers told; they speak in threads of their own."""
         while not self.notes.empty():
             job, said = self.notes.get()
+            if not isinstance(said, Note):
+                self.tracking.hear(job.id, said)
+                continue
             self.told[job.id][said.stage] += said.amount  # type: ignore[assignment]
             self.done[said.stage] += said.done
             self.progress.advance(said.stage, said.amount, said.seconds)
@@ -149,6 +164,7 @@ class Sweep:
             self.room.over(job)
             if isinstance(job, Unit):
                 forget(self.store, job.id)
+                self.tracking.ended(job.id, "ok")
 
     def _redo(self, job: Job, error: LostError) -> None:
         """Have a training that was lost done again before what starts from it; jobs make other pieces themselves."""
@@ -178,6 +194,7 @@ class Sweep:
             kept = steps_kept(self.store, self.plan, job.id)
             failed = self.failures[job.id] = failure(self.plan, job.id, error, trace, status, kept)
             path = note(self.store, failed)
+            self.tracking.ended(job.id, status, error)
             where = f" (where in the code: {path})" if trace else ""
         if kind(error) not in self.kinds:
             self.kinds.add(kind(error))

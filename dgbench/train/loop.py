@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 
 _HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
 """The columns of a history, in an order that stopping and resuming does not change."""
+
+History = Sequence[dict[str, Any]]
+"""What checkpoints measured on held-out clean images: a row for each checkpoint and source domain, with ``step``,
+``loss``, ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def train(
     folder: Path,
     on_step: Callable[[int], None] = lambda step: None,
     keep: Collection[str] | None = None,
+    on_history: Callable[[int, History], None] = lambda step, rows: None,
 ) -> None:
     """Train ``network`` and leave a finished training in ``folder``.
 
@@ -81,6 +86,8 @@ def train(
         folder: The training's own folder in the store; what an earlier attempt left there is gone on from.
         on_step: Called with the number of steps done.
         keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
+        on_history: Called before the first step with the number of steps that an earlier attempt did and all that it
+            measured, and after each checkpoint with its step and its rows.
 
     Raises:
         DivergedError: the loss is not finite at a checkpoint.
@@ -98,10 +105,11 @@ def train(
     else:
         run.resume(stopped)
     checkpoints = set(spec.checkpoint_steps())
+    on_history(run.step, run.history)
     for step in range(run.step, spec.steps):
         run.take(step)
         if step + 1 in checkpoints:
-            run.checkpoint(step + 1)
+            on_history(step + 1, run.checkpoint(step + 1))
         on_step(step + 1)
     run.finish(before)
 
@@ -183,7 +191,7 @@ class _Training:
         self.base.step()
         self.recorder.after_step()
 
-    def checkpoint(self, step: int) -> None:
+    def checkpoint(self, step: int) -> History:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
         rows = [
             {"step": step, "loss": float(self.loss), **self._validate(number)}
@@ -198,6 +206,7 @@ class _Training:
         if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
             self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
         self._save(step)
+        return rows
 
     def _validate(self, number: int) -> dict[str, Any]:
         domain = self.sources.domains[number]

@@ -152,7 +152,12 @@ def test_a_training_resumes_at_its_last_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         do_training(training, store, CPU, stop)
     steps: list[int] = []
-    do_training(training, store, CPU, steps.append)
+    told: list[tuple[int, list[int]]] = []
+    do_training(
+        training, store, CPU, steps.append, on_history=lambda step, rows: told.append((step, [r["step"] for r in rows]))
+    )
     assert steps == [5, 6, 7, 8]
+    sources = len(training.sources)
+    assert told == [(4, [4] * sources), (8, [8] * sources)], "what was measured before, then what is new"
     assert not do_training(training, store, CPU, steps.append)
     assert not (store.folder("training", training.id) / "state").exists()

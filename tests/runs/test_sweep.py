@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from dgbench.core import registry
 from dgbench.core.cards import CaseRules
 from dgbench.core.disk import DiskError
 from dgbench.core.paths import shipped
+from dgbench.runs.events import BoardEnds, Event, Tracker, TrainingBegins, TrainingEnds
 from dgbench.runs.failures import Failure, by_kind
 from dgbench.runs.launch import Summary
 from dgbench.runs.plan import make_plan
@@ -103,10 +104,9 @@ def card(folder: Path, how: str) -> str:
     return str(path)
 
 
-def go(folder: Path, *algorithms: str) -> Summary:
-    board = small_board(*algorithms)
-    targets = {"digits": CaseRules(targets=TARGETS)}
-    return api.run(board.model_copy(update={"cases": targets}), store=folder / "store", device="cpu", workers=2)
+def go(folder: Path, *algorithms: str, trackers: Sequence[Tracker] = ()) -> Summary:
+    board = small_board(*algorithms).model_copy(update={"cases": {"digits": CaseRules(targets=TARGETS)}})
+    return api.run(board, store=folder / "store", device="cpu", workers=2, trackers=trackers)
 
 
 def notes(folder: Path) -> list[dict[str, object]]:
@@ -125,8 +125,16 @@ def notes(folder: Path) -> list[dict[str, object]]:
 def test_a_part_that_ends_its_process_ends_its_trainings_alone(
     how: str, says: str, hazard: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    summary = go(hazard, "erm", card(hazard, how))
+    heard: list[Event] = []
+    summary = go(hazard, "erm", card(hazard, how), trackers=[heard.append])
     assert (summary.trainings, summary.runs) == (2, 2), "all of the other"
+    ended = {event.training: event for event in heard if isinstance(event, TrainingEnds)}
+    assert {id_ for id_, event in ended.items() if event.status == "failed" and says in event.cause} == {
+        *summary.failed
+    }
+    assert sum(event.status == "ok" for event in ended.values()) == 2
+    assert sum(isinstance(event, TrainingBegins) for event in heard) == 4
+    assert heard[-1] == BoardEnds("small", "failed", trainings=2, runs=2, failed=2)
     assert len(summary.failed) == 2
     assert all(says in failed.error for failed in summary.failed.values())
     assert {failed.algorithm for failed in summary.failed.values()} == {f"Hazard {how}"}
@@ -141,7 +149,9 @@ def test_a_part_that_ends_its_process_ends_its_trainings_alone(
 
 
 def test_a_job_whose_worker_died_is_tried_once_more(hazard: Path, caplog: pytest.LogCaptureFixture) -> None:
-    summary = go(hazard, card(hazard, "is killed once"))
+    heard: list[Event] = []
+    summary = go(hazard, card(hazard, "is killed once"), trackers=[heard.append])
+    assert sum(isinstance(event, TrainingBegins) for event in heard) == 2, "each training once"
     assert (summary.trainings, summary.runs, summary.failed) == (2, 2, {})
     assert "Hazard is killed once, target" in caplog.text
     assert "it is tried once more" in caplog.text
