@@ -12,7 +12,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -247,7 +247,9 @@ def ranking(
     made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
     if measure.name not in COMPUTED:
         return ranking(made, measure)
-    return ranking(made, measure, measured(made.cells, on_target(board, store=store, submissions=submissions)))
+    return ranking(
+        made, measure, measured(made.cells, on_target(board, made.info.submitted, store=store, submissions=submissions))
+    )
 
 
 def rankings(
@@ -262,14 +264,18 @@ def rankings(
     from dgbench.board.rankings import rankings
     from dgbench.selection.measures import measured
 
-    return rankings(made, measured(made.cells, on_target(board, store=store, submissions=submissions)))
+    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
+    return rankings(made, measured(made.cells, read))
 
 
-def on_target(board: Board, *, store: Path | None = None, submissions: Path | None = None) -> OnTarget:
+def on_target(
+    board: Board, submitted: Mapping[str, str], *, store: Path | None = None, submissions: Path | None = None
+) -> OnTarget:
     """What algorithms on a board predicted of its targets, from the store and from submissions.
 
     Args:
         board, store, submissions: As for :func:`leaderboard`.
+        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
 
     Returns:
         A function of the name of an algorithm and the id of one of its runs, as records have them: a table with the
@@ -281,11 +287,13 @@ def on_target(board: Board, *, store: Path | None = None, submissions: Path | No
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
     kept = Store.at(store)
-    submitted = {one.submission.id: one for one in place.placed(submissions)} if submissions else {}
+    there = {one.submission.id: one for one in place.placed(submissions)} if submissions and submitted else {}
 
     def read(algorithm: str, run: str) -> pl.DataFrame | None:
-        one = submitted.get(algorithm)
-        return on_target(kept, run) if one is None else place.on_target(one, run)
+        if algorithm not in submitted:
+            return on_target(kept, run)
+        one = there.get(submitted[algorithm])
+        return None if one is None else place.on_target(one, run)
 
     return read
 
@@ -308,7 +316,7 @@ def held(card: BoardCard, store: Path | None) -> Records | None:
 
 def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
     """What the store holds, with what was submitted."""
-    from dgbench.submissions.place import joined
+    from dgbench.submissions.joined import joined
 
     found = held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
     both = joined(card, found, submissions) if submissions else found
@@ -331,7 +339,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         DGBenchError: the folder holds something else than a site.
         DiskError: it cannot be written.
     """
-    from dgbench.data.catalogue import outline
+    from dgbench.data.catalogue import showable
     from dgbench.data.gallery import gallery
     from dgbench.site.build import build
     from dgbench.site.shown import Shown, ShownBoard
@@ -344,7 +352,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:
-            shown.append(ShownBoard.of(found, on_target(board, store=store)))
+            shown.append(ShownBoard.of(found, on_target(board, found.submitted, store=store)))
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
-    galleries = {name: gallery(name) for name in names if outline(name).manifest is not None}
+    galleries = {name: gallery(name) for name in names if showable(name)}
     return build(Shown(shown, waiting, galleries), folder)

@@ -91,7 +91,8 @@ def compare(
         RecipeError: fewer than two are named, one is named twice, or the criterion reads target labels.
         StoreError: runs are missing; the message names them, and the command that does them.
     """
-    from dgbench.submissions.place import joined, placed
+    from dgbench.submissions.joined import beside
+    from dgbench.submissions.place import placed
 
     card = rules(board)
     if submissions is None and not isinstance(board, BoardCard):
@@ -110,7 +111,7 @@ def compare(
         run = command(asked, file="board.toml" if isinstance(board, BoardCard) else str(board))
         raise StoreError(_missing(f"{run} --store {shlex.quote(str(kept.root))}", card.name, missing, kept, submitted))
     if len(recipes) < len(names) and submissions is not None:
-        found = joined(card, found, submissions)
+        found = beside(card, found, submissions)
     assert found is not None
     for name in names:
         if name not in found.names:  # it was said in a warning why

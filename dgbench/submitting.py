@@ -9,7 +9,6 @@ Boards and the store are given as for :mod:`dgbench.api`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,13 +19,13 @@ from dgbench.core.errors import RecordError, StoreError
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dgbench.runs.again import Again
     from dgbench.runs.progress import Callback, Progress
     from dgbench.submissions.check import Checked
     from dgbench.submissions.evidence import Others
+    from dgbench.submissions.place import Verification
     from dgbench.submissions.record import Submission
+    from dgbench.submissions.rerun import Claimed
 
 
 def make_submission(
@@ -52,11 +51,34 @@ def make_submission(
     Raises:
         StoreError: runs are missing, or something is there under that name.
     """
+    (folder,) = make_submissions(board, out, [algorithm], store=store, number=number, authors=authors, code=code)
+    return folder
+
+
+def make_submissions(
+    board: Board,
+    out: Path,
+    algorithms: Sequence[str] | None = None,
+    *,
+    store: Path | None = None,
+    number: int = 1,
+    authors: Sequence[str] = (),
+    code: str | None = None,
+) -> list[Path]:
+    """Write the submissions of several algorithms, of all that the board names by default; where they lie.
+
+    Args:
+        board, out, store, number, authors, code: As for :func:`make_submission`.
+        algorithms: Recipes, in place of the board's own.
+
+    Raises:
+        StoreError: runs of one are missing, or something is there under its name. Then none is written.
+    """
     from dgbench.runs.launch import index
     from dgbench.runs.plan import make_plan
     from dgbench.submissions.make import make
 
-    asked = rules(board, algorithms=[algorithm])
+    asked = rules(board, algorithms=algorithms)
     listed = index(make_plan(asked))
     return make(asked, listed, Store.at(store), out, number=number, authors=authors, code=code)
 
@@ -94,13 +116,16 @@ def submission_from_predictions(board: Board, folder: Path, out: Path, *, number
     return from_tables(rules(board), folder, out, number=number)
 
 
-def check_submission(folder: Path, *, board: Board | None = None, store: Path | None = None) -> Checked:
+def check_submission(
+    folder: Path, *, board: Board | None = None, store: Path | None = None, predictions: Path | None = None
+) -> Checked:
     """Check a submission. Whatever stands in it, the answer is a list of verdicts.
 
     Args:
         folder: Where it lies.
         board: What it is held against; by default the board that it names.
         store: Where finished work is kept: what others reached there is compared with it.
+        predictions: The folder of a submission whose predictions are looked at, if they do not lie in ``folder``.
 
     Raises:
         RecordError: the folder is not there, or has no ``submission.json``.
@@ -117,7 +142,25 @@ def check_submission(folder: Path, *, board: Board | None = None, store: Path | 
         where = submissions_of(card if board is None else board)
         return others(placed(where) if where else [], but=said.base, store=held(card, store))
 
-    return check(folder, rules(board) if board is not None else None, known)
+    if predictions is not None and not (predictions / "predictions").is_dir():
+        raise RecordError(f"{predictions} has no folder 'predictions', as 'dgbench submit make' writes one")
+    return check(folder, rules(board) if board is not None else None, known, predictions)
+
+
+def noted(folder: Path, checked: Checked, *, board: Board | None = None) -> Verification | None:
+    """What the maintainers of a board have seen of a submission that lies beside its rules; None if it lies elsewhere.
+
+    Args:
+        folder: Where it lies.
+        checked: What checking it came to.
+        board: As for :func:`check_submission`.
+    """
+    from dgbench.submissions.place import verification
+
+    if checked.submission is None:
+        return None
+    home = submissions_of(_board_of(checked, board))
+    return verification(folder) if home and folder.resolve().parent == home.resolve() else None
 
 
 def add_submission(
@@ -157,6 +200,7 @@ def verify(
     seed: int = 0,
     board: Board | None = None,
     store: Path | None = None,
+    predictions: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
     progress: Progress | Callback | None = None,
@@ -171,6 +215,8 @@ def verify(
         seed: Of the draw.
         board: Of a submission, if not the one that it names.
         store: Where finished work is kept. Nothing of it is used but what is compared.
+        predictions: As for :func:`check_submission`. Where there are none, what was announced of them is compared: the
+            hash of their file, and the digest and the scores of each stream.
         device, workers, progress: As for :func:`dgbench.run`.
 
     Raises:
@@ -186,8 +232,8 @@ def verify(
     claimed = None
     if not isinstance(what, BoardCard) and (Path(what) / "submission.json").is_file():
         folder = Path(what).resolve()
-        checked = check_submission(folder, board=board, store=store)
-        claimed = Claimed.of(folder, checked)
+        checked = check_submission(folder, board=board, store=store, predictions=predictions)
+        claimed = Claimed.of(folder, checked, predictions)
         what = _board_of(checked, board)
         card = rules(what, algorithms=[claimed.recipe])
     else:
@@ -197,14 +243,16 @@ def verify(
         kept = Store.at(store)
         if claimed is not None:
             claimed.known(plan.runs)
-            runs, then = list(claimed.rows), claimed.then
+            runs = list(claimed.rows)
         else:
-            runs, then = [id_ for id_ in plan.runs if kept.finished("run", id_)], partial(_predicted, kept)
+            runs = [id_ for id_ in plan.runs if kept.finished("run", id_)]
         if not runs:
             raise StoreError(f"the store {kept.root} holds no finished run of '{card.name}'; 'dgbench run' does them")
         chosen = part(plan, sample(plan, runs, trainings, seed), runs)
         with TemporaryDirectory() as room:
-            found = again(chosen, then, Store(Path(room)), device=device, workers=workers, progress=hears)
+            found = again(
+                chosen, _against(claimed or kept), Store(Path(room)), device=device, workers=workers, progress=hears
+            )
     finally:
         hears.stop()
     if claimed is not None and (home := submissions_of(what)) and claimed.folder.parent == home.resolve():
@@ -212,10 +260,24 @@ def verify(
     return found
 
 
-def _predicted(store: Store, run: str) -> pl.DataFrame:
+def _against(before: Claimed | Store) -> Callable[[Again, Path], Again]:
+    """Compares what a run predicts now with what is known of it before."""
     import polars
 
-    return polars.read_parquet(store.file("run", run, "predictions.parquet"))
+    from dgbench.runs.again import announced, compared
+
+    def compare(which: Again, path: Path) -> Again:
+        if isinstance(before, Store):
+            then = polars.read_parquet(before.file("run", which.run, "predictions.parquet"))
+        elif (found := before.then(which.run)) is not None:
+            then = found
+        else:
+            row = before.rows[which.run]
+            assert row.sha256 is not None
+            return announced(which, row.sha256, row.result.metrics, path)
+        return compared(which, then, polars.read_parquet(path))
+
+    return compare
 
 
 def _board_of(checked: Checked, board: Board | None) -> Board:

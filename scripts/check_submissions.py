@@ -5,14 +5,20 @@
 Prints Markdown: for each submission the verdicts that did not pass, for each board that it is for the rows that are new
 or changed, by submissions alone. Exits with 1 if one is refused. Git says which folders changed; what lies in them is
 read as data alone. Runs where the repository is checked out.
+
+A note of what others have seen (``sam@1.verified.json``) that the branch adds or changes is not believed here, since
+whoever submits could have written it: the level of such a submission is what its own predictions show, and without
+them it is self-reported. The note is named, for whoever merges: it stays if he wrote it.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import dgbench
@@ -20,6 +26,8 @@ from dgbench.board.render import markdown
 from dgbench.board.render.files import table
 from dgbench.core.errors import StoreError
 
+NOTE = ".verified.json"
+KEEP = "keep it if you wrote it yourself, with 'dgbench submit add' or 'dgbench verify', else delete it"
 SHOWN = ("algorithm", "track", "level", "rank", "accuracy", "worst_target")
 
 
@@ -28,11 +36,13 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def changed(base: str) -> list[Path]:
-    """The folders of submissions that differ from a revision and are there now."""
+def changed(base: str) -> tuple[list[Path], set[Path]]:
+    """The folders that are there now, and differ from a revision in them or in the note beside; the notes that do."""
     names = git("diff", "--name-only", "-z", f"{base}...HEAD", "--", "leaderboards/*/submissions/*").split("\0")
-    folders = {Path(*Path(name).parts[:4]) for name in names if len(Path(name).parts) > 4}
-    return sorted(folder for folder in folders if folder.is_dir())
+    touched = {Path(*Path(name).parts[:4]) for name in names if len(Path(name).parts) > 3}
+    notes = {path for path in touched if path.name.endswith(NOTE) and path.is_file()}
+    folders = touched | {path.with_name(path.name.removesuffix(NOTE)) for path in notes}
+    return sorted(folder for folder in folders if folder.is_dir()), notes
 
 
 def submissions_at(revision: str, board: str, room: Path) -> Path:
@@ -44,8 +54,18 @@ def submissions_at(revision: str, board: str, room: Path) -> Path:
     return room / into
 
 
-def ranked(board: str, submissions: Path) -> dict[str, list[str]]:
-    """The rows of a board by submissions alone."""
+def ranked(board: str, submissions: Path, unseen: Collection[Path] = ()) -> dict[str, list[str]]:
+    """The rows of a board by submissions alone, without the notes on some of them."""
+    with tempfile.TemporaryDirectory() as room:
+        copied = Path(room) / "submissions"
+        if submissions.is_dir():
+            shutil.copytree(submissions, copied, symlinks=True)
+        for note in unseen:
+            (copied / note.name).unlink(missing_ok=True)
+        return _rows(board, copied)
+
+
+def _rows(board: str, submissions: Path) -> dict[str, list[str]]:
     try:
         made = dgbench.leaderboard(board, store=Path("/nonexistent"), submissions=submissions)
     except StoreError:
@@ -61,7 +81,7 @@ def _shown(value: object) -> str:
 def main(base: str) -> int:
     """Check and compare; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folders, refused = changed(base), 0
+    (folders, notes), refused = changed(base), 0
     print("## Submissions\n" if folders else "No submission was added or changed.")
     for folder in folders:
         checked = dgbench.check_submission(folder, store=Path("/nonexistent"))
@@ -70,10 +90,13 @@ def main(base: str) -> int:
         for verdict in checked.verdicts:
             if verdict.reasons:
                 print(f"    * {verdict.code} {verdict.outcome}: {markdown.inline('; '.join(verdict.reasons))}")
+        if folder.with_name(folder.name + NOTE) in notes:
+            print(f"    * the {NOTE} beside it comes with this branch, and is not believed here: {KEEP}")
     for board in sorted({folder.parts[1] for folder in folders}):
         with tempfile.TemporaryDirectory() as room:
             before = ranked(board, submissions_at(base, board, Path(room)))
-        now = ranked(board, Path("leaderboards", board, "submissions"))
+        own = [note for note in notes if note.parts[1] == board]
+        now = ranked(board, Path("leaderboards", board, "submissions"), own)
         differing = [["now", *row] for name, row in now.items() if before.get(name) != row]
         differing += [["before", *row] for name, row in before.items() if now.get(name) != row]
         rows = sorted(differing, key=lambda row: (row[1], row[0] == "now"))

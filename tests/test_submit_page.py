@@ -21,7 +21,7 @@ BOARD = "quick/board.toml"
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     room = tmp_path_factory.mktemp("page")
-    write_board(room / "quick", "sam")
+    write_board(room / "quick", "sam", "erm")  # as on the real board, others are asked for too
     return room
 
 

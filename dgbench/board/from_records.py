@@ -12,7 +12,7 @@ from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.provenance import revision
-from dgbench.data.catalogue import outline
+from dgbench.data.catalogue import showable
 from dgbench.runs.collect import Records
 from dgbench.runs.store import rules_identity
 
@@ -46,14 +46,16 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         recompute=command(card, criterion),
         weights=found.weights,
         levels=found.levels,
+        submitted=found.submitted,
+        repeats=found.repeats,
     )
     pictures = _pictures(card, found.cases) if known is None else known.pictures
     return build(found.metrics, found.runs, info, pictures, _provenance(found), found.failed, known)
 
 
 def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
-    """A picture of each domain that is tested, where its data is at hand and cases are domains."""
-    if len(card.dataset) > 1 or card.protocol == "single-source" or outline(card.dataset[0]).manifest is None:
+    """A picture of each domain that is tested, where its data is here, or made here, and cases are domains."""
+    if len(card.dataset) > 1 or card.protocol == "single-source" or not showable(card.dataset[0]):
         return {}
     return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dgbench.core.errors import StoreError, UnknownNameError
-from dgbench.runs.collect import Failure
+from dgbench.runs.collect import Failure, Repeat
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.design import Design, Lead
 from dgbench.selection.quality import Quality
@@ -33,6 +33,8 @@ class BoardInfo:
         weights: Of the cases in every mean; equal ones if empty. A board of several datasets counts each dataset once.
         reference: The algorithm that the others are compared with, if it has entered.
         levels: Of the algorithms that were submitted, how much of them others have seen.
+        submitted: Of these algorithms, the id of the submission.
+        repeats: Submissions of runs that the store holds itself: these are shown, those are not listed again.
         recompute: The command that computes the leaderboard again.
         part: What is left, in words, where this is a part of a board that was computed whole; empty where it is all.
     """
@@ -53,6 +55,8 @@ class BoardInfo:
     weights: Mapping[str, float] = field(default_factory=dict)
     reference: str = "erm"
     levels: Mapping[str, str] = field(default_factory=dict)
+    submitted: Mapping[str, str] = field(default_factory=dict)
+    repeats: tuple[Repeat, ...] = ()
     part: str = ""
 
     @property

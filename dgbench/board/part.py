@@ -76,6 +76,8 @@ def part(
         cases=cases,
         weights={case: 1 / sizes[_place(found.board, case)[0]] for case in cases},
         levels={name: level for name, level in found.levels.items() if name in names},
+        submitted={name: id_ for name, id_ in found.submitted.items() if name in names},
+        repeats=tuple(one for one in found.repeats if one.algorithm in names),
     )
     alone = len(board.dataset) == 1 < len(found.board.dataset)
     return _without_prefix(whole, f"{board.dataset[0]}/") if alone else whole

@@ -15,7 +15,15 @@ from dgbench.core.visible import visible
 if TYPE_CHECKING:
     from dgbench.submissions.check import Checked
 
-FolderOf = Annotated[Path, typer.Argument(metavar="SUBMISSION", help="the folder of a submission, as sam@1")]
+Folders = Annotated[list[Path], typer.Argument(metavar="SUBMISSION...", help="folders of submissions, as sam@1")]
+PredictionsIn = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        metavar="FOLDER",
+        help="the folder of a submission whose predictions are taken, where those of SUBMISSION lie elsewhere",
+    ),
+]
 Against = Annotated[
     str | None,
     typer.Option("--board", help="name or board.toml that it is held against; the board that it names by default"),
@@ -35,7 +43,10 @@ def submit(app: typer.Typer) -> None:
 
 def make(
     board: BoardName,
-    algorithm: Annotated[str, typer.Option("--algorithm", "-a", help="the recipe that is submitted, as 'sam + t3a'")],
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option("--algorithm", "-a", help="as 'sam + t3a', repeat for several; all of the board's by default"),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="where the submission's folder is put")] = Path(),
     number: Annotated[int, typer.Option(min=1, max=9999, help="a later submission has a higher number")] = 1,
     author: Annotated[list[str] | None, typer.Option(help="who ran it; repeat for several")] = None,
@@ -44,17 +55,19 @@ def make(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a submission of what the store holds of an algorithm.
+    """Write a submission of what the store holds of an algorithm; of each of several, or of all of the board.
 
-    It is a folder: submission.json, runs.parquet, and what every run predicted.
+    It is a folder: submission.json, runs.parquet, and what every run predicted. Where runs of one are missing, none is
+    written.
     """
-    folder = submitting.make_submission(
-        board, algorithm, out, store=store, number=number, authors=tuple(author or ()), code=code
+    folders = submitting.make_submissions(
+        board, out, algorithm, store=store, number=number, authors=tuple(author or ()), code=code
     )
     if as_json:
-        print_json({"folder": folder.resolve()})
+        print_json(_one_or_all([{"folder": folder.resolve()} for folder in folders]))
     elif not quiet:
-        print(f"{folder}: 'dgbench submit check {folder}' says what others will see of it")
+        for folder in folders:
+            print(f"{folder}: 'dgbench submit check {folder}' says what others will see of it")
 
 
 def from_predictions(
@@ -89,27 +102,31 @@ def kit(
 
 
 def check(
-    submission: FolderOf,
+    submissions: Folders,
     board: Against = None,
+    predictions: PredictionsIn = None,
     store: StorePath = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check a submission, by every rule, from what it predicted.
+    """Check submissions, by every rule, from what they predicted.
 
-    Exits with 0 if it is good, 1 if it is refused, 2 if there is none.
+    Exits with 0 if all are good, 1 if one is refused, 2 if one is none.
     """
-    checked = submitting.check_submission(submission, board=board, store=store)
+    found = []
+    for folder in submissions:
+        checked = submitting.check_submission(folder, board=board, store=store, predictions=predictions)
+        found.append(checked)
+        if not (as_json or quiet):
+            _show(checked, folder, board)
     if as_json:
-        print_json(_as_data(checked))
-    elif not quiet:
-        _show(checked, submission)
-    if not checked.good:
+        print_json(_one_or_all([_as_data(checked) for checked in found]))
+    if not all(checked.good for checked in found):
         raise typer.Exit(1)
 
 
 def add(
-    submission: FolderOf,
+    submissions: Folders,
     board: Against = None,
     into: Annotated[
         Path | None, typer.Option(help="where submissions lie; the folder submissions beside the board.toml by default")
@@ -121,22 +138,32 @@ def add(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check a submission, and place it beside the rules of its board.
+    """Check submissions, and place those that are good beside the rules of their board.
 
-    From then on 'dgbench leaderboard' ranks it. Exits with 0 if it is placed, 1 if it is refused, 2 if there is none.
+    From then on 'dgbench leaderboard' ranks them. Exits with 0 if all are placed, 1 if one is refused, 2 if one is
+    none.
     """
-    checked = submitting.check_submission(submission, board=board, store=store)
-    place = None
-    if checked.good:
-        place = submitting.add_submission(submission, checked=checked, board=board, into=into, predictions=predictions)
+    told, refused = [], 0
+    for folder in submissions:
+        checked = submitting.check_submission(folder, board=board, store=store)
+        place = None
+        if checked.good:
+            place = submitting.add_submission(folder, checked=checked, board=board, into=into, predictions=predictions)
+        refused += place is None
+        told.append(_as_data(checked) | {"folder": place.resolve() if place else None})
+        if not (as_json or quiet):
+            _show(checked, folder, board)
+            if place:
+                print(f"placed as {place}")
     if as_json:
-        print_json(_as_data(checked) | {"folder": place.resolve() if place else None})
-    elif not quiet:
-        _show(checked, submission)
-        if place:
-            print(f"placed as {place}")
-    if place is None:
+        print_json(_one_or_all(told))
+    if refused:
         raise typer.Exit(1)
+
+
+def _one_or_all(told: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """What is said of the only one, or a list."""
+    return told[0] if len(told) == 1 else told
 
 
 def _as_data(checked: Checked) -> dict[str, Any]:
@@ -148,7 +175,7 @@ def _as_data(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _show(checked: Checked, folder: Path) -> None:
+def _show(checked: Checked, folder: Path, board: str | None) -> None:
     for verdict in checked.verdicts:
         if verdict.outcome == "not looked at":
             continue
@@ -161,3 +188,5 @@ def _show(checked: Checked, folder: Path) -> None:
         print(f"{', '.join(unseen)} could not be looked at")
     name = checked.submission.id if checked.submission else visible(folder.name)
     print(f"{name}: {f'good; {checked.level}' if checked.good else 'refused'}")
+    if noted := submitting.noted(folder, checked, board=board):
+        print(f"{'':5}{noted.level}, as a note beside it says: by dgbench {visible(noted.by)}, {visible(noted.made)}")

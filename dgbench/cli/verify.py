@@ -12,6 +12,7 @@ import typer
 
 from dgbench import submitting
 from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.cli.submit import PredictionsIn
 from dgbench.cli.work import Device, DeviceOption, StorePath, Workers
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def verify(
     board: Annotated[
         str | None, typer.Option("--board", help="name or board.toml of a submission, if not the board that it names")
     ] = None,
+    predictions: PredictionsIn = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
     workers: Workers = None,
@@ -50,6 +52,7 @@ def verify(
         seed=drawn,
         board=board,
         store=store,
+        predictions=predictions,
         device=device.value,
         workers=workers,
         progress=Silent() if quiet else for_people(),

@@ -34,12 +34,14 @@ class BuiltIn(Card):
     Attributes:
         manifest: SHA-256 that ``built_with`` gives.
         built_with: Versions of the packages that decide the bytes.
+        fetches: Whether the builder fetches what it needs where that is not on this machine.
     """
 
     kind: Literal["built-in"]
     builder: Builder
     manifest: str = Field(pattern=r"^[0-9a-f]{64}$")
     built_with: dict[str, str]
+    fetches: bool = False
 
 
 class Made(Card):

@@ -144,6 +144,18 @@ def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Ou
     return _outline(name, _root(card), cache_root(), _Listener(progress))
 
 
+def showable(name: str) -> bool:
+    """Whether there are pictures to look at without fetching any: what packages alone give is built when asked for.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+    """
+    card = dataset_card(name)
+    if isinstance(card.reader, BuiltIn):
+        return not card.reader.fetches or (_root(card) / built.ABOUT).is_file()
+    return find(card) is not None
+
+
 def thumbnails(name: str, side: int) -> Sequence[Domain]:
     """The domains of a dataset, with images of ``side`` pixels, or smaller ones as they are; decoded when asked for.
 

@@ -7,17 +7,21 @@ taken in another order, and what is left of that after training is told.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
+from dgbench.core.results import Measurement, Result
+from dgbench.core.seals import described
 from dgbench.runs.launch import DeviceName, launch
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
 from dgbench.runs.store import Store
-from dgbench.selection.predictions import STREAM
+from dgbench.selection.predictions import STREAM, summarise
 
 TOLERANCE = 1e-3
 """What a probability may differ by where another machine computes it."""
@@ -85,7 +89,7 @@ def part(plan: Plan, trainings: Iterable[str], runs: Collection[str]) -> Plan:
 
 def again(
     plan: Plan,
-    then: Callable[[str], pl.DataFrame],
+    compare: Callable[[Again, Path], Again],
     empty: Store,
     *,
     device: DeviceName = "auto",
@@ -96,7 +100,7 @@ def again(
 
     Args:
         plan: What is done, as :func:`part` gives it.
-        then: Gives what a run predicted when it was done before.
+        compare: Is given a run, and the file of what it predicts now; says what that has in common with before.
         empty: A store with nothing in it.
         device, workers, progress: As for :func:`dgbench.runs.launch.launch`.
     """
@@ -108,8 +112,7 @@ def again(
         if run.training in failed:
             found.append(Again(id_, run.training, where, error=failed[run.training].error))
             continue
-        now = pl.read_parquet(empty.file("run", id_, "predictions.parquet"))
-        found.append(compared(Again(id_, run.training, where), then(id_), now))
+        found.append(compare(Again(id_, run.training, where), empty.file("run", id_, "predictions.parquet")))
     return found
 
 
@@ -126,3 +129,37 @@ def compared(which: Again, then: pl.DataFrame, now: pl.DataFrame) -> Again:
         changed=int((then["prediction"] != now["prediction"]).sum()),
         examples=now.height,
     )
+
+
+def announced(which: Again, sha256: str, metrics: Iterable[Measurement], path: Path) -> Again:
+    """What predictions have in common with those of which only the hash and the scores are known.
+
+    Args:
+        which: The run.
+        sha256, metrics: Of the predictions then: of their file, and of each stream.
+        path: Of the file now.
+    """
+    now = pl.read_parquet(path)
+    measured = Result.measured(summarise(now).iter_rows(named=True)).metrics
+    if _scored(measured) != _scored(metrics) or not all(map(_close, _sorted(measured), _sorted(metrics))):
+        return replace(
+            which,
+            error="its predictions are not those that were announced, and these are not here; with "
+            "'--predictions FOLDER' the two are compared",
+        )
+    return replace(which, identical=described(path)[1] == sha256, difference=0.0, examples=now.height)
+
+
+def _sorted(metrics: Iterable[Measurement]) -> list[Measurement]:
+    return sorted(metrics, key=lambda one: (one.step, one.split, one.domain, one.view))
+
+
+def _scored(metrics: Iterable[Measurement]) -> list[tuple[int, str, str, str, int, str]]:
+    """What is the same to the last bit, wherever it is computed from the same predictions."""
+    return [(one.step, one.split, one.domain, one.view, one.n, one.digest) for one in _sorted(metrics)]
+
+
+def _close(one: Measurement, other: Measurement) -> bool:
+    """Whether sums over the same numbers were taken."""
+    pairs = ((one.accuracy, other.accuracy), (one.nll, other.nll))
+    return all(a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6)) for a, b in pairs)

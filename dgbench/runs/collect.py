@@ -43,6 +43,24 @@ class Failure:
     last_step: int | None = None
 
 
+@dataclass(frozen=True)
+class Repeat:
+    """A submission of runs that the store holds itself, which stand for it.
+
+    Attributes:
+        submission, algorithm: Its id, and what the board calls these runs.
+        level: How much of it others have seen.
+        identical: Whether it has the same predictions, bit for bit, in every run.
+        difference: The largest between an accuracy on a target there and here, in [0, 1].
+    """
+
+    submission: str
+    algorithm: str
+    level: str
+    identical: bool
+    difference: float
+
+
 @dataclass(frozen=True, repr=False)
 class Records:
     """What a board's finished runs measured.
@@ -59,6 +77,8 @@ class Records:
         cases: Names of the board's cases, in its order.
         weights: Of the cases in every mean: each dataset counts once, however many cases it has.
         levels: Of algorithms that were submitted: how much of them others have seen (``dgbench.submissions``).
+        submitted: Of these algorithms: the id of the submission.
+        repeats: Submissions of runs that are here anyway.
     """
 
     board: BoardCard
@@ -73,6 +93,8 @@ class Records:
     cases: tuple[str, ...]
     weights: dict[str, float]
     levels: dict[str, str] = field(default_factory=dict)
+    submitted: dict[str, str] = field(default_factory=dict)
+    repeats: tuple[Repeat, ...] = ()
 
     def __repr__(self) -> str:
         return (

@@ -43,13 +43,17 @@ class Asked:
     outlines: dict[str, Outline] = field(repr=False)
 
     @classmethod
-    def of(cls, board: BoardCard) -> Asked:
-        """What a board asks; built-in data is built where it was not.
+    def of(cls, board: BoardCard, *, build: bool = True) -> Asked:
+        """What a board asks.
+
+        Args:
+            board: Its rules.
+            build: Whether built-in data is built where it was not; else its card is believed.
 
         Raises:
             CardError: the board names domains that a dataset has not.
         """
-        outlines = {name: outline(name) for name in board.dataset}
+        outlines = {name: outline(name, build=build) for name in board.dataset}
         places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
@@ -23,6 +23,12 @@ from dgbench.submissions.verdicts import Check, Finding, Verdict, refuse
 
 Level = Literal["self-reported", "recomputed", "spot re-run", "full re-run"]
 """How much of a submission others have seen for themselves, from least to most."""
+
+
+def rank(level: Level) -> int:
+    """How far up a level is."""
+    return get_args(Level).index(level)
+
 
 _TABLE_SIZE = 64 << 20
 _PREDICTIONS = re.compile(r"predictions/[0-9a-f]{16}\.parquet")
@@ -70,6 +76,7 @@ def check(
     folder: Path,
     board: BoardCard | None = None,
     others: Callable[[Submission, BoardCard], Others] = lambda submission, board: Others(),
+    predictions: Path | None = None,
 ) -> Checked:
     """Check a submission; nothing in it is believed or executed, and nothing is written.
 
@@ -77,6 +84,8 @@ def check(
         folder: Where it lies.
         board: The rules that it is held against; by default those that come with dgbench under the name that it says.
         others: Gives who else is on the board.
+        predictions: Holds the folder ``predictions``, if that lies elsewhere. Its files are those that the submission
+            announced, by their SHA-256, or it is refused.
     """
     submission: Submission | None = None
     rows: tuple[Row, ...] = ()
@@ -86,7 +95,9 @@ def check(
         if submission.board.name != asked.board.name:
             raise RecordError(f"it is for the board '{submission.board.name}', not '{asked.board.name}'")
         _known_cases(rows, asked)
-        evidence = gather(folder, submission, rows, asked, others(submission, asked.board))
+        if predictions is not None:
+            _brought(predictions, rows)
+        evidence = gather(predictions or folder, submission, rows, asked, others(submission, asked.board))
     except DGBenchError as error:
         return _refused(submission, rows, str(error))
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 (a stranger's file may do anything)
@@ -138,6 +149,20 @@ def _belong(there: dict[str, int], predicted: dict[str, Row]) -> None:
         differing = sorted(bundle ^ set(predicted))[0]
         what = "no run predicted it" if differing in bundle else "it is missing, and others are there"
         raise RecordError(f"{differing}: {what}")
+
+
+def _brought(folder: Path, rows: tuple[Row, ...]) -> None:
+    """Refuse predictions from elsewhere that are not, file by file, those of the rows."""
+    for row in rows:
+        if row.result.status == "ok":
+            assert row.bytes is not None
+            assert row.sha256 is not None
+            try:
+                _as_announced(folder / file_of(row), row.sha256, row.bytes, files.LARGEST_TABLE)
+            except RecordError as error:
+                raise RecordError(
+                    f"{folder}: {error}; predictions that were made again elsewhere are compared by 'dgbench verify'"
+                ) from error
 
 
 def _as_announced(path: Path, sha256: str, size: int, largest: int) -> None:

@@ -43,7 +43,7 @@ class Evidence:
         asked: What the board asks.
         measured: By run, what its predictions come to, as ``summarise`` has it; empty where they are not there.
         faults: What is wrong with predictions.
-        bundled: Whether there are predictions at all.
+        bundled: Whether there are predictions to compute from; a board keeps some submissions without.
         others: Who else is on the board.
     """
 
@@ -84,6 +84,11 @@ def file_of(row: Row) -> str:
 
 def gather(folder: Path, submission: Submission, rows: tuple[Row, ...], asked: Asked, others: Others) -> Evidence:
     """Read the predictions of a submission, one run at a time.
+
+    Args:
+        folder: Holds ``predictions``, the files as they were announced; or lacks it.
+        submission, rows: What is said.
+        asked, others: What it is held against.
 
     Raises:
         RecordError: a file is not what its row says.

@@ -1,4 +1,4 @@
-"""Making a submission of what a store holds of one algorithm on a board."""
+"""Making submissions of what a store holds of a board's algorithms."""
 
 from __future__ import annotations
 
@@ -39,35 +39,49 @@ def make(
     number: int = 1,
     authors: Sequence[str] = (),
     code: str | None = None,
-) -> Path:
-    """Write the submission of a board's only algorithm: a folder that is whole or absent.
+) -> list[Path]:
+    """Write a submission of each of a board's algorithms: folders that are whole or absent; where they lie.
 
     Args:
-        board: Its rules, with one algorithm.
+        board: Its rules.
         index: The runs that it asks for, as ``dgbench.runs.launch.index`` lists them.
         store: What holds them.
-        out: The folder that the submission is put into; it is called ``sam@1`` there.
-        number: Of the submission, for one algorithm; a later one has a higher number.
+        out: The folder that the submissions are put into; they are called ``sam@1`` there.
+        number: Of the submissions, for one algorithm; a later one has a higher number.
         authors, code: Who ran it, and where its code is, if the card does not say so.
 
     Raises:
-        StoreError: runs are missing, neither done nor tried; or something is there under that name.
+        StoreError: runs are missing, neither done nor tried; or something is there under a name. None is written then.
         DamagedError: a file is not what was written.
         CardError: what it would say is too long, or acts.
     """
-    (expression,) = board.algorithms
-    recipe = compose(expression)
-    rows, made = _collected(index["entries"], board, store)
-    id_ = f"{slug(recipe.name)}@{number}"
-    folder = out / id_
-    if folder.exists():
-        raise StoreError(f"{folder} is there already; remove it, or give the submission another number")
-    first = index["entries"][0]
-    envelope: dict[str, Any] = {
-        "id": id_,
+    recipes = {recipe.name: recipe for recipe in map(compose, board.algorithms)}
+    folders = {name: out / f"{slug(name)}@{number}" for name in recipes}
+    for folder in folders.values():
+        if folder.exists():
+            raise StoreError(f"{folder} is there already; remove it, or give the submission another number")
+    entries = {name: [entry for entry in index["entries"] if entry["algorithm"] == name] for name in recipes}
+    collected = {name: _collected(entries[name], board, store) for name in recipes}
+    for name, recipe in recipes.items():
+        rows, made = collected[name]
+        envelope = _envelope(board, index, entries[name][0], rows, made)
+        envelope |= {"id": folders[name].name, "method": _method(recipe, authors, code)}
+        with whole_folder(folders[name]) as unfinished:
+            for row in rows:
+                if row.sha256 is not None:
+                    (unfinished / "predictions").mkdir(exist_ok=True)
+                    shutil.copyfile(store.file("run", row.run, "predictions.parquet"), unfinished / file_of(row))
+            write(unfinished, envelope, rows)
+    return list(folders.values())
+
+
+def _envelope(
+    board: BoardCard, index: Mapping[str, Any], first: Spec, rows: Sequence[Row], made: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is the same whoever the method is by."""
+    return {
         "board": {"name": board.name, "version": board.version, "rules": rules_identity(board)},
         "data": index["manifests"],
-        "method": _method(recipe, authors, code),
         "claims": {
             "criterion": board.criterion,
             "track": first["track"],
@@ -79,13 +93,6 @@ def make(
         "scores": [],
         "provenance": {**made, "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
     }
-    with whole_folder(folder) as unfinished:
-        for row in rows:
-            if row.sha256 is not None:
-                (unfinished / "predictions").mkdir(exist_ok=True)
-                shutil.copyfile(store.file("run", row.run, "predictions.parquet"), unfinished / file_of(row))
-        write(unfinished, envelope, rows)
-    return folder
 
 
 def write(folder: Path, envelope: dict[str, Any], rows: Sequence[Row]) -> Submission:

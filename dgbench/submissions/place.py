@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from dgbench.core.cards import BoardCard, Card
+from dgbench.core.cards import Card
 from dgbench.core.errors import DGBenchError, RecordError, StoreError
 from dgbench.core.files import whole_folder, write_json
 from dgbench.core.formats import Format
@@ -21,9 +21,8 @@ from dgbench.core.provenance import revision
 from dgbench.runs.collect import Records
 from dgbench.selection.predictions import PREDICTIONS
 from dgbench.submissions import files
-from dgbench.submissions.asked import Asked
-from dgbench.submissions.check import CHECKS, Checked, Level, read
-from dgbench.submissions.evidence import Evidence, Others, file_of
+from dgbench.submissions.check import Checked, Level, read
+from dgbench.submissions.evidence import Others, file_of
 from dgbench.submissions.record import ID, Sha256, Submission
 from dgbench.submissions.runs import Row, as_records
 from dgbench.submissions.verdicts import line
@@ -178,60 +177,3 @@ def others(of: list[Placed], *, but: str, store: Records | None = None) -> Other
     empty = Others()
     metrics, runs = zip((empty.metrics, empty.runs), *tables, strict=True)
     return Others(pl.concat(metrics), pl.concat(runs))
-
-
-def joined(board: BoardCard, found: Records | None, into: Path) -> Records | None:
-    """What the store holds of a board together with what was submitted to it.
-
-    A submission that does not keep to the rules as they are now is named in a warning, and left out.
-    """
-    there = placed(into)
-    if not there:
-        return found
-    asked = Asked.of(board)
-    admitted = [one for one in there if _admitted(one, asked)]
-    if not admitted:
-        return found
-    base = found or _nothing(board, asked)
-    tables = [as_records(one.submission, one.rows) for one in admitted]
-    return replace(
-        base,
-        metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
-        runs=pl.concat([base.runs, *(runs for _, runs in tables)]),
-        names=(*base.names, *(one.submission.id for one in admitted)),
-        levels={one.submission.id: one.level for one in admitted},
-        torch=_union(base.torch, admitted, "torch"),
-        dgbench=_union(base.dgbench, admitted, "dgbench"),
-    )
-
-
-def _union(own: tuple[str, ...], of: list[Placed], name: str) -> tuple[str, ...]:
-    return tuple(sorted({*own, *(version for one in of for version in getattr(one.submission.provenance, name))}))
-
-
-def _admitted(one: Placed, asked: Asked) -> bool:
-    evidence = Evidence(one.submission, one.rows, asked, {}, (), False, Others())
-    refused = [v for check in CHECKS if (v := check.verdict(evidence)).outcome == "refused"]
-    if one.submission.board.name != asked.board.name:
-        log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)
-    elif refused:
-        log.warning("left out: %s: %s %s", one.submission.id, refused[0].code, refused[0].reasons[0])
-    return not refused and one.submission.board.name == asked.board.name
-
-
-def _nothing(board: BoardCard, asked: Asked) -> Records:
-    """The records of a board that the store holds nothing of."""
-    sizes = {name: sum(case.dataset == name for case in asked.cases.values()) for name in board.dataset}
-    return Records(
-        board,
-        Others().metrics,
-        Others().runs,
-        names=(),
-        missing=0,
-        failed=(),
-        torch=(),
-        dgbench=(),
-        manifests={name: known.manifest or "" for name, known in asked.outlines.items()},
-        cases=tuple(asked.cases),
-        weights={case.name: 1 / sizes[case.dataset] for case in asked.cases.values()},
-    )

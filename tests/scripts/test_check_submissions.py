@@ -15,6 +15,8 @@ import yaml
 from submissions.synthetic import submit, tamper
 
 from dgbench.api import rules
+from dgbench.submissions.files import sha256
+from dgbench.submissions.place import Verification, note
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "check_submissions.py"
@@ -45,6 +47,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tamper(spoilt, says=lambda content: content.update(id="erm@2", board=content["board"] | {"rules": "0" * 16}))
     git(room, "add", "-A")
     git(room, "commit", "-qm", "another")
+    git(room, "checkout", "-q", "branch")
+    git(room, "checkout", "-qb", "vouching")
+    shutil.rmtree(into / "erm@1" / "predictions")
+    seen = Verification(submission=sha256(into / "erm@1" / "submission.json"), level="full re-run", by="me", made="now")
+    note(into / "erm@1", seen)
+    git(room, "add", "-A")
+    git(room, "commit", "-qm", "its own level, and no predictions")
     return room
 
 
@@ -59,8 +68,22 @@ def test_what_a_branch_adds_is_checked_and_the_board_compared(repository: Path) 
     lines = done.stdout.replace("\\", "").splitlines()
     assert "* leaderboards/quick/submissions/erm@1: good; recomputed" in lines
     (row,) = [line for line in lines if line.startswith("| now")]
-    assert [cell.strip() for cell in row.split("|")][2:5] == ["erm@1", "inductive", "self-reported"]
+    assert [cell.strip() for cell in row.split("|")][2:5] == ["erm", "inductive", "self-reported"]
     assert not [line for line in lines if line.startswith("| before")]
+
+
+@pytest.mark.parametrize("base", ["main", "branch"])
+def test_a_level_that_comes_with_the_branch_is_not_believed(repository: Path, base: str) -> None:
+    """Whether the submission is new or there already: without predictions it is self-reported, whatever a note says."""
+    done = call(repository, "vouching", base)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.replace("\\", "")
+    assert "* leaderboards/quick/submissions/erm@1: good; self-reported\n" in lines
+    assert "    * E04 marked: its predictions are not here" in lines
+    assert "    * the .verified.json beside it comes with this branch, and is not believed here: keep it if" in lines
+    assert "full re-run" not in lines
+    rows = [line.split("|")[4].strip() for line in lines.splitlines() if line.startswith("| now")]
+    assert rows == ["self-reported"] * (base == "main"), "nothing changes where it was self-reported before"
 
 
 def test_a_refused_one_fails_and_changes_no_board(repository: Path) -> None:

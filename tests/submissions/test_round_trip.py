@@ -69,7 +69,8 @@ def test_make_check_add_rank_and_do_again(room: Path) -> None:
     assert len(numbers) > 10
     for name in numbers:
         assert exported[name].to_list() == pytest.approx(recomputed[name].to_list(), nan_ok=True), name
-    assert exported["algorithm"].to_list() == [f"{name}@1" for name in recomputed["algorithm"]]
+    assert exported["algorithm"].to_list() == recomputed["algorithm"].to_list()
+    assert exported["versus_erm"].drop_nulls().len() == 1, "T3A is compared with the ERM that was submitted"
     # by every measure, too, from the predictions of the one as from those of the other
     for metric in ("accuracy", "macro", "worst_class", "nll", "ece"):
         here = dgbench.ranking(rules(board), metric, store=store)
@@ -80,20 +81,26 @@ def test_make_check_add_rank_and_do_again(room: Path) -> None:
     ranked = call(room, "leaderboard", board, "--metric", "ece", "--store", store, "--json")
     assert ranked.returncode == 0, ranked.stderr
     told = json.loads(ranked.stdout)
-    assert (told["metric"], told["is_the_rule"], len(told["entries"])) == ("ece", False, 4)
+    assert (told["metric"], told["is_the_rule"], len(told["entries"])) == ("ece", False, 2)
     shown = call(room, "leaderboard", board, "--metric", "nll", "--store", store)
     assert "Lower is better" in shown.stdout
     refused = call(room, "leaderboard", board, "--metric", "eec", "--store", store)
     assert (refused.returncode, refused.stderr.strip()) == (
         2, "dgbench: there is no metric named 'eec'. Did you mean 'ece'?"
     )  # fmt: skip
-    # both together: each is one result with its twin, and is ranked once
+    # both together: the store's own runs stand for those that were submitted, which are told
     both = call(room, "leaderboard", board, "--store", store, "--json")
     assert both.returncode == 0, both.stderr
-    entries = {entry["algorithm"]: entry for entry in json.loads(both.stdout)["entries"]}
-    assert set(entries) == {"erm", "t3a", "erm@1", "t3a@1"}
-    assert {entries[f"{name}@1"]["same_predictions_as"] for name in ("erm", "t3a")} == {"erm", "t3a"}
-    assert {entry["level"] for name, entry in entries.items() if "@" in name} == {one.level for one in placed(into)}
+    told = json.loads(both.stdout)
+    assert {entry["algorithm"]: entry["level"] for entry in told["entries"]} == {"erm": "", "t3a": ""}
+    assert [entry["accuracy"] for entry in told["entries"]] == recomputed["accuracy"].to_list()
+    levels = {one.submission.id: one.level for one in placed(into)}
+    assert told["repeats"] == [
+        {"submission": f"{name}@1", "algorithm": name, "level": levels[f"{name}@1"], "identical": True, "difference": 0}
+        for name in ("erm", "t3a")
+    ]
+    shown = call(room, "leaderboard", board, "--store", store)
+    assert "with the same predictions bit for bit, and listed once: erm@1, t3a@1." in " ".join(shown.stdout.split())
     # an algorithm asked for by name is alone
     alone = call(room, "leaderboard", board, "-a", "erm", "-a", "t3a", "--store", store, "--json")
     assert {entry["algorithm"] for entry in json.loads(alone.stdout)["entries"]} >= {"erm", "t3a"}

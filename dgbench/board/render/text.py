@@ -252,7 +252,24 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append(f"{status.capitalize()}: {title} on {shown}{more}: {reason}")
     if board.absent:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
+    lines += _repeats(board)
     return [*lines, UNTUNED] if board.info.draws == 1 else lines
+
+
+def _repeats(board: Leaderboard) -> list[str]:
+    """What submissions of the same runs say."""
+    lines = []
+    if same := [again.submission for again in board.info.repeats if again.identical]:
+        named = ", ".join(same[:_PLACES]) + (f" and {len(same) - _PLACES} more" if len(same) > _PLACES else "")
+        lines.append(f"Submitted from the same runs, with the same predictions bit for bit, and listed once: {named}.")
+    lines += [
+        f"{_title(board, again.algorithm)} was submitted from the same runs as {again.submission} ({again.level}), "
+        f"where accuracies on targets differ by up to {percent(again.difference)} points from these: another machine "
+        "or another version computed them."
+        for again in board.info.repeats
+        if not again.identical
+    ]
+    return lines
 
 
 QUALITY = (

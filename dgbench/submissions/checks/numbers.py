@@ -21,14 +21,27 @@ def of_these_examples(seen: Evidence) -> Iterator[Finding]:
     """E04: every stream shows the examples of its split, once, with their labels."""
     yield from map(refuse, seen.faults)
     if not seen.bundled:
-        yield mark("there are no predictions, so nothing can be computed from them")
+        yield mark(f"its predictions are not here, so no example was looked at; {_whence(seen)}")
     for name in seen.asked.outlines:
         if seen.bundled and not seen.asked.at_hand(name):
             yield mark(f"the data of '{name}' is not on this machine: runs were compared with each other alone")
 
 
+def _whence(seen: Evidence) -> str:
+    """Where predictions that are not here come from."""
+    board, recipe = seen.asked.board.name, seen.submission.method.recipe
+    if recipe is None:
+        return "whoever submitted them has them, and '--predictions FOLDER' looks at them there"
+    return (
+        f"""'dgbench run {board} -a "{recipe}"' and 'dgbench submit make {board} -a "{recipe}"' make them again, and """
+        "'--predictions FOLDER' looks at them there"
+    )
+
+
 def scored_right(seen: Evidence) -> Iterator[Finding]:
     """E05: accuracy, likelihood and digest of every stream, and the scores of the submission."""
+    if not seen.bundled:
+        yield mark("what each run measured is as runs.parquet says; choices and scores were computed from that")
     for row in seen.ok:
         if row.run not in seen.measured:
             continue

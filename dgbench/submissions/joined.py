@@ -1,0 +1,151 @@
+"""What the store holds of a board, together with what was submitted to it: who is there, and under which name.
+
+An algorithm stands on a board once. A submission of runs that the store holds itself is a repetition of them, whatever
+its numbers: the store's own stand for it, and what differs is told. Any other is called after its recipe, where that is
+dgbench's and nobody else is called so; what is left is called after its folder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.recipe import compose
+from dgbench.runs.collect import Records, Repeat
+from dgbench.submissions.asked import Asked
+from dgbench.submissions.check import CHECKS, rank
+from dgbench.submissions.evidence import Evidence, Others
+from dgbench.submissions.place import Placed, placed
+from dgbench.submissions.runs import as_records
+
+log = logging.getLogger(__name__)
+
+_CELL = ("target", "trial", "draw", "run")
+_STREAM = (*_CELL, "step", "split", "domain", "view")
+
+
+def joined(board: BoardCard, found: Records | None, into: Path) -> Records | None:
+    """What the store holds of a board together with what was submitted to it.
+
+    A submission that does not keep to the rules as they are now is named in a warning, and left out.
+
+    Args:
+        board: The rules.
+        found: What the store holds of it; None where it was never run there.
+        into: Where submissions to the board lie.
+    """
+    asked = Asked.of(board, build=False)
+    admitted = [one for one in placed(into) if _admitted(one, asked)]
+    if not admitted:
+        return found
+    base = found or _nothing(board, asked)
+    repeats = {one.submission.id: again for one in admitted if (again := _repeat(one, base))}
+    names = _names([one for one in admitted if one.submission.id not in repeats], base.names)
+    order = {compose(expression).name: at for at, expression in enumerate(board.algorithms)}
+    entered = [one for one in admitted if one.submission.id in names]
+    entered.sort(key=lambda one: order.get(names[one.submission.id], len(order)))
+    return replace(_together(base, entered, names), repeats=tuple(repeats.values()))
+
+
+def beside(board: BoardCard, found: Records | None, into: Path) -> Records | None:
+    """What the store holds of a board beside all that was submitted to it, each submission by its id."""
+    asked = Asked.of(board, build=False)
+    admitted = [one for one in placed(into) if _admitted(one, asked)]
+    if not admitted:
+        return found
+    return _together(
+        found or _nothing(board, asked), admitted, {one.submission.id: one.submission.id for one in admitted}
+    )
+
+
+def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]) -> Records:
+    """Records with those of submissions under these names, in this order."""
+    tables = [as_records(one.submission, one.rows, names[one.submission.id]) for one in entered]
+    return replace(
+        base,
+        metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
+        runs=pl.concat([base.runs, *(runs for _, runs in tables)]),
+        names=(*base.names, *(names[one.submission.id] for one in entered)),
+        levels={names[one.submission.id]: one.level for one in entered},
+        submitted={names[one.submission.id]: one.submission.id for one in entered},
+        torch=_union(base.torch, entered, "torch"),
+        dgbench=_union(base.dgbench, entered, "dgbench"),
+    )
+
+
+def _names(entered: Collection[Placed], taken: Iterable[str]) -> dict[str, str]:
+    """What each submission is called on its board, by its id.
+
+    Of several by one recipe that is called so of which others have seen the most, and of these the first: nobody takes
+    another's name by submitting it again.
+    """
+    names: dict[str, str] = {}
+    used = set(taken)
+    for one in sorted(entered, key=lambda one: (-rank(one.level), _number(one))):
+        recipe = one.submission.method.recipe
+        name = one.submission.id if recipe is None else compose(recipe).name
+        names[one.submission.id] = one.submission.id if name in used else name
+        used.add(names[one.submission.id])
+    return names
+
+
+def _number(one: Placed) -> tuple[int, str]:
+    base, _, number = one.submission.id.rpartition("@")
+    return int(number), base
+
+
+def _repeat(one: Placed, own: Records) -> Repeat | None:
+    """What a submission says of runs that are all in the store; None where some of them are not, or none is."""
+    if one.submission.method.recipe is None:
+        return None
+    name = compose(one.submission.method.recipe).name
+    metrics, runs = as_records(one.submission, one.rows, name)
+    here = own.runs.filter(pl.col("algorithm") == name)
+    if runs.is_empty() or runs.join(here, on=_CELL, how="anti").height:
+        return None
+    both = metrics.join(own.metrics.filter(pl.col("algorithm") == name), on=_STREAM, how="full", coalesce=True)
+    gaps = both.filter(pl.col("split") == "target").select((pl.col("accuracy") - pl.col("accuracy_right")).abs().max())
+    return Repeat(
+        one.submission.id,
+        name,
+        one.level,
+        identical=bool(both.select((pl.col("digest") == pl.col("digest_right")).fill_null(False).all()).item()),
+        difference=float(gaps.item() or 0.0),
+    )
+
+
+def _union(own: tuple[str, ...], of: Sequence[Placed], name: str) -> tuple[str, ...]:
+    return tuple(sorted({*own, *(version for one in of for version in getattr(one.submission.provenance, name))}))
+
+
+def _admitted(one: Placed, asked: Asked) -> bool:
+    evidence = Evidence(one.submission, one.rows, asked, {}, (), False, Others())
+    refused = [v for check in CHECKS if (v := check.verdict(evidence)).outcome == "refused"]
+    if one.submission.board.name != asked.board.name:
+        log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)
+    elif refused:
+        log.warning("left out: %s: %s %s", one.submission.id, refused[0].code, refused[0].reasons[0])
+    return not refused and one.submission.board.name == asked.board.name
+
+
+def _nothing(board: BoardCard, asked: Asked) -> Records:
+    """The records of a board that the store holds nothing of."""
+    sizes = {name: sum(case.dataset == name for case in asked.cases.values()) for name in board.dataset}
+    return Records(
+        board,
+        Others().metrics,
+        Others().runs,
+        names=(),
+        missing=0,
+        failed=(),
+        torch=(),
+        dgbench=(),
+        manifests={name: known.manifest or "" for name, known in asked.outlines.items()},
+        cases=tuple(asked.cases),
+        weights={case.name: 1 / sizes[case.dataset] for case in asked.cases.values()},
+    )
