@@ -276,26 +276,12 @@ def on_target(
     Args:
         board, store, submissions: As for :func:`leaderboard`.
         submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
-
-    Returns:
-        A function of the name of an algorithm and the id of one of its runs, as records have them: a table with the
-        columns ``step, split, index, sample, group, label, prediction, confidence``, or None where it is not there.
     """
-    from dgbench.runs.predictions import on_target
-    from dgbench.submissions import place
+    from dgbench.submissions.joined import on_target
 
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
-    kept = Store.at(store)
-    there = {one.submission.id: one for one in place.placed(submissions)} if submissions and submitted else {}
-
-    def read(algorithm: str, run: str) -> pl.DataFrame | None:
-        if algorithm not in submitted:
-            return on_target(kept, run)
-        one = there.get(submitted[algorithm])
-        return None if one is None else place.on_target(one, run)
-
-    return read
+    return on_target(Store.at(store), submitted, submissions)
 
 
 def submissions_of(board: Board) -> Path | None:

@@ -16,7 +16,11 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.recipe import compose
+from dgbench.runs import predictions
 from dgbench.runs.collect import Records, Repeat
+from dgbench.runs.store import Store
+from dgbench.selection.measures import OnTarget
+from dgbench.submissions import place
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.check import CHECKS, rank
 from dgbench.submissions.evidence import Evidence, Others
@@ -61,6 +65,29 @@ def beside(board: BoardCard, found: Records | None, into: Path) -> Records | Non
     return _together(
         found or _nothing(board, asked), admitted, {one.submission.id: one.submission.id for one in admitted}
     )
+
+
+def on_target(store: Store, submitted: Mapping[str, str], into: Path | None) -> OnTarget:
+    """Reads what algorithms predicted of their targets.
+
+    Args:
+        store: Where finished work is kept.
+        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
+        into: Where submissions lie.
+
+    Returns:
+        A function of the name of an algorithm and the id of one of its runs, as records have them: a table with the
+        columns :data:`dgbench.runs.predictions.ON_TARGET`, or None where it is not there.
+    """
+    there = {one.submission.id: one for one in placed(into)} if into and submitted else {}
+
+    def read(algorithm: str, run: str) -> pl.DataFrame | None:
+        if algorithm not in submitted:
+            return predictions.on_target(store, run)
+        one = there.get(submitted[algorithm])
+        return None if one is None else place.on_target(one, run)
+
+    return read
 
 
 def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]) -> Records:
