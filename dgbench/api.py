@@ -325,20 +325,24 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         DGBenchError: the folder holds something else than a site.
         DiskError: it cannot be written.
     """
+    from dgbench.board.pictures import class_names
     from dgbench.data.catalogue import showable
     from dgbench.data.gallery import gallery
     from dgbench.site.build import build
+    from dgbench.site.missed import missed_portraits
     from dgbench.site.shown import Shown, ShownBoard
 
     kept, shown, waiting = Store.at(store), [], []
     for board in board_names() if boards is None else boards:
         card, submitted = rules(board), submissions_of(board)
-        there = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
-        found = _joined(card, store, submitted) if there or boards is not None else None
+        begun = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
+        found = _joined(card, store, submitted) if begun or boards is not None else None
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:
             shown.append(ShownBoard.of(found, on_target(board, found.submitted, store=store)))
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
-    galleries = {name: gallery(name) for name in names if showable(name)}
-    return build(Shown(shown, waiting, galleries), folder)
+    there = [name for name in names if showable(name)]
+    galleries = {name: gallery(name) for name in there}
+    portraits = {name: missed_portraits(shown, name) for name in there}
+    return build(Shown(shown, waiting, galleries, portraits, {name: class_names(name) for name in there}), folder)

@@ -4,8 +4,9 @@
     python scripts/measure_site.py --methods 50 --datasets 2
 
 Every method has three trials on each target, two steps in each, validated clean and under nine families of shifts on
-two source domains: 705,600 records by default. Leaderboards are computed by all four criteria, as ``dgbench site
-build`` does. Where there is a Chromium, the board's page is opened in it: ``usable`` is when its script has run.
+two source domains: 705,600 records by default. Leaderboards are computed by all four criteria and six measures, as
+``dgbench site build`` does; what other measures need of predictions is drawn, too. Where there is a Chromium, the
+board's page is opened in it: ``usable`` is when its script has run.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ import polars as pl
 from dgbench.api import rules
 from dgbench.board.build import build as leaderboard
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
+from dgbench.board.rankings import rankings
 from dgbench.core.shift_families import FAMILIES
 from dgbench.runs.collect import Records
-from dgbench.selection.records import METRICS, RUNS
+from dgbench.selection.measures import COMPUTED
+from dgbench.selection.records import CANDIDATE, METRICS, RUNS
 from dgbench.site.build import build
 from dgbench.site.shown import Shown, ShownBoard
 
@@ -86,11 +89,20 @@ def shown(records: Records) -> ShownBoard:
             draws=1, algorithms=records.names, recompute="python scripts/measure_site.py", weights=records.weights,
         )  # fmt: skip
         boards[criterion] = leaderboard(records.metrics, records.runs, info, known=boards.get(CRITERIA[0]))
-    return ShownBoard(records, boards)
+    judged = {name: rankings(board, drawn_measures(board)) for name, board in boards.items()}
+    return ShownBoard(records, boards, rankings=judged)
+
+
+def drawn_measures(board: Leaderboard) -> pl.DataFrame:
+    """What other measures than accuracy say of the chosen models: near to it."""
+    random = np.random.default_rng(1)
+    near = {name: (pl.col("accuracy") + random.normal(0, 0.02, board.cells.height)).clip(0, 1) for name in COMPUTED}
+    return board.cells.select(*CANDIDATE, **near)
 
 
 def opened(page: Path) -> dict[str, float] | None:
-    """Milliseconds until the page can be used and is loaded, and that sorting takes; None without a Chromium."""
+    """Milliseconds until the page can be used and is loaded, and that sorting and another measure take; None without a
+    Chromium."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     if browser is None:
         return None
@@ -99,7 +111,11 @@ def opened(page: Path) -> dict[str, float] | None:
       const before = performance.now();
       document.querySelector("#inductive thead button").click();
       document.body.offsetHeight;
-      const answer = JSON.stringify({usable, loaded, sorted: performance.now() - before});
+      const sorted = performance.now() - before;
+      document.getElementById("by-ece").click();
+      document.body.offsetHeight;
+      const judged = performance.now() - before - sorted;
+      const answer = JSON.stringify({usable, loaded, sorted, judged});
       document.documentElement.dataset.answer = answer;
     }, 0))</script></body>"""
     copy = page.with_name("measured.html")
@@ -126,7 +142,9 @@ def main() -> None:
             f"{records.metrics.height:,} records: leaderboards in {ranked - began:.1f} s, {pages} pages in {took:.1f} s"
         )
         print(f"({processor:.1f} s of processor time)")
-        print(f"the board's page, in milliseconds: {opened(Path(folder) / 'site' / board.page())}")
+        page = Path(folder) / "site" / board.page()
+        print(f"the board's page has {page.stat().st_size / 1e6:.1f} MB")
+        print(f"the board's page, in milliseconds: {opened(page)}")
 
 
 if __name__ == "__main__":

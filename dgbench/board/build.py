@@ -209,11 +209,8 @@ def _entry(
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
     difference = design.ahead(cells, reference, "accuracy") if algorithm != info.reference else None
-    targets = {
-        target: design.estimate(part, "accuracy")
-        for target in info.domains
-        if (part := cells.filter(pl.col("target") == target)).height
-    }
+    parts = {str(target): part for (target,), part in cells.partition_by("target", as_dict=True).items()}
+    targets = {target: design.estimate(parts[target], "accuracy") for target in info.domains if target in parts}
     views = pl.col("views").list.set_difference(["clean"])
     return Entry(
         algorithm,

@@ -6,7 +6,7 @@ criterion chose. Where less is better, ranks turn around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,7 +15,7 @@ from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.core.errors import StoreError
 from dgbench.selection.measures import COMPUTED, MEASURES, RULE, Measure
 from dgbench.selection.records import CANDIDATE
-from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Range, ranks
+from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Pair, Range, ranks
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,16 @@ def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[st
     # those that predict the same are one result, as by accuracy
     results = {entry.same_as or entry.algorithm: known[entry.algorithm] for entry in ranked}
     turned = results if measure.rises else {name: part.with_columns(-pl.col("value")) for name, part in results.items()}
-    places = ranks(results, board.design.pairs(turned, "value", _differences(measure)))
+    pairs = board.design.pairs(turned, "value", _differences(measure))
+    places = ranks(results, pairs)
+    ahead = _ahead(pairs, board.info.reference, measure)
     made = []
     for entry in track.entries:
         part = parts[entry.algorithm]
         own = places.get(entry.same_as or entry.algorithm) if entry in ranked else None
         if entry.algorithm in known:
-            made.append(_place(entry, part, own, known.get(board.info.reference), board, measure))
+            compared = ahead.get(entry.same_as or entry.algorithm) if entry in ranked else None
+            made.append(_place(entry, part, own, compared or _difference(entry, known, board, measure), board, measure))
         else:
             made.append(Place(entry, None, None, None, {}, None, _lacking(entry, part, measure)))
     sign = -1 if measure.rises else 1
@@ -146,22 +149,36 @@ def _place(
     entry: Entry,
     cells: pl.DataFrame,
     ranked: tuple[int, int] | None,
-    reference: pl.DataFrame | None,
+    difference: Estimate | None,
     board: Leaderboard,
     measure: Measure,
 ) -> Place:
     targets = dict(cells.group_by("target").agg(pl.col("value").mean()).iter_rows())
-    compared = None
-    if reference is not None and entry.algorithm != board.info.reference:
-        compared = board.design.ahead(cells, reference, "value", _differences(measure))
     return Place(
         entry,
         rank=ranked[0] if ranked else None,
         rank_worst=ranked[1] if ranked else None,
         value=board.design.estimate(cells, "value", measure.within),
         targets={target: targets[target] for target in board.info.domains if target in targets},
-        difference=compared,
+        difference=difference,
     )
+
+
+def _ahead(pairs: Sequence[Pair], reference: str, measure: Measure) -> dict[str, Estimate]:
+    """The values of the others minus that of the reference, from the pairs that it is in."""
+    forth = {pair.first: pair.difference for pair in pairs if pair.second == reference}
+    back = {pair.second: -pair.difference for pair in pairs if pair.first == reference}
+    return {name: one if measure.rises else -one for name, one in (forth | back).items()}
+
+
+def _difference(
+    entry: Entry, known: Mapping[str, pl.DataFrame], board: Leaderboard, measure: Measure
+) -> Estimate | None:
+    """The same of one that is in no such pair: the runs that both have."""
+    reference = known.get(board.info.reference)
+    if reference is None or entry.algorithm == board.info.reference:
+        return None
+    return board.design.ahead(known[entry.algorithm], reference, "value", _differences(measure))
 
 
 def _differences(measure: Measure) -> Range:

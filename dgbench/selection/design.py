@@ -71,9 +71,17 @@ class Design:
             column: What is compared.
             within: What values the difference can take.
         """
-        places = other.select("target", "trial", pl.col(column).alias("other"))
-        paired = one.join(places, on=["target", "trial"])
-        return self.difference(paired, column, "other", within) if paired.height else None
+        first, second = _by_target(one, column), _by_target(other, column)
+        shared = {
+            target: {trial: value for trial, value in values.items() if trial in second.get(target, {})}
+            for target, values in first.items()
+        }
+        shared = {target: values for target, values in shared.items() if values}
+        if not shared:
+            return None
+        targets, values = _in_order(shared)
+        others = _in_order({target: {trial: second[target][trial] for trial in shared[target]} for target in shared})[1]
+        return replace(statistics.difference(values, others, *self.shape(targets)), within=within)
 
     def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Lead | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
@@ -93,19 +101,31 @@ class Design:
     def pairs(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> tuple[Pair, ...]:
         """Every pair of algorithms by a column of their tables; every table has the same targets and trials."""
         tables = {name: self._values(each, column) for name, each in cells.items()}
-        shape = self.shape(next(iter(tables.values()))[0]) if tables else ()
-        found = statistics.pairs({name: values for name, (_, values) in tables.items()}, *shape)
-        return tuple(replace(pair, difference=replace(pair.difference, within=within)) for pair in found)
+        if not tables:
+            return ()
+        weights, clusters = self.shape(next(iter(tables.values()))[0])
+        values = {name: values for name, (_, values) in tables.items()}
+        return statistics.pairs(values, weights, clusters, within)
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""
-        found: dict[str, dict[int, float]] = {}
-        for target, trial, value in zip(cells["target"], cells["trial"], cells[column], strict=True):
-            found.setdefault(target, {})[trial] = value
-        targets = sorted(found)
-        trials = sorted({trial for values in found.values() for trial in values})
-        return targets, [[found[target].get(trial, math.nan) for trial in trials] for target in targets]
+        return _in_order(_by_target(cells, column))
 
     def shape(self, targets: Sequence[str]) -> tuple[list[float], list[Hashable]]:
         """Weights and clusters of targets, as :func:`dgbench.selection.statistics.estimate` takes them."""
         return [self.weights.get(target, 1.0) for target in targets], [self.clusters[target] for target in targets]
+
+
+def _by_target(cells: pl.DataFrame, column: str) -> dict[str, dict[int, float]]:
+    """The values of a column by target and trial."""
+    found: dict[str, dict[int, float]] = {}
+    for target, trial, value in zip(cells["target"], cells["trial"], cells[column], strict=True):
+        found.setdefault(target, {})[trial] = value
+    return found
+
+
+def _in_order(found: Mapping[str, Mapping[int, float]]) -> tuple[list[str], list[list[float]]]:
+    """Targets by name, and for each its values by trial, NaN where there is none."""
+    targets = sorted(found)
+    trials = sorted({trial for values in found.values() for trial in values})
+    return targets, [[found[target].get(trial, math.nan) for trial in trials] for target in targets]

@@ -129,6 +129,11 @@ class Estimate:
             return 1.0 if self.mean == 0 else None
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
 
+    def __neg__(self) -> Estimate:
+        """The same the other way round: of ``b - a`` where this is of ``a - b``."""
+        turned = Range(-self.within.high, -self.within.low, self.within.fisher)
+        return Estimate(-self.mean, self.n, self.error, self.df, turned)
+
 
 def estimate(
     values: Values, weights: Sequence[float] | None = None, clusters: Sequence[Hashable] | None = None
@@ -181,7 +186,11 @@ def _estimate(
 
 
 def _estimates(
-    batch: Matrix, scales: Matrix, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
+    batch: Matrix,
+    scales: Matrix,
+    weights: Sequence[float] | None,
+    clusters: Sequence[Hashable] | None,
+    within: Range = ANY,
 ) -> list[Estimate]:
     """Estimates of many matrices at once, targets by trials, that are NaN in the same places.
 
@@ -189,6 +198,7 @@ def _estimates(
         batch: (matrices, targets, trials).
         scales: The largest value behind each matrix: what lies far below it is rounding.
         weights, clusters: Of the targets, as in :func:`estimate`.
+        within: What values there can be.
     """
     there = ~np.isnan(batch[0])
     if not there.any(axis=1).all() or not there.size:
@@ -206,7 +216,7 @@ def _estimates(
     whole = covered == member.sum(axis=1, keepdims=True)
     n, trials = int((covered > 0).sum()), whole.sum(axis=1)
     if (whole != (covered > 0)).any() or (trials < 2).any():
-        return [Estimate(mean, n) for mean in means.tolist()]
+        return [Estimate(mean, n, within=within) for mean in means.tolist()]
     sums = member @ (shares[:, None] * values)
     deviations = np.where(whole, sums - sums.sum(axis=2, keepdims=True) / trials[:, None], 0.0)
     floors = RESOLUTION * scales[:, None] * (member @ shares)
@@ -217,7 +227,7 @@ def _estimates(
     parts = variances / np.where(totals > 0, totals, 1.0)[:, None]
     dfs = np.where(totals > 0, 1 / np.maximum((parts**2 / (trials - 1)).sum(axis=1), 1e-300), n - len(trials))
     return [
-        Estimate(mean, n, error, df)
+        Estimate(mean, n, error, df, within)
         for mean, error, df in zip(means.tolist(), np.sqrt(totals).tolist(), dfs.tolist(), strict=True)
     ]
 
@@ -261,6 +271,7 @@ def pairs(
     scores: Mapping[str, Values],
     weights: Sequence[float] | None = None,
     clusters: Sequence[Hashable] | None = None,
+    within: Range = ANY,
 ) -> tuple[Pair, ...]:
     """Every pair of algorithms by its paired difference; Holm's procedure over all pairs decides which differ.
 
@@ -271,6 +282,7 @@ def pairs(
     Args:
         scores: The values of each algorithm, over the same targets and trials for all.
         weights, clusters: Of the targets, as in :func:`estimate`.
+        within: What values a difference can take.
     """
     names = list(itertools.combinations(scores, 2))
     if not names:
@@ -281,7 +293,7 @@ def pairs(
     if (np.isnan(batch) != np.isnan(batch[0])).any():
         raise ValueError("a paired difference needs the same targets and trials on both sides")
     scales = np.array([max(largest[a], largest[b]) for a, b in names])
-    gaps = dict(zip(names, _estimates(batch, scales, weights, clusters), strict=True))
+    gaps = dict(zip(names, _estimates(batch, scales, weights, clusters, within), strict=True))
     # Where chance cannot be measured the pair stays in the family, as one that nothing speaks against.
     p_values = adjusted({pair: 1.0 if d.p is None else d.p for pair, d in gaps.items()})
     return tuple(Pair(a, b, gaps[a, b], p_values[a, b]) for a, b in gaps)

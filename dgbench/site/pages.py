@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from dgbench.board.leaderboard import Entry
+from dgbench.board.misses import MISSED
 from dgbench.board.recompute import command
 from dgbench.board.render import bibtex
 from dgbench.board.render.chosen import Chosen, chosen
@@ -22,6 +23,7 @@ from dgbench.core.registry import SLOTS, Slot
 from dgbench.literature.table import HEADING, SAME_IDEA, WARNING, tables
 from dgbench.selection.statistics import Estimate
 from dgbench.site.explain import Explanations
+from dgbench.site.missed import Mistake, mistakes
 from dgbench.site.shown import Shown, ShownBoard, Standing
 
 QUESTIONS: Mapping[Slot, str] = {
@@ -121,7 +123,10 @@ class Pages:
             gallery={
                 domain: {view: data_uri(png) for view, png in views.items()} for domain, views in galleries.items()
             },
-            boards=[(board, _best(board, name), _shifts(board, name)) for board in self._shown.on(name)],
+            boards=[
+                (board, _best(board, name), _shifts(board, name), self._together(board, name))
+                for board in self._shown.on(name)
+            ],
             published=tables([name]),
         )
 
@@ -153,11 +158,19 @@ class Pages:
             places={(cell.target, cell.trial): at for at, cell in enumerate(cells)},
             shares={target: share / sum(shares.values()) for target, share in shares.items()},
             command=_command(board, entry.algorithm),
+            mistakes=mistakes(
+                board.misses.by.get(entry.algorithm, MISSED.to_frame()), self._shown, board.own.info.domains
+            ),
+            always=board.misses.always.get(entry.algorithm, {}),
         )
 
     def _render(self, template: str, **values: Any) -> str:
         words = {"HEADING": HEADING, "WARNING": WARNING, "SAME_IDEA": SAME_IDEA}
         return self._environment.get_template(template).render(**words, **values)
+
+    def _together(self, board: ShownBoard, dataset: str) -> dict[str, list[Mistake]]:
+        """The images of a dataset that most models on a board missed."""
+        return mistakes(board.misses.together.filter(dataset=dataset), self._shown, board.own.info.domains)
 
     def _cards(self, name: str) -> tuple[AlgorithmCard, ...]:
         return bibtex.cards(name)

@@ -11,6 +11,7 @@ import polars as pl
 
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.misses import Misses, misses
 from dgbench.board.rankings import Rankings, rankings
 from dgbench.core.cards import BoardCard, card_names
 from dgbench.core.dataset_card import dataset_names
@@ -31,12 +32,14 @@ class ShownBoard:
         leaderboards: By criterion, the board's own first.
         refusals: Why another criterion cannot rank it, by criterion.
         rankings: The same by other measures than accuracy, by criterion.
+        misses: The images that models got wrong that the board's own criterion chose.
     """
 
     records: Records
     leaderboards: Mapping[str, Leaderboard]
     refusals: Mapping[str, str] = field(default_factory=dict)
     rankings: Mapping[str, Rankings] = field(default_factory=dict)
+    misses: Misses = field(default_factory=Misses)
 
     @classmethod
     def of(cls, records: Records, on_target: OnTarget) -> ShownBoard:
@@ -61,7 +64,8 @@ class ShownBoard:
         # criteria often choose the same model, and it is judged once
         chosen = pl.concat(board.cells.select(*CANDIDATE, "run") for board in boards.values())
         judged = measured(chosen, on_target)
-        return cls(records, boards, refusals, {name: rankings(board, judged) for name, board in boards.items()})
+        ranked = {name: rankings(board, judged) for name, board in boards.items()}
+        return cls(records, boards, refusals, ranked, misses(first.cells, on_target))
 
     @property
     def own(self) -> Leaderboard:
@@ -104,11 +108,15 @@ class Shown:
         boards: Those with results.
         waiting: Those without, which are only named.
         galleries: By dataset, domain and view (``clean`` or a family of shifts): a PNG.
+        portraits: By dataset, domain and row: a PNG of an image that models missed, where the data is at hand.
+        classes: Names of the classes of datasets, by number.
     """
 
     boards: Sequence[ShownBoard]
     waiting: Sequence[BoardCard] = ()
     galleries: Mapping[str, Mapping[str, Mapping[str, bytes]]] = field(default_factory=dict)
+    portraits: Mapping[str, Mapping[tuple[str, int], bytes]] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def standings(self) -> dict[str, list[Standing]]:

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from board.test_render import Page
 from sites.made import shown_board, small_site
 
 import dgbench
+from dgbench.board.misses import Misses
 from dgbench.board.render import files, text
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.site.build import MARK, _Writer, build
@@ -31,7 +33,9 @@ from dgbench.site.shown import Shown
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "site"
     pictures = {"digits": {domain: {"clean": picture(1), "blur": picture(2)} for domain in DOMAINS}}
-    count = build(Shown(small_site().boards, small_site().waiting, pictures), folder)
+    portraits = {"digits": {(domain, row): picture(row) for domain in DOMAINS for row in (0, 2)}}
+    shown = Shown(small_site().boards, small_site().waiting, pictures, portraits, {"digits": tuple("abcdefghij")})
+    count = build(shown, folder)
     assert count == len(list(folder.rglob("*.html")))
     return folder
 
@@ -89,7 +93,7 @@ def test_the_numbers_are_the_boards_on_every_page(site: Path) -> None:
         assert text.percent(entry.accuracy.mean) in shown
         assert text.rank(entry) in shown
     dataset = (site / "datasets" / "digits.html").read_text(encoding="utf-8")
-    assert dataset.count("data:image/png") == 2 * len(DOMAINS)
+    assert dataset.count("data:image/png") == 2 * len(DOMAINS) + 2 * len(DOMAINS), "views, and missed images"
     erm = next(entry for entry in board.own.entries if entry.algorithm == "erm")
     cells = board.own.cells.filter(pl.col("algorithm") == "erm")
     gaps = cells.group_by("target").agg((pl.col("source_accuracy") - pl.col("accuracy")).mean().alias("lost"))
@@ -123,6 +127,30 @@ def test_the_page_of_runs_shows_the_steps(site: Path) -> None:
     assert f"{sam.accuracy.mean:.4f}" in page
     assert page.count('<details class="cell"') == len(DOMAINS) * 3
     assert "dgbench run board.toml -a sam" in page
+
+
+def test_missed_images_are_shown_the_surest_mistakes_first(site: Path) -> None:
+    """A picture where there is one, and always a name; nothing where predictions are not at hand."""
+    page = (site / "boards" / "quick" / "runs" / "sam.html").read_text(encoding="utf-8")
+    missed = page[page.index('id="missed"') :]
+    assert [target for target in DOMAINS if f"<h3>{target}</h3>" in missed] == list(DOMAINS)
+    first = missed[: missed.index("</ul>")]
+    assert re.findall(r"<code>0*(\d)</code>", first) == ["2", "1", "0"]
+    assert "".join(re.findall(r"<b>(.)</b>", first)) == "cj" + "bj" + "aj"
+    assert re.findall(r"<small>([\d.]+) % sure", first) == ["58.0", "54.0", "50.0"]
+    assert first.count("missed in 3 of 3 trials") == 3
+    assert first.count("data:image/png") == 2
+    assert "3 of 12 images were missed in every trial" in missed
+    dataset = (site / "datasets" / "digits.html").read_text(encoding="utf-8")
+    assert dataset.count("missed by 15 of 15 models") == 3 * len(DOMAINS)
+
+
+def test_without_predictions_no_image_is_shown_and_that_is_said(tmp_path: Path) -> None:
+    build(small_site(replace(shown_board(), misses=Misses())), tmp_path / "site")
+    page = (tmp_path / "site" / "boards" / "quick" / "runs" / "sam.html").read_text(encoding="utf-8")
+    assert 'id="missed"' not in page
+    assert "no missed image can be shown" in page
+    assert "nearly everyone" not in (tmp_path / "site" / "datasets" / "digits.html").read_text(encoding="utf-8")
 
 
 def test_submissions_have_pages_of_their_own_and_the_command_of_their_recipe(tmp_path: Path) -> None:

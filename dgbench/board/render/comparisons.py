@@ -50,20 +50,15 @@ def matrix(track: Track) -> Matrix | None:
         return None
     cells: dict[tuple[str, str], Cell] = {}
     for pair in track.pairs:
-        turned = _turned(pair.difference)
         verdicts = {None: ("even", "even"), pair.first: ("better", "worse"), pair.second: ("worse", "better")}
         forth, back = verdicts[pair.better]
         cells[pair.first, pair.second] = Cell(pair.difference, pair.p, forth)
-        cells[pair.second, pair.first] = Cell(turned, pair.p, back)
+        cells[pair.second, pair.first] = Cell(-pair.difference, pair.p, back)
     compared = {name for pair in track.pairs for name in (pair.first, pair.second)}
     ranked = [entry for entry in track.entries if entry.algorithm in compared]
     shown = tuple(ranked[:MOST])
     rows = tuple(tuple(cells.get((row.algorithm, other.algorithm)) for other in shown) for row in shown)
     return Matrix(shown, rows, tuple(_groups(rows)), len(ranked) - len(shown))
-
-
-def _turned(estimate: Estimate) -> Estimate:
-    return Estimate(-estimate.mean, estimate.n, estimate.error, estimate.df, estimate.within)
 
 
 def _groups(rows: Sequence[Sequence[Cell | None]]) -> list[tuple[int, int]]:

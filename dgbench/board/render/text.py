@@ -123,18 +123,19 @@ def with_margin(estimate: Estimate, *, sign: bool = False) -> str:
 def name(entry: Entry, board: Leaderboard) -> str:
     """The algorithm's title, with its level if it was submitted, whom it is the same as, and a dagger where its score
     is contaminated."""
-    title = f"{entry.title} ({entry.level})" if entry.level else entry.title
-    title = f"{title} = {_title(board, entry.same_as)}" if entry.same_as else title
-    return f"{title} †" if entry.contaminated else title
+    said = f"{entry.title} ({entry.level})" if entry.level else entry.title
+    said = f"{said} = {title(board, entry.same_as)}" if entry.same_as else said
+    return f"{said} †" if entry.contaminated else said
 
 
-def _title(board: Leaderboard, algorithm: str) -> str:
+def title(board: Leaderboard, algorithm: str) -> str:
+    """What an algorithm on the board is called."""
     return next((entry.title for entry in board.entries if entry.algorithm == algorithm), algorithm)
 
 
 def difference_header(board: Leaderboard) -> str:
     """Heading of the column of differences."""
-    return f"vs {_title(board, board.info.reference)}"
+    return f"vs {title(board, board.info.reference)}"
 
 
 def backbone(track: Track) -> str:
@@ -263,7 +264,7 @@ def _repeats(board: Leaderboard) -> list[str]:
         named = ", ".join(same[:_PLACES]) + (f" and {len(same) - _PLACES} more" if len(same) > _PLACES else "")
         lines.append(f"Submitted from the same runs, with the same predictions bit for bit, and listed once: {named}.")
     lines += [
-        f"{_title(board, again.algorithm)} was submitted from the same runs as {again.submission} ({again.level}), "
+        f"{title(board, again.algorithm)} was submitted from the same runs as {again.submission} ({again.level}), "
         f"where accuracies on targets differ by up to {percent(again.difference)} points from these: another machine "
         "or another version computed them."
         for again in board.info.repeats
