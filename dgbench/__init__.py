@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
-    from dgbench.publishing import published
+    from dgbench.publishing import publish_board, publish_model, published
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
@@ -103,6 +103,8 @@ __all__ = [
     "plan",
     "predict",
     "predictions",
+    "publish_board",
+    "publish_model",
     "published",
     "ranking",
     "records",
@@ -163,8 +165,8 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
-    "published": "dgbench.publishing",
     "compare": "dgbench.comparing",
+    **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.publishing"),
     **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }

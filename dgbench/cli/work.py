@@ -19,10 +19,11 @@ from rich.markup import escape
 
 from dgbench import api
 from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
+from dgbench.cli.present import present, submitted_to
 from dgbench.cli.room import show_room
 from dgbench.core.amounts import duration
-from dgbench.core.cards import BoardCard, Keep
-from dgbench.core.errors import StoreError
+from dgbench.core.cards import Keep
+from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
 
@@ -36,6 +37,13 @@ class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+
+
+class Form(StrEnum):
+    """In which other forms a leaderboard is written."""
+
+    eee = "eee"
+    hub = "hub"
 
 
 class KeepRule(StrEnum):
@@ -268,7 +276,7 @@ def run(
     for name, why in summary.untold.items():
         print(f"tracker {name} failed, and lacks what came later: {why}", file=sys.stderr)
     with suppress(StoreError) if summary.failed else nullcontext():  # where all failed there is no board: that was said
-        _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
+        present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -302,46 +310,42 @@ def leaderboard(
     criterion: By = None,
     metric: Metric = None,
     store: StorePath = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="the folder for its files; in the store by default")
+    ] = None,
+    form: Annotated[
+        list[Form] | None,
+        typer.Option(
+            "--format",
+            help="write other forms as well: 'eee' for records of Every Eval Ever, 'hub' for evaluation results of the "
+            "Hugging Face Hub; repeat for both",
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="the board's repository on the Hub, to which its results point"),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Print a board's leaderboard.
 
-    It is computed from what the store holds, and written as a page, Markdown and CSV. With --metric the same models are
-    ranked by another number, for looking: it is printed, and nothing is written.
+    It is computed from what the store holds, and written as a page, Markdown, LaTeX and CSV, with the papers of its
+    algorithms as BibTeX. With --metric the same models are ranked by another number, for looking: it is printed, and
+    nothing is written.
     """
     rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     if metric is None:
-        _present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
+        present(
+            board, rules, criterion, store, out=out, forms=form or (), benchmark=benchmark, as_json=as_json, quiet=quiet
+        )
         return
+    if out or form:
+        raise DGBenchError("--metric prints a table, and writes nothing; leave out --out and --format")
     from dgbench.board.render import measures, terminal
 
-    ranking = api.ranking(_submitted_to(board, rules), metric, criterion=criterion, store=store)
+    ranking = api.ranking(submitted_to(board, rules), metric, criterion=criterion, store=store)
     if as_json:
         print_json(measures.as_data(ranking))
     elif not quiet:
         terminal.show_ranking(ranking, screen(highlight=True))
-
-
-def _submitted_to(board: str, rules: BoardCard) -> str | BoardCard:
-    """The board by its name where its rules are its own: what is submitted keeps to a board as it is."""
-    return board if rules == api.rules(board) else rules
-
-
-def _present(
-    board: str, rules: BoardCard, criterion: str | None, store: Path | None, *, as_json: bool, quiet: bool
-) -> None:
-    from dgbench.board.render import terminal
-    from dgbench.board.render.files import as_data, write
-
-    asked = _submitted_to(board, rules)
-    made = api.leaderboard(asked, criterion=criterion, store=store)
-    others = api.rankings(asked, made, store=store)
-    paths = write(made, Store.at(store).index(rules).with_suffix("") / made.criterion.name, others=others)
-    if as_json:
-        print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
-    elif not quiet:
-        terminal.show(made, screen(highlight=True))
-        print()
-        for path in paths:
-            print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgbench.board.render.hub_results import front_matter, result
 from dgbench.board.render.markdown import inline, table
 from dgbench.exported.card import BACKBONE, HEAD, MEMORY, Expectation, Measured, ModelCard
 from dgbench.selection.criteria import CRITERIA
@@ -45,7 +46,30 @@ def readme(card: ModelCard) -> str:
         "## Made with",
         "\n".join(f"* {name} {inline(version)}" for name, version in card.versions.items()),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return f"{_block(card)}\n" + "\n\n".join(blocks) + "\n"
+
+
+def _block(card: ModelCard) -> str:
+    """What the Hub reads of a card: accuracies of this model alone, none of others by the same recipe."""
+    chosen, scores = card.selection, card.scores
+    how = {"board": chosen.board, "version": chosen.version, "rules": chosen.rules, "criterion": chosen.criterion}
+    measured = [(name, "validation", each) for name, each in scores.validation.items()]
+    if chosen.target and scores.target is not None:
+        measured.insert(0, (chosen.target, "test", scores.target))
+    words = {"validation": "Accuracy on held-out images of a source domain", "test": "Accuracy on the domain left out"}
+    found = [
+        result(
+            chosen.dataset,
+            domain,
+            split,
+            each.value,
+            None if each.low is None or each.high is None else (each.low, each.high),
+            words[split],
+            how | {"images": each.n},
+        )
+        for domain, split, each in measured
+    ]
+    return front_matter(f"{card.algorithm.title} on {chosen.dataset}", found, [chosen.board])
 
 
 def _expectation(expected: Expectation) -> list[str]:

@@ -12,6 +12,8 @@ import pytest
 import timm
 import tiny_clip
 import torch
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -130,6 +132,40 @@ def test_the_criterion_chooses_and_the_card_says_how(shapes: Ran, tmp_path: Path
         page = (tmp_path / name / "README.md").read_text(encoding="utf-8")
         assert f"criterion `{name}`" in page
         assert "CC0" in page
+        block = ModelCard(page).data
+        assert (block.license, block.library_name) == ("other", "dgbench")
+        said = {(result.dataset_config, result.dataset_split): result for result in block.eval_results}
+        target = said.pop((choice.entry.domain, "test"))
+        assert (target.metric_value, target.metric_args["images"]) == (reached["accuracy"], reached["n"])
+        assert target.metric_args["criterion"] == name
+        assert {key[0]: result.metric_value for key, result in said.items()} == {
+            domain: measured.value for domain, measured in card.scores.validation.items()
+        }
+
+
+def test_a_model_for_the_hub_is_the_exported_one_and_what_was_damaged_is_not_copied(
+    shapes: Ran, tmp_path: Path
+) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    card = dgbench.export(shapes.board, "erm", model, store=shapes.store.root)
+    assert dgbench.publish_model(model, out) is None
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+        path.name: path.read_bytes() for path in model.iterdir()
+    }
+    dgbench.publish_model(model, out, benchmark="me/shapes-board")
+    (listed,) = (out / ".eval_results").iterdir()
+    (result,) = parse_eval_result_entries(yaml.safe_load(listed.read_text(encoding="utf-8")))
+    assert card.scores.target is not None
+    assert (result.dataset_id, result.task_id, result.value) == (
+        "me/shapes-board", card.selection.target, card.scores.target.value,
+    )  # fmt: skip
+    assert dgbench.load(out).card == card
+    with pytest.raises(DGBenchError, match="OWNER/NAME"):
+        dgbench.publish_model(model, out, benchmark="shapes")
+    (model / "head.safetensors").write_bytes(b"x")
+    with pytest.raises(DGBenchError, match=r"is not what 'card\.json' says"):
+        dgbench.publish_model(model, out)
+    assert (out / "head.safetensors").read_bytes() != b"x"
 
 
 @pytest.mark.parametrize(("accuracy", "n"), [(0.0, 10), (0.5, 10), (0.93, 1000), (1.0, 1)])

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.render import text
+from dgbench.core.names import file_name
 from dgbench.core.visible import visible
 
 _SPECIAL = {
@@ -29,22 +30,21 @@ def escaped(string: str) -> str:
 
 def _table(board: Leaderboard, track: Track) -> str:
     domains = board.info.domains
+    led = any(entry.rank != 1 for entry in track.entries)  # else nobody is set apart, and bold says nothing
     rows = [
         [
             escaped(text.rank(entry)),
             escaped(text.name(entry, board)),
             *(text.percent(entry.targets[d].mean) if d in entry.targets else "--" for d in domains),
-            escaped(text.with_margin(entry.accuracy)),
+            _bold(escaped(text.with_margin(entry.accuracy)), led and entry.rank == 1),
         ]
         for entry in track.entries
     ]
-    title, _ = text.TRACKS[track.name]
-    said = f"{board.info.title}, {title[0].lower()}{title[1:]}: accuracy in per cent. {text.selection(board)}"
-    said = " ".join([said, *text.part(board)])
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(said)}}}",
+        rf"\caption{{{escaped(_caption(board, track, led))}}}",
+        rf"\label{{tab:{file_name(board.info.name)}-{track.name}}}",
         rf"\begin{{tabular}}{{rl{'r' * (len(domains) + 1)}}}",
         r"\toprule",
         _row(["Rank", "Algorithm", *map(escaped, domains), "Mean"]),
@@ -55,6 +55,23 @@ def _table(board: Leaderboard, track: Track) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _caption(board: Leaderboard, track: Track, led: bool) -> str:
+    """What is measured, by which protocol, how models were chosen, and what marks say."""
+    title, _ = text.TRACKS[track.name]
+    said = [
+        f"{board.info.title}, {title[0].lower()}{title[1:]}: accuracy in per cent, mean over {board.info.trials} "
+        f"{'trial' if board.info.trials == 1 else 'trials, ± half of the 95 % interval'}.",
+        board.info.protocol,
+        text.selection(board),
+        "Bold: no algorithm is shown to be better (rank 1)." if led else "",
+    ]
+    return " ".join(filter(None, said))
+
+
+def _bold(cell: str, bold: bool) -> str:
+    return rf"\textbf{{{cell}}}" if bold else cell
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,0 +1,47 @@
+"""A leaderboard for whoever asked for it: on the terminal, as JSON, and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dgbench import api
+from dgbench.cli.output import print_json, screen
+from dgbench.core.cards import BoardCard
+from dgbench.runs.store import Store
+
+
+def submitted_to(board: str, rules: BoardCard) -> str | BoardCard:
+    """The board by its name where its rules are its own: what is submitted keeps to a board as it is."""
+    return board if rules == api.rules(board) else rules
+
+
+def present(
+    board: str,
+    rules: BoardCard,
+    criterion: str | None,
+    store: Path | None,
+    *,
+    out: Path | None = None,
+    forms: Sequence[str] = (),
+    benchmark: str | None = None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compute a leaderboard, write its files, and print it."""
+    from dgbench.board.render import terminal
+    from dgbench.board.render.files import as_data, write
+    from dgbench.board.render.forms import write_forms
+
+    asked = submitted_to(board, rules)
+    made = api.leaderboard(asked, criterion=criterion, store=store)
+    others = api.rankings(asked, made, store=store)
+    folder = out or Store.at(store).index(rules).with_suffix("") / made.criterion.name
+    paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]
+    if as_json:
+        print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
+    elif not quiet:
+        terminal.show(made, screen(highlight=True))
+        print()
+        for path in paths:
+            print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")
