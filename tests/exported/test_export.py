@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import timm
 import tiny_clip
 import torch
 import yaml
+from hub.stand_in import TOKEN, environment, hub
 from huggingface_hub import ModelCard, parse_eval_result_entries
 from safetensors.torch import load_file
 from torch import Tensor
@@ -166,6 +169,44 @@ def test_a_model_for_the_hub_is_the_exported_one_and_what_was_damaged_is_not_cop
     with pytest.raises(DGBenchError, match=r"is not what 'card\.json' says"):
         dgbench.publish_model(model, out)
     assert (out / "head.safetensors").read_bytes() != b"x"
+
+
+def test_the_verb_sends_only_when_asked_and_says_in_one_line_what_went_wrong(shapes: Ran, tmp_path: Path) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    dgbench.export(shapes.board, "erm", model, store=shapes.store.root)
+
+    def publish(*more: str) -> subprocess.CompletedProcess[str]:
+        verb = [sys.executable, "-X", "importtime", "-m", "dgbench.cli", "publish", "model", model, "-o", out, *more]
+        return subprocess.run(verb, capture_output=True, text=True, env=environment(there))
+
+    with hub() as there:
+        kept = publish()
+        assert kept.stdout.splitlines() == [str(out), "nothing was sent; --push OWNER/NAME sends it"]
+        assert there.asked == []
+        assert "| torch\n" not in kept.stderr
+        sent = publish("--push", "me/model")
+        repository = there.repositories["me/model"]
+        assert sent.stdout.splitlines() == [str(out), f"{there.address}/me/model/commit/{1:040x}"]
+        assert repository.files == {path.name: path.read_bytes() for path in out.iterdir()}
+        assert (repository.kind, repository.visibility) == ("model", "private")
+        there.fails = ("/api/models/me/model/commit", 403)
+        failed = publish("--push", "me/model")
+        assert failed.returncode == 2
+        said = [line for line in failed.stderr.splitlines() if not line.startswith("import time:")]
+        assert [line for line in said if line.startswith("dgbench: me/model: could not be pushed (")] == said[-1:]
+        assert repository.commits == 1
+        for done in (kept, sent, failed):
+            assert TOKEN not in done.stdout + done.stderr
+            assert "Traceback" not in done.stderr
+
+
+def test_a_board_for_the_hub_is_the_leaderboard_of_the_store(shapes: Ran, tmp_path: Path) -> None:
+    assert dgbench.publish_board(shapes.board, tmp_path / "out", store=shapes.store.root, licence="cc0-1.0") is None
+    made = dgbench.leaderboard(shapes.board, store=shapes.store.root)
+    ranks = pl.read_parquet(tmp_path / "out" / "data" / "ranks.parquet")
+    assert ranks["accuracy"].to_list() == [entry.accuracy.mean for entry in made.entries]
+    assert pl.read_parquet(tmp_path / "out" / "data" / "runs.parquet").equals(made.records.runs)
+    assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("accuracy", "n"), [(0.0, 10), (0.5, 10), (0.93, 1000), (1.0, 1)])

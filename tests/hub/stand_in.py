@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,12 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     large: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+
+
+def environment(state: Hub) -> dict[str, str]:
+    """Of a program that takes the stand-in for the Hub."""
+    own = {"HF_ENDPOINT": state.address, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    return os.environ | own
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -12,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 from hub.stand_in import TOKEN, Hub, hub
+from huggingface_hub import constants
 from sites.made import shown_board
 
 import dgbench
@@ -19,8 +18,7 @@ from dgbench.board.interactive import Leaderboard
 from dgbench.board.render import files
 from dgbench.core.errors import DGBenchError
 from dgbench.hub.folder import TABLES, board_folder
-
-PUSH = "print(push(Path('there'), 'me/board', 'dataset', public={}))"
+from dgbench.hub.push import push
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -38,6 +36,17 @@ def folder(board: Leaderboard, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("published") / "there"
     board_folder(board, board.records, path, "mit")
     return path
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub for this process."""
+    with hub() as state:
+        monkeypatch.setattr(constants, "ENDPOINT", state.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield state
 
 
 def test_a_board_is_read_as_a_dataset_and_holds_what_it_follows_from(
@@ -100,47 +109,23 @@ def test_only_what_was_written_here_is_replaced(board: Leaderboard, folder: Path
     assert not (tmp_path / "new" / "data" / "stale.parquet").exists()
 
 
-def run(code: str, folder: Path, hub_: Hub | None, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
-    """A command's shell around some code, in a process whose Hub is the stand-in."""
-    environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"HF_ENDPOINT": hub_.address if hub_ else "http://127.0.0.1:9"}
-    environment |= {"HF_TOKEN": token} if token else {}
-    shell = f"""
-import sys
-from pathlib import Path
-from dgbench.core.errors import DGBenchError
-from dgbench.hub.push import push
-try:
-    {code}
-except DGBenchError as error:
-    print(f"dgbench: {{error}}", file=sys.stderr)
-    sys.exit(2)
-"""
-    return subprocess.run(
-        [sys.executable, "-c", shell], capture_output=True, text=True, cwd=folder.parent, env=environment, timeout=60
-    )
+def test_what_is_sent_arrives_byte_for_byte_in_one_commit_and_private(
+    there: Hub, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sent = push(folder, "me/board", "dataset", public=False)
+    repository = there.repositories["me/board"]
+    assert repository.files == contents(folder)
+    assert (repository.kind, repository.visibility, repository.commits) == ("dataset", "private", 1)
+    assert there.large, "some files go over LFS"
+    assert sent == f"{there.address}/me/board/commit/{1:040x}"
+    push(folder, "me/board", "dataset", public=True)
+    assert (repository.visibility, repository.commits) == ("private", 2), "one that is there stays as it is"
+    assert TOKEN not in "".join(capfd.readouterr())
 
 
-def test_what_is_sent_arrives_byte_for_byte_in_one_commit_and_private(folder: Path) -> None:
-    with hub() as there:
-        done = run(PUSH.format("False"), folder, there)
-        assert done.returncode == 0, done.stderr
-        repository = there.repositories["me/board"]
-        assert repository.files == contents(folder)
-        assert (repository.kind, repository.visibility, repository.commits) == ("dataset", "private", 1)
-        assert any(there.large), "some files go over LFS"
-        assert done.stdout.strip() == f"{there.address}/me/board/commit/{1:040x}"
-        again = run(PUSH.format("True"), folder, there)
-        assert again.returncode == 0, again.stderr
-        assert (repository.visibility, repository.commits) == ("private", 2)
-        for text in (done.stdout, done.stderr, again.stdout, again.stderr):
-            assert TOKEN not in text
-
-
-def test_a_new_repository_is_public_when_that_is_asked_for(folder: Path) -> None:
-    with hub() as there:
-        assert run(PUSH.format("True"), folder, there).returncode == 0
-        assert there.repositories["me/board"].visibility == "public"
+def test_a_new_repository_is_public_when_that_is_asked_for(there: Hub, folder: Path) -> None:
+    push(folder, "me/board", "dataset", public=True)
+    assert there.repositories["me/board"].visibility == "public"
 
 
 @pytest.mark.parametrize(
@@ -154,44 +139,48 @@ def test_a_new_repository_is_public_when_that_is_asked_for(folder: Path) -> None
         ("/api/datasets/me/board/commit", 403),
     ],
 )
-def test_a_failure_on_the_way_is_one_error_and_leaves_no_half(where: str, status: int, folder: Path) -> None:
+def test_a_failure_on_the_way_is_one_error_and_leaves_no_half(
+    where: str, status: int, there: Hub, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = contents(folder)
-    with hub() as there:
-        there.fails = (where, status)
-        done = run(PUSH.format("False"), folder, there)
-        assert any(asked.partition(" ")[2].startswith(where) for asked in there.asked)
-        said = [line for line in done.stderr.splitlines() if line.startswith("dgbench: ")]
-        assert (done.returncode, len(said)) == (2, 1), done.stderr
-        assert "me/board: could not be pushed (" in said[0]
-        assert "there is complete, and the same command tries again" in said[0]
-        assert "Traceback" not in done.stderr
-        assert TOKEN not in done.stdout + done.stderr
-        assert all(repository.files == {} for repository in there.repositories.values())
-        there.fails = None
-        assert run(PUSH.format("False"), folder, there).returncode == 0
-        assert there.repositories["me/board"].files == before
+    there.fails = (where, status)
+    with pytest.raises(DGBenchError) as failed:
+        push(folder, "me/board", "dataset", public=False)
+    assert any(asked.partition(" ")[2].startswith(where) for asked in there.asked)
+    said = str(failed.value)
+    assert said.startswith("me/board: could not be pushed (")
+    assert said.endswith("there is complete, and the same command tries again")
+    assert "\n" not in said
+    assert TOKEN not in said + "".join(capfd.readouterr())
+    assert all(repository.files == {} for repository in there.repositories.values())
+    there.fails = None
+    push(folder, "me/board", "dataset", public=False)
+    assert there.repositories["me/board"].files == before
     assert contents(folder) == before
 
 
-def test_who_is_not_logged_in_or_not_known_or_reaches_nobody_is_told(folder: Path) -> None:
-    with hub() as there:
-        unknown = run(PUSH.format("False"), folder, there, token=None)
-        assert unknown.returncode == 2
-        assert "run 'hf auth login', or set HF_TOKEN" in unknown.stderr
-        assert there.asked == []
-        stranger = run(PUSH.format("False"), folder, there, token="hf_another")
-        assert stranger.returncode == 2
-        assert "could not be pushed" in stranger.stderr
-        assert "hf_another" not in stranger.stderr
-    nobody = run(PUSH.format("False"), folder, None)
-    assert nobody.returncode == 2
-    assert "could not be pushed" in nobody.stderr
-    assert "Traceback" not in nobody.stderr
+def test_who_is_not_known_is_told(there: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_another")
+    with pytest.raises(DGBenchError, match="could not be pushed") as refused:
+        push(folder, "me/board", "dataset", public=False)
+    assert "hf_another" not in str(refused.value)
+    monkeypatch.delenv("HF_TOKEN")
+    there.asked.clear()
+    with pytest.raises(DGBenchError, match="run 'hf auth login', or set HF_TOKEN"):
+        push(folder, "me/board", "dataset", public=False)
+    assert there.asked == []
+
+
+def test_who_reaches_nobody_is_told(there: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DGBenchError, match="could not be pushed"):
+        push(folder, "me/board", "dataset", public=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DGBenchError, match=r"could not be pushed \(.*offline"):
+        push(folder, "me/board", "dataset", public=False)
 
 
 def test_a_repository_has_an_owner_and_a_name(folder: Path) -> None:
-    from dgbench.hub.push import push
-
     for name in ("board", "a/b/c", "me/ board"):
         with pytest.raises(DGBenchError, match="OWNER/"):
             push(folder, name, "dataset", public=False)

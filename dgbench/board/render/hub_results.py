@@ -49,7 +49,7 @@ def write(board: Leaderboard, folder: Path, benchmark: str | None) -> list[Path]
             texts[f"{FOLDER}/{file_name(board.info.name)}.yaml"] = listed(
                 {name: each.mean for name, each in entry.targets.items()},
                 benchmark,
-                f"chosen by {board.criterion.name}",
+                f"mean over {board.info.trials} trials, models selected by {board.criterion.title}",
             )
         for name, content in texts.items():
             with whole(own / name) as temporary:
