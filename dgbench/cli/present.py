@@ -45,3 +45,23 @@ def present(
         print()
         for path in paths:
             print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")
+
+
+def present_ranking(
+    board: str,
+    rules: BoardCard,
+    metric: str,
+    criterion: str | None,
+    store: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Rank a board's algorithms by another number than accuracy, and print that."""
+    from dgbench.board.render import measures, terminal
+
+    ranking = api.ranking(submitted_to(board, rules), metric, criterion=criterion, store=store)
+    if as_json:
+        print_json(measures.as_data(ranking))
+    elif not quiet:
+        terminal.show_ranking(ranking, screen(highlight=True))

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from dgbench import api
-from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
-from dgbench.cli.present import present, submitted_to
+from dgbench.cli.output import Json, Quiet, new_table, print_json
+from dgbench.cli.present import present, present_ranking
 from dgbench.cli.room import show_room
 from dgbench.core.amounts import duration
 from dgbench.core.cards import Keep
@@ -342,10 +342,4 @@ def leaderboard(
         return
     if out or form:
         raise DGBenchError("--metric prints a table, and writes nothing; leave out --out and --format")
-    from dgbench.board.render import measures, terminal
-
-    ranking = api.ranking(submitted_to(board, rules), metric, criterion=criterion, store=store)
-    if as_json:
-        print_json(measures.as_data(ranking))
-    elif not quiet:
-        terminal.show_ranking(ranking, screen(highlight=True))
+    present_ranking(board, rules, metric, criterion, store, as_json=as_json, quiet=quiet)
