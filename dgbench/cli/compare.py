@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dgbench import api, comparing
+from dgbench import api
 from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.work import Backbone, By, Draws, On, StorePath, Trials
 
@@ -29,11 +29,12 @@ def compare(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare algorithms with the first of them, by what is finished.
+    """Compare algorithms with the first of them.
 
     Paired differences on every target with their intervals, cells won and lost, image by image who was right, and what
     they cost. Nothing is run: where runs are missing, the message says which, and the command that does them.
     """
+    from dgbench import comparing
     from dgbench.board.pictures import class_names
     from dgbench.board.render.compared import data, terminal
 
