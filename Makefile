@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The lowest and the newest Python that dgbench is tested with.
 VERSIONS := 3.11 3.13
 
-.PHONY: install demo test versions check format clean
+.PHONY: install demo test versions check format docs clean
 
 install: $(VENV)/installed
 
@@ -35,5 +35,12 @@ format: install
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
+docs: $(VENV)/docs
+	$(BIN)/python scripts/build_docs.py
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-* store
+	rm -rf .venv .venv-* store build .cache

@@ -110,8 +110,7 @@ def run(
         device: ``auto`` takes an accelerator where there is one.
         workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
         progress: Is told what happens: ``dgbench.for_people()`` shows bars in a terminal and in a notebook, a function
-            is called with a :class:`HowFar`, an object has the methods of :class:`Progress`. By default nothing is
-            said.
+            is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
 

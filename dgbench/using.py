@@ -106,6 +106,10 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
 
     Predictors that learn from what they see have a ``model.stream()``. Nothing in the folder is executed or fetched.
 
+    Args:
+        folder: Where it lies.
+        device: What it is put on: ``cpu``, ``cuda``, ``mps``.
+
     Raises:
         DGBenchError: the folder is no exported model, or not what its card says.
     """

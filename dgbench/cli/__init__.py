@@ -16,6 +16,18 @@ from dgbench.core.version import __version__
 
 def main() -> None:
     """The entry point ``dgbench``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
+    try:
+        with writing(store_root(), cache_root()):
+            program()()
+    except DGBenchError as error:
+        print(f"dgbench: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def program() -> typer.Typer:
+    """All verbs."""
     from dgbench.cli.cache import cache
     from dgbench.cli.compare import compare
     from dgbench.cli.data import data
@@ -30,8 +42,6 @@ def main() -> None:
     from dgbench.cli.verify import verify
     from dgbench.cli.work import work
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
     app = typer.Typer(
         help="Which algorithm generalises to a domain it has never seen, and can that answer be trusted?",
         no_args_is_help=True,
@@ -53,12 +63,7 @@ def main() -> None:
     store(app)
     submit(app)
     site(app)
-    try:
-        with writing(store_root(), cache_root()):
-            app()
-    except DGBenchError as error:
-        print(f"dgbench: {error}", file=sys.stderr)
-        sys.exit(2)
+    return app
 
 
 def _print_version(asked: bool) -> None:

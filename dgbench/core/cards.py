@@ -199,12 +199,25 @@ class BoardCard(Card):
     """The rules of a leaderboard: what is compared, on what, with which budget, and how models are selected.
 
     Attributes:
+        name: What commands and files call it.
+        title: What readers call it.
+        summary: What it is about, in one sentence.
+        version: Raised with every change of the rules.
         dataset: One, or several; means are then taken over datasets of the means over targets.
         protocol: ``leave-one-domain-out``: each target in turn, trained on the other domains. ``single-source``: each
             domain trains alone and is tested on each of the others. ``fixed``: the sources of ``cases`` train
             together, and each of its targets is tested.
         cases: By dataset, which of its domains take part.
         tracks: The backbone of each track.
+        trials: Repetitions of every training, each with splits, weights and batches of its own.
+        draws: Sets of hyperparameters that are tried for each algorithm, target and trial, the recipe's own first.
+        criterion: What selects models.
+        algorithms: Recipes, such as ``pego + sam``.
+        split: Which images are kept for validation and for testing.
+        training: What every training shares: steps, checkpoints, batches, precision.
+        defaults: The parts of the slots that a recipe leaves open.
+        hyperparameters, search: Their values, and where they are searched, by ``slot.hyperparameter``, for all recipes.
+        overrides: Values for single algorithms, by the name of a card.
         keep: Which weights stay. It changes no number and is no part of any identity; where it is not said, what was
             said before of the same runs holds, and else ``chosen``.
     """

@@ -211,7 +211,21 @@ class Licences(Card):
 
 
 class ModelCard(Card):
-    """All that is said of an exported model; ``expected`` only where it learnt from all domains."""
+    """All that is said of an exported model.
+
+    Attributes:
+        schema_: The version of the card.
+        backbone: By which name it is built, and what it had learnt from before.
+        preprocessing: From a picture to what the network sees.
+        classes: Their names, in the order of the scores.
+        algorithm: The recipe, with all hyperparameters.
+        selection: From which board, target and trial it comes, and what selected it.
+        scores: Accuracies, on validation and on targets.
+        expected: What to expect on a new domain; only where it learnt from all domains.
+        licences: Of what it was made from.
+        versions: Of what made it.
+        files: For each file of the folder its size and SHA-256.
+    """
 
     schema_: Literal["dgbench.model/1"] = Field(alias="schema")
     backbone: BackboneFacts

@@ -35,6 +35,8 @@ class Model(nn.Module):
         predictor: What makes scores of features.
         scores: Whether scores are ``logits`` or ``probabilities``.
         online: Whether a prediction depends on the examples before it.
+        memory_features, memory_labels, memory_domains: What the predictor remembers of the training images; None where
+            it remembers nothing.
     """
 
     memory_features: Tensor | None

@@ -115,4 +115,4 @@ def _html(rows: list[tuple[str, float, str, str]]) -> str:
         f"<td {cell}>{escape(counts)}</td><td {cell}>{escape(note)}</td></tr>"
         for name, share, counts, note in rows
     ]
-    return f'<table style="border: 0; margin: 0; color: inherit">{"".join(lines)}</table>'
+    return f'<table class="dgbench-progress" style="border: 0; margin: 0; color: inherit">{"".join(lines)}</table>'

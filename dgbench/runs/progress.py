@@ -39,9 +39,12 @@ class Progress(Protocol):
         """So many jobs are being worked on."""
 
     def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
-        """So much more is done, a training by shares of one; less, where that has to be done again.
+        """So much more is done; less, where that has to be done again.
 
-        ``seconds`` is what it took one worker; None where it was there, or does not tell of the pace.
+        Args:
+            stage: Of what.
+            amount: A training is done by shares of one.
+            seconds: What it took one worker; None where it was there, or does not tell of the pace.
         """
 
     def fail(self, stage: Stage, amount: int) -> None:
