@@ -78,7 +78,8 @@ def made() -> dict[str, str]:
 
 def moved(text: str) -> str:
     """A page of the repository's root, as it links to others from the folder of the documentation."""
-    return re.sub(r"(?<=\]\()docs/", "", text).replace("](CONTRIBUTING.md", "](contributing.md")
+    here = re.sub(r"(?<=\]\()docs/", "", text).replace("](CONTRIBUTING.md", "](contributing.md")
+    return re.sub(r"(\]\([\w-]+)\.ipynb", r"\1.md", here)
 
 
 def inside(text: str) -> str:
