@@ -1,7 +1,8 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
 The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.comparing`, :mod:`dgbench.publishing`,
-:mod:`dgbench.submitting` and :mod:`dgbench.using`; what they take, give and raise is public as well.
+:mod:`dgbench.reproducing`, :mod:`dgbench.submitting` and :mod:`dgbench.using`; what they take, give and raise is public
+as well.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
     from dgbench.publishing import publish_board, publish_model, published
+    from dgbench.reproducing import Reproduced, reproduce
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
@@ -84,6 +86,7 @@ __all__ = [
     "RecipeError",
     "RecordError",
     "Records",
+    "Reproduced",
     "StoreError",
     "Summary",
     "Track",
@@ -108,6 +111,7 @@ __all__ = [
     "published",
     "ranking",
     "records",
+    "reproduce",
     "rules",
     "run",
     "select",
@@ -148,6 +152,7 @@ _TYPES = {
     ),
     "dgbench.exported.card": ("ModelCard",),
     "dgbench.exported.model": ("Model",),
+    "dgbench.reproducing": ("Reproduced",),
     "dgbench.runs.again": ("Again",),
     "dgbench.runs.collect": ("Records",),
     "dgbench.runs.launch": ("Summary",),
@@ -167,6 +172,7 @@ _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     "compare": "dgbench.comparing",
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.publishing"),
+    "reproduce": "dgbench.reproducing",
     **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
 }

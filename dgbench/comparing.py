@@ -10,10 +10,10 @@ Boards and the store are given as for :mod:`dgbench.api`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -25,10 +25,6 @@ from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.core.recipe import compose
 from dgbench.runs.collect import Records, collect
 from dgbench.runs.store import Store
-
-if TYPE_CHECKING:
-    from dgbench.board.flips import Predicted
-    from dgbench.submissions.place import Placed
 
 _PLACE = ("algorithm", "target", "trial", "draw")
 _NAMED = 3
@@ -91,7 +87,7 @@ def compare(
         RecipeError: fewer than two are named, one is named twice, or the criterion reads target labels.
         StoreError: runs are missing; the message names them, and the command that does them.
     """
-    from dgbench.submissions.joined import beside
+    from dgbench.submissions.joined import beside, on_target
     from dgbench.submissions.place import placed
 
     card = rules(board)
@@ -116,7 +112,8 @@ def compare(
     for name in names:
         if name not in found.names:  # it was said in a warning why
             raise StoreError(f"'{name}' does not keep to the rules of '{card.name}' as they are, so it is not compared")
-    made = comparison.compare(_only(found, names), names, _predictions(kept, there), criterion)
+    read = on_target(kept, {name: name for name in names if "@" in name}, submissions)
+    made = comparison.compare(_only(found, names), names, read, criterion)
     return Comparison(**{part.name: getattr(made, part.name) for part in fields(made)})
 
 
@@ -171,24 +168,3 @@ def _only(found: Records, names: Sequence[str]) -> Records:
     levels = {name: level for name, level in found.levels.items() if name in names}
     metrics, runs = found.metrics.filter(asked), found.runs.filter(asked)
     return replace(found, metrics=metrics, runs=runs, names=tuple(names), failed=(), levels=levels)
-
-
-def _predictions(store: Store, there: Mapping[str, Placed]) -> Predicted:
-    """Reads what a run predicted on its target: from the store, or from a submission that has it."""
-    from dgbench.selection.predictions import PREDICTIONS
-    from dgbench.submissions import files
-    from dgbench.submissions.evidence import file_of
-
-    def predicted(algorithm: str, run: str, step: int) -> pl.DataFrame | None:
-        on_target = (pl.col("split") == "target") & (pl.col("step") == step)
-        if "@" not in algorithm:
-            return pl.scan_parquet(store.file("run", run, "predictions.parquet")).filter(on_target).collect()
-        one = there[algorithm]
-        row = next(row for row in one.rows if row.run == run)
-        path = one.folder / file_of(row)
-        if row.rows is None or not path.is_file():
-            return None
-        table = files.read_table(path, PREDICTIONS, row.rows)
-        return table.filter(on_target)
-
-    return predicted

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from dgbench.board.flips import Flips, Predicted, flips
+from dgbench.board.flips import Flips, flips
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.runs.collect import Records
 from dgbench.selection.design import Lead
+from dgbench.selection.measures import OnTarget
 from dgbench.selection.statistics import LEVEL, RESOLUTION, adjusted
 
 
@@ -90,15 +91,13 @@ class Comparison:
         return f"<Comparison on '{self.board.info.name}' with {self.first.title}: {', '.join(totals)} points>"
 
 
-def compare(
-    found: Records, algorithms: Sequence[str], predicted: Predicted, criterion: str | None = None
-) -> Comparison:
+def compare(found: Records, algorithms: Sequence[str], on_target: OnTarget, criterion: str | None = None) -> Comparison:
     """Compare algorithms with the first of them.
 
     Args:
         found: The records of these algorithms, none missing.
         algorithms: Their names in the records, two or more.
-        predicted: Gives their predictions.
+        on_target: Reads what they predicted.
         criterion: What selects models, in place of the board's own.
 
     Raises:
@@ -114,7 +113,7 @@ def compare(
     for name in others:
         lead = board.compare(name, first)
         score, scores = _scores(cells[name], cells[first])
-        counts, images = flips(cells[first], cells[name], predicted)
+        counts, images = flips(cells[first], cells[name], on_target)
         against.append(
             Against(
                 *entries[name],

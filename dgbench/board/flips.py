@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
 from dgbench.core.errors import StoreError
+from dgbench.selection.measures import OnTarget
 from dgbench.selection.statistics import mcnemar
-
-Predicted = Callable[[str, str, int], pl.DataFrame | None]
-"""What a run of an algorithm predicted with a step's weights on its target: :data:`SEEN` and more, one row for each
-image; None where that is not at hand. Called with the names of the algorithm and the run, and the step."""
 
 SEEN = ("domain", "index", "sample", "label", "prediction", "p_label")
 """Columns of :data:`dgbench.selection.predictions.PREDICTIONS` that are read."""
@@ -69,12 +66,12 @@ class Flips:
         return mcnemar(self.first, self.second)
 
 
-def flips(first: pl.DataFrame, second: pl.DataFrame, predicted: Predicted) -> tuple[tuple[Flips, ...], pl.DataFrame]:
+def flips(first: pl.DataFrame, second: pl.DataFrame, on_target: OnTarget) -> tuple[tuple[Flips, ...], pl.DataFrame]:
     """Where two algorithms part, in the models that were chosen for each target and trial.
 
     Args:
         first, second: The cells of each, as ``Leaderboard.cells`` has them.
-        predicted: Gives predictions.
+        on_target: Reads predictions.
 
     Returns:
         The counts for each target and trial, and the images as :data:`FLIPPED`. Cells of which some prediction is not
@@ -89,8 +86,8 @@ def flips(first: pl.DataFrame, second: pl.DataFrame, predicted: Predicted) -> tu
         two = other.get((one["target"], one["trial"]))
         if two is None:
             continue
-        tables = [predicted(cell["algorithm"], cell["run"], cell["step"]) for cell in (one, two)]
-        seen = [table.select(SEEN) for table in tables if table is not None]
+        tables = [(cell["step"], on_target(cell["algorithm"], cell["run"])) for cell in (one, two)]
+        seen = [table.filter(pl.col("step") == step).select(SEEN) for step, table in tables if table is not None]
         if len(seen) == 2:
             cell = _side_by_side(seen[0], seen[1], f"target {one['target']}, trial {one['trial']}")
             counts.append(_count(one["target"], one["trial"], cell))

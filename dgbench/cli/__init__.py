@@ -34,6 +34,7 @@ def program() -> typer.Typer:
     from dgbench.cli.listing import list_
     from dgbench.cli.models import models
     from dgbench.cli.publishing import publishing
+    from dgbench.cli.reproduce import reproduce
     from dgbench.cli.schema import schema
     from dgbench.cli.show import show
     from dgbench.cli.site import site
@@ -54,6 +55,7 @@ def program() -> typer.Typer:
     app.command()(show)
     app.command()(schema)
     app.command()(compare)
+    app.command()(reproduce)
     app.command()(verify)
     work(app)
     models(app)

@@ -9,19 +9,30 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
+import torch
 
+from dgbench.algorithms.slots import Averaging
+from dgbench.core.disk import writing
+from dgbench.core.paths import cache_root
+from dgbench.core.pieces import checkpoint
+from dgbench.core.processes import Pool
 from dgbench.core.results import Measurement, Result
 from dgbench.core.seals import described
+from dgbench.runs.deterministic import ready
+from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.launch import DeviceName, launch
-from dgbench.runs.plan import Plan
-from dgbench.runs.progress import Progress
+from dgbench.runs.notes import Note, Steps, Tell
+from dgbench.runs.parts import part_of
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import STREAM, summarise
+from dgbench.train.spec import TrainingSpec
 
 TOLERANCE = 1e-3
 """What a probability may differ by where another machine computes it."""
@@ -114,6 +125,54 @@ def again(
             continue
         found.append(compare(Again(id_, run.training, where), empty.file("run", id_, "predictions.parquet")))
     return found
+
+
+def alone(
+    run: RunSpec, trainings: Sequence[TrainingSpec], empty: Store, *, device: str, progress: Progress | None = None
+) -> Path:
+    """Do a single run again, as a worker does it, with all that it comes from; the file of what it predicts.
+
+    Args:
+        run: Which.
+        trainings: Its own is the last, each comes after those that it starts from.
+        empty: A store with nothing in it.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        progress: Is told what happens.
+
+    Raises:
+        DivergedError: a training does not come to its end.
+        DGBenchError: it cannot be done here.
+    """
+    told = progress or Silent()
+    told.start({"trainings": len(trainings), "runs": 1})
+
+    def tell(note: Note) -> None:
+        told.advance(note.stage, note.amount, note.seconds)
+
+    try:
+        with Pool(1, ready, device) as pool:
+            told.running(1)
+            for spec in trainings:
+                own = (run,) if spec.id == run.training else ()
+                pool.submit(_piece, spec, own, empty.root, device, tell=tell).result()
+    finally:
+        told.stop()
+    return empty.file("run", run.id, "predictions.parquet")
+
+
+def _piece(spec: TrainingSpec, runs: Sequence[RunSpec], root: Path, device: str, tell: Tell) -> None:
+    """Do a training, of whose way that stays which its runs read, or else what others start from; and these runs."""
+    steps, told = spec.checkpoint_steps(), Steps(spec.steps, tell)
+    kept = {checkpoint(steps[-1])}
+    for run in runs:
+        averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
+        kept.update(averaging.reads(steps))
+    store, where = Store(root), torch.device(device)
+    with writing(root, cache_root()):
+        do_training(spec, store, where, told, keep=kept)
+        tell(Note("trainings", 1 - told.told, told.seconds()))
+        do_runs(spec, runs, store, where)
+        tell(Note("runs", len(runs)))
 
 
 def compared(which: Again, then: pl.DataFrame, now: pl.DataFrame) -> Again:

@@ -20,6 +20,7 @@ from dgbench.runs.predict import Bench
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import summarise
+from dgbench.train.environment import environment
 from dgbench.train.loop import History, train
 from dgbench.train.spec import TrainingSpec
 
@@ -86,7 +87,7 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                 table.write_parquet(temporary, compression="zstd")
             write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
             seconds = round(time.perf_counter() - clock, 3)
-            note = {"seconds": seconds, "device": device.type, "torch": torch.__version__, "dgbench": revision()}
-            seal(folder, note)
+            made = {"torch": torch.__version__, "dgbench": revision(), "environment": environment(device)}
+            seal(folder, {"seconds": seconds, "device": device.type, **made})
             done += 1
     return done

@@ -25,7 +25,7 @@ WHOSE = pl.Schema(
 )
 """Whose predictions they are, as in the records of a board: ``dgbench.selection.records``."""
 
-ON_TARGET = ["step", "split", "domain", "index", "sample", "group", "label", "prediction", "confidence"]
+ON_TARGET = ["step", "split", "domain", "index", "sample", "group", "label", "prediction", "confidence", "p_label"]
 """What is read of predictions of the target, where single images are looked at."""
 
 

@@ -99,6 +99,11 @@ class Standing:
     track: Track
     entry: Entry
 
+    @property
+    def run(self) -> str:
+        """The first of the runs that count."""
+        return str(self.board.own.cells.filter(pl.col("algorithm") == self.entry.algorithm)["run"][0])
+
 
 @dataclass(frozen=True)
 class Shown:

@@ -28,6 +28,7 @@ from dgbench.core.pieces import every, pieces
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
 from dgbench.models.network import Network
+from dgbench.train.environment import environment
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
 from dgbench.train.layout import check_layouts, laid_out_like
 from dgbench.train.sources import Sources
@@ -304,6 +305,7 @@ class _Training:
             "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
             "torch": torch.__version__,
             "dgbench": revision(),
+            "environment": environment(device),
             "initial": self.recorder.initial,
         }
         if before is None:

@@ -6,13 +6,12 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from comparing.called import process, within
 from comparing.conftest import Room
 
 import dgbench
@@ -20,14 +19,9 @@ from dgbench.api import rules
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 
 
-def call(room: Room, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dgbench.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=room.folder, capture_output=True, text=True)
-
-
 def test_what_the_store_holds_is_compared_and_written_as_a_page(room: Room) -> None:
     page = room.folder / "compared.html"
-    done = call(room, "compare", "erm", "t3a", "--board", room.board, "--store", room.store, "--json", "-o", page)
+    done = within("compare", "erm", "t3a", "--board", room.board, "--store", room.store, "--json", "-o", page)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     (one,) = told["against"]
@@ -58,7 +52,7 @@ def test_what_the_store_holds_is_compared_and_written_as_a_page(room: Room) -> N
     assert "T3A minus ERM" in html
     assert "data:image/png" in html, "built-in images are drawn"
     assert "http" not in html.replace("http-equiv", "")
-    shown = call(room, "compare", "erm", "t3a", "--board", room.board, "--store", room.store)
+    shown = process(room.folder, "compare", "erm", "t3a", "--board", room.board, "--store", room.store)
     assert shown.returncode == 0, shown.stderr
     assert "T3A minus ERM" in shown.stdout
 
@@ -79,7 +73,7 @@ def test_missing_runs_are_named_with_the_command_that_does_them(room: Room, tmp_
         (pl.col("algorithm") == "sam") & (pl.col("target") == "print")
     )
     shutil.rmtree(store / "runs" / gone["run"][0])
-    done = call(room, "compare", "erm", "sam", "--board", room.board, "--store", store)
+    done = within("compare", "erm", "sam", "--board", room.board, "--store", store)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert "'sam' lacks 1 of 2 runs: target print, trial 0, draw 0. To do what is missing: dgbench run" in line
