@@ -121,14 +121,18 @@ class Source(Card):
 
 @cache
 def origins() -> tuple[Origin, ...]:
-    """All publications that come with dgbench, by name, without their figures."""
-    return tuple(read_toml(path, Origin) for path in _paths())
+    """All publications that come with dgbench, the oldest first, without their figures."""
+    return tuple(sorted((read_toml(path, Origin) for path in _paths()), key=_age))
 
 
 @cache
 def sources() -> tuple[Source, ...]:
-    """All publications that come with dgbench, by name, with their figures."""
-    return tuple(map(read_source, _paths()))
+    """All publications that come with dgbench, the oldest first, with their figures."""
+    return tuple(sorted(map(read_source, _paths()), key=lambda source: _age(source.origin)))
+
+
+def _age(origin: Origin) -> tuple[int, str]:
+    return origin.paper.year, origin.name
 
 
 def _paths() -> list[Path]:

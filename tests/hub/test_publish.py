@@ -17,8 +17,11 @@ import dgbench
 from dgbench.board.interactive import Leaderboard
 from dgbench.board.render import files
 from dgbench.core.errors import DGBenchError
+from dgbench.core.visible import visible
 from dgbench.hub.folder import TABLES, board_folder
 from dgbench.hub.push import push
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")  # of huggingface_hub
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -92,6 +95,20 @@ def test_the_card_says_what_the_hub_asks_for(folder: Path) -> None:
     assert {"README.md", "leaderboard.html", "leaderboard.tex", "methods.bib"} <= names
     assert sum(name.startswith("every-eval-ever/") for name in names) == 5
     assert "written" not in {path.name for path in folder.iterdir()}
+
+
+def test_no_name_ends_the_block_or_acts_in_the_card(tmp_path: Path) -> None:
+    title = "x\n---\nlicense: none\n# \x1b[31m {a: b}"
+    shown = shown_board(title=title, suffix="\n---\n", domains=("a: b", "---", "c\x1b[0m"))
+    board_folder(Leaderboard._of(shown.own, shown.records), shown.records, tmp_path / "out", "mit")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    _, block, body = card.split("---\n", 2)
+    assert yaml.safe_load(block)["license"] == "mit"
+    assert yaml.safe_load(block)["pretty_name"] == visible(title)
+    assert "\x1b" not in card
+    assert not [line for line in body.splitlines() if line.startswith(("license:", "---"))]
+    read = datasets.load_dataset(str(tmp_path / "out"), "cells", split="test", cache_dir=str(tmp_path / "cache"))
+    assert set(read["target"]) == {"a: b", "---", "c\x1b[0m"}
 
 
 def test_only_what_was_written_here_is_replaced(board: Leaderboard, folder: Path, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def test_files_of_a_board_hold_no_published_number(tmp_path: Path) -> None:
     apart, _, after = apart.partition("</section>")
     assert WARNING in apart
     assert "DomainBed 2021, model selection: training-domain validation set (14 methods)" in apart
+    assert "model selection: test-domain validation set (14 methods, selected with target labels)" in apart
     assert "<td>84.7 ±0.4</td>" in apart
     assert "SagNet" not in before + after
     assert "but for those published elsewhere, is computed from stored predictions" in after
@@ -206,7 +207,7 @@ def test_tables_are_in_the_order_of_print_and_say_how_they_came_about() -> None:
         assert piece in first.about
     several = published_tables(["pacs", "vlcs"])
     assert {column for one in several for column in one.columns} == {"pacs", "vlcs"}
-    assert [one.origin.name for one in published_tables(algorithm="swad")] == ["miro", "swad"]
+    assert [one.origin.name for one in published_tables(algorithm="swad")] == ["swad", "miro"]
 
 
 def test_the_verb_prints_what_the_function_returns() -> None:
