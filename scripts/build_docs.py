@@ -34,6 +34,7 @@ NOTEBOOK = ROOT / "docs" / "compare-in-a-notebook.ipynb"
 REFERENCE = {
     "boards": ("Boards", "dgbench.api"),
     "comparing": ("Comparing", "dgbench.comparing"),
+    "reproducing": ("Doing again", "dgbench.reproducing"),
     "submissions": ("Submissions", "dgbench.submitting"),
     "models": ("Models", "dgbench.using"),
     "publishing": ("Publishing", "dgbench.publishing"),

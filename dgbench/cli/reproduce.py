@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,25 +41,21 @@ def reproduce(
 
     The run lies in the store, or in a submission beside its board. It is trained and predicted again in a folder of its
     own. Exits with 0 if every prediction is the same, or no class differs and no probability by more than 0.001; with 1
-    if not; with 2 if it cannot be done; with 130 after Ctrl-C.
+    if not; with 2 if it cannot be done.
     """
     from dgbench import reproducing
     from dgbench.runs.progress import Silent, for_people
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        found = reproducing.reproduce(
-            run,
-            board=board,
-            store=store,
-            predictions=predictions,
-            device=None if device is None else device.value,
-            dry_run=dry_run,
-            progress=Silent() if quiet else for_people(),
-        )
-    except KeyboardInterrupt:
-        print("stopped; of what was done again nothing is kept", file=sys.stderr)
-        raise typer.Exit(130) from None
+    found = reproducing.reproduce(
+        run,
+        board=board,
+        store=store,
+        predictions=predictions,
+        device=None if device is None else device.value,
+        dry_run=dry_run,
+        progress=Silent() if quiet else for_people(),
+    )
     if as_json:
         print_json({**dataclasses.asdict(found), "again": _again(found, board, store, device), "agrees": found.agrees})
     elif not quiet:
