@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         leaderboard,
         plan,
         predictions,
-        ranking,
         records,
         rules,
         run,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
+    from dgbench.measuring import ranking
     from dgbench.publishing import publish_board, publish_model, published
     from dgbench.reproducing import Reproduced, reproduce
     from dgbench.runs.again import Again
@@ -170,6 +170,7 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
+    "ranking": "dgbench.measuring",
     "compare": "dgbench.comparing",
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.publishing"),
     "reproduce": "dgbench.reproducing",

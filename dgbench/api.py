@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.interactive import Leaderboard
-    from dgbench.board.rankings import Ranking, Rankings
     from dgbench.runs.collect import Records
     from dgbench.runs.events import Tracker
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Callback, Progress
+    from dgbench.selection.familiar import Familiar
     from dgbench.selection.measures import OnTarget
 
 Board = str | Path | BoardCard
@@ -220,53 +220,6 @@ def leaderboard(
     return Leaderboard.of(_joined(rules(board), store, submissions), criterion)
 
 
-def ranking(
-    board: Board,
-    metric: str,
-    *,
-    criterion: str | None = None,
-    store: Path | None = None,
-    submissions: Path | None = None,
-) -> Ranking:
-    """A board by another number than accuracy, for looking: the same chosen models, and the same statistics.
-
-    Args:
-        metric: ``macro``, ``worst_class``, ``worst_group``, ``nll``, ``ece``, or ``accuracy``, which is the rule.
-        board, criterion, store, submissions: As for :func:`leaderboard`.
-
-    Raises:
-        UnknownNameError: there is no such metric.
-        StoreError: nothing is there, or the metric is known of no algorithm; the message says why.
-        RecipeError: as for :func:`leaderboard`.
-    """
-    from dgbench.board.rankings import ranking
-    from dgbench.selection.measures import COMPUTED, get, measured
-
-    measure = get(metric)
-    made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
-    if measure.name not in COMPUTED:
-        return ranking(made, measure)
-    return ranking(
-        made, measure, measured(made.cells, on_target(board, made.info.submitted, store=store, submissions=submissions))
-    )
-
-
-def rankings(
-    board: Board, made: Leaderboard, *, store: Path | None = None, submissions: Path | None = None
-) -> Rankings:
-    """A board by every metric but accuracy.
-
-    Args:
-        board, store, submissions: As for :func:`leaderboard`.
-        made: What :func:`leaderboard` made of them.
-    """
-    from dgbench.board.rankings import rankings
-    from dgbench.selection.measures import measured
-
-    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
-    return rankings(made, measured(made.cells, read))
-
-
 def on_target(
     board: Board, submitted: Mapping[str, str], *, store: Path | None = None, submissions: Path | None = None
 ) -> OnTarget:
@@ -281,6 +234,19 @@ def on_target(
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
     return on_target(Store.at(store), submitted, submissions)
+
+
+def familiar_to(board: Board) -> Familiar:
+    """What pretraining knows well of a board's datasets, by the lists beside its rules: ``familiar/*.toml``.
+
+    Raises:
+        CardError, UnknownNameError: a list cannot be read, or names what its dataset does not have.
+    """
+    from dgbench.core.familiar import familiar_cards
+    from dgbench.selection.familiar import familiar
+
+    beside = submissions_of(board)
+    return familiar(familiar_cards(beside.with_name("familiar")) if beside else ())
 
 
 def submissions_of(board: Board) -> Path | None:
@@ -339,7 +305,8 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:
-            shown.append(ShownBoard.of(found, on_target(board, found.submitted, store=store)))
+            read = on_target(board, found.submitted, store=store)
+            shown.append(ShownBoard.of(found, read, familiar_to(board)))
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
     there = [name for name in names if showable(name)]
     galleries = {name: gallery(name) for name in there}

@@ -66,6 +66,6 @@ def packages(folder: Path) -> set[str]:
 def test_the_tree_on_the_page_is_the_tree_of_the_package() -> None:
     drawn = PAGE.split("```")[1].split("dgbench/\n")[1]
     rooms = re.findall(r"^( +)([a-z_]+(?:/|\.py)) ", drawn, re.M)
-    files = {"api.py", "comparing.py", "publishing.py", "reproducing.py", "submitting.py", "using.py"}
+    files = {"api.py", "comparing.py", "measuring.py", "publishing.py", "reproducing.py", "submitting.py", "using.py"}
     assert {name for indent, name in rooms if indent == "  "} == packages(ROOT / "dgbench") | files
     assert {name for indent, name in rooms if indent == "    "} == packages(ROOT / "dgbench" / "data")

@@ -53,11 +53,13 @@ class Ranking:
         measure: Which.
         board: The same by accuracy.
         tracks: The algorithms of each track by name, the best first, then those without a rank.
+        about: What readers must know of the images that it is about.
     """
 
     measure: Measure
     board: Leaderboard
     tracks: Mapping[str, tuple[Place, ...]]
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,30 +75,34 @@ class Rankings:
     refusals: Mapping[str, str]
 
 
-def rankings(board: Leaderboard, measured: pl.DataFrame) -> Rankings:
+def rankings(board: Leaderboard, measured: pl.DataFrame, familiar: Sequence[str] = ()) -> Rankings:
     """Rank a board by every measure but its rule.
 
     Args:
         board: By accuracy.
         measured: As :func:`dgbench.selection.measures.measured` gives it, of the chosen models at least.
+        familiar: What pretraining knows well, in words.
     """
     known, refusals = {}, {}
     for measure in MEASURES.values():
         if measure != RULE:
             try:
-                known[measure.name] = ranking(board, measure, measured)
+                known[measure.name] = ranking(board, measure, measured, familiar)
             except StoreError as error:
                 refusals[measure.name] = str(error)
     return Rankings(known, refusals)
 
 
-def ranking(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None = None) -> Ranking:
+def ranking(
+    board: Leaderboard, measure: Measure, measured: pl.DataFrame | None = None, familiar: Sequence[str] = ()
+) -> Ranking:
     """Rank a board by a measure.
 
     Args:
         board: By accuracy.
         measure: Which.
         measured: As for :func:`rankings`; not needed for ``accuracy`` and ``nll``, which records hold.
+        familiar: As for :func:`rankings`.
 
     Raises:
         StoreError: it is known of no algorithm; the message says why.
@@ -108,18 +114,22 @@ def ranking(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None 
     if not any(place.value for place in places):
         first = places[0]
         raise StoreError(f"the {measure.title} is known of no algorithm on '{board.info.name}': {first.lacking}")
-    return Ranking(measure, board, tracks)
+    return Ranking(measure, board, tracks, tuple(familiar) if measure.optional else ())
 
 
 def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) -> pl.DataFrame:
-    """The chosen models with the columns ``value`` and ``seen``: whether their predictions are at hand."""
+    """The chosen models with the columns ``value`` and ``seen``: whether their predictions are at hand.
+
+    Those of targets without an image that the measure is about are left out.
+    """
     if measure.name not in COMPUTED:
         value = pl.col(measure.name).fill_nan(None)
         return board.cells.with_columns(value.alias("value"), pl.lit(True).alias("seen"))
     if measured is None:
         raise ValueError(f"'{measure.name}' is computed from predictions, and they are not given")
     found = measured.select(*CANDIDATE, pl.col(measure.name).alias("value"), pl.lit(True).alias("seen"))
-    return board.cells.join(found, on=CANDIDATE, how="left").with_columns(pl.col("seen").fill_null(False))
+    cells = board.cells.join(found, on=CANDIDATE, how="left").with_columns(pl.col("seen").fill_null(False))
+    return cells.filter(pl.col("value").is_null() | pl.col("value").is_not_nan())
 
 
 def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[str, pl.DataFrame]) -> tuple[Place, ...]:
@@ -133,9 +143,11 @@ def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[st
     ahead = _ahead(pairs, board.info.reference, measure)
     made = []
     for entry in track.entries:
-        part = parts[entry.algorithm]
+        part = parts.get(entry.algorithm)
         own = places.get(entry.same_as or entry.algorithm) if entry in ranked else None
-        if entry.algorithm in known:
+        if part is None:
+            made.append(Place(entry, None, None, None, {}, None, "no target has an image that it is about"))
+        elif entry.algorithm in known:
             compared = ahead.get(entry.same_as or entry.algorithm) if entry in ranked else None
             made.append(_place(entry, part, own, compared or _difference(entry, known, board, measure), board, measure))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dgbench import api
+from dgbench import api, measuring
 from dgbench.cli.output import print_json, screen
 from dgbench.core.cards import BoardCard
 from dgbench.runs.store import Store
@@ -35,7 +35,7 @@ def present(
 
     asked = submitted_to(board, rules)
     made = api.leaderboard(asked, criterion=criterion, store=store)
-    others = api.rankings(asked, made, store=store)
+    others = measuring.rankings(asked, made, store=store)
     folder = out or Store.at(store).index(rules).with_suffix("") / made.criterion.name
     paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]
     if as_json:
@@ -60,7 +60,7 @@ def present_ranking(
     """Rank a board's algorithms by another number than accuracy, and print that."""
     from dgbench.board.render import measures, terminal
 
-    ranking = api.ranking(submitted_to(board, rules), metric, criterion=criterion, store=store)
+    ranking = measuring.ranking(submitted_to(board, rules), metric, criterion=criterion, store=store)
     if as_json:
         print_json(measures.as_data(ranking))
     elif not quiet:

@@ -77,7 +77,9 @@ KeepOption = Annotated[
 By = Annotated[str | None, typer.Option("--criterion", help="what selects models, in place of the board's own")]
 Metric = Annotated[
     str | None,
-    typer.Option(help="rank by another number than accuracy: macro, worst_class, worst_group, nll or ece"),
+    typer.Option(
+        help="rank by another number than accuracy: macro, worst_class, worst_group, familiar, unfamiliar, nll, ece"
+    ),
 ]
 Backbone = Annotated[
     str | None,

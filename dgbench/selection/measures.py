@@ -7,6 +7,8 @@ c_i the confidence in it::
     macro         mean over the classes k that occur of a_k = mean_{i: y_i = k} [p_i = y_i]
     worst_class   min_k a_k
     worst_group   min over the groups g of at least ten examples of mean_{i in g} [p_i = y_i]
+    familiar      mean of [p_i = y_i] over the images that pretraining knows well, where a list says which; unfamiliar:
+                  over the others
     nll           mean_i -log P_i(y_i), in nats
     ece           sum_b |sum_{i in b} ([p_i = y_i] - c_i)| / n, over fifteen bins b = ((j - 1) / 15, j / 15] of c
 
@@ -23,6 +25,7 @@ from typing import Literal
 import polars as pl
 
 from dgbench.core.errors import UnknownNameError
+from dgbench.selection.familiar import Familiar
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import POSITIVE, SHARE, Range
 
@@ -44,6 +47,7 @@ class Measure:
         unit: ``%`` of a share, or ``nats``.
         rises: Whether more is better.
         within: What values there can be.
+        optional: Whether few boards have what it takes, so that nobody misses it where it is not known.
     """
 
     name: str
@@ -53,9 +57,12 @@ class Measure:
     unit: Literal["%", "nats"] = "%"
     rises: bool = True
     within: Range = SHARE
+    optional: bool = False
 
 
 _NO_CHANCES = "{algorithm} predicted only classes on {target}, and no probabilities"
+
+_NO_LIST = "no list says which images of {target} pretraining knows well"
 
 MEASURES = {
     measure.name: measure
@@ -80,6 +87,22 @@ MEASURES = {
             unknown=f"the images of {{target}} belong to no groups of at least {LEAST}",
         ),
         Measure(
+            "familiar",
+            "familiar accuracy",
+            "The share of images that are classified correctly, of those that some backbone's pretraining knows well; "
+            "targets without any are left out.",
+            unknown=_NO_LIST,
+            optional=True,
+        ),
+        Measure(
+            "unfamiliar",
+            "unfamiliar accuracy",
+            "The share of images that are classified correctly, of those that no list names as well known to some "
+            "backbone's pretraining; targets without any are left out.",
+            unknown=_NO_LIST,
+            optional=True,
+        ),
+        Measure(
             "nll",
             "negative log-likelihood",
             "The mean of minus the logarithm of the probability that was given to the true class, in nats: low where a "
@@ -102,9 +125,9 @@ MEASURES = {
 
 RULE = MEASURES["accuracy"]
 """What ranks every board."""
-COMPUTED = ("macro", "worst_class", "worst_group", "ece")
+COMPUTED = ("macro", "worst_class", "worst_group", "familiar", "unfamiliar", "ece")
 """Those that records do not hold: they are computed from predictions."""
-_READ = ("label", "prediction", "confidence", "group")
+_READ = ("domain", "sample", "label", "prediction", "confidence", "group")
 
 OnTarget = Callable[[str, str], pl.DataFrame | None]
 """What an algorithm predicted of its target in a run, at every step: the rows of the split ``target`` of
@@ -122,11 +145,14 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Judge predictions.
 
     Args:
-        predictions: Some examples, with ``label``, ``prediction``, ``confidence`` (null or NaN: not known), ``group``.
+        predictions: Some examples, with ``label``, ``prediction``, ``confidence`` (null or NaN: not known), ``group``;
+            and ``familiar``, 1 where pretraining knows the image well, 0 where it does not, another number where
+            nothing is said of its dataset; null where no list is given at all.
         by: The columns that tell targets, models and so on apart.
 
     Returns:
-        One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known.
+        One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known. ``familiar``
+        and ``unfamiliar`` are NaN where there is no such image.
     """
     right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
     sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
@@ -144,22 +170,29 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     )
     bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
     off = bins.group_by(by).agg((pl.col("off").sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
+    listed = pl.col("familiar").is_not_null().all()
+    lists = predictions.group_by(by).agg(
+        pl.when(listed).then(right.filter(pl.col("familiar") == number).mean().fill_null(float("nan"))).alias(name)
+        for name, number in (("familiar", 1), ("unfamiliar", 0))
+    )
     return (
         classes.group_by(by)
         .agg(pl.col("share").mean().alias("macro"), pl.col("share").min().alias("worst_class"))
+        .join(lists, on=by)
         .join(groups, on=by)
         .join(off, on=by)
         .select(*by, *COMPUTED)
     )
 
 
-def measured(cells: pl.DataFrame, on_target: OnTarget) -> pl.DataFrame:
+def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = None) -> pl.DataFrame:
     """Judge the models that were chosen.
 
     Args:
-        cells: Any rows with the columns :data:`~dgbench.selection.records.CANDIDATE` and ``run``; those that are there
-            twice are judged once.
+        cells: Any rows with the columns :data:`~dgbench.selection.records.CANDIDATE`, ``dataset`` and ``run``; those
+            that are there twice are judged once.
         on_target: Where their predictions come from.
+        known: What pretraining knows well, if that is listed.
 
     Returns:
         One row for each candidate whose predictions are at hand: :data:`~dgbench.selection.records.CANDIDATE`, then
@@ -167,14 +200,21 @@ def measured(cells: pl.DataFrame, on_target: OnTarget) -> pl.DataFrame:
     """
     schema = pl.Schema({**{name: cells.schema[name] for name in CANDIDATE}, **dict.fromkeys(COMPUTED, pl.Float64())})
     found = [schema.to_frame()]
-    wanted = cells.select(*CANDIDATE, "run").unique(maintain_order=True)
+    wanted = cells.select(*CANDIDATE, "dataset", "run").unique(maintain_order=True)
     for (algorithm,), own in wanted.group_by("algorithm", maintain_order=True):
         tables = []
-        for (run,), chosen in own.group_by("run", maintain_order=True):
+        for (run, dataset), chosen in own.group_by("run", "dataset", maintain_order=True):
             predictions = on_target(str(algorithm), str(run))
             if predictions is not None:
-                examples = predictions.select(pl.col("step").cast(schema["step"]), *_READ)
-                tables.append(chosen.drop("run").join(examples, on="step"))
+                listed = _listed(known, str(dataset)).alias("familiar")
+                examples = predictions.select(pl.col("step").cast(schema["step"]), *_READ, listed)
+                tables.append(chosen.drop("run", "dataset").join(examples, on="step"))
         if tables:
             found.append(measure(pl.concat(tables), CANDIDATE).select(*schema))
     return pl.concat(found)
+
+
+def _listed(known: Familiar | None, dataset: str) -> pl.Expr:
+    if known is None or not known.images:
+        return pl.lit(None, pl.Int8)
+    return known.images[dataset].cast(pl.Int8) if dataset in known.images else pl.lit(-1, pl.Int8)

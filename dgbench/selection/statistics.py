@@ -132,7 +132,7 @@ class Estimate:
     def __neg__(self) -> Estimate:
         """The same the other way round: of ``b - a`` where this is of ``a - b``."""
         turned = Range(-self.within.high, -self.within.low, self.within.fisher)
-        return Estimate(-self.mean, self.n, self.error, self.df, turned)
+        return Estimate(0.0 - self.mean, self.n, self.error, self.df, turned)  # never -0.0
 
 
 def estimate(

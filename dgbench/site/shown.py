@@ -19,6 +19,7 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.names import file_name
 from dgbench.runs.collect import Records
 from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.familiar import Familiar
 from dgbench.selection.measures import OnTarget, measured
 from dgbench.selection.records import CANDIDATE
 
@@ -42,12 +43,13 @@ class ShownBoard:
     misses: Misses = field(default_factory=Misses)
 
     @classmethod
-    def of(cls, records: Records, on_target: OnTarget) -> ShownBoard:
+    def of(cls, records: Records, on_target: OnTarget, known: Familiar | None = None) -> ShownBoard:
         """The leaderboards of records by every criterion that may rank, and by every measure.
 
         Args:
             records: What was measured.
             on_target: Where the predictions are that it was measured on.
+            known: What pretraining knows well, if that is listed.
 
         Raises:
             DGBenchError: the board's own criterion cannot rank it.
@@ -62,9 +64,10 @@ class ShownBoard:
                 except DGBenchError as error:
                     refusals[name] = str(error)
         # criteria often choose the same model, and it is judged once
-        chosen = pl.concat(board.cells.select(*CANDIDATE, "run") for board in boards.values())
-        judged = measured(chosen, on_target)
-        ranked = {name: rankings(board, judged) for name, board in boards.items()}
+        chosen = pl.concat(board.cells.select(*CANDIDATE, "dataset", "run") for board in boards.values())
+        judged = measured(chosen, on_target, known)
+        said = known.said if known else ()
+        ranked = {name: rankings(board, judged, said) for name, board in boards.items()}
         return cls(records, boards, refusals, ranked, misses(first.cells, on_target))
 
     @property

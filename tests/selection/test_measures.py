@@ -25,6 +25,9 @@ def drawn(seed: int, n: int, classes: int = 4, groups: int | None = 3) -> pl.Dat
             "prediction": pl.Series(random.integers(classes, size=n), dtype=pl.Int16),
             "confidence": pl.Series(random.uniform(0, 1, n), dtype=pl.Float32),
             "group": pl.Series([None] * n if groups is None else random.integers(groups, size=n), dtype=pl.Int64),
+            "familiar": pl.Series(random.integers(2, size=n), dtype=pl.Int8),
+            "domain": ["a"] * n,
+            "sample": [f"{number:016x}" for number in range(n)],
         }
     )
 
@@ -65,6 +68,10 @@ def test_measures_are_what_they_are_called(seed: int, n: int, classes: int, grou
         assert row["worst_group"] == pytest.approx(worst_group(own))
         assert row["ece"] == pytest.approx(ece(own), abs=1e-6)
         assert 0 <= row["ece"] <= 1
+        for name, number in (("familiar", 1), ("unfamiliar", 0)):
+            listed = own.filter(pl.col("familiar") == number)
+            share = (listed["label"] == listed["prediction"]).mean()
+            assert row[name] == pytest.approx(math.nan if share is None else share, nan_ok=True)
         assert row["worst_class"] <= row["macro"]
 
 
@@ -77,7 +84,7 @@ def test_macro_is_balanced_accuracy() -> None:
 def test_a_model_that_knows_itself_has_no_calibration_error_and_one_that_boasts_has_all() -> None:
     right = pl.DataFrame(
         {"step": [1] * 4, "label": [0, 1, 0, 1], "prediction": [0, 1, 0, 1], "confidence": [1.0] * 4, "group": [0] * 4}
-    )
+    ).with_columns(familiar=None)
     assert measure(right, ["step"])["ece"].item() == 0
     wrong = right.with_columns(label=1 - pl.col("label"))
     assert measure(wrong, ["step"])["ece"].item() == 1
@@ -90,7 +97,7 @@ def test_the_edges_of_the_bins_belong_to_the_bin_below() -> None:
     """At 1/15 exactly an example shares a bin with 0.5/15: their errors cancel there, and would add up apart."""
     table = pl.DataFrame(
         {"step": [1, 1], "label": [0, 0], "prediction": [0, 1], "confidence": [1 / 15, 0.5 / 15], "group": [0, 0]}
-    )
+    ).with_columns(familiar=None)
     assert measure(table, ["step"])["ece"].item() == pytest.approx(abs(1 - 1.5 / 15) / 2)
 
 
@@ -113,12 +120,16 @@ def test_chosen_models_are_judged_by_their_own_predictions() -> None:
     tables = {"r1": drawn(1, 80), "r2": drawn(2, 90)}
     cells = pl.DataFrame(
         [
-            ("erm", "a", 0, 0, 50, "r1"),
-            ("ema", "a", 0, 0, 50, "r1"),
-            ("ema", "a", 1, 0, 100, "r2"),
-            ("sam", "a", 0, 0, 50, "r3"),
+            ("erm", "a", 0, 0, 50, "r1", "digits"),
+            ("ema", "a", 0, 0, 50, "r1", "digits"),
+            ("ema", "a", 1, 0, 100, "r2", "digits"),
+            ("sam", "a", 0, 0, 50, "r3", "digits"),
         ],
-        schema={**dict.fromkeys(CANDIDATE[:2], pl.String), **dict.fromkeys(CANDIDATE[2:], pl.Int64), "run": pl.String},
+        schema={
+            **dict.fromkeys(CANDIDATE[:2], pl.String),
+            **dict.fromkeys(CANDIDATE[2:], pl.Int64),
+            **dict.fromkeys(("run", "dataset"), pl.String),
+        },
         orient="row",
     )
     asked: list[tuple[str, str]] = []
@@ -130,7 +141,7 @@ def test_chosen_models_are_judged_by_their_own_predictions() -> None:
     found = measured(pl.concat([cells, cells]), on_target).sort(CANDIDATE)
     assert found.columns == [*CANDIDATE, *COMPUTED]
     assert found.select("algorithm", "trial", "step").rows() == [("ema", 0, 50), ("ema", 1, 100), ("erm", 0, 50)]
-    expected = measure(tables["r2"], ["step"]).filter(pl.col("step") == 100)
+    expected = measure(tables["r2"].with_columns(familiar=None), ["step"]).filter(pl.col("step") == 100)
     assert found.row(1)[len(CANDIDATE) :] == pytest.approx(expected.row(0)[1:])
     assert len(asked) == len(set(asked)) == 4
 

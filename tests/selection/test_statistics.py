@@ -17,6 +17,7 @@ from dgbench.selection.statistics import (
     LEVEL,
     SHARE,
     Estimate,
+    Range,
     Values,
     adjusted,
     difference,
@@ -312,3 +313,12 @@ def test_weights_give_each_dataset_its_share() -> None:
 def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="one weight above 0"):
         estimate([[1.0], [2.0]], weights)
+
+
+def test_turned_around_an_estimate_is_that_of_the_other_difference() -> None:
+    one, other = [[0.5, 0.7, 0.6]], [[0.4, 0.65, 0.6]]
+    forth, back = difference(one, other), difference(other, one)
+    assert -forth == back
+    assert str((-difference(one, one)).mean) == "0.0", "and never minus nothing"
+    share = replace(forth, within=SHARE)
+    assert (-share).within == Range(-1.0, 0.0)

@@ -48,7 +48,8 @@ def caption(ranking: Ranking) -> str:
     measure = ranking.measure
     way = "Higher is better" if measure.rises else "Lower is better"
     rule = "" if measure == RULE else f" For looking: this board's rule is {RULE.title}."
-    return f"{measure.description} {way}. The models are those that {ranking.board.criterion.title} chose.{rule}"
+    about = "".join(f" {sentence}" for sentence in ranking.about)
+    return f"{measure.description} {way}. The models are those that {ranking.board.criterion.title} chose.{about}{rule}"
 
 
 def lacking(ranking: Ranking) -> list[str]:
