@@ -6,7 +6,9 @@
       pictures/<dataset>/<domain>/<sample_id>.png
       shifted/<dataset>/<domain>/<trial>/<family>/<sample_id>.png
 
-``part`` is ``train``, ``validation`` or ``target``. Pictures are squares as the networks of the board see them.
+``part`` is ``train``, ``validation`` or ``target``; the target comes twice, in an order of its own under the view
+``again``, so that what is predicted in both can be compared. Pictures are squares as the networks of the board see
+them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder, write_json
 from dgbench.core.names import file_name
+from dgbench.core.seeds import generator
 from dgbench.data.cache.views import shifted
 from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
@@ -33,6 +36,7 @@ from dgbench.data.samples import sample_names
 from dgbench.data.splits import Rows, split, tested
 from dgbench.runs.pretraining import start
 from dgbench.selection.criteria import ranking
+from dgbench.selection.predictions import AGAIN
 from dgbench.submissions.asked import Asked
 
 COLUMNS = ("part", "domain", "view", "sample_id", "label", "picture")
@@ -112,7 +116,7 @@ def _list(asked: Asked, case: Case, trial: int, dataset: Dataset, folder: Path) 
             known = dataset.domain(domain)
             names = sample_names(known, rows)
             place = Path("pictures", file_name(dataset.name), file_name(domain))
-            if view != "clean":
+            if view not in ("clean", AGAIN):
                 place = Path("shifted", file_name(dataset.name), file_name(domain), str(trial), view)
                 if not (folder / place).is_dir():
                     _pictures(shifted(dataset, domain, rows, view), names, folder / place)
@@ -131,7 +135,9 @@ def _streams(
         yield "train", source, "clean", parts.train
         for view in views:
             yield "validation", source, view, parts.validation
-    yield "target", case.target, "clean", tested(dataset, case.target, trial, *shares)
+    asked_for = tested(dataset, case.target, trial, *shares)
+    yield "target", case.target, "clean", asked_for
+    yield "target", case.target, AGAIN, generator("again", *case.sources, case.target, trial).permutation(asked_for)
 
 
 def _pictures(images: Images, names: list[str], place: Path) -> None:

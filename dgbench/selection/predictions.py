@@ -54,16 +54,19 @@ PREDICTIONS = pl.Schema(
 )
 """One row for each example, view and candidate.
 
-``step`` is the candidate's checkpoint. ``split`` is ``validation`` (held-out images of the source domains) or
-``target``, ``domain`` a domain of the dataset, ``view`` ``clean`` or the shift family that the image went through.
-``index`` is the example's row in its domain. ``sample`` names it wherever the data lies (``dgbench.data.samples``): 16
-hexadecimal digits, unique in a domain. ``group`` is the number of its group, null where the dataset has none. ``label``
-and ``prediction`` are class numbers, ``confidence`` and ``p_label`` the probabilities of these two, in [0, 1].
+``step`` is the candidate's checkpoint. ``split`` is ``validation`` (held-out images of the source domains), ``target``,
+or, in submissions of other code, ``again`` (the target, seen in another order); ``domain`` is a domain of the dataset,
+``view`` is ``clean`` or the shift family that the image went through. ``index`` is the example's row in its domain.
+``sample`` names it wherever the data lies (``dgbench.data.samples``): 16 hexadecimal digits, unique in a domain.
+``group`` is the number of its group, null where the dataset has none. ``label`` and ``prediction`` are class numbers,
+``confidence`` and ``p_label`` the probabilities of these two, in [0, 1]; both are null in a whole stream of which only
+classes are known, as methods of other code bases may predict them.
 
-Of clean views alone, null elsewhere: ``logsumexp`` of the predictor's scores, in nats (0 where it gave probabilities);
-with at most :data:`MOST` classes ``logits``, one for each class in the order of their numbers, at most 0
-(``table["logits"].list.to_array(C).to_numpy()`` is a matrix ``[n, C]``); with more of them ``top``, the :data:`TOP`
-most probable classes, the prediction first, ``top_logits`` of these, and the ``entropy`` of all, in nats.
+Of clean views alone, and where probabilities are known, null elsewhere: ``logsumexp`` of the predictor's scores, in
+nats (0 where it gave probabilities); with at most :data:`MOST` classes ``logits``, one for each class in the order of
+their numbers, at most 0 (``table["logits"].list.to_array(C).to_numpy()`` is a matrix ``[n, C]``); with more of them
+``top``, the :data:`TOP` most probable classes, the prediction first, ``top_logits`` of these, and the ``entropy`` of
+all, in nats.
 
 Rows are ordered by step, then as the streams were predicted, then by ``index``. Predictors saw a stream in another
 order, which the training's seed draws.
@@ -71,6 +74,8 @@ order, which the training's seed draws.
 
 STREAM = ("step", "split", "domain", "view")
 """One set of examples that was predicted in one go."""
+AGAIN = "again"
+"""The split of a target that was seen in another order. It gives no score; it is compared with the target."""
 MOST = 100
 """Classes up to which all logits are kept."""
 TOP = 5
@@ -83,6 +88,7 @@ _STEP = float(np.finfo(np.float16).smallest_subnormal)
 _IN_FULL = ("logsumexp", "logits")
 _COMPACT = ("logsumexp", "entropy", "top", "top_logits")
 _SCORES = ("logsumexp", "logits", "entropy", "top", "top_logits")
+_CHANCES = ("confidence", "p_label")
 
 Scores = NDArray[np.float32]
 
@@ -153,15 +159,33 @@ def _largest(logits: NDArray[np.float16]) -> NDArray[np.int64]:
 def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
     """Accuracy and negative log-likelihood (nats) of every stream in a table of predictions, and its digest.
 
+    The likelihood is null where only classes are known. What was seen :data:`AGAIN` gives nothing.
+
     Two algorithms whose predictions have one digest are one result: they agree in every prediction and confidence.
     """
-    streams = predictions.group_by(STREAM, maintain_order=True)
+    streams = predictions.filter(pl.col("split") != AGAIN).group_by(STREAM, maintain_order=True)
     metrics = streams.agg(
         accuracy=(pl.col("prediction") == pl.col("label")).mean(),
         nll=-pl.col("p_label").cast(pl.Float64).clip(lower_bound=1e-12).log().mean(),
         n=pl.len().cast(pl.Int64),
     )
     return metrics.with_columns(pl.Series("digest", [_digest(stream) for _, stream in streams], pl.String))
+
+
+def otherwise(predictions: pl.DataFrame, tolerance: float) -> tuple[int, int]:
+    """How many predictions of the target are others where it was seen :data:`AGAIN`, and of how many.
+
+    Args:
+        predictions: Those of a run; a step without a second order counts nothing.
+        tolerance: What a probability may differ by.
+    """
+    key = ["step", "domain", "sample"]
+    split = pl.col("split")
+    pairs = predictions.filter(split == "target").join(predictions.filter(split == AGAIN), on=key, suffix="_again")
+    apart = [(pl.col(name) - pl.col(f"{name}_again")).abs() > tolerance for name in _CHANCES]
+    other = pl.any_horizontal(pl.col("prediction") != pl.col("prediction_again"), *apart)
+    known = [pl.col(name).is_null() != pl.col(f"{name}_again").is_null() for name in _CHANCES]
+    return pairs.filter(pl.any_horizontal(other.fill_null(False), *known)).height, pairs.height
 
 
 def _digest(stream: pl.DataFrame) -> str:
@@ -196,10 +220,13 @@ Faults = Iterator[tuple[str, pl.DataFrame]]
 
 
 def _faults_of_examples(table: pl.DataFrame, classes: int) -> Faults:
-    always = [name for name in PREDICTIONS if name != "group" and name not in _SCORES]
+    always = [name for name in PREDICTIONS if name not in ("group", *_CHANCES, *_SCORES)]
     yield "a value is missing", table.filter(pl.any_horizontal(pl.col(always).is_null()))
-    split = pl.col("split").is_in(["validation", "target"])
-    yield "a split is neither 'validation' nor 'target'", table.filter(~split)
+    there = [pl.col(name).is_not_null() for name in _CHANCES]
+    whole = there[0].all().over(STREAM) | ~there[0].any().over(STREAM)
+    yield "a probability is missing where others are there", table.filter((there[0] != there[1]) | ~whole)
+    split = pl.col("split").is_in(["validation", "target", AGAIN])
+    yield f"a split is none of 'validation', 'target' and '{AGAIN}'", table.filter(~split)
     yield "a sample is not 16 hexadecimal digits", table.filter(~pl.col("sample").str.contains("^[0-9a-f]{16}$"))
     yield "an example is there twice", table.filter(pl.struct(*STREAM, "sample").is_duplicated())
     known = pl.col("label", "prediction").is_between(0, classes - 1)
@@ -213,11 +240,13 @@ def _faults_of_scores(table: pl.DataFrame, classes: int) -> Faults:
     lists = [name for name in kept if isinstance(PREDICTIONS[name], pl.List)]
     scores, length = lists[-1], classes if classes <= MOST else TOP
     clean, there = pl.col("view") == "clean", pl.col(_SCORES).is_not_null()
-    scored = table.filter(clean)
+    known = pl.all_horizontal(pl.col(_CHANCES).is_not_null())
+    scored = table.filter(clean & known)
     other = [name for name in _SCORES if name not in kept]
     yield f"{classes} classes have scores in {kept} alone", table.filter(pl.any_horizontal(pl.col(other).is_not_null()))
     yield "a clean view lacks scores", scored.filter(pl.any_horizontal(pl.col(kept).is_null()))
     yield "scores are kept of a shifted view", table.filter(~clean & pl.any_horizontal(there))
+    yield "scores are kept without probabilities", table.filter(~known & pl.any_horizontal(there))
     full = pl.col(lists).list.drop_nulls().list.len() == length
     yield f"there are not {length} scores", scored.filter(~pl.all_horizontal(full))
     numbers = [pl.col(scores).list.eval(pl.element().is_finite().all()).list.first()]

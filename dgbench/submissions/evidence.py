@@ -14,7 +14,7 @@ import polars as pl
 from dgbench.core.errors import StoreError
 from dgbench.core.results import Measurement
 from dgbench.selection.criteria import CRITERIA, Criterion
-from dgbench.selection.predictions import MOST, PREDICTIONS, STREAM, check, summarise
+from dgbench.selection.predictions import MOST, PREDICTIONS, STREAM, check, otherwise, summarise
 from dgbench.selection.records import METRICS, RUNS
 from dgbench.submissions.asked import EXAMPLES, Asked
 from dgbench.submissions.files import read_table
@@ -23,6 +23,8 @@ from dgbench.submissions.runs import Row, as_records
 
 _ROUNDING = 5e-3
 """What a probability loses where it is computed from logits of sixteen bits."""
+AS_ROUNDED = 1e-3
+"""What a probability may differ by where the same is computed in another order."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Evidence:
         rows: Its runs.
         asked: What the board asks.
         measured: By run, what its predictions come to, as ``summarise`` has it; empty where they are not there.
+        reordered: By run, how many predictions of the target differ where it was seen in another order, and of how many
+            that was shown.
         faults: What is wrong with predictions.
         bundled: Whether there are predictions to compute from; a board keeps some submissions without.
         others: Who else is on the board.
@@ -51,6 +55,7 @@ class Evidence:
     rows: tuple[Row, ...]
     asked: Asked
     measured: Mapping[str, pl.DataFrame]
+    reordered: Mapping[str, tuple[int, int]]
     faults: tuple[str, ...]
     bundled: bool
     others: Others
@@ -93,10 +98,11 @@ def gather(folder: Path, submission: Submission, rows: tuple[Row, ...], asked: A
     Raises:
         RecordError: a file is not what its row says.
     """
-    evidence = Evidence(submission, rows, asked, {}, (), (folder / "predictions").is_dir(), others)
+    evidence = Evidence(submission, rows, asked, {}, {}, (), (folder / "predictions").is_dir(), others)
     if not evidence.bundled:
         return evidence
     measured: dict[str, pl.DataFrame] = {}
+    reordered: dict[str, tuple[int, int]] = {}
     faults: list[str] = []
     shown = _Shown(asked)
     for row in evidence.ok:
@@ -109,9 +115,10 @@ def gather(folder: Path, submission: Submission, rows: tuple[Row, ...], asked: A
                 faults.append(f"{row.where}: {error}")
                 continue
             measured[row.run] = summarise(table)
+            reordered[row.run] = otherwise(table, AS_ROUNDED)
             faults += (f"{row.where}: {fault}" for fault in _contradictions(table, asked.outlines[row.dataset].classes))
             faults += (f"{row.where}: {fault}" for fault in shown.faults(table, row))
-    return replace(evidence, measured=measured, faults=tuple(faults))
+    return replace(evidence, measured=measured, reordered=reordered, faults=tuple(faults))
 
 
 def _contradictions(table: pl.DataFrame, classes: int) -> Iterator[str]:

@@ -151,7 +151,7 @@ def _union(own: tuple[str, ...], of: Sequence[Placed], name: str) -> tuple[str, 
 
 
 def _admitted(one: Placed, asked: Asked) -> bool:
-    evidence = Evidence(one.submission, one.rows, asked, {}, (), False, Others())
+    evidence = Evidence(one.submission, one.rows, asked, {}, {}, (), False, Others())
     refused = [v for check in CHECKS if (v := check.verdict(evidence)).outcome == "refused"]
     if one.submission.board.name != asked.board.name:
         log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)

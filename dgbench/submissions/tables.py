@@ -2,10 +2,11 @@
 
     predictions/
       method.toml                              title, track, backbone, ... (:class:`About`)
-      <case>/trial0-draw0-step100.csv          sample_id, view, probabilities p_0, p_1, ... ; or .parquet
+      <case>/trial0-draw0-step100.csv          sample_id, view, probabilities p_0, p_1, ... or a class; or .parquet
 
 ``<case>`` is the folder that the kit's ``board.json`` names, ``step`` one of its checkpoints (the last one for methods
 without). A column ``domain`` is needed only where a picture is in several domains. Everything else comes from the data.
+Where only classes are known, likelihoods are not, and criteria that need them refuse.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from dgbench.core.spec import identity
 from dgbench.core.toml import read_toml, validated
 from dgbench.data.disk.locate import locate
 from dgbench.selection.criteria import ranking
-from dgbench.selection.predictions import PREDICTIONS, scores_kept, summarise
+from dgbench.selection.predictions import AGAIN, PREDICTIONS, scores_kept, summarise
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.evidence import file_of
 from dgbench.submissions.make import slug, write
@@ -130,10 +131,10 @@ def _predictions(asked: Asked, case: Case, trial: int, paths: dict[int, Path]) -
     tables = []
     for step, path in sorted(paths.items()):
         given = _read(path, asked.outlines[case.dataset].classes)
-        tables += [
-            _stream(asked, case, trial, (step, *stream), given, path)
-            for stream in sorted(asked.streams(case, frozenset(), ranking(asked.board.criterion, asked.board.name)))
-        ]
+        streams = sorted(asked.streams(case, frozenset(), ranking(asked.board.criterion, asked.board.name)))
+        if (given["view"] == AGAIN).any():
+            streams.append((AGAIN, case.target, "clean"))
+        tables += [_stream(asked, case, trial, (step, *stream), given, path) for stream in streams]
         known = sum(table.height for table in tables if table["step"][0] == step)
         if known != given.height:
             raise RecordError(f"{path}: {given.height - known} rows are of no example that is asked for, or are double")
@@ -141,7 +142,7 @@ def _predictions(asked: Asked, case: Case, trial: int, paths: dict[int, Path]) -
 
 
 def _read(path: Path, classes: int) -> pl.DataFrame:
-    """A table with the columns ``sample_id, view, domain`` and the probabilities ``p_0`` and so on."""
+    """A table as ``sample_id, view, domain``, and ``chances``, a list for each row, or the predicted ``class``."""
     try:
         if path.suffix == ".csv":
             table = pl.read_csv(path, schema_overrides={"sample_id": pl.String, "view": pl.String, "domain": pl.String})
@@ -149,20 +150,38 @@ def _read(path: Path, classes: int) -> pl.DataFrame:
             table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]})") from error
-    wanted = ["sample_id", "view", *(f"p_{number}" for number in range(classes))]
-    if missing := [name for name in wanted if name not in table.columns]:
-        raise RecordError(f"{path}: the column '{missing[0]}' is missing; there must be {', '.join(wanted[:4])}, ...")
+    chances = [f"p_{number}" for number in range(classes)]
+    asked = ["sample_id", "view", *(["class"] if "class" in table.columns else chances)]
+    if missing := [name for name in asked if name not in table.columns]:
+        raise RecordError(
+            f"{path}: the column '{missing[0]}' is missing; there must be sample_id, view, and p_0, p_1, ... or class"
+        )
+    if both := [name for name in chances if name in table.columns and "class" in asked]:
+        raise RecordError(f"{path}: there is '{both[0]}', and 'class', too; keep probabilities, or classes")
+    domain = pl.col("domain") if "domain" in table.columns else pl.lit(None, pl.String).alias("domain")
+    said = _classes(table, classes, path) if "class" in asked else _chances(table.select(chances), path)
+    return table.select("sample_id", "view", domain).with_columns(said)
+
+
+def _chances(table: pl.DataFrame, path: Path) -> pl.Series:
     try:
-        chances = table.select(pl.col(wanted[2:]).cast(pl.Float64))
+        numbers = table.cast(pl.Float64).to_numpy()
     except pl.exceptions.PolarsError as error:
         raise RecordError(f"{path}: a probability is no number") from error
-    numbers = chances.to_numpy()
     if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (abs(numbers.sum(1) - 1) < _SUM).all()):
         raise RecordError(f"{path}: probabilities are numbers from 0 to 1 that sum to 1 in every row")
-    domain = pl.col("domain") if "domain" in table.columns else pl.lit(None, pl.String).alias("domain")
-    return table.select("sample_id", "view", domain).with_columns(
-        pl.concat_list(chances.get_columns()).alias("chances")
-    )
+    return pl.Series("chances", numbers.tolist(), pl.List(pl.Float64))
+
+
+def _classes(table: pl.DataFrame, classes: int, path: Path) -> pl.Series:
+    wrong = f"{path}: a class is its place in the list of board.json, a whole number from 0 to {classes - 1}"
+    try:
+        numbers = table["class"].cast(pl.Int64)
+    except pl.exceptions.PolarsError as error:
+        raise RecordError(wrong) from error
+    if table["class"].dtype.is_float() or numbers.is_null().any() or not numbers.is_between(0, classes - 1).all():
+        raise RecordError(wrong)
+    return numbers
 
 
 def _stream(
@@ -171,22 +190,32 @@ def _stream(
     _, split, domain, view = name
     examples = asked.examples(split, case.dataset, domain, trial)
     assert examples is not None
-    own = given.filter((pl.col("view") == view) & (pl.col("domain").is_null() | (pl.col("domain") == domain)))
+    own = given.filter(
+        (pl.col("view") == (AGAIN if split == AGAIN else view))
+        & (pl.col("domain").is_null() | (pl.col("domain") == domain))
+    )
     joined = examples.join(own, left_on="sample", right_on="sample_id", how="inner", maintain_order="left")
     if joined.height != examples.height:
         what = "are missing" if joined.height < examples.height else "are double"
         count = abs(examples.height - joined.height)
-        raise RecordError(f"{path}: {count} examples of the {split} of {domain}, view {view}, {what}")
-    chances = np.array(joined["chances"].to_list(), np.float32)
-    labels, rows = joined["label"].to_numpy(), np.arange(joined.height)
-    prediction = chances.argmax(1)
+        shown = f"target of {domain}, view {AGAIN}" if split == AGAIN else f"{split} of {domain}, view {view}"
+        raise RecordError(f"{path}: {count} examples of the {shown}, {what}")
     table = pl.DataFrame([name] * joined.height, schema=["step", "split", "domain", "view"], orient="row").with_columns(
-        joined["index"], joined["sample"], joined["label"],
-        prediction=pl.Series(prediction), confidence=pl.Series(chances[rows, prediction]),
-        p_label=pl.Series(chances[rows, labels]),
-    )  # fmt: skip
-    if view == "clean":
-        table = table.hstack(scores_kept(chances, prediction, "probabilities"))
+        joined["index"], joined["sample"], joined["label"]
+    )
+    if "class" in joined.columns:
+        table = table.with_columns(prediction=joined["class"])
+    else:
+        chances = np.array(joined["chances"].to_list(), np.float32)
+        labels, rows = joined["label"].to_numpy(), np.arange(joined.height)
+        prediction = chances.argmax(1)
+        table = table.with_columns(
+            prediction=pl.Series(prediction),
+            confidence=pl.Series(chances[rows, prediction]),
+            p_label=pl.Series(chances[rows, labels]),
+        )
+        if view == "clean":
+            table = table.hstack(scores_kept(chances, prediction, "probabilities"))
     lacking = [pl.lit(None, kind).alias(column) for column, kind in PREDICTIONS.items() if column not in table.columns]
     return table.with_columns(lacking).select(PREDICTIONS.names()).cast(PREDICTIONS)
 

@@ -12,6 +12,7 @@ import sys
 import venv
 from pathlib import Path
 
+import polars as pl
 import pytest
 from submissions.boards import write_board
 
@@ -77,7 +78,8 @@ def test_the_page_makes_a_submission_that_passes(room: Path) -> None:
     assert "pixels@1: good; self-reported" in said
     marked = set(re.findall(r"^([EW]\d\d)  marked", said, re.M))
     assert marked <= set(re.findall(r"^\| ([EW]\d\d) \|", PAGE, re.M)), "the page says which checks mark it"
-    assert {"E02", "E10", "W13"} <= marked
+    assert {"E02", "W13"} <= marked
+    assert "E10" not in marked, "the target was predicted in both orders"
     into = room / "submissions"
     dgbench.add_submission(room / "out" / "pixels@1", board=str(room / BOARD), into=into)
     (entry,) = dgbench.leaderboard(rules(str(room / BOARD)), store=room / "none", submissions=into).entries
@@ -119,6 +121,14 @@ def _spoil(room: Path, to: Path, change: str) -> Path:
             lines.append(lines[-1])
         case "no probabilities":
             lines = [",".join(line.split(",")[:3]) for line in lines]
+        case "a class, too":
+            lines = [f"{line},{'class' if n == 0 else 3}" for n, line in enumerate(lines)]
+        case "classes that there are not":
+            lines = [
+                ",".join([*line.split(",")[:3], "class" if n == 0 else str(n % 11)]) for n, line in enumerate(lines)
+            ]
+        case "halves of classes":
+            lines = [",".join([*line.split(",")[:3], "class" if n == 0 else "1.5"]) for n, line in enumerate(lines)]
         case "no number":
             lines[4] = ",".join([*lines[4].split(",")[:-1], "nan"])
         case "too much":
@@ -144,7 +154,10 @@ def _spoil(room: Path, to: Path, change: str) -> Path:
     [
         ("a row less", "1 examples of the validation of .* are missing"),
         ("a row twice", "are double"),
-        ("no probabilities", "the column 'p_0' is missing"),
+        ("no probabilities", "the column 'p_0' is missing; there must be sample_id, view, and p_0, p_1, ... or class"),
+        ("a class, too", "there is 'p_0', and 'class', too"),
+        ("classes that there are not", "a class is its place in the list of board.json, a whole number from 0 to 9"),
+        ("halves of classes", "a class is its place in the list of board.json"),
         ("no number", "sum to 1 in every row"),
         ("too much", "sum to 1 in every row"),
         ("a stranger", "1 rows are of no example that is asked for"),
@@ -159,4 +172,55 @@ def test_a_table_that_does_not_fit_is_named_and_leaves_nothing(
     folder = _spoil(room, tmp_path, change)
     with pytest.raises(RecordError, match=says):
         dgbench.submission_from_predictions(str(room / BOARD), folder, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def _with_classes(room: Path, folder: Path) -> Path:
+    """What the model of the page predicted, as classes alone."""
+    shutil.copytree(room / "mine", folder)
+    for path in folder.glob("*/*.csv"):
+        table = pl.read_csv(path, schema_overrides={"sample_id": pl.String})
+        chances = table.select(pl.selectors.starts_with("p_"))
+        classes = pl.Series("class", chances.to_numpy().argmax(1))
+        table.select("sample_id", "domain", "view", classes).write_csv(path)
+    return folder
+
+
+def test_classes_alone_make_a_submission_without_likelihoods(room: Path, tmp_path: Path) -> None:
+    """From tables to the site: the same accuracies as with probabilities, and what needs these says that it does."""
+    board, home = tmp_path / "quick" / "board.toml", tmp_path / "quick" / "submissions"
+    board.parent.mkdir()
+    shutil.copy(room / BOARD, board)
+    made = dgbench.submission_from_predictions(str(board), _with_classes(room, tmp_path / "mine"), tmp_path / "out")
+    checked = dgbench.check_submission(made, board=str(board), store=tmp_path / "none")
+    assert checked.good
+    found = {verdict.code: verdict for verdict in checked.verdicts}
+    assert found["E04"].reasons == ("2 runs have classes alone: likelihoods and calibration are not known",)
+    assert found["E10"].outcome == "passed"
+    dgbench.add_submission(made, board=str(board), into=home)
+
+    shown = dgbench.leaderboard(str(board), store=tmp_path / "none")
+    (entry,) = shown.entries
+    dgbench.add_submission(room / "out" / "pixels@1", board=str(room / BOARD), into=tmp_path / "others")
+    (sure,) = dgbench.leaderboard(str(room / BOARD), store=tmp_path / "none", submissions=tmp_path / "others").entries
+    assert entry.accuracy == sure.accuracy
+    assert (entry.nll, sure.nll is None) == (None, False)
+    with pytest.raises(StoreError, match=r"'source_nll' scores by likelihoods, and of 'pixels@1' .* only classes were"):
+        dgbench.leaderboard(str(board), criterion="source_nll", store=tmp_path / "none")
+    assert dgbench.build_site(tmp_path / "site", [str(board)], store=tmp_path / "none") > 1
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("boards/quick/**/*.html")]
+    assert not [page for page in pages if re.search(r">\s*-?nan\b", page, re.IGNORECASE)]
+    assert any(
+        "likelihood is known of no algorithm on &#39;quick&#39;: Pixels predicted only classes" in page
+        for page in pages
+    )
+
+
+def test_where_likelihoods_choose_classes_alone_are_refused_with_the_reason(room: Path, tmp_path: Path) -> None:
+    board = rules(str(room / BOARD), criterion="source_nll")
+    mine = _with_classes(room, tmp_path / "mine")
+    for path in mine.glob("*/*.csv"):
+        pl.read_csv(path).filter(pl.col("view").is_in(["clean", "again"])).write_csv(path)
+    with pytest.raises(StoreError, match="only classes were predicted"):
+        dgbench.submission_from_predictions(board, mine, tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))

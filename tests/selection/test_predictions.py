@@ -151,7 +151,7 @@ def spoilt(name: str, value: Any, good: pl.DataFrame = FULL, where: pl.Expr = CL
         ("group must be Int64", 7, FULL.drop("group")),
         (r"logits must be List\(Float16\)", 7, FULL.with_columns(pl.col("logits").cast(pl.List(pl.Float32)))),
         ("a value is missing in 4 rows", 7, spoilt("label", None)),
-        ("neither 'validation' nor 'target' in 4 rows", 7, spoilt("split", "test")),
+        ("none of 'validation', 'target' and 'again' in 4 rows", 7, spoilt("split", "test")),
         ("not 16 hexadecimal digits", 7, spoilt("sample", "photo/dog/1.jpg")),
         ("there twice in 16 rows", 7, pl.concat([FULL, FULL])),
         ("a class is not in 0 to 6", 7, spoilt("label", 7)),

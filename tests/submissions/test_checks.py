@@ -87,6 +87,28 @@ def _predictions(edit: Callable[[pl.DataFrame], pl.DataFrame]) -> Change:
     return lambda folder: repredict(folder, lambda table, _: edit(table))
 
 
+_CHANCES, _SCORES = ("confidence", "p_label"), ("logsumexp", "logits")
+
+
+def _classes_alone(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(pl.lit(None, table.schema[name]).alias(name) for name in (*_CHANCES, *_SCORES))
+
+
+def _again(edit: Callable[[pl.DataFrame], pl.DataFrame] = lambda table: table, runs: int = 99) -> Change:
+    """The target in another order, too, in the first so many runs."""
+
+    def change(folder: Path) -> None:
+        some = pl.read_parquet(folder / "runs.parquet")["run"].head(runs).to_list()
+
+        def predicted(table: pl.DataFrame, row: dict[str, Any]) -> pl.DataFrame:
+            second = edit(table.filter(pl.col("split") == "target").with_columns(split=pl.lit("again")))
+            return pl.concat([table, second.cast(table.schema)]) if row["run"] in some else table  # type: ignore[arg-type]
+
+        repredict(folder, predicted)
+
+    return change
+
+
 def _then(*changes: Change) -> Change:
     def both(folder: Path) -> None:
         for change in changes:
@@ -220,6 +242,26 @@ REFUSED: dict[str, tuple[str, Change]] = {
     "no chance, and trials that differ": ("E09", _set(claims__deterministic=True)),
     "a test-time method claimed inductive": ("E10", _set(method__recipe="t3a")),
     "an inductive method claimed online": ("E10", _set(claims__track="online")),
+    "other predictions in another order": (
+        "E10",
+        _then(
+            _set(method__recipe=None),
+            _predictions(_classes_alone),
+            _again(lambda t: t.with_columns(prediction=pl.col("prediction") ^ 1)),
+        ),
+    ),
+    "other probabilities in another order": (
+        "E10", _then(_set(method__recipe=None), _again(lambda t: t.with_columns(pl.col("confidence") - 0.002)))
+    ),
+    "an example left out of another order": ("E04", _again(lambda t: t[1:])),
+    "another order of what is no target": ("E04", _again(lambda t: t.with_columns(domain=pl.lit("handwritten")))),
+    "probabilities of some examples alone": (
+        "E04", _predictions(lambda t: t.with_columns(pl.when(pl.col("index") > 99).then(pl.col(*_CHANCES, *_SCORES))))
+    ),
+    "classes alone, of a recipe": ("E04", _predictions(_classes_alone)),
+    "scores of classes alone": (
+        "E04", _predictions(lambda t: t.with_columns(pl.lit(None, pl.Float32).alias(name) for name in _CHANCES))
+    ),
 }  # fmt: skip
 
 
@@ -290,6 +332,12 @@ MARKED: dict[str, tuple[str, Change]] = {
     "changes that nobody else has": ("W13", _set(provenance__dgbench=["0.1.0 (0123456789ab-dirty)"])),
     "code that nobody knows": ("W13", _set(provenance__dgbench=[])),
     "a method of another code base": ("E10", _set(method__recipe=None)),
+    "another order in some runs alone": ("E10", _then(_set(method__recipe=None), _again(runs=1))),
+    "classes alone": ("E04", _then(_set(method__recipe=None), _predictions(_classes_alone))),
+    "classes that another trial predicts": (
+        "E09",
+        _then(_set(method__recipe=None), _same_trials, _predictions(_classes_alone)),
+    ),
     "no predictions": ("E04", lambda f: shutil.rmtree(f / "predictions")),
 }
 
@@ -304,6 +352,20 @@ def test_what_files_alone_cannot_settle_is_marked(what: str, good: Path, board: 
     assert checked.good, "it stands, for people to look at"
     recomputed = code not in ("W13",) and what != "no predictions"
     assert checked.level == ("recomputed" if recomputed else "self-reported")
+
+
+@pytest.mark.parametrize("change", [_again(), _again(lambda t: t.with_columns(pl.col(*_CHANCES) * 0.9995))])
+def test_a_second_order_with_the_same_predictions_shows_an_inductive_method(
+    change: Change, good: Path, board: BoardCard
+) -> None:
+    """Up to rounding."""
+    _set(method__recipe=None)(good)
+    _set(claims__backbone="none")(good)
+    before = {verdict.code: verdict.outcome for verdict in check(good, board).verdicts}
+    change(good)
+    after = {verdict.code: verdict.outcome for verdict in check(good, board).verdicts}
+    assert (before.pop("E10"), after.pop("E10")) == ("marked", "passed")
+    assert before == after
 
 
 def test_every_code_has_a_submission_that_earns_it() -> None:

@@ -29,8 +29,16 @@ def in_its_track(seen: Evidence) -> Iterator[Finding]:
         if track != claims.track:
             part = resolved.specs["predictor"]["part"]
             yield refuse(f"it claims to be {claims.track}, and its predictor '{part}' is {track}")
-    elif claims.track == "inductive":
-        yield mark("that each prediction depends on its own image alone cannot be seen in one table")
+    if claims.track != "inductive":
+        return
+    for row in seen.ok:
+        other, shown = seen.reordered.get(row.run, (0, 0))
+        if other:
+            yield refuse(
+                f"{row.where}: {other} of {shown} predictions are others where the target came in another order"
+            )
+    if recipe is None and not all(seen.reordered.get(row.run, (0, 0))[1] for row in seen.ok):
+        yield mark("that each prediction depends on its own image alone cannot be seen in one order")
 
 
 def unseen_before(seen: Evidence) -> Iterator[Finding]:

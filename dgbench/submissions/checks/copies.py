@@ -10,7 +10,10 @@ from dgbench.submissions.evidence import Evidence
 from dgbench.submissions.verdicts import Check, Finding, mark, refuse
 
 _TELLING = (pl.col("view") == "clean") & (pl.col("n") >= 10) & ~(pl.col("nll") < 1e-4)
-"""Streams whose predictions are as good as a signature: not where all is certain, or there is next to nothing."""
+"""Streams whose predictions are as good as a signature: not where all is certain, or there is next to nothing. Of
+classes alone many methods predict the same where they are easy, so that is marked, and not refused."""
+_CLASSES = pl.col("nll").is_nan()
+"""Whether only classes are known."""
 _PLACE = ("target", "trial")
 
 
@@ -25,7 +28,7 @@ def _between_trials(seen: Evidence) -> Iterator[Finding]:
     target = metrics.filter(_TELLING & (pl.col("split") == "target"))
     same = (
         target.group_by("target", "draw", "step", "digest")
-        .agg(pl.col("trial").unique().sort())
+        .agg(pl.col("trial").unique().sort(), _CLASSES.any().alias("classes"))
         .filter(pl.col("trial").list.len() > 1)
         .sort("target", "draw", "step")
     )
@@ -36,9 +39,9 @@ def _between_trials(seen: Evidence) -> Iterator[Finding]:
         elif same.height:
             yield mark("it claims to have no chance in it: its trials predict the same")
         return
-    for name, draw, step, _, trials in same.iter_rows():
-        where = f"target {name}, draw {draw}, step {step}"
-        yield refuse(f"{where}: trials {', '.join(map(str, trials))} predict the same, bit for bit")
+    for name, draw, step, _, trials, classes in same.iter_rows():
+        where = f"target {name}, draw {draw}, step {step}: trials {', '.join(map(str, trials))} predict the same"
+        yield mark(f"{where} classes") if classes else refuse(f"{where}, bit for bit")
 
 
 def _between_methods(seen: Evidence) -> Iterator[Finding]:
@@ -46,7 +49,7 @@ def _between_methods(seen: Evidence) -> Iterator[Finding]:
     metrics, runs = seen.records
     other, other_runs = seen.others.metrics, seen.others.runs
     streams = ("split", "domain", "step")
-    own = metrics.filter(_TELLING).select(*_PLACE, *streams, "digest", "run")
+    own = metrics.filter(_TELLING).select(*_PLACE, *streams, "digest", "run", _CLASSES.alias("classes"))
     theirs = other.filter(_TELLING).select(*_PLACE, *streams, "digest", "algorithm", pl.col("run").alias("theirs"))
     pairs = own.join(theirs, on=[*_PLACE, "split", "domain", "digest"])
     if pairs.is_empty():
@@ -55,19 +58,26 @@ def _between_methods(seen: Evidence) -> Iterator[Finding]:
     others_trained = other_runs.select(pl.col("run").alias("theirs"), pl.col("training").alias("other")).unique()
     matched = (
         pairs.group_by(*_PLACE, "algorithm", "run", "theirs", "step", "step_right")
-        .agg((pl.col("split") == "target").any().alias("target_too"), (pl.col("split") != "target").any().alias("val"))
+        .agg(
+            (pl.col("split") == "target").any().alias("target_too"),
+            (pl.col("split") != "target").any().alias("val"),
+            pl.col("classes").any(),
+        )
         .join(trained, on="run")
         .join(others_trained, on="theirs")
         .sort("algorithm", *_PLACE, "step")
     )
     alike = set()
-    for name, trial, method, _, _, step, _, target_too, validation, training, training_of_other in matched.iter_rows():
-        where = f"target {name}, trial {trial}, step {step}"
-        if not target_too:
+    for row in matched.iter_rows(named=True):
+        method, target_too, validation = row["algorithm"], row["target_too"], row["val"]
+        where = f"target {row['target']}, trial {row['trial']}, step {row['step']}"
+        if row["classes"]:
+            yield mark(f"{where}: it predicts classes that '{method}' predicts, all of them the same")
+        elif not target_too:
             yield refuse(f"{where}: its validation predictions are those of '{method}', and its target's are not")
         elif not validation:
             yield refuse(f"{where}: its target predictions are those of '{method}', and its validation's are not")
-        elif training != training_of_other:
+        elif row["training"] != row["other"]:
             yield refuse(f"{where}: it predicts what '{method}' predicts, bit for bit")
         else:
             alike.add(method)

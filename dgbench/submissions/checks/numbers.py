@@ -22,6 +22,11 @@ def of_these_examples(seen: Evidence) -> Iterator[Finding]:
     yield from map(refuse, seen.faults)
     if not seen.bundled:
         yield mark(f"its predictions are not here, so no example was looked at; {_whence(seen)}")
+    unknown = sum(any(one.nll is None for one in row.result.metrics) for row in seen.ok)
+    if unknown and seen.submission.method.recipe is not None:
+        yield refuse(f"{unknown} runs have no probabilities, and recipes of dgbench give them")
+    elif unknown:
+        yield mark(f"{unknown} runs have classes alone: likelihoods and calibration are not known")
     for name in seen.asked.outlines:
         if seen.bundled and not seen.asked.at_hand(name):
             yield mark(f"the data of '{name}' is not on this machine: runs were compared with each other alone")
