@@ -176,7 +176,7 @@ BAD_BOARD = 'name = "bad"\ntitle = "Bad"\nversion = 1\nsummary = "s"\ndataset = 
         ),
         (["plan", "worse.toml"], ["worse.toml", "trial: unknown field", "Did you mean 'trials'"]),
         (["plan", "absent.toml"], ["absent.toml", "cannot be read"]),
-        (["leaderboard", "quick"], ["holds nothing of 'quick'", "dgbench run"]),
+        (["leaderboard", "wilds"], ["holds nothing of 'wilds'", "dgbench run"]),
         (["plan", "quick", "--device", "gpu"], ["gpu"]),
         (["run", "quick", "-a", "erm", "--trials", "0"], ["--trials", "greater than or equal to 1"]),
         (["run", "quick", "--criterion", "oracle"], ["reads target labels", "augmented"]),

@@ -225,16 +225,41 @@ def test_no_other_folder_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "empty" / MARK).is_file()
 
 
-def test_a_store_without_results_has_a_site_that_says_how_to_make_some(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dgbench.cli", "site", "build", "-o", "site", "--store", "store", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {"folder": str(tmp_path / "site"), "pages": len(pages(tmp_path / "site"))}
+def test_boards_without_results_have_a_site_that_says_how_to_make_some(tmp_path: Path) -> None:
+    build(Shown((), waiting=(dgbench.rules("quick"),)), tmp_path / "site")
     home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "No board has results yet" in home
     assert "dgbench run quick" in home
-    with pytest.raises(StoreError, match="holds nothing of 'quick'"):
-        dgbench.build_site(tmp_path / "other", ["quick"], store=tmp_path / "store")
+    with pytest.raises(StoreError, match="holds nothing of 'wilds'"):
+        dgbench.build_site(tmp_path / "other", ["wilds"], store=tmp_path / "store")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_board_of_submissions_has_a_site_without_any_store(tmp_path: Path) -> None:
+    """What is shown is what was submitted; nothing is fetched to show it, and the tables beside it are the board's."""
+    command = [
+        sys.executable,
+        "-m",
+        "dgbench.cli",
+        "site",
+        "build",
+        "emoji",
+        "-o",
+        "site",
+        "--store",
+        "store",
+        "--json",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"folder": str(tmp_path / "site"), "pages": len(pages(tmp_path / "site"))}
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    folder = tmp_path / "site" / "boards" / "emoji" / "augmented"
+    kept = Path(__file__).parents[2] / "leaderboards" / "emoji"
+    exported = pl.read_csv(folder / "leaderboard.csv")
+    assert exported["accuracy"].to_list() == pytest.approx(pl.read_csv(kept / "leaderboard.csv")["accuracy"].to_list())
+    assert set(exported["level"]) <= {"recomputed", "spot re-run", "full re-run"}
+    shown = (folder / "leaderboard.html").read_text(encoding="utf-8")
+    assert all(f"({level})" in shown for level in set(exported["level"]))
 
 
 def test_pages_are_made_without_torch() -> None:
