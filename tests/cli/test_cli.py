@@ -181,6 +181,11 @@ BAD_BOARD = 'name = "bad"\ntitle = "Bad"\nversion = 1\nsummary = "s"\ndataset = 
         (["run", "quick", "-a", "erm", "--trials", "0"], ["--trials", "greater than or equal to 1"]),
         (["run", "quick", "--criterion", "oracle"], ["reads target labels", "augmented"]),
         (["run", "quick", "--criterion", "sauce"], ["no criterion named 'sauce'", "Did you mean 'source'"]),
+        (["leaderboard", "quick", "--metric", "nll", "-o", "x"], ["--metric", "leave out --out"]),
+        (["leaderboard", "quick", "--format", "xml"], ["xml", "eee"]),
+        (["publish", "board", "quik", "-o", "x"], ["no board named 'quik'", "Did you mean 'quick'"]),
+        (["publish", "model", "absent", "-o", "x"], ["absent", "is no exported model"]),
+        (["published", "pakcs"], ["no dataset with published numbers named 'pakcs'", "Did you mean 'pacs'"]),
         (["rn"], ["rn"]),
     ],
 )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 import dgbench
 from dgbench.api import rules
+from dgbench.cli.present import present
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError, RecipeError, StoreError
 from dgbench.core.files import read_json
@@ -207,6 +208,12 @@ def test_a_board_for_the_hub_is_the_leaderboard_of_the_store(shapes: Ran, tmp_pa
     assert ranks["accuracy"].to_list() == [entry.accuracy.mean for entry in made.entries]
     assert pl.read_parquet(tmp_path / "out" / "data" / "runs.parquet").equals(made.records.runs)
     assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    forms = {"out": tmp_path / "files", "forms": ("eee", "hub"), "benchmark": "me/shapes"}
+    present("quick", shapes.board, None, shapes.store.root, **forms, as_json=False, quiet=True)  # type: ignore[arg-type]
+    written = {path.name for path in (tmp_path / "files").rglob("*") if path.is_file()}
+    assert {"leaderboard.tex", "methods.bib", "README.md"} <= written
+    assert len(list((tmp_path / "files" / "every-eval-ever").rglob("*.json"))) == len(made.entries)
+    assert len(list((tmp_path / "files" / "hub").glob("*/.eval_results/*.yaml"))) == len(made.entries)
 
 
 @pytest.mark.parametrize(("accuracy", "n"), [(0.0, 10), (0.5, 10), (0.93, 1000), (1.0, 1)])
