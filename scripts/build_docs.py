@@ -33,6 +33,7 @@ PAGES, SITE = ROOT / "build" / "pages", ROOT / "build" / "docs"
 NOTEBOOK = ROOT / "docs" / "compare-in-a-notebook.ipynb"
 REFERENCE = {
     "boards": ("Boards", "dgbench.api"),
+    "measuring": ("Other numbers than accuracy", "dgbench.measuring"),
     "comparing": ("Comparing", "dgbench.comparing"),
     "reproducing": ("Doing again", "dgbench.reproducing"),
     "submissions": ("Submissions", "dgbench.submitting"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from dgbench.board.rankings import ranking
 from dgbench.board.render import measures
 from dgbench.core.errors import CardError, StoreError, UnknownNameError
 from dgbench.core.familiar import familiar_cards
+from dgbench.core.paths import shipped
 from dgbench.selection.familiar import Familiar, familiar
 from dgbench.selection.measures import MEASURES, measured
 
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-backbone.md"
 HEAD = 'dataset = "digits"\nbackbone = "a backbone"\nwhy = "It saw them."\n'
 
 
@@ -117,6 +121,20 @@ def test_the_quick_board_says_what_its_network_has_seen() -> None:
     assert "print of digits" in known.said[0]
     assert familiar_to("emoji").images == {}
     assert familiar_to(dgbench.rules("quick").model_copy(update={"name": "own"})).images == {}
+
+
+def test_the_list_on_the_page_is_that_of_the_quick_board(tmp_path: Path) -> None:
+    section = PAGE.read_text(encoding="utf-8").split("## What its pretraining knows")[1].split("\n## ")[0]
+    (shown,) = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    own = familiar_cards(shipped("leaderboards") / "quick" / "familiar")
+    assert familiar_cards(written(tmp_path, shown)) == own
+    for metric in re.findall(r"--metric (\w+)", section):
+        assert MEASURES[metric].optional
+
+
+def test_lists_are_no_part_of_the_rules() -> None:
+    """Whoever adds one makes nothing old: submissions and runs belong to the rules as they were."""
+    assert "familiar" not in json.dumps(dgbench.rules("quick").model_dump(mode="json"))
 
 
 def test_targets_without_such_an_image_are_left_out_of_the_mean() -> None:
