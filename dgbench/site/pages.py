@@ -109,7 +109,7 @@ class Pages:
             profiles=[(standing, self._profile(standing)) for standing in standings],
             commands={standing.board.name: _command(standing.board, name) for standing in standings},
             bibliography=bibtex.bibliography([name]),
-            published=tables(algorithm=name),
+            published=tables(algorithm=name.partition("@")[0]),
         )
 
     def dataset(self, name: str, frame: Frame) -> str:

@@ -99,6 +99,8 @@ def test_records_hold_what_the_leaderboard_says() -> None:
             assert (interval["lower"], interval["upper"], interval["confidence_level"]) == (*estimate.interval, 0.95)
             assert details["uncertainty"]["num_samples"] == estimate.n
         assert scores["mean over targets"]["score_details"]["details"]["rank"] == str(found.rank)
+        assert "details" not in scores["a"]["score_details"]
+        assert len({result["evaluation_result_id"] for result in scores.values()}) == 3
         assert record["source_metadata"]["evaluator_relationship"] == "third_party"
 
 

@@ -25,6 +25,8 @@ from dgbench.selection.statistics import LEVEL, Estimate
 SCHEMA = "0.3.0"
 DEVELOPER = "dgbench"
 """First part of the names of models: algorithms of a board have no repositories of their own."""
+_MEAN = ""
+"""Stands for the mean over targets where a target's name stands else."""
 _RELATIONS = {"": "third_party", "self-reported": "first_party", "recomputed": "collaborative"}
 """Who evaluated, by level; those that were trained again were so by others than their authors."""
 
@@ -62,7 +64,7 @@ def _record(board: Leaderboard, track: Track, entry: Entry, at: str) -> dict[str
     model = f"{DEVELOPER}/{file_name(entry.algorithm)}"
     backbone = {"backbone": entry.backbone, "pretrained_on": entry.pretrained_on or "nothing: random weights"}
     found = [
-        ("mean", "mean over targets", entry.accuracy),
+        (_MEAN, "mean over targets", entry.accuracy),
         *((name, name, each) for name, each in entry.targets.items()),
     ]
     return {
@@ -97,9 +99,9 @@ def _record(board: Leaderboard, track: Track, entry: Entry, at: str) -> dict[str
 
 
 def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str, estimate: Estimate) -> dict[str, Any]:
-    info = board.info
+    info, place = board.info, [] if key == _MEAN else [file_name(key)]
     return {
-        "evaluation_result_id": f"{file_name(info.name)}/{track.name}/{file_name(key)}/accuracy",
+        "evaluation_result_id": "/".join([file_name(info.name), track.name, *place, "accuracy"]),
         "evaluation_name": visible(f"{info.title}, {track.name} track: {said}"),
         "source_data": {
             "dataset_name": visible(info.dataset),
@@ -118,16 +120,15 @@ def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str,
             "max_score": 1,
             "additional_details": _texts(criterion=board.criterion.name, trials=info.trials, draws=info.draws),
         },
-        "score_details": {
-            "score": estimate.mean,
-            "details": _texts(
-                rank="none" if entry.rank is None else entry.rank,
-                rank_worst="none" if entry.rank_worst is None else entry.rank_worst,
-                rank_counts="the whole board's" if key == "mean" else "the mean over targets",
-            ),
-            **_uncertainty(estimate),
-        },
+        "score_details": {"score": estimate.mean, **_rank(entry, key), **_uncertainty(estimate)},
     }
+
+
+def _rank(entry: Entry, key: str) -> dict[str, Any]:
+    """Both ends of the interval of ranks, which are by the mean over targets."""
+    if key != _MEAN or entry.rank is None:
+        return {}
+    return {"details": _texts(rank=entry.rank, rank_worst=entry.rank_worst)}
 
 
 def _uncertainty(estimate: Estimate) -> dict[str, Any]:
