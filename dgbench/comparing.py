@@ -71,23 +71,25 @@ def compare(
     criterion: str | None = None,
     store: Path | None = None,
     submissions: Path | None = None,
+    file: str | None = None,
 ) -> Comparison:
     """Compare algorithms with the first of them, by what is finished: target by target, image by image, and by cost.
 
     Args:
         board: Name, path or rules.
         algorithms: Two or more: recipes such as ``"pego + sam"`` of which the store holds all runs, on whatever list of
-            the board they were run; or submissions to it, such as ``"sam@1"``.
+            the board they were run, or else somebody submitted them; or submissions to it, such as ``"sam@1"``.
         criterion: What selects models, in place of the board's own.
         store: Where finished work is kept.
         submissions: Where those to the board lie; by default beside its ``board.toml``, and nowhere for rules.
+        file: Where rules come from, for the command that does missing runs.
 
     Raises:
         UnknownNameError: there is no such algorithm or submission.
         RecipeError: fewer than two are named, one is named twice, or the criterion reads target labels.
         StoreError: runs are missing; the message names them, and the command that does them.
     """
-    from dgbench.submissions.joined import beside, on_target
+    from dgbench.submissions.joined import beside, joined, on_target
     from dgbench.submissions.place import placed
 
     card = rules(board)
@@ -100,13 +102,21 @@ def compare(
         if "@" in name and name not in there:
             raise UnknownNameError(f"submission to '{card.name}'", name, there)
     recipes, kept = tuple(name for name in names if "@" not in name), Store.at(store)
-    found, missing = _held(card, recipes, kept) if recipes else (None, [])
+    found, missing = _held(card, recipes, kept) if recipes else (None, {})
+    if missing and there and submissions is not None:
+        alone = joined(card, None, submissions)
+        stand_in = {name: id_ for name, id_ in (alone.submitted if alone else {}).items() if name in missing}
+        names = [stand_in.get(name, name) for name in names]
+        missing = {name: said for name, said in missing.items() if name not in stand_in}
+        _refuse_too_few(names)
     if missing:
-        submitted = [id_ for id_, one in there.items() if one.submission.base in recipes]
         asked = card.model_copy(update={"algorithms": recipes})
-        run = command(asked, file="board.toml" if isinstance(board, BoardCard) else str(board))
-        raise StoreError(_missing(f"{run} --store {shlex.quote(str(kept.root))}", card.name, missing, kept, submitted))
-    if len(recipes) < len(names) and submissions is not None:
+        run = command(asked, file=file or ("board.toml" if isinstance(board, BoardCard) else str(board)))
+        raise StoreError(
+            f"runs of '{card.name}' are missing in {kept.root}. {'. '.join(missing.values())}. To do what is missing: "
+            f"{run} --store {shlex.quote(str(kept.root))}"
+        )
+    if submissions is not None and any("@" in name for name in names):
         found = beside(card, found, submissions)
     assert found is not None
     for name in names:
@@ -125,23 +135,23 @@ def _refuse_too_few(names: Sequence[str]) -> None:
         raise RecipeError("a comparison takes two algorithms or more: dgbench compare erm 'sam + adanpc'")
 
 
-def _held(card: BoardCard, recipes: tuple[str, ...], store: Store) -> tuple[Records, list[str]]:
-    """What the store holds of some recipes, and in words what it lacks."""
+def _held(card: BoardCard, recipes: tuple[str, ...], store: Store) -> tuple[Records, dict[str, str]]:
+    """What the store holds of some recipes, and in words what it lacks of which, and why."""
     asked = card.model_copy(update={"algorithms": recipes})
     index = _listed(card, asked, store)
     entries = [entry for entry in index["entries"] if entry["algorithm"] in recipes]
     found = collect(asked, store, {**index, "entries": entries})
     done = set(found.runs.select(_PLACE).iter_rows())
-    lines = []
+    lacking = {}
     for name in recipes:
         own = [entry for entry in entries if entry["algorithm"] == name]
         left = [entry for entry in own if tuple(entry[part] for part in _PLACE) not in done]
         places = "; ".join(f"target {e['target']}, trial {e['trial']}, draw {e['draw']}" for e in left[:_NAMED])
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        reasons = dict.fromkeys(f"; {one.status}: {one.reason}" for one in found.failed if one.algorithm == name)
         if left:
-            lines.append(f"'{name}' lacks {len(left)} of {len(own)} runs: {places}{more}")
-    reasons = dict.fromkeys(f"{failure.title}: {failure.status}, {failure.reason}" for failure in found.failed)
-    return found, [*lines, *reasons]
+            lacking[name] = f"'{name}' lacks {len(left)} of {len(own)} runs: {places}{more}{''.join(reasons)}"
+    return found, lacking
 
 
 def _listed(card: BoardCard, asked: BoardCard, store: Store) -> dict[str, Any]:
@@ -155,12 +165,6 @@ def _listed(card: BoardCard, asked: BoardCard, store: Store) -> dict[str, Any]:
     from dgbench.runs.plan import make_plan
 
     return index_of(make_plan(asked))
-
-
-def _missing(run: str, board: str, missing: Sequence[str], store: Store, submitted: Sequence[str]) -> str:
-    """What is not there, and what does it."""
-    hint = f" Submitted were {', '.join(submitted)}: they can be compared." if submitted else ""
-    return f"runs of '{board}' are missing in {store.root}. {'. '.join(missing)}.{hint} To do what is missing: {run}"
 
 
 def _only(found: Records, names: Sequence[str]) -> Records:

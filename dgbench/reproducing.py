@@ -110,6 +110,7 @@ def reproduce(
 
     from dgbench.runs.again import Again, alone
     from dgbench.runs.deterministic import as_worker
+    from dgbench.runs.failures import status_of
     from dgbench.runs.origin import noted
     from dgbench.runs.progress import told
     from dgbench.train.environment import environment
@@ -134,6 +135,10 @@ def reproduce(
                 outcome = compare(one, path)
             except DivergedError as error:
                 outcome = Again(one.run, one.training, says, error=str(error))
+            except (MemoryError, RuntimeError) as error:
+                if status_of(error) != "out of memory":
+                    raise
+                raise DGBenchError(f"{says} cannot be done again here, for lack of memory: {error}") from error
     return Reproduced(
         origin.run.id,
         origin.run.training,

@@ -41,7 +41,7 @@ def compare(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = api.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     own = rules == api.rules(board)  # what is submitted keeps to a board as it is
-    compared = comparing.compare(board if own else rules, algorithms, criterion=criterion, store=store)
+    compared = comparing.compare(board if own else rules, algorithms, criterion=criterion, store=store, file=board)
     if out is not None:
         compared.write(out)
     if as_json:

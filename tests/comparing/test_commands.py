@@ -17,6 +17,8 @@ from comparing.conftest import Room
 import dgbench
 from dgbench.api import rules
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.core.files import write_json
+from dgbench.runs.store import Store
 
 
 def test_what_the_store_holds_is_compared_and_written_as_a_page(room: Room) -> None:
@@ -82,6 +84,11 @@ def test_missing_runs_are_named_with_the_command_that_does_them(room: Room, tmp_
     assert words[:7] == ["dgbench", "run", room.board, "-a", "erm", "-a", "sam"]
     assert words[-2:] == ["--store", str(store)], "a path with a space in it can be pasted"
     assert "'erm' lacks" not in line
+    write_json(Store(store).failure_note(gone["training"][0]), {"error": "a loss is no number", "status": "diverged"})
+    failed = within("compare", "erm", "sam", "--board", room.board, "--store", store)
+    assert "target print, trial 0, draw 0; diverged: a loss is no number. To do" in failed.stderr
+    more = within("compare", "erm", "sam", "--board", room.board, "--store", store, "--trials", "2")
+    assert f"dgbench run {room.board} -a erm -a sam --trials 2" in more.stderr
     with pytest.raises(StoreError, match="'ema' lacks 2 of 2 runs"):
         dgbench.compare(room.board, ["erm", "ema"], store=room.store)
 
@@ -112,7 +119,16 @@ def test_a_submission_is_compared_with_what_was_run_here(room: Room, tmp_path: P
     assert compared.against[0].flips == (own.against[0].flips if predictions else ())
     if predictions:
         assert compared.against[0].images.equals(own.against[0].images)
-    with pytest.raises(StoreError, match="Submitted were sam@1: they can be compared"):
-        dgbench.compare(str(board), ["erm", "sam"], store=tmp_path / "empty")
+    elsewhere = dgbench.compare(str(board), ["sam@1", "sam"], store=room.store)
+    assert elsewhere.against[0].same
+    # what the store does not hold stands on the board by its submission, and is compared by it
+    dgbench.add_submission(
+        dgbench.make_submission(str(board), "erm", tmp_path / "out", store=room.store), board=str(board)
+    )
+    theirs = dgbench.compare(str(board), ["erm", "sam"], store=tmp_path / "empty")
+    assert (theirs.first.algorithm, theirs.against[0].entry.algorithm) == ("erm@1", "sam@1")
+    assert theirs.against[0].lead == own.against[0].lead
+    with pytest.raises(StoreError, match="'t3a' lacks 2 of 2 runs"):
+        dgbench.compare(str(board), ["erm", "t3a"], store=tmp_path / "empty")
     twin = dgbench.compare(str(board), ["sam", "sam@1"], store=room.store)
     assert twin.against[0].same
