@@ -69,8 +69,9 @@ def test_what_is_shipped_names_what_there_is(source: Source) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.csv")), ids=lambda path: path.stem)
 def test_printed_means_are_those_of_the_printed_parts(path: Path) -> None:
-    """Recomputed here from the text of the file. A mean of figures with one decimal is known to a tenth."""
-    rows = lines(path)
+    """Recomputed here from the text. A mean of figures with one decimal is known to a tenth; else the card doubts it."""
+    rows, source = lines(path), read_source(path.with_suffix(".toml"))
+    doubted = {(doubt.table, doubt.method) for doubt in source.origin.doubts}
     checked = 0
     for row in rows:
         if not row["target"]:
@@ -86,8 +87,9 @@ def test_printed_means_are_those_of_the_printed_parts(path: Path) -> None:
             ]
             if parts:
                 checked += 1
-                assert statistics.fmean(parts) == pytest.approx(float(row["value"]), abs=0.1 + 1e-9), row
-    assert list(inconsistencies(read_source(path.with_suffix(".toml")))) == []
+                fits = statistics.fmean(parts) == pytest.approx(float(row["value"]), abs=0.1 + 1e-9)
+                assert fits or (row["table"], row["method"]) in doubted, row
+    assert {(table, method) for table, method, *_ in inconsistencies(source)} <= doubted
     assert checked or path.stem in ("alfarra", "rfc", "tent")
 
 
