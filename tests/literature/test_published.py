@@ -69,7 +69,7 @@ def test_what_is_shipped_names_what_there_is(source: Source) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.csv")), ids=lambda path: path.stem)
 def test_printed_means_are_those_of_the_printed_parts(path: Path) -> None:
-    """Recomputed here from the text. A mean of figures with one decimal is known to a tenth; else the card doubts it."""
+    """A mean of figures with one decimal is known to a tenth, else the card doubts it."""
     rows, source = lines(path), read_source(path.with_suffix(".toml"))
     doubted = {(doubt.table, doubt.method) for doubt in source.origin.doubts}
     checked = 0
