@@ -1,6 +1,7 @@
 import io
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+import dgbench
+from dgbench.core.errors import StoreError
 from dgbench.core.visible import visible
 from dgbench.runs.notebook import InNotebook
 from dgbench.runs.outlook import HowFar, Outlook
 from dgbench.runs.progress import Calls, Log, Progress, Silent, Terminal, for_people, told
+from small import small_board
 
 
 def test_the_log_says_what_is_done_failed_at_work_and_to_go() -> None:
@@ -113,6 +117,21 @@ def test_who_is_told_is_what_was_given() -> None:
     assert told(log) is log
     assert isinstance(told(None), Silent)
     assert all(isinstance(each, Progress) for each in (Silent(), log, InNotebook(), Calls(print)))
+
+
+def test_a_run_tells_a_function_also_that_it_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def launch(plan: object, store: object, *, progress: Progress, **rest: object) -> None:
+        progress.start({"runs": 1})
+        raise StoreError("the disk went away")
+
+    monkeypatch.setattr("dgbench.runs.launch.launch", launch)
+    heard: list[dgbench.HowFar] = []
+    with pytest.raises(StoreError, match="went away"):
+        dgbench.run(small_board("erm"), store=tmp_path, progress=heard.append)
+    assert [(dict(each.todo), each.stopped) for each in heard if each.todo] == [
+        ({"runs": 1}, False),
+        ({"runs": 1}, True),
+    ]
 
 
 @pytest.fixture
