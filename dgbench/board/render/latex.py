@@ -65,6 +65,7 @@ def _caption(board: Leaderboard, track: Track, led: bool) -> str:
         f"{'trial' if board.info.trials == 1 else 'trials, ± half of the 95 % interval'}.",
         board.info.protocol,
         text.selection(board),
+        *text.part(board),
         "Bold: no algorithm is shown to be better (rank 1)." if led else "",
     ]
     return " ".join(filter(None, said))
