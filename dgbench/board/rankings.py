@@ -45,7 +45,7 @@ class Place:
         return pick(self.targets, key=lambda target: self.targets[target]) if self.targets else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ranking:
     """A board by a measure.
 
@@ -60,6 +60,42 @@ class Ranking:
     board: Leaderboard
     tracks: Mapping[str, tuple[Place, ...]]
     about: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        tracks = ", ".join(f"{len(places)} {track}" for track, places in self.tracks.items())
+        return f"<Ranking of '{self.board.info.name}' by {self.measure.name}: algorithms {tracks}>"
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row for each algorithm; shares in [0, 1], likelihoods in nats, unrounded."""
+        reference = self.board.info.reference
+        rows = [
+            {
+                "metric": self.measure.name,
+                "track": track,
+                "rank": place.rank,
+                "rank_worst": place.rank_worst,
+                "algorithm": place.entry.algorithm,
+                "title": place.entry.title,
+                **_columns("value", place.value),
+                **{f"value_{domain}": place.targets.get(domain) for domain in self.board.info.domains},
+                "worst_target": place.worst(self.measure),
+                **_columns(f"versus_{reference}", place.difference),
+                "lacking": place.lacking,
+            }
+            for track, places in self.tracks.items()
+            for place in places
+        ]
+        kinds = {name: pl.String() for name in ("metric", "track", "algorithm", "title", "worst_target", "lacking")}
+        whole = ("rank", "rank_worst", "value_n", f"versus_{reference}_n")
+        return pl.DataFrame(
+            rows, {name: kinds.get(name, pl.Int64() if name in whole else pl.Float64()) for name in rows[0]}
+        )
+
+
+def _columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
+    if value is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high", f"{name}_n"))
+    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ POSITIVE = Range(0.0)
 CORRELATION = Range(-1.0, 1.0, fisher=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """A mean and what is known about its error.
 
@@ -128,6 +128,10 @@ class Estimate:
         if self.error == 0:
             return 1.0 if self.mean == 0 else None
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
+
+    def __repr__(self) -> str:
+        ends = "" if self.interval is None else f", {LEVEL:.0%} interval {self.low:.4f} to {self.high:.4f}"
+        return f"<{self.mean:.4f}{ends}, n {self.n}>"
 
     def __neg__(self) -> Estimate:
         """The same the other way round: of ``b - a`` where this is of ``a - b``."""

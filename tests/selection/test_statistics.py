@@ -322,3 +322,8 @@ def test_turned_around_an_estimate_is_that_of_the_other_difference() -> None:
     assert str((-difference(one, one)).mean) == "0.0", "and never minus nothing"
     share = replace(forth, within=SHARE)
     assert (-share).within == Range(-1.0, 0.0)
+
+
+def test_an_estimate_is_shown_with_what_is_known_of_its_error() -> None:
+    assert repr(estimate([[0.1, 0.2, 0.3]])) == "<0.2000, 95% interval -0.0484 to 0.4484, n 3>"
+    assert repr(estimate([[0.1]])) == "<0.1000, n 1>"

@@ -10,7 +10,7 @@ import polars as pl
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.rankings import Rankings
-from dgbench.board.render import bibtex, html, latex, markdown, measures
+from dgbench.board.render import bibtex, html, latex, markdown
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.core.files import whole
 from dgbench.core.visible import visible
@@ -46,7 +46,7 @@ def write(board: Leaderboard, folder: Path, frame: Frame = ALONE, others: Rankin
     if papers := bibtex.bibliography(entry.algorithm for entry in board.entries):
         texts["methods.bib"] = papers
     if others is not None and others.known:
-        texts["measures.csv"] = _csv(pl.concat(measures.table(ranking) for ranking in others.known.values()))
+        texts["measures.csv"] = _csv(pl.concat(ranking.to_polars() for ranking in others.known.values()))
     paths = []
     for name, content in texts.items():
         with whole(folder / name) as temporary:

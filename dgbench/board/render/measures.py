@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import polars as pl
-
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.rankings import Place, Ranking, Rankings
 from dgbench.board.render import text
@@ -95,39 +93,6 @@ def _difference(place: Place, measure: Measure) -> str:
     return f"{number(measure, place.difference.mean, sign=True)} {margin(measure, place.difference)}".strip()
 
 
-def table(ranking: Ranking) -> pl.DataFrame:
-    """One row for each algorithm; shares in [0, 1], likelihoods in nats, unrounded."""
-    reference = ranking.board.info.reference
-    rows = [
-        {
-            "metric": ranking.measure.name,
-            "track": track,
-            "rank": place.rank,
-            "rank_worst": place.rank_worst,
-            "algorithm": place.entry.algorithm,
-            "title": place.entry.title,
-            **_columns("value", place.value),
-            **{f"value_{domain}": place.targets.get(domain) for domain in ranking.board.info.domains},
-            "worst_target": place.worst(ranking.measure),
-            **_columns(f"versus_{reference}", place.difference),
-            "lacking": place.lacking,
-        }
-        for track, places in ranking.tracks.items()
-        for place in places
-    ]
-    kinds = {name: pl.String() for name in ("metric", "track", "algorithm", "title", "worst_target", "lacking")}
-    whole = ("rank", "rank_worst", "value_n", f"versus_{reference}_n")
-    return pl.DataFrame(
-        rows, {name: kinds.get(name, pl.Int64() if name in whole else pl.Float64()) for name in rows[0]}
-    )
-
-
-def _columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
-    if value is None:
-        return dict.fromkeys((name, f"{name}_low", f"{name}_high", f"{name}_n"))
-    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
-
-
 def as_data(ranking: Ranking) -> dict[str, Any]:
     """The ranking as plain data."""
     return {
@@ -139,7 +104,7 @@ def as_data(ranking: Ranking) -> dict[str, Any]:
         "unit": ranking.measure.unit,
         "higher_is_better": ranking.measure.rises,
         "is_the_rule": ranking.measure == RULE,
-        "entries": table(ranking).to_dicts(),
+        "entries": ranking.to_polars().to_dicts(),
         "provenance": dict(ranking.board.provenance),
     }
 
