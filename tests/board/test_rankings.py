@@ -143,3 +143,18 @@ def test_the_file_holds_what_was_computed(tmp_path: Path) -> None:
     data = measures.as_data(found.known["ece"])
     assert json.loads(json.dumps(data))["entries"][0]["algorithm"] == "sam"
     assert (data["metric"], data["higher_is_better"], data["is_the_rule"]) == ("ece", False, False)
+
+
+def test_what_is_far_worse_lies_beyond_the_axis_and_squeezes_nobody() -> None:
+    """Seven of eight lie close; by a measure that rises the last is far below them, by one that falls far above."""
+    skills = {f"m{number}": 0.6 + 0.01 * number for number in range(7)} | {"lost": 0.2}
+    names_ = tuple(skills)
+    of = build(*board(skills, trials=3, noise=0.003), info(trials=3, algorithms=names_))
+    found = json.loads(measures.switched(rankings(of, judged(of)), of))
+    for name in ("macro", "ece"):
+        rows = dict(found[name]["rows"])
+        assert rows["lost"][5] is None
+        places = [rows[each][5] for each in names_ if each != "lost"]
+        assert None not in places
+        assert max(places) - min(places) > 20, "per cent of the axis"
+        assert sorted(places, reverse=name == "ece") == places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,7 +116,8 @@ def switched(rankings: Rankings, board: Leaderboard) -> str:
     Numbers come as they are to be read, in the words of Python: the script puts them where those of accuracy stand.
     By measure: ``title``, ``caption``, ``lacking``, ``rises``, the ``ticks`` of the axis, the ``ends`` of the shades on
     each target, and ``rows``, in order: for each algorithm its name, and then its rank in words and as a number, its
-    value as a number, in words and with its margin, where its dot and whisker are, the worst target with its value, the
+    value as a number, in words and with its margin, where its dot (null: beyond the axis) and whisker
+    are, the worst target with its value, the
     difference with its margin, and the values by target.
     """
     data = {name: _switched(ranking, board) for name, ranking in rankings.known.items()}
@@ -146,10 +148,14 @@ def _ends(values: Sequence[float], measure: Measure) -> list[float]:
 
 
 def _scale(values: Sequence[Estimate], measure: Measure) -> Scale:
+    """An axis on which what is far worse than the rest stays outside, as by accuracy."""
     if measure.rises:
         return Scale.over(values)
-    ends = [end for value in values for end in (value.mean, value.low, value.high) if end is not None]
-    return Scale.spanning(min(ends), max(ends))
+    means = [value.mean for value in values]
+    roof = min(means) + max(3 * (statistics.median(means) - min(means)), 0.05)
+    kept = [value for value in values if value.mean <= roof]
+    ends = [end for value in kept for end in (value.mean, value.low, value.high) if end is not None]
+    return Scale.spanning(min(ends), min(max(ends), roof))
 
 
 def _tick(tick: float, measure: Measure) -> str:
@@ -161,7 +167,9 @@ def _cells(place: Place, ranking: Ranking, scale: Scale) -> list[Any]:
     if value is None:
         return []
     worst = place.worst(measure)
-    ends = None if value.interval is None else [scale(value.interval[0]), scale(value.interval[1])]
+    interval = value.interval or ()
+    # from where to where the whisker goes, and those of its ends that lie on the axis
+    ends = [*map(scale, interval), *(scale(end) for end in interval if scale.low <= end <= scale.high)]
     order = None if place.rank is None or place.rank_worst is None else place.rank * 100000 + place.rank_worst
     difference = place.difference
     return [
@@ -170,7 +178,7 @@ def _cells(place: Place, ranking: Ranking, scale: Scale) -> list[Any]:
         round(value.mean, 6),
         number(measure, value.mean),
         margin(measure, value),
-        scale(value.mean),
+        scale(value.mean) if scale.low <= value.mean <= scale.high else None,
         ends,
         worst and [round(place.targets[worst], 6), number(measure, place.targets[worst]), visible(worst)],
         difference

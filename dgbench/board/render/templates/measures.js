@@ -22,11 +22,13 @@ const put = (cell, value, said, more, kind) => {
   note.textContent = kind === "margin" ? ` ${more}` : more;
 };
 
-const whisker = (cell, said, at, ends) => {
+const whisker = (cell, said, at, ends, rises) => {
   const svg = cell.querySelector("svg");
   const line = (x1, x2, y1, y2) => drawn("line", { x1: `${x1}%`, x2: `${x2}%`, y1, y2 });
-  const lines = ends ? [line(...ends, 10, 10), ...ends.map((end) => line(end, end, 6, 14))] : [];
-  svg.replaceChildren(...lines, ...(said ? [drawn("circle", { cx: `${at}%`, cy: 10, r: 4 })] : []));
+  const bar = ends?.length ? [line(ends[0], ends[1], 10, 10), ...ends.slice(2).map((end) => line(end, end, 6, 14))] : [];
+  const dot = drawn("circle", { cx: `${at}%`, cy: 10, r: 4 });
+  const beyond = drawn("text", { class: rises ? "beyond" : "beyond end", x: rises ? "0" : "100%", y: 14 }, rises ? "◂" : "▸");
+  svg.replaceChildren(...(said === undefined ? [] : at === null ? [beyond] : [...bar, dot]));
   svg.setAttribute("aria-label", said ?? "no value");
 };
 
@@ -54,7 +56,7 @@ const judgeTrack = (table, measure, rows) => {
     put(row.querySelector("td.value"), value, said, margin, "margin");
     put(row.querySelector("td.worst"), worst?.[0], worst?.[1], worst?.[2]);
     put(row.querySelector("td.difference"), difference?.[0], difference?.[1], difference?.[2], "margin");
-    whisker(row.querySelector("td.plot"), said && `${said} ${margin}`, at, ends);
+    whisker(row.querySelector("td.plot"), said && `${said} ${margin}`, at, ends, measure.rises);
   }
 };
 
