@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import typer
 from comparing.called import process, within
 from comparing.conftest import Room
 
 import dgbench
 from dgbench.api import rules
+from dgbench.cli import program
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.core.files import write_json
 from dgbench.runs.store import Store
@@ -132,3 +134,15 @@ def test_a_submission_is_compared_with_what_was_run_here(room: Room, tmp_path: P
         dgbench.compare(str(board), ["erm", "t3a"], store=tmp_path / "empty")
     twin = dgbench.compare(str(board), ["sam", "sam@1"], store=room.store)
     assert twin.against[0].same
+
+
+def test_the_commands_of_the_page_can_be_given() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 6
+    verbs = typer.main.get_command(program()).commands
+    for line in lines:
+        tool, verb, *arguments = shlex.split(line)
+        assert tool == "dgbench"
+        verbs[verb].make_context(verb, arguments)
