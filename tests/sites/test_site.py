@@ -74,6 +74,9 @@ def test_every_page_has_landmarks_a_search_and_one_heading(site: Path) -> None:
         assert source.count("<main") == source.count("<h1") == source.count("<search") == 1, name
         assert source.count("<table") == source.count("<caption"), name
         assert 'aria-label="Site"' in source
+        assert source.count('aria-label="On this page"') == 1, name
+        contents = source[source.index('aria-label="On this page"') : source.index("<main")]
+        assert "<a href=" in contents, name
         assert all('scope="' in heading for heading in re.findall(r"<th\b[^>]*>", source))
         identifiers = [value for _, key, value in Page(source).attributes if key == "id"]
         assert len(set(identifiers)) == len(identifiers), name
