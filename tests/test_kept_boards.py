@@ -16,8 +16,8 @@ from dgbench.core.errors import StoreError
 from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.recipe import compose
 from dgbench.submissions.asked import Asked
-from dgbench.submissions.check import CHECKS
-from dgbench.submissions.evidence import Evidence, Others, file_of
+from dgbench.submissions.evidence import file_of
+from dgbench.submissions.joined import verdicts
 from dgbench.submissions.place import Placed, placed
 
 BOARDS = Path(__file__).parents[1] / "leaderboards"
@@ -56,10 +56,9 @@ def test_every_algorithm_of_the_board_is_there_and_was_computed_again(
     assert "self-reported" not in {one.level for one in entered[name]}
     asked = Asked.of(card, build=False)
     for one in entered[name]:
-        evidence = Evidence(one.submission, one.rows, asked, {}, (), False, Others())
-        verdicts = {check.code: check.verdict(evidence) for check in CHECKS}
-        assert [str(found) for found in verdicts.values() if found.outcome == "refused"] == []
-        assert verdicts["W13"].outcome == "passed"
+        said = {found.code: found for found in verdicts(one, asked)}
+        assert [str(found) for found in said.values() if found.outcome == "refused"] == []
+        assert said["W13"].outcome == "passed"
         for dataset, manifest in one.submission.data.items():
             reader = dataset_card(dataset).reader
             assert not isinstance(reader, BuiltIn) or reader.manifest == manifest

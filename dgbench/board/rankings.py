@@ -110,6 +110,15 @@ class Rankings:
     known: Mapping[str, Ranking]
     refusals: Mapping[str, str]
 
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why measures that readers expect are not known: each reason once, with the titles of all it stands for."""
+        found: dict[str, list[str]] = {}
+        for name, refusal in self.refusals.items():
+            if not MEASURES[name].optional:
+                found.setdefault(refusal.partition(": ")[2] or refusal, []).append(MEASURES[name].title)
+        return found
+
 
 def rankings(board: Leaderboard, measured: pl.DataFrame, familiar: Sequence[str] = ()) -> Rankings:
     """Rank a board by every measure but its rule.

@@ -26,6 +26,7 @@ from dgbench.submissions.check import CHECKS, rank
 from dgbench.submissions.evidence import Evidence, Others
 from dgbench.submissions.place import Placed, placed
 from dgbench.submissions.runs import as_records
+from dgbench.submissions.verdicts import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -150,9 +151,14 @@ def _union(own: tuple[str, ...], of: Sequence[Placed], name: str) -> tuple[str, 
     return tuple(sorted({*own, *(version for one in of for version in getattr(one.submission.provenance, name))}))
 
 
-def _admitted(one: Placed, asked: Asked) -> bool:
+def verdicts(one: Placed, asked: Asked) -> list[Verdict]:
+    """What every check says of a placed submission by itself, without a look at predictions."""
     evidence = Evidence(one.submission, one.rows, asked, {}, {}, (), False, Others())
-    refused = [v for check in CHECKS if (v := check.verdict(evidence)).outcome == "refused"]
+    return [check.verdict(evidence) for check in CHECKS]
+
+
+def _admitted(one: Placed, asked: Asked) -> bool:
+    refused = [found for found in verdicts(one, asked) if found.outcome == "refused"]
     if one.submission.board.name != asked.board.name:
         log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)
     elif refused:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from submissions.boards import write_board
 from submissions.synthetic import submit, toy_board
 
+import dgbench
 from dgbench.core.cards import BoardCard
 from dgbench.submissions.check import Checked, check
 from dgbench.submissions.verdicts import Outcome
@@ -27,6 +29,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory, board: BoardCard) -> Path:
 def good(tmp_path: Path, kept: Path) -> Path:
     """A copy of it."""
     return Path(shutil.copytree(kept, tmp_path / kept.name))
+
+
+@pytest.fixture(scope="session")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board of one's own in a file, ``small/board.toml``, its runs of ERM and T3A in ``store``."""
+    room = tmp_path_factory.mktemp("round")
+    dgbench.run(write_board(room / "small", "erm", "t3a"), store=room / "store", device="cpu", workers=1)
+    return room
 
 
 @pytest.fixture

@@ -28,6 +28,14 @@ TRACKS = {
     ),
 }
 
+LEVELS = {
+    "self-reported": "nobody but its authors computed these numbers",
+    "recomputed": "every score and every choice was computed again from its predictions",
+    "spot re-run": "trainings drawn at random were done again, and predicted the same",
+    "full re-run": "every training was done again, and predicted the same",
+}
+"""What the levels of submissions say."""
+
 RANKING = (
     "Rank: one more than the number of algorithms that are significantly better (paired t-tests over trials, "
     f"Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
