@@ -2,7 +2,7 @@
 
 python scripts/run_notebook.py
 
-It runs in an empty folder, with a store of its own, which is removed afterwards.
+It runs in an empty folder, with a store and a cache of its own, which are removed afterwards.
 """
 
 from __future__ import annotations
@@ -43,5 +43,6 @@ def executed(notebook: nbformat.NotebookNode, folder: Path, timeout: int = 300) 
 
 
 if __name__ == "__main__":
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, TemporaryDirectory() as cache:
+        os.environ["DGBENCH_CACHE"] = cache
         nbformat.write(executed(nbformat.read(NOTEBOOK, as_version=4), Path(folder)), NOTEBOOK)
