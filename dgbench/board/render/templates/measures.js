@@ -51,7 +51,7 @@ const judgeTrack = (table, measure, rows) => {
   const ticks = measure.ticks.map(([x, said]) => drawn("text", { x: `${x}%`, y: 12 }, said));
   table.querySelector(".axis svg").replaceChildren(...ticks);
   for (const row of table.tBodies[0].rows) {
-    const [rank, sorted, value, said, margin, at, ends, worst, difference] = rows.get(row.dataset.name);
+    const [rank, sorted, value, said, margin, at, ends, worst, difference] = rows.get(row.dataset.name) ?? [];
     place(row, rank, sorted);
     put(row.querySelector("td.value"), value, said, margin, "margin");
     put(row.querySelector("td.worst"), worst?.[0], worst?.[1], worst?.[2]);
@@ -63,7 +63,7 @@ const judgeTrack = (table, measure, rows) => {
 const judgeTargets = (table, measure, rows) => {
   for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
   for (const row of table.tBodies[0].rows) {
-    const cells = rows.get(row.dataset.name);
+    const cells = rows.get(row.dataset.name) ?? [];
     place(row, cells[0], cells[1]);
     row.querySelectorAll("td.heat").forEach((cell, at) => {
       const said = cells[9]?.[at];
