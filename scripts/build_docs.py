@@ -79,7 +79,8 @@ def made() -> dict[str, str]:
 
 
 def moved(text: str) -> str:
-    """A page of the repository's root, as it links to others from the folder of the documentation."""
+    """A page of the repository's root, as it links to others from the folder of the documentation, and to no others."""
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!docs/|CONTRIBUTING\.md|#|\w+:)[^)]+\)", r"\1", text)
     here = re.sub(r"(?<=\]\()docs/", "", text).replace("](CONTRIBUTING.md", "](contributing.md")
     return re.sub(r"(\]\([\w-]+)\.ipynb", r"\1.md", here)
 

@@ -56,7 +56,7 @@ def test_the_page_has_every_code() -> None:
         (["list", "--loud"], 2),
         (["plan", "quick", "--trials", "0"], 2),
         (["show", "no-such-name"], 2),
-        (["leaderboard", "quick"], 2),
+        (["submit", "check", "nowhere"], 2),
     ],
 )
 def test_commands_end_so(words: list[str], code: int) -> None:
