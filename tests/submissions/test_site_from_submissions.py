@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,9 +12,11 @@ from statistics import fmean
 
 import polars as pl
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 from submissions.boards import write_board
 
 import dgbench
+from dgbench.board.misses import MOST
 from dgbench.board.render import text
 from dgbench.core.errors import StoreError
 from dgbench.submissions.place import placed
@@ -97,6 +100,28 @@ def test_the_cells_that_a_site_exports_are_those_of_the_predictions(room: Path) 
                 assert row["score"] == pytest.approx(score, abs=1e-11)
                 assert row["accuracy"] == pytest.approx(accuracy, abs=1e-12)
     assert found == {}
+
+
+def test_a_site_of_a_store_shows_other_measures_and_pictures_of_what_was_missed(ran: Path, tmp_path: Path) -> None:
+    assert dgbench.build_site(tmp_path / "site", [board(ran)], store=ran / "store")
+    folder = tmp_path / "site" / "boards" / "small"
+    cells = pl.read_csv(folder / "augmented" / "cells.csv")
+    exported = pl.read_csv(folder / "augmented" / "measures.csv").filter(metric="macro")
+    wrong: dict[str, set[str]] = {}
+    for name in ALGORITHMS:
+        recalls = []
+        for run, step in cells.filter(algorithm=name).select("run", "step").iter_rows():
+            table = pl.read_parquet(ran / "store" / "runs" / run / "predictions.parquet")
+            on_target = table.filter(step=step, split="target")
+            recalls.append(balanced_accuracy_score(on_target["label"], on_target["prediction"]))
+            wrong.setdefault(name, set()).update(on_target.filter(pl.col("label") != pl.col("prediction"))["sample"])
+        assert exported.filter(algorithm=name)["value"].item() == pytest.approx(fmean(recalls))
+    page = (folder / "runs" / "erm.html").read_text(encoding="utf-8")
+    missed = page[page.index('id="missed"') :]
+    shown = re.findall(r"<code>([0-9a-f]{16})</code>", missed[: missed.index("</section>")])
+    assert set(shown) <= wrong["erm"]
+    assert len(shown) == MOST
+    assert missed.count("data:image/png") == MOST, "the data is on every machine"
 
 
 def test_a_submission_of_several_is_all_or_none(ran: Path, tmp_path: Path) -> None:
