@@ -67,7 +67,8 @@ def test_every_command_is_shown_with_the_help_that_it_prints(pages: dict[str, st
 
 def test_links_of_the_readme_lead_from_its_place_on_the_site(script: ModuleType) -> None:
     moved = script.moved(
-        "[a](docs/submit.md#levels), [b](CONTRIBUTING.md), [d](docs/d.ipynb), [e](x/e.md), ![c](docs/img/x.png), `docs/`"
+        "[a](docs/submit.md#levels), [b](CONTRIBUTING.md), [d](docs/d.ipynb), [e](x/e.md), "
+        "![c](docs/img/x.png), `docs/`"
     )
     assert moved == "[a](submit.md#levels), [b](contributing.md), [d](d.md), e, ![c](img/x.png), `docs/`"
     assert script.inside("[`a.py`](../dgbench/a.py), [b](submit.md#levels)") == "`a.py`, [b](submit.md#levels)"
