@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from board.synthetic import DOMAINS, candidate, info, tables
+from board.synthetic import DOMAINS, candidate, info, picture, tables
 from browser import ask, needs_browser, violations
 from sites.made import SKILLS, measured, shown_board, small_site
 
@@ -50,7 +51,8 @@ def in_frames(site: Path) -> str:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browsed") / "site"
-    build(small_site(), folder)
+    many = {f"a-domain-called-{number}": {"clean": picture(number), "blur": picture(number + 8)} for number in range(8)}
+    build(replace(small_site(), galleries={"digits": many}), folder)
     return folder
 
 
@@ -289,6 +291,7 @@ def test_a_link_unfolds_what_it_leads_to(site: Path) -> None:
         ("index.html", 500),
         ("algorithms/swad.html", 500),
         ("datasets/imagenet-c.html", 500),
+        ("datasets/digits.html", 1280),
         ("boards/quick/runs/erm.html", 500),
         ("boards/quick/augmented/leaderboard.html", 500),
         ("boards/quick/augmented/leaderboard.html", 1280),
