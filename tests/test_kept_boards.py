@@ -111,3 +111,16 @@ def test_rules_that_changed_leave_them_out(tmp_path: Path, caplog: pytest.LogCap
     with pytest.raises(StoreError):
         dgbench.leaderboard(other, store=tmp_path / "none", submissions=BOARDS / "quick" / "submissions")
     assert caplog.text.count("E02 it was made by the rules") == 18
+
+
+def test_predictions_that_are_kept_are_checked_where_their_data_cannot_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a service does that checks a pull request without npm: nothing is refused for that, and it is said."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
+    checked = dgbench.check_submission(BOARDS / "emoji" / "submissions" / "erm@1", store=tmp_path / "none")
+    assert (checked.good, checked.level) == (True, "recomputed")
+    marked = {verdict.code for verdict in checked.verdicts if verdict.outcome == "marked"}
+    assert marked >= {"E02", "E04"}
+    assert "'emoji' is not on this machine: fetching packs needs npm" in caplog.text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,13 +12,16 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard, SplitRules
 from dgbench.core.cases import Case, Place, cases
+from dgbench.core.errors import DataError
 from dgbench.core.shift_families import FAMILIES
-from dgbench.data.catalogue import Outline, found, outline
+from dgbench.data.catalogue import Outline, found, outline, showable
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
 from dgbench.data.splits import split, tested
 from dgbench.runs.store import rules_identity
 from dgbench.selection.criteria import Criterion
+
+log = logging.getLogger(__name__)
 
 Cell = tuple[str, int, int]
 """Target, trial and draw."""
@@ -53,7 +57,7 @@ class Asked:
         Raises:
             CardError: the board names domains that a dataset has not.
         """
-        outlines = {name: outline(name, build=build) for name in board.dataset}
+        outlines = {name: _outline(name, build) for name in board.dataset}
         places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
 
@@ -86,6 +90,17 @@ class Asked:
         if manifest is None or not self.at_hand(dataset):
             return None
         return _examples(split_, _data(dataset, manifest), domain, trial, self.board.split)
+
+
+def _outline(name: str, build: bool) -> Outline:
+    """What is known of a dataset; one that would have to be fetched, and cannot be, is not on this machine."""
+    try:
+        return outline(name, build=build)
+    except DataError as error:
+        if showable(name):
+            raise
+        log.warning("'%s' is not on this machine: %s", name, str(error).splitlines()[0])
+        return replace(outline(name, build=False), manifest=None)
 
 
 @lru_cache(maxsize=8)
