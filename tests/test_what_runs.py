@@ -72,6 +72,7 @@ CALLS = {
         "core/registry.py",  # parts and builders
         "data/disk/readers/__init__.py",  # a kind of reader, one of a fixed list
         "data/shifts/__init__.py",  # a family of shifts, one of a fixed list
+        "trackers/__init__.py",  # a tracker, one of a fixed list
     },
     # Between a process and the workers that it started, through pipes that nobody else has; pickle.load, which reads
     # files, is allowed nowhere.
