@@ -210,10 +210,7 @@ def test_classes_alone_make_a_submission_without_likelihoods(room: Path, tmp_pat
     assert dgbench.build_site(tmp_path / "site", [str(board)], store=tmp_path / "none") > 1
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("boards/quick/**/*.html")]
     assert not [page for page in pages if re.search(r">\s*-?nan\b", page, re.IGNORECASE)]
-    assert any(
-        "likelihood is known of no algorithm on &#39;quick&#39;: Pixels predicted only classes" in page
-        for page in pages
-    )
+    assert any("only classes were predicted" in page for page in pages)
 
 
 def test_where_likelihoods_choose_classes_alone_are_refused_with_the_reason(room: Path, tmp_path: Path) -> None:
