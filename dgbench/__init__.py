@@ -1,8 +1,6 @@
 """dgbench: which algorithm generalises to a domain it has never seen, and can that answer be trusted?
 
-The public functions are those of :mod:`dgbench.api`, :mod:`dgbench.comparing`, :mod:`dgbench.publishing`,
-:mod:`dgbench.reproducing`, :mod:`dgbench.submitting` and :mod:`dgbench.using`; what they take, give and raise is public
-as well.
+The public functions are those of :mod:`dgbench.api`; what they take, give and raise is public as well.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dgbench.core.version import __version__
 
 if TYPE_CHECKING:
-    from dgbench.api import (
+    from dgbench.api.boards import (
         build_site,
         leaderboard,
         plan,
@@ -23,10 +21,23 @@ if TYPE_CHECKING:
         run,
         select,
     )
+    from dgbench.api.comparing import Comparison, compare
+    from dgbench.api.measuring import ranking
+    from dgbench.api.publishing import publish_board, publish_model, published
+    from dgbench.api.reproducing import Reproduced, reproduce
+    from dgbench.api.submitting import (
+        add_submission,
+        check_submission,
+        make_submission,
+        make_submissions,
+        submission_from_predictions,
+        verify,
+        write_kit,
+    )
+    from dgbench.api.using import deploy, export, load, predict
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
     from dgbench.board.rankings import Ranking
-    from dgbench.comparing import Comparison, compare
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
     from dgbench.core.errors import (
@@ -40,9 +51,6 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
-    from dgbench.measuring import ranking
-    from dgbench.publishing import publish_board, publish_model, published
-    from dgbench.reproducing import Reproduced, reproduce
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
@@ -52,16 +60,6 @@ if TYPE_CHECKING:
     from dgbench.selection.design import Lead
     from dgbench.selection.statistics import Estimate
     from dgbench.submissions.check import Checked
-    from dgbench.submitting import (
-        add_submission,
-        check_submission,
-        make_submission,
-        make_submissions,
-        submission_from_predictions,
-        verify,
-        write_kit,
-    )
-    from dgbench.using import deploy, export, load, predict
 
 __all__ = [
     "Again",
@@ -138,7 +136,7 @@ _TYPES = {
         "Track",
     ),
     "dgbench.board.rankings": ("Ranking",),
-    "dgbench.comparing": ("Comparison",),
+    "dgbench.api.comparing": ("Comparison",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
     "dgbench.core.errors": (
@@ -152,7 +150,7 @@ _TYPES = {
     ),
     "dgbench.exported.card": ("ModelCard",),
     "dgbench.exported.model": ("Model",),
-    "dgbench.reproducing": ("Reproduced",),
+    "dgbench.api.reproducing": ("Reproduced",),
     "dgbench.runs.again": ("Again",),
     "dgbench.runs.collect": ("Records",),
     "dgbench.runs.launch": ("Summary",),
@@ -170,12 +168,12 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
-    "ranking": "dgbench.measuring",
-    "compare": "dgbench.comparing",
-    **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.publishing"),
-    "reproduce": "dgbench.reproducing",
-    **dict.fromkeys(_SUBMITTING, "dgbench.submitting"),
-    **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.using"),
+    "ranking": "dgbench.api.measuring",
+    "compare": "dgbench.api.comparing",
+    **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
+    "reproduce": "dgbench.api.reproducing",
+    **dict.fromkeys(_SUBMITTING, "dgbench.api.submitting"),
+    **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.api.using"),
 }
 
 
@@ -186,5 +184,5 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first asked for: ``import dgbench`` stays free of cost."""
     if name in __all__:
-        return getattr(importlib.import_module(_ELSEWHERE.get(name, "dgbench.api")), name)
+        return getattr(importlib.import_module(_ELSEWHERE.get(name, "dgbench.api.boards")), name)
     raise AttributeError(f"module 'dgbench' has no attribute '{name}'; it has {', '.join(__all__)}")

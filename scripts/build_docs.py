@@ -32,13 +32,13 @@ ROOT = Path(__file__).parents[1]
 PAGES, SITE = ROOT / "build" / "pages", ROOT / "build" / "docs"
 NOTEBOOK = ROOT / "docs" / "compare-in-a-notebook.ipynb"
 REFERENCE = {
-    "boards": ("Boards", "dgbench.api"),
-    "measuring": ("Other numbers than accuracy", "dgbench.measuring"),
-    "comparing": ("Comparing", "dgbench.comparing"),
-    "reproducing": ("Doing again", "dgbench.reproducing"),
-    "submissions": ("Submissions", "dgbench.submitting"),
-    "models": ("Models", "dgbench.using"),
-    "publishing": ("Publishing", "dgbench.publishing"),
+    "boards": ("Boards", "dgbench.api.boards"),
+    "measuring": ("Other numbers than accuracy", "dgbench.api.measuring"),
+    "comparing": ("Comparing", "dgbench.api.comparing"),
+    "reproducing": ("Doing again", "dgbench.api.reproducing"),
+    "submissions": ("Submissions", "dgbench.api.submitting"),
+    "models": ("Models", "dgbench.api.using"),
+    "publishing": ("Publishing", "dgbench.api.publishing"),
     "types": ("What the functions take and give", None),
     "errors": ("Errors", None),
 }

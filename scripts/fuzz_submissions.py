@@ -29,7 +29,7 @@ from typing import Any
 
 import polars as pl
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError
 from dgbench.submissions.check import check

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.paths import store_root
 from dgbench.core.pieces import checkpoint
 from dgbench.data.splits import tested

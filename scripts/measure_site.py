@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.board.build import build as leaderboard
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
 from dgbench.board.rankings import rankings

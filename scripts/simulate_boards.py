@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import CaseRules
 from dgbench.core.cases import Case, Place, cases
 from dgbench.selection.design import Design

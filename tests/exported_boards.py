@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, CaseRules, PartChoice, card_names
 from dgbench.runs.launch import launch
 from dgbench.runs.plan import Plan, make_plan

@@ -1,6 +1,6 @@
 """A board small enough for tests: the rules of `quick`, a few steps, random weights."""
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, TrainingRules
 
 

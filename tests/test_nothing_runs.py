@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel
 from sample_cards import MODELS, Content, Where, changed, refusal, samples
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core import registry
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import algorithm_card
@@ -116,7 +116,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("canary")
     (folder / f"{CANARY}.py").write_text(f"open({str(folder / 'sang')!r}, 'w').close()\ndef fire(*a, **k): pass\n")
     sys.path.insert(0, str(folder))
-    api.plan(api.rules("quick", algorithms=["erm"]))  # libraries look about when they are imported
+    boards.plan(boards.rules("quick", algorithms=["erm"]))  # libraries look about when they are imported
     sys.addaudithook(_audit)
     sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
     yield folder
@@ -157,12 +157,12 @@ def use_dataset(path: Path, root: Path) -> None:
 
 def use_algorithm(path: Path, root: Path) -> None:
     algorithm_card(str(path))
-    resolve(compose(str(path)), api.rules("quick"))
+    resolve(compose(str(path)), boards.rules("quick"))
 
 
 def use_board(path: Path, root: Path) -> None:
-    board = api.rules(str(path), trials=1, draws=1)
-    api.plan(board.model_copy(update={"algorithms": board.algorithms[:2]}))
+    board = boards.rules(str(path), trials=1, draws=1)
+    boards.plan(board.model_copy(update={"algorithms": board.algorithms[:2]}))
 
 
 USES: dict[str, Callable[[Path, Path], None]] = {
@@ -221,7 +221,7 @@ VALUES += ["(" * 300 + ")" * 300, "a{99999999999999}", "(?P<a", "99999", "٣٢",
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 def test_whatever_stands_in_the_expressions_of_a_board_it_is_one_error(canary: Path) -> None:
     """Algorithms with their settings, and backbones with their options: texts with a grammar of their own."""
-    board = api.rules("quick")
+    board = boards.rules("quick")
     expressions = [
         f"{card}({key}={{}})" for card, key in (("sam", "rho"), ("wise_ft", "alpha"), ("erm", "optimizer.lr"))
     ]

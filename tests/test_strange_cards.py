@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sample_cards import MODELS, changed, refusal, samples, shipped_cards
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import algorithm_card
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, DGBenchError
@@ -125,13 +125,13 @@ def test_a_board_is_not_called_board_but_after_its_folder(tmp_path: Path) -> Non
     path = tmp_path / "mine" / "board.toml"
     path.write_bytes((shipped("leaderboards") / "quick" / "board.toml").read_bytes())
     with pytest.raises(CardError, match=r"expected 'mine', the name of the folder of the file, got 'quick'"):
-        api.rules(path)
+        boards.rules(path)
 
 
 @pytest.mark.parametrize(
     "name", ["x" * 5000, "a\x00b", "a\x00b.toml", "~nobody/x.toml", "..", ".", "", "/dev/zero.toml"]
 )
-@pytest.mark.parametrize("look_up", [dataset_card, algorithm_card, api.rules])
+@pytest.mark.parametrize("look_up", [dataset_card, algorithm_card, boards.rules])
 def test_a_name_that_no_file_can_have_is_one_error(name: str, look_up: Callable[[str], object]) -> None:
     with pytest.raises(DGBenchError) as error:
         look_up(name)

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from sample_cards import FULL
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import board_names
 from dgbench.core.toml import DEEPEST, LARGEST, LARGEST_NUMBER
 from dgbench.data.disk.look.toml import as_toml
 from dgbench.data.pixels.in_flight import LIMIT
 
-PACKAGE = Path(api.__file__).parent
+PACKAGE = Path(boards.__file__).parents[1]
 PAGE = (PACKAGE.parent / "docs" / "security.md").read_text(encoding="utf-8")
 
 
@@ -117,5 +117,5 @@ def test_the_program_runs_others_in_known_places_only() -> None:
 
 @pytest.mark.parametrize("name", board_names())
 def test_the_tracks_of_boards_name_backbones_of_known_families(name: str) -> None:
-    for track in api.rules(name).tracks.values():
+    for track in boards.rules(name).tracks.values():
         assert parse(track).family in ("packaged", "timm", "open_clip", "dgbench")

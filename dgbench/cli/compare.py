@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.work import Backbone, By, Draws, On, StorePath, Trials
 
@@ -34,13 +34,13 @@ def compare(
     Paired differences on every target with their intervals, cells won and lost, image by image who was right, and what
     they cost. Nothing is run: where runs are missing, the message says which, and the command that does them.
     """
-    from dgbench import comparing
+    from dgbench.api import comparing
     from dgbench.board.pictures import class_names
     from dgbench.board.render.compared import data, terminal
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
-    own = rules == api.rules(board)  # what is submitted keeps to a board as it is
+    rules = boards.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
+    own = rules == boards.rules(board)  # what is submitted keeps to a board as it is
     compared = comparing.compare(board if own else rules, algorithms, criterion=criterion, store=store, file=board)
     if out is not None:
         compared.write(out)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dgbench import api, using
+from dgbench.api import boards, using
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import (
     Backbone,
@@ -63,7 +63,7 @@ def export(
     It holds the backbone under the names of timm or open_clip, its heads, and a card: preprocessing, classes, how and
     on what the model was chosen, its scores. 'dgbench predict' and dgbench.load() read it.
     """
-    rules = api.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
+    rules = boards.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     card = using.export(
         rules, algorithm, out, target=target, trial=trial, criterion=criterion, store=store, device=device.value
     )
@@ -104,7 +104,7 @@ def deploy(
     written as a folder. Its README.md says what to expect on a domain never seen, and what is not promised.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = boards.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     progress = Silent() if quiet else for_people()
     with stoppable():
         card = using.deploy(

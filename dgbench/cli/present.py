@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dgbench import api, measuring
+from dgbench.api import boards, measuring
 from dgbench.cli.output import print_json, screen
 from dgbench.core.cards import BoardCard
 from dgbench.runs.store import Store
@@ -13,7 +13,7 @@ from dgbench.runs.store import Store
 
 def submitted_to(board: str, rules: BoardCard) -> str | BoardCard:
     """The board by its name where its rules are its own: what is submitted keeps to a board as it is."""
-    return board if rules == api.rules(board) else rules
+    return board if rules == boards.rules(board) else rules
 
 
 def present(
@@ -34,7 +34,7 @@ def present(
     from dgbench.board.render.forms import write_forms
 
     asked = submitted_to(board, rules)
-    made = api.leaderboard(asked, criterion=criterion, store=store)
+    made = boards.leaderboard(asked, criterion=criterion, store=store)
     others = measuring.rankings(asked, made, store=store)
     folder = out or Store.at(store).index(rules).with_suffix("") / made.criterion.name
     paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]

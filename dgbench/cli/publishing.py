@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dgbench import publishing as functions
+from dgbench.api import publishing as functions
 from dgbench.cli.output import Json, Quiet, for_people, new_table, print_json, print_records, screen
 from dgbench.cli.work import BoardName, By, StorePath
 

@@ -17,7 +17,7 @@ from dgbench.cli.work import Device, StorePath
 from dgbench.core.visible import visible
 
 if TYPE_CHECKING:
-    from dgbench.reproducing import Reproduced
+    from dgbench.api.reproducing import Reproduced
 
 
 def reproduce(
@@ -43,7 +43,7 @@ def reproduce(
     own. Exits with 0 if every prediction is the same, or no class differs and no probability by more than 0.001; with 1
     if not; with 2 if it cannot be done.
     """
-    from dgbench import reproducing
+    from dgbench.api import reproducing
     from dgbench.runs.progress import Silent, for_people
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

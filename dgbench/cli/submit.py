@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dgbench import submitting
+from dgbench.api import submitting
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import BoardName, StorePath
 from dgbench.core.visible import visible

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgbench import submitting
+from dgbench.api import submitting
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.submit import PredictionsIn
 from dgbench.cli.work import Device, DeviceOption, StorePath, Workers

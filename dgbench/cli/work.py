@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, new_table, print_json
 from dgbench.cli.present import present, present_ranking
 from dgbench.cli.room import show_room
@@ -133,7 +133,7 @@ def plan(
     from dgbench.runs.sizes import sizes
     from dgbench.runs.todo import todo
 
-    rules = api.rules(
+    rules = boards.rules(
         board,
         datasets=dataset,
         algorithms=algorithm,
@@ -142,7 +142,7 @@ def plan(
         backbone=backbone,
         keep=_value(keep),
     )
-    made = api.plan(rules)
+    made = boards.plan(rules)
     kept = Store.at(store)
     missing = todo(made, kept, asked=asked(made, kept))
     where = resolve_device(device.value)
@@ -249,7 +249,7 @@ def run(
     from dgbench.selection.criteria import ranking
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = api.rules(
+    rules = boards.rules(
         board,
         datasets=dataset,
         algorithms=algorithm,
@@ -263,7 +263,7 @@ def run(
     if not quiet:
         print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     with stoppable():
-        summary = api.run(
+        summary = boards.run(
             rules, store=store, device=device.value, workers=workers, progress=progress, trackers=track or ()
         )
     did = f"{summary.trainings} trainings and {summary.runs} runs"
@@ -336,7 +336,7 @@ def leaderboard(
     algorithms as BibTeX. With --metric the same models are ranked by another number, for looking: it is printed, and
     nothing is written.
     """
-    rules = api.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = boards.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     if metric is None:
         present(
             board, rules, criterion, store, out=out, forms=form or (), benchmark=benchmark, as_json=as_json, quiet=quiet

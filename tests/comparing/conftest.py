@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from submissions.boards import write_board
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.runs.deterministic import as_worker
 from in_process import carry_out
 

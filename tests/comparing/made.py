@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from board.synthetic import DOMAINS, candidate, tables
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.board.compare import Comparison, compare
 from dgbench.runs.collect import Records
 

@@ -16,7 +16,7 @@ from comparing.called import process, within
 from comparing.conftest import Room
 
 import dgbench
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.cli import program
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.core.files import write_json

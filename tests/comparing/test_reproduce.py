@@ -16,8 +16,8 @@ from comparing.called import process, within
 from comparing.conftest import Room
 
 import dgbench
-from dgbench import reproducing
-from dgbench.api import rules
+from dgbench.api import reproducing
+from dgbench.api.boards import rules
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.core.files import read_json, write_json
 from dgbench.core.seals import DONE, seal

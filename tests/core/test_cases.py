@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.cases import Place, cases
 from dgbench.core.errors import CardError

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import dgbench
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.cli.present import present
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError, RecipeError, StoreError

@@ -17,7 +17,7 @@ import pytest
 from submissions.boards import write_board
 
 import dgbench
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.submissions.asked import Asked
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.disk import DiskError
@@ -43,7 +43,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
                 picture.save(tmp_path / "lamps" / domain / label / f"{number}.png")
     draft = look(str(tmp_path / "lamps"), None, {}, None, lambda done, total: None)
     write(draft, tmp_path / "datasets")
-    rules = api.rules(small_board("erm", "linear_probe", trials=2), datasets=["lamps"])
+    rules = boards.rules(small_board("erm", "linear_probe", trials=2), datasets=["lamps"])
     return rules.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
 
 
@@ -82,7 +82,7 @@ def needed(board: BoardCard, store: Path, variable: str, monkeypatch: pytest.Mon
     """What the refusal asks for, in bytes."""
     monkeypatch.setenv(variable, "1kB")
     with pytest.raises(DiskError) as caught:
-        api.run(board, store=store, device="cpu", workers=2)
+        boards.run(board, store=store, device="cpu", workers=2)
     asked = re.search(rf"set {variable}=(\d+)kB", str(caught.value))
     assert asked is not None
     return int(asked[1]) * 1000
@@ -92,7 +92,7 @@ def test_a_board_comes_out_the_same_under_the_smallest_bounds(
     board: BoardCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "free" / "cache"))
-    summary = api.run(board, store=tmp_path / "free" / "store", device="cpu", workers=2)
+    summary = boards.run(board, store=tmp_path / "free" / "store", device="cpu", workers=2)
     assert (summary.failed, summary.runs) == ({}, 12)
     free = {"cache": shelf().taken(), "features": features_of(Store(tmp_path / "free" / "store")).taken()}
 
@@ -113,12 +113,12 @@ def test_a_board_comes_out_the_same_under_the_smallest_bounds(
     assert bounds["cache"] < free["cache"] * 0.7
     assert bounds["features"] < free["features"] * 0.9
     with most({"cache": shelf().taken, "features": features_of(Store(store)).taken}) as peaks:
-        summary = api.run(board, store=store, device="cpu", workers=2)
+        summary = boards.run(board, store=store, device="cpu", workers=2)
     assert (summary.failed, summary.runs) == ({}, 12)
     assert predictions(store) == predictions(tmp_path / "free" / "store")
     assert peaks["cache"] <= bounds["cache"]
     assert peaks["features"] <= bounds["features"]
-    assert api.run(board, store=store, device="cpu", workers=2).runs == 0, "nothing is done twice"
+    assert boards.run(board, store=store, device="cpu", workers=2).runs == 0, "nothing is done twice"
 
 
 def test_units_of_a_trial_come_one_after_the_other(board: BoardCard, tmp_path: Path) -> None:
@@ -137,20 +137,20 @@ def test_units_of_a_trial_come_one_after_the_other(board: BoardCard, tmp_path: P
 def test_shifted_images_that_one_job_looks_at_are_not_kept(board: BoardCard, tmp_path: Path) -> None:
     """Published weights are the same for all sources, so that one job takes features of a domain for all of them."""
     network = "efficientnet-lite0(size=32)"
-    frozen = api.rules(small_board("linear_probe", "linear_probe + irm", backbone=network), datasets=["lamps"])
+    frozen = boards.rules(small_board("linear_probe", "linear_probe + irm", backbone=network), datasets=["lamps"])
     rules = frozen.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
     below = looked_at(rules, Store(tmp_path / "store"))
     assert len(below.jobs) == 3 * 2
     assert not any(job.shared for job in below.jobs if isinstance(job, Extraction))
     assert below.passing == 0
-    summary = api.run(rules, store=tmp_path / "store", device="cpu", workers=1)
+    summary = boards.run(rules, store=tmp_path / "store", device="cpu", workers=1)
     assert (summary.failed, summary.runs) == ({}, 6)
     assert {content.kind for content in contents()} & {"views", "decoded"} == {"decoded"}
 
 
 def test_by_default_every_dataset_of_domainbed_fits_but_one() -> None:
     """At 224 pixels: decoded, and a fifth of it under ten families of shifts."""
-    board = api.rules("domainbed-resnet50")
+    board = boards.rules("domainbed-resnet50")
     images = {name: sum(d.count or d.about or 0 for d in dataset_card(name).domains) for name in board.dataset}
     needed = {name: count * 224**2 * 3 * (1 + len(FAMILIES) * 0.2) for name, count in images.items()}
     assert {name for name, size in needed.items() if size > MOST} == {"domainnet"}

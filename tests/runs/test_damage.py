@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import CaseRules
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.runs.execute import do_runs, do_training
@@ -105,8 +105,8 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 def numbers(root: Path) -> tuple[Any, Any]:
-    found = api.records(BOARD, store=root)
-    return found.metrics.to_dicts(), api.leaderboard(BOARD, store=root).cells.to_dicts()
+    found = boards.records(BOARD, store=root)
+    return found.metrics.to_dicts(), boards.leaderboard(BOARD, store=root).cells.to_dicts()
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_the_list_of_a_boards_runs_is_named_set_aside_and_written_again(
     path = store.index(BOARD)
     harm(path)
     with pytest.raises(StoreError, match="holds nothing" if harm is deleted else f"{re.escape(str(path))} is damaged"):
-        api.leaderboard(BOARD, store=store.root)
+        boards.leaderboard(BOARD, store=store.root)
     run_here(store.root)
     assert numbers(store.root) == numbers(finished)
     assert (store.root / "damaged").exists() == (harm is not deleted)
@@ -228,7 +228,7 @@ def test_weights_that_are_damaged_are_seen_when_they_are_used_and_trained_again(
     flipped(store.folder("features", store.pieces("features")[0]) / "features.npy")
     shutil.rmtree(store.folder("training", other.id))
     shutil.rmtree(store.root / "runs")
-    summary = api.run(BOARD, store=store.root, device="cpu", workers=2)
+    summary = boards.run(BOARD, store=store.root, device="cpu", workers=2)
     assert summary.failed == {}
     assert summary.runs == 2
     assert (store.root / "damaged" / f"training-{probe.id}-1").is_dir()
@@ -240,7 +240,7 @@ def test_a_training_that_is_lost_is_done_again_though_its_runs_are_finished(fini
     probe, other = trainings()
     flipped(store.folder("training", probe.id) / "weights" / "000004.safetensors")
     shutil.rmtree(store.folder("training", other.id))
-    summary = api.run(BOARD, store=store.root, device="cpu", workers=1)
+    summary = boards.run(BOARD, store=store.root, device="cpu", workers=1)
     assert summary.failed == {}
     assert summary.trainings == 2
     assert content(store.root) == content(finished)
@@ -249,7 +249,7 @@ def test_a_training_that_is_lost_is_done_again_though_its_runs_are_finished(fini
 def test_a_board_says_what_is_damaged_and_counts_it_as_missing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     path = a_piece(store, "run") / "result.json"
     flipped(path)
-    assert api.records(BOARD, store=store.root).missing == 1
+    assert boards.records(BOARD, store=store.root).missing == 1
     assert caplog.text.count(f"{path} is damaged") == 1
     assert path.is_file(), "looking at a board touches nothing"
 

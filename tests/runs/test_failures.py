@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import dgbench
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import CaseRules
 from dgbench.core.errors import DivergedError, RecipeError
 from dgbench.core.results import Status
@@ -50,7 +50,7 @@ def test_a_training_that_diverged_is_told_with_its_last_step(tmp_path: Path) -> 
             "overrides": {"linear_probe": {"optimizer.lr": 1e30}},
         }
     )
-    summary = api.run(board, store=tmp_path, device="cpu")
+    summary = boards.run(board, store=tmp_path, device="cpu")
     (failed,) = summary.failed.values()
     assert (failed.status, failed.last_step) == ("diverged", 0), "at its first checkpoint"
     (noted,) = (tmp_path / "failures").glob("*.json")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from dgbench.api import leaderboard, rules
+from dgbench.api.boards import leaderboard, rules
 from dgbench.core.cards import BoardCard, PartChoice
 from dgbench.core.recipe import compose, resolve
 from dgbench.runs.launch import launch

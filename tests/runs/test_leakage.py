@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
 from dgbench.runs import execute, setting
@@ -72,6 +72,6 @@ def test_source_predictions_are_the_same_and_target_predictions_are_not(stores: 
 def test_selection_is_the_same_whatever_the_target_is(stores: tuple[Path, Path], criterion: str) -> None:
     chosen = []
     for root in stores:
-        found = api.records(small_board(*ALGORITHMS, steps=6), store=root)
+        found = boards.records(small_board(*ALGORITHMS, steps=6), store=root)
         chosen.append(choose(found.metrics, found.runs, CRITERIA[criterion]).drop("score"))
     assert chosen[0].equals(chosen[1])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench.api import plan, rules
+from dgbench.api.boards import plan, rules
 from dgbench.core.cards import SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.decoding import Decoding

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.prune import Pruning, prune, pruning
@@ -76,14 +76,14 @@ def test_a_rule_for_one_board_lets_go_of_what_no_other_wants(store: Store) -> No
     assert weights(store) == {"00000" + path.stem[5] for path in store.root.glob("trainings/*/weights/0*")} | {"ema"}
     assert store.keep(ONE) == "none", "from now on"
     assert pruning(store, ["one"], keep="none").bytes == 0
-    assert api.records(ONE, store=store.root).missing == 0
+    assert boards.records(ONE, store=store.root).missing == 0
     assert not [damage for result in verify(store) for damage in result.damaged]
     prune(store, pruning(store, keep="none"))
     assert weights(store) == set()
 
 
 def test_a_board_that_is_forgotten_takes_with_it_what_no_other_lists(store: Store) -> None:
-    expected = api.leaderboard(OTHER, store=store.root).cells
+    expected = boards.leaderboard(OTHER, store=store.root).cells
     page = store.index(ONE).with_suffix("")
     (page / "augmented").mkdir(parents=True)
     what = pruning(store, ["one"], forget=True)
@@ -92,9 +92,9 @@ def test_a_board_that_is_forgotten_takes_with_it_what_no_other_lists(store: Stor
     assert prune(store, what) == what.bytes
     assert not store.index(ONE).exists()
     assert not page.exists()
-    assert api.leaderboard(OTHER, store=store.root).cells.equals(expected)
+    assert boards.leaderboard(OTHER, store=store.root).cells.equals(expected)
     with pytest.raises(StoreError, match="holds nothing of 'one'"):
-        api.records(ONE, store=store.root)
+        boards.records(ONE, store=store.root)
     assert not [damage for result in verify(store) for damage in result.damaged]
 
 
@@ -110,7 +110,7 @@ def test_what_no_board_lists_goes_only_where_that_is_asked_for(store: Store) -> 
     assert store.pieces("training").count(busy.id) == 1, "another process works on it"
     prune(store, pruning(store, unlisted=True))
     assert Usage(store).unlisted() == set()
-    assert api.records(OTHER, store=store.root).missing == 0
+    assert boards.records(OTHER, store=store.root).missing == 0
 
 
 def test_a_board_that_comes_meanwhile_keeps_its_work(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_a_board_that_comes_meanwhile_keeps_its_work(store: Store) -> None:
     what = pruning(store, unlisted=True)
     store.index(ONE).write_bytes(listed)
     assert prune(store, what) == 0
-    assert api.records(ONE, store=store.root).missing == 0
+    assert boards.records(ONE, store=store.root).missing == 0
 
 
 def test_what_cannot_be_done_is_said(store: Store) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench.api import plan, rules
+from dgbench.api.boards import plan, rules
 from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import dataset_card
 from dgbench.data.catalogue import load

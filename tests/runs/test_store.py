@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
 from dgbench.runs.store import BusyError, Store
@@ -22,9 +22,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the small board was run by two processes at once."""
     root = tmp_path_factory.mktemp("finished") / "store"
     code = (
-        "import sys; from pathlib import Path; from dgbench import api; from small import small_board\n"
+        "import sys; from pathlib import Path; from dgbench.api import boards; from small import small_board\n"
         "if __name__ == '__main__':\n"
-        "    s = api.run(small_board('erm', 't3a', 'wise_ft'), store=Path(sys.argv[1]), device='cpu', workers=1)\n"
+        "    s = boards.run(small_board('erm', 't3a', 'wise_ft'), store=Path(sys.argv[1]), device='cpu', workers=1)\n"
         "    print('did', s.trainings, s.runs, len(s.failed))\n"
     )
     script = root.parent / "work.py"
@@ -41,13 +41,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         match = re.search(r"did (\d+) (\d+) (\d+)", printed)
         assert match, printed
         counts.append([int(number) for number in match.groups()])
-    made = api.plan(BOARD)
+    made = boards.plan(BOARD)
     assert [sum(column) for column in zip(*counts, strict=True)] == [len(made.trainings), len(made.runs), 0]
     return root
 
 
 def test_two_processes_share_the_work_and_corrupt_nothing(finished: Path) -> None:
-    made = api.plan(BOARD)
+    made = boards.plan(BOARD)
     store = Store(finished)
     for run in made.runs.values():
         assert store.read("run", run.id, "spec.json") == run.spec()
@@ -65,9 +65,9 @@ def test_nothing_is_done_twice_even_when_everything_moves(
     shutil.copytree(os.environ["DGBENCH_CACHE"], tmp_path / "cache")
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    summary = api.run(BOARD, store=moved, device="cpu")
+    summary = boards.run(BOARD, store=moved, device="cpu")
     assert (summary.trainings, summary.runs) == (0, 0)
-    assert api.leaderboard(BOARD, store=moved).tracks
+    assert boards.leaderboard(BOARD, store=moved).tracks
 
 
 def test_a_spec_holds_no_path_no_device_and_no_worker_count(finished: Path) -> None:
@@ -94,7 +94,7 @@ def test_whole_targets_are_tested_and_only_validation_rows_of_sources(finished: 
     from dgbench.data.splits import split
 
     data = load("digits")
-    for run in api.plan(BOARD).runs.values():
+    for run in boards.plan(BOARD).runs.values():
         table = pl.read_parquet(Store(finished).folder("run", run.id) / "predictions.parquet")
         target = table.filter(pl.col("split") == "target", pl.col("step") == pl.col("step").max())
         assert target["index"].sort().to_list() == list(range(len(data.domain(run.target))))
@@ -115,6 +115,6 @@ def test_a_piece_of_work_has_one_owner(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="dgbench run"):
-        api.leaderboard(BOARD, store=tmp_path)
+        boards.leaderboard(BOARD, store=tmp_path)
     with pytest.raises(StoreError, match="not finished"):
         Store(tmp_path).read("run", "0" * 16, "result.json")

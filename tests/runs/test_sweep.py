@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core import registry
 from dgbench.core.cards import CaseRules
 from dgbench.core.disk import DiskError
@@ -106,7 +106,7 @@ def card(folder: Path, how: str) -> str:
 
 def go(folder: Path, *algorithms: str, trackers: Sequence[Tracker] = ()) -> Summary:
     board = small_board(*algorithms).model_copy(update={"cases": {"digits": CaseRules(targets=TARGETS)}})
-    return api.run(board, store=folder / "store", device="cpu", workers=2, trackers=trackers)
+    return boards.run(board, store=folder / "store", device="cpu", workers=2, trackers=trackers)
 
 
 def notes(folder: Path) -> list[dict[str, object]]:
@@ -169,7 +169,7 @@ def test_what_failed_is_noted_until_it_is_done(hazard: Path) -> None:
 def test_what_builds_on_a_failure_fails_with_its_reason(tmp_path: Path) -> None:
     board = small_board("wise_ft", "linear_probe")
     rules = board.model_copy(update={"overrides": {"linear_probe": {"optimizer.lr": 1e30}}})
-    summary = api.run(rules, store=tmp_path, device="cpu")
+    summary = boards.run(rules, store=tmp_path, device="cpu")
     reasons = sorted(failed.error[:35] for failed in summary.failed.values())
     assert summary.trainings == 0
     assert reasons[0].startswith("training diverged")
@@ -179,14 +179,14 @@ def test_what_builds_on_a_failure_fails_with_its_reason(tmp_path: Path) -> None:
 def test_a_folder_that_takes_nothing_is_no_training_s_fault(hazard: Path) -> None:
     stream = io.StringIO()
     board = small_board("erm", steps=2).model_copy(update={"cases": {"digits": CaseRules(targets=TARGETS[:1])}})
-    first = api.run(board, store=hazard / "store", device="cpu", workers=1)
+    first = boards.run(board, store=hazard / "store", device="cpu", workers=1)
     assert (first.trainings, first.runs) == (1, 1)
     (history,) = (hazard / "store").glob("trainings/*/done.json")
     blocked = hazard / "store" / "runs"
     shutil.rmtree(blocked)
     blocked.symlink_to("/dev/full")
     with pytest.raises(DiskError):
-        api.run(board, store=hazard / "store", device="cpu", workers=1, progress=Log(stream, every=0))
+        boards.run(board, store=hazard / "store", device="cpu", workers=1, progress=Log(stream, every=0))
     assert history.exists()
     assert not list((hazard / "store").glob("failures/*"))
 
@@ -228,7 +228,7 @@ def half_written(folder: Path) -> list[Path]:
 def test_a_full_disk_ends_everything_with_one_message(small_disk: Path) -> None:
     board = small_board("erm", "sam", trials=3)
     with pytest.raises(DiskError) as caught:
-        api.run(board, store=small_disk, device="cpu", workers=2)
+        boards.run(board, store=small_disk, device="cpu", workers=2)
     said = str(caught.value)
     assert "\n" not in said
     assert "the disk is full: " in said
@@ -337,10 +337,10 @@ RIVAL = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from dgbench import api
+from dgbench.api import boards
 from dgbench.runs.progress import Log
 from small import small_board
-summary = api.run(small_board("erm", "ema"), store=Path("store"), device="cpu", workers=1,
+summary = boards.run(small_board("erm", "ema"), store=Path("store"), device="cpu", workers=1,
                   progress=Log(sys.stdout, every=0))
 print(summary.trainings, summary.runs)
 """

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from scripts_loaded import load_script
 from submissions.synthetic import submit, tamper
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.submissions.files import sha256
 from dgbench.submissions.place import Verification, note
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from board.synthetic import DOMAINS, candidate, info, tables
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.misses import misses

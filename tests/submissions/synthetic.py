@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, CaseRules, SplitRules, TrainingRules
 from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.core.results import Measurement, Result

@@ -12,7 +12,7 @@ import pytest
 from submissions.synthetic import choose_again, repredict, submit, tamper, toy_board
 
 import dgbench
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.board.render import files
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import RecordError, StoreError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.runs.events import Event
 from small import small_board
@@ -26,6 +26,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     store, events = tmp_path_factory.mktemp("tracked"), list[Event]()
     targets = {"digits": CaseRules(targets=("print", "dot-matrix"))}
     rules = small_board("erm", "t3a", "sam").model_copy(update={"cases": targets})
-    summary = api.run(rules, store=store, device="cpu", workers=2, trackers=[events.append])
+    summary = boards.run(rules, store=store, device="cpu", workers=2, trackers=[events.append])
     assert (summary.trainings, summary.runs, summary.untold) == (4, 6, {})
     return Told(rules, store, events)

@@ -8,7 +8,7 @@ import pytest
 from trackers.conftest import Told
 
 import dgbench
-from dgbench import api
+from dgbench.api import boards
 from dgbench.runs import events
 from dgbench.trackers import NAMES
 
@@ -20,7 +20,7 @@ def test_the_tracker_of_the_page_runs(
 ) -> None:
     def run(board: str, trackers: list[Any]) -> None:
         assert board == "quick"
-        api.run(told.rules, store=told.store, device="cpu", trackers=trackers)
+        boards.run(told.rules, store=told.store, device="cpu", trackers=trackers)
 
     monkeypatch.setattr(dgbench, "run", run, raising=False)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from trackers.conftest import Told
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.core.results import LONGEST
 from dgbench.runs.deterministic import as_worker
@@ -99,7 +99,7 @@ def test_validation_is_the_mean_over_sources_of_what_the_runs_predicted(told: To
 
 
 def test_what_is_selected_is_what_the_board_shows(told: Told) -> None:
-    chosen = api.select(told.rules, store=told.store)
+    chosen = boards.select(told.rules, store=told.store)
     keys = ("algorithm", "target", "trial", "draw", "step", "run", "score")
     heard = of(told.events, Selected)
     assert sorted(tuple(getattr(event, key) for key in keys) for event in heard) == sorted(chosen.select(keys).rows())
@@ -131,7 +131,7 @@ def test_being_tracked_changes_no_number_and_no_id(told: Told, tmp_path: Path) -
 
 def test_what_was_finished_before_is_not_told_again(told: Told) -> None:
     heard: list[Event] = []
-    api.run(told.rules, store=told.store, device="cpu", trackers=[heard.append])
+    boards.run(told.rules, store=told.store, device="cpu", trackers=[heard.append])
     assert [type(event) for event in heard] == [BoardBegins, *[Selected] * 6, BoardEnds]
     assert heard[1:-1] == of(told.events, Selected)
 
@@ -153,7 +153,7 @@ class Broken:
 def test_a_tracker_that_raises_ends_nothing_but_itself(at: type, told: Told, caplog: pytest.LogCaptureFixture) -> None:
     heard: list[Event] = []
     broken = Broken(at)
-    summary = api.run(told.rules, store=told.store, device="cpu", trackers=[broken, heard.append])
+    summary = boards.run(told.rules, store=told.store, device="cpu", trackers=[broken, heard.append])
     assert heard[-1] == BoardEnds("small", "ok", 0, 0, 0)
     assert summary.untold == {"Broken": "ConnectionError: nobody answers"}
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
@@ -165,7 +165,7 @@ def test_a_tracker_that_raises_ends_nothing_but_itself(at: type, told: Told, cap
 
 
 def test_of_two_trackers_of_one_name_each_is_named(told: Told) -> None:
-    summary = api.run(told.rules, store=told.store, device="cpu", trackers=[Broken(BoardEnds), Broken(BoardEnds)])
+    summary = boards.run(told.rules, store=told.store, device="cpu", trackers=[Broken(BoardEnds), Broken(BoardEnds)])
     assert summary.untold.keys() == {"Broken", "Broken (1)"}
 
 
@@ -220,10 +220,10 @@ def test_work_that_is_broken_off_is_told_as_stopped(plan: Plan) -> None:
 
 def test_an_unknown_tracker_is_answered_with_the_nearest(tmp_path: Path, told: Told) -> None:
     with pytest.raises(UnknownNameError, match=r"no tracker named 'tensorbord'.*tensorboard"):
-        api.run(told.rules, store=tmp_path, trackers=["tensorbord:logs"])
+        boards.run(told.rules, store=tmp_path, trackers=["tensorbord:logs"])
     assert not list(tmp_path.iterdir())
     with pytest.raises(DGBenchError, match="expected a list, got the text 'mlflow'"):
-        api.run(told.rules, store=tmp_path, trackers="mlflow")
+        boards.run(told.rules, store=tmp_path, trackers="mlflow")
 
 
 def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path: Path) -> None:

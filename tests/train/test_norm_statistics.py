@@ -9,7 +9,7 @@ from dgbench.algorithms.averaging.ema import EMA
 from dgbench.algorithms.averaging.swad import SWAD
 from dgbench.algorithms.averaging.wise_ft import WiSEFT
 from dgbench.algorithms.step import _norm_statistics
-from dgbench.api import rules
+from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, TrainingRules
 from dgbench.models.backbones import build
 from dgbench.models.network import Network

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dgbench import api
+from dgbench.api import boards
 from dgbench.core.backbone_name import PACKAGED
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import build, facts, packaged
@@ -84,7 +84,7 @@ def test_a_missing_package_is_one_error_before_the_work(monkeypatch: pytest.Monk
     board = small_board("erm", backbone="efficientnet-lite0(size=32)")
     assert make_plan(board).trainings, "a board can be planned without them"
     with pytest.raises(DGBenchError, match="package 'no-such-package', which is missing; run 'pip install"):
-        api.run(board, store=tmp_path / "store", device="cpu")
+        boards.run(board, store=tmp_path / "store", device="cpu")
     assert not list((tmp_path / "store").glob("trainings/*"))
 
 

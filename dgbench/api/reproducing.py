@@ -3,7 +3,7 @@
     again = dgbench.reproduce("38972bbfb67f311a")
     print(again.command, again.differences, again.outcome)
 
-Boards and the store are given as for :mod:`dgbench.api`.
+Boards and the store are given as for :mod:`dgbench.api.boards`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from dgbench.api import Board, Device, rules, submissions_of
+from dgbench.api.boards import Board, Device, rules, submissions_of
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard, board_names
 from dgbench.core.errors import DGBenchError, DivergedError, RecordError, StoreError

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dgbench import api
-from dgbench.api import Board
+from dgbench.api import boards
+from dgbench.api.boards import Board
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,7 +67,7 @@ def publish_board(
     """
     from dgbench.hub.folder import board_folder
 
-    made = api.leaderboard(board, criterion=criterion, store=store)
+    made = boards.leaderboard(board, criterion=criterion, store=store)
     board_folder(made, made.records, Path(folder), licence)
     return _push(Path(folder), push, "dataset", public)
 

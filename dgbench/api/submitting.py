@@ -3,7 +3,7 @@
     folder = dgbench.make_submission("quick", "sam", Path("out"))
     assert dgbench.check_submission(folder).good
 
-Boards and the store are given as for :mod:`dgbench.api`.
+Boards and the store are given as for :mod:`dgbench.api.boards`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dgbench.api import Board, Device, held, rules, submissions_of
+from dgbench.api.boards import Board, Device, held, rules, submissions_of
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.runs.store import Store

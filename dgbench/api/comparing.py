@@ -4,7 +4,7 @@
     print(compared.against[0].lead.total)
     compared.write(Path("compared.html"))
 
-Boards and the store are given as for :mod:`dgbench.api`.
+Boards and the store are given as for :mod:`dgbench.api.boards`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from dgbench.api import Board, rules, submissions_of
+from dgbench.api.boards import Board, rules, submissions_of
 from dgbench.board import compare as comparison
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard

@@ -4,7 +4,7 @@
     model = dgbench.load("model")
     frame = dgbench.predict(model, "pictures")
 
-Boards and the store are given as for :mod:`dgbench.api`. Nothing here imports torch before it is needed.
+Boards and the store are given as for :mod:`dgbench.api.boards`. Nothing here imports torch before it is needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api import Board, Device, rules
+from dgbench.api.boards import Board, Device, rules
 from dgbench.core.disk import writing
 from dgbench.core.paths import cache_root
 from dgbench.runs.store import Store

@@ -3,7 +3,8 @@
     ranking = dgbench.ranking("quick", "ece")
     print([(place.entry.title, place.rank, place.value.mean) for place in ranking.tracks["inductive"]])
 
-Boards and the store are given as for :mod:`dgbench.api`. Accuracy is the rule of every board; the rest is for looking.
+Boards and the store are given as for :mod:`dgbench.api.boards`. Accuracy is the rule of every board; the rest is
+for looking.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api import Board, familiar_to, leaderboard, on_target
+from dgbench.api.boards import Board, familiar_to, leaderboard, on_target
 
 if TYPE_CHECKING:
     from dgbench.board.leaderboard import Leaderboard
