@@ -98,6 +98,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("kind", FILES)
 def test_what_is_no_file_of_weights_is_one_error(kind: str, tmp_path: Path) -> None:
     write, words = FILES[kind]
