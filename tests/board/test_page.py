@@ -19,6 +19,7 @@ from dgbench.board.render.bibtex import bibliography
 from dgbench.board.render.candidates import look, mark
 from dgbench.board.render.chosen import chosen
 from dgbench.board.render.comparisons import matrix
+from dgbench.board.render.diagram import MOST, diagram
 from dgbench.board.render.frame import Found, Frame
 from dgbench.board.render.scatter import by_cost, on_the_line
 
@@ -267,3 +268,28 @@ def test_levels_and_pretraining_are_shown_and_filtered_by_where_they_differ() ->
     assert levels == {"run here", "recomputed"}
     plain = Page(html.render(made_of(SKILLS)))
     assert not [value for tag, name, value in plain.attributes if (tag, name) == ("select", "data-whole")]
+
+
+def test_a_diagram_joins_whom_the_data_cannot_separate_and_its_lines_do_not_cross() -> None:
+    found = matrix(made_of({f"m{i}": 0.5 + 0.006 * i for i in range(11)}, noise=0.012).tracks[0])
+    assert found is not None
+    drawn = diagram(found)
+    assert drawn is not None
+    places = [label.x for label in drawn.labels]
+    assert places == sorted(places, reverse=True), "the better, the further right"
+    low, high = drawn.ticks[0], drawn.ticks[-1]
+    for label in drawn.labels:
+        share = (label.entry.accuracy.mean - low[1]) / (high[1] - low[1])
+        assert label.x == pytest.approx(low[0] + share * (high[0] - low[0]), abs=0.1)
+    joined = [{n for n, x in enumerate(places) if left + 3.9 <= x <= right - 3.9} for left, right, _ in drawn.bars]
+    assert joined == [set(range(first, last + 1)) for first, last in found.groups]
+    for one, other in itertools.permutations(drawn.labels, 2):
+        if one.right == other.right and one.y < other.y:  # a name further down hangs further in
+            assert one.x >= other.x if one.right else one.x <= other.x
+    assert max(y for *_, y in drawn.bars) < min(label.y for label in drawn.labels) < drawn.height
+
+
+def test_a_diagram_is_drawn_where_it_can_be_followed() -> None:
+    few, many = (made_of({f"m{i}": 0.4 + 0.01 * i for i in range(count)}) for count in (MOST, MOST + 1))
+    assert 'class="critical"' in html.render(few)
+    assert 'class="critical"' not in html.render(many)

@@ -17,6 +17,7 @@ from dgbench.board.render.bibtex import cards
 from dgbench.board.render.candidates import look, mark, panels
 from dgbench.board.render.chosen import Chosen, chosen
 from dgbench.board.render.comparisons import matrix
+from dgbench.board.render.diagram import diagram
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.board.render.measures import heading, switched
 from dgbench.board.render.scatter import by_cost, on_the_line
@@ -67,6 +68,7 @@ def environment(*packages: str) -> jinja2.Environment:
         text=text,
         panels=panels,
         matrix=matrix,
+        diagram=diagram,
         by_cost=by_cost,
         on_the_line=on_the_line,
         look=look,
