@@ -216,6 +216,7 @@ def test_an_axis_has_round_ends_around_its_values(low: float, high: float, ends:
     assert 0 <= scale(low) <= scale(high) <= 100
     assert (scale(scale.low), scale(scale.high)) == (0, 100)
     assert len(scale.ticks) <= 7
+    assert all(float(f"{tick:.10g}") == tick for tick in scale.ticks), "as they are read: no trace of binary fractions"
 
 
 def test_one_failure_does_not_squeeze_the_axis() -> None:
@@ -342,3 +343,8 @@ def test_where_all_trials_gave_the_same_no_interval_is_claimed() -> None:
     same = build(flatline, runs, info(trials=3)).tracks[0].entries[0]
     assert text.with_margin(same.accuracy) == "50.0"
     assert "±" in text.with_margin(made.tracks[0].entries[0].accuracy)
+
+
+def test_an_axis_that_crosses_zero_has_zero_on_it() -> None:
+    assert 0.0 in Scale.spanning(-0.15, 0.1).ticks
+    assert 0.0 in Scale.spanning(-0.137, 0.094).ticks

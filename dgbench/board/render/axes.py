@@ -49,4 +49,4 @@ class Scale:
     def ticks(self) -> list[float]:
         """Values to label, the ends included."""
         count = round((self.high - self.low) / self.step)
-        return [self.low + i * self.step for i in range(count + 1)]
+        return [round(self.low + i * self.step, 12) for i in range(count + 1)]
