@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dgbench.core.visible import visible
-from dgbench.runs.outlook import Outlook, clock
+from dgbench.runs.outlook import Following, clock
 
 if TYPE_CHECKING:
     from dgbench.runs.notes import Stage
@@ -22,53 +22,33 @@ def in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-class InNotebook:
+class InNotebook(Following):
     """A bar for each stage, in one display that is updated a few times a second."""
 
     def __init__(self, every: float = 0.25) -> None:
+        super().__init__()
         self.every = every
-        self.outlook = Outlook({})
-        self.read: tuple[str, int, int] | None = None
-        self.at_work = 0
         self._handle: Any = None
         self._shown = -1e9
 
-    def reading(self, dataset: str, done: int, total: int) -> None:
-        """Show a bar for the dataset while it is read."""
-        self.read = (dataset, done, total) if done < total else None
-        self._show()
+    def changed(self) -> None:
+        """Show it, if some time has passed since the last display."""
+        if time.monotonic() - self._shown >= self.every:
+            self._show()
 
     def start(self, todo: Mapping[Stage, int]) -> None:
         """Show the bars."""
-        self.outlook, self.read = Outlook(todo), None
         self.started = time.monotonic()
-        self._show(now=True)
-
-    def running(self, jobs: int) -> None:
-        """Show how many are at work."""
-        self.at_work = jobs
-        self.outlook.workers = max(self.outlook.workers, jobs)
-        self._show()
-
-    def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
-        """Move a bar."""
-        self.outlook.advance(stage, amount, seconds)
-        self._show()
-
-    def fail(self, stage: Stage, amount: int) -> None:
-        """Count it apart."""
-        self.outlook.failed[stage] += amount
-        self._show()
+        self._shown = -1e9
+        super().start(todo)
 
     def stop(self) -> None:
         """Leave the bars as they are."""
         self.at_work, self.read = 0, None
         if self._handle is not None:
-            self._show(now=True)
+            self._show()
 
-    def _show(self, *, now: bool = False) -> None:
-        if not now and time.monotonic() - self._shown < self.every:
-            return
+    def _show(self) -> None:
         rows = self._rows()
         if not rows:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,6 +85,45 @@ class Outlook:
         """All that is known now, which later events do not change."""
         todo, done, failed = self.todo.copy(), self.done.copy(), self.failed.copy()
         return HowFar(todo, done, failed, running, self.remaining() if todo else None, reading, stopped)
+
+
+class Following(ABC):
+    """Is told what happens to a plan, and keeps in mind what that comes to."""
+
+    def __init__(self) -> None:
+        self.outlook = Outlook({})
+        self.read: tuple[str, int, int] | None = None
+        self.at_work = 0
+
+    @abstractmethod
+    def changed(self) -> None:
+        """Is called after everything that happens but the end."""
+
+    def reading(self, dataset: str, done: int, total: int) -> None:
+        """Note how far a dataset is read."""
+        self.read = (dataset, done, total) if done < total else None
+        self.changed()
+
+    def start(self, todo: Mapping[Stage, int]) -> None:
+        """Note what is to be done."""
+        self.outlook, self.read = Outlook(todo), None
+        self.changed()
+
+    def running(self, jobs: int) -> None:
+        """Note how many are at work."""
+        self.at_work = jobs
+        self.outlook.workers = max(self.outlook.workers, jobs)
+        self.changed()
+
+    def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
+        """Note what is done."""
+        self.outlook.advance(stage, amount, seconds)
+        self.changed()
+
+    def fail(self, stage: Stage, amount: int) -> None:
+        """Count it apart."""
+        self.outlook.failed[stage] += amount
+        self.changed()
 
 
 def clock(seconds: float) -> str:

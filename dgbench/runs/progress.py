@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from dgbench.runs.notebook import InNotebook, in_notebook
-from dgbench.runs.outlook import HowFar, Outlook, clock
+from dgbench.runs.outlook import Following, HowFar, Outlook, clock
 
 if TYPE_CHECKING:
     from dgbench.runs.notes import Stage
@@ -76,48 +76,21 @@ class Silent:
         """Nothing."""
 
 
-class Calls:
+class Calls(Following):
     """Calls a function with a :class:`HowFar` whenever something happens."""
 
     def __init__(self, callback: Callback) -> None:
+        super().__init__()
         self.callback = callback
-        self.outlook = Outlook({})
-        self.read: tuple[str, int, int] | None = None
-        self.at_work = 0
 
-    def reading(self, dataset: str, done: int, total: int) -> None:
+    def changed(self, *, stopped: bool = False) -> None:
         """Say so."""
-        self.read = (dataset, done, total) if done < total else None
-        self._call()
-
-    def start(self, todo: Mapping[Stage, int]) -> None:
-        """Say so."""
-        self.outlook, self.read = Outlook(todo), None
-        self._call()
-
-    def running(self, jobs: int) -> None:
-        """Say so."""
-        self.at_work = jobs
-        self.outlook.workers = max(self.outlook.workers, jobs)
-        self._call()
-
-    def advance(self, stage: Stage, amount: float, seconds: float | None) -> None:
-        """Say so."""
-        self.outlook.advance(stage, amount, seconds)
-        self._call()
-
-    def fail(self, stage: Stage, amount: int) -> None:
-        """Say so."""
-        self.outlook.failed[stage] += amount
-        self._call()
+        self.callback(self.outlook.how_far(self.at_work, self.read, stopped=stopped))
 
     def stop(self) -> None:
         """Say so, for the last time."""
         self.at_work = 0
-        self._call(stopped=True)
-
-    def _call(self, *, stopped: bool = False) -> None:
-        self.callback(self.outlook.how_far(self.at_work, self.read, stopped=stopped))
+        self.changed(stopped=True)
 
 
 def told(progress: Progress | Callback | None) -> Progress:
