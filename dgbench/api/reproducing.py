@@ -218,9 +218,9 @@ def _device(asked: Device | None, origin: Origin) -> str:
     if asked is not None:
         return resolve_device(asked)
     known = origin.noted.get("device", ())
-    kind = "cpu" if set(known) <= {"cpu"} else "mps" if "mps" in known else "cuda"
+    kind: Device = "auto" if not known else "cpu" if set(known) <= {"cpu"} else "mps" if "mps" in known else "cuda"
     with suppress(DGBenchError):
-        return resolve_device(kind if known else "auto")  # type: ignore[arg-type]
+        return resolve_device(kind)
     return resolve_device("auto")
 
 
