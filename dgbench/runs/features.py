@@ -23,6 +23,7 @@ from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
 from dgbench.core.seals import DONE, seal
 from dgbench.core.shelf import Piece, Shelf, piece
+from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
@@ -91,13 +92,14 @@ class FeatureBank:
         """What identifies a set of features."""
         training = self.training
         return {
-            "schema": "dgbench.features/2",
+            "schema": "dgbench.features/3",
             "manifest": training.manifest,
             "size": training.size,
             "resize": training.resize,
             "decoding": training.decoding.spec(),
             "domain": domain,
             "view": view,
+            "views": None if view == "clean" else VIEWS_VERSION,
             "rows": None if rows is None else sha256(rows.astype("<i8").tobytes()).hexdigest(),
             "backbone": training.backbone,
             "weights": training.weights,

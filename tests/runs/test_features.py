@@ -14,6 +14,7 @@ from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DamagedError
 from dgbench.core.in_use import use
 from dgbench.core.shelf import remove
+from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical, identity
 from dgbench.data.catalogue import load
 from dgbench.models.backbones import build
@@ -105,6 +106,16 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
     assert named(sources=("print",)) != named(), "and for other sources"
     published = {"weights": "sha256:0"}
     assert named(**published) == named(**published, sources=("print",), trial=7, steps=2, batch_per_domain=9)
+
+
+def test_features_of_shifted_images_depend_on_how_the_shifts_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = next(iter(frozen("linear_probe").trainings.values()))
+    bank = FeatureBank(spec, Store(tmp_path), CPU, lambda: pytest.fail("not needed"))
+    before = {view: bank.spec("print", view, None) for view in ("clean", *FAMILIES)}
+    monkeypatch.setattr(features_module, "VIEWS_VERSION", features_module.VIEWS_VERSION + 1)
+    assert [view for view, old in before.items() if bank.spec("print", view, None) == old] == ["clean"]
 
 
 @pytest.mark.parametrize("bytes_left", [20, None])
