@@ -20,6 +20,8 @@ ALGORITHMS = (*card_names("algorithms"), "linear_probe + t3a", "lora + swad", "s
 """Every card of the registry, and some recipes of several."""
 SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a", "adanpc + swad")
 
+HALVED = ("erm", "swad", "linear_probe", "linear_probe + adanpc")
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -106,6 +108,15 @@ def shapes(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     training = board.training.model_copy(update={"norm_mode": "train"})
     board = rules(board.model_copy(update={"training": training}), datasets=[name], keep="all")
     return ran(board, tmp_path_factory.mktemp("store"), **{name: ("wood",)})
+
+
+@pytest.fixture(scope="session")
+def halved(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """In bfloat16: whole networks, whose statistics move, and heads on stored features."""
+    board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6)
+    training = board.training.model_copy(update={"norm_mode": "train", "precision": "bfloat16"})
+    board = rules(board.model_copy(update={"training": training}), datasets=[pictures])
+    return ran(board, tmp_path_factory.mktemp("halved"), **{pictures: ("wood",)})
 
 
 @pytest.fixture(scope="session")

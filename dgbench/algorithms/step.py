@@ -16,7 +16,6 @@ from dgbench.models.network import Network
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,6 @@ class Closure:
         steps: int,
         domains: int,
         norm_mode: NormMode = "train",
-        precision: Precision = "float32",
     ) -> None:
         self.network = network
         self.loss = loss
@@ -117,18 +115,15 @@ class Closure:
         self.steps = steps
         self.domains = domains
         self.norm_mode = norm_mode
-        self.precision = precision
         self.passes = 0
 
     def forward(self, batch: Batch | None = None) -> Forward:
         """A forward pass with a graph; on ``batch`` in place of the step's own where one is given."""
         batch = self.batch if batch is None else batch
         moving = self.norm_mode == "train" and self.passes == 0
-        half = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
-        with _norm_statistics(self.network, moving=moving), half:
+        with _norm_statistics(self.network, moving=moving):
             features = self.network.features(batch.x)
         self.passes += 1
-        features = features.float()
         logits = self.network.head(features)
         return Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
 

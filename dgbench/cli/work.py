@@ -127,6 +127,7 @@ def plan(
     """
     import torch
 
+    from dgbench.runs.emulated import emulated
     from dgbench.runs.estimate import estimate
     from dgbench.runs.launch import asked, default_workers, resolve_device
     from dgbench.runs.overlap import idle, sharing
@@ -193,6 +194,8 @@ def plan(
     console.print(
         f"about {_time(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
+    if left.seconds and (slow := emulated(rules, where)):
+        console.print(slow, style="yellow", markup=False)
     show_room(console, room, kept.keep(rules), kept)
     if left.unknown:
         console.print(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat,
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.names import Text
 from dgbench.core.paths import shipped
+from dgbench.core.precision import Precision
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.toml import read_toml
 
@@ -175,7 +176,7 @@ class TrainingRules(Card):
     steps: int = Field(ge=1, le=100_000_000)
     checkpoints: int = Field(ge=1, le=10_000)
     batch_per_domain: int = Field(ge=1, le=1_000_000)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     norm_mode: Literal["train", "frozen"] = "frozen"
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from pydantic import Field, FiniteFloat
 from dgbench.core.cards import Card, PartChoice
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, DGBenchError, shown
+from dgbench.core.precision import Precision
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.seals import described, sealed_content, write_sealed
 from dgbench.core.spec import Spec
@@ -51,6 +52,7 @@ class BackboneFacts(Card):
             ``open_clip.create_model(architecture).visual``.
         features: How many there are.
         unit: Whether they are divided by their length.
+        precision: What they are computed in.
         weights: What the training started from: ``sha256:...`` of published weights, the id of a training, or nothing.
         pretrained_on: The data behind those, in words; empty where there is none.
     """
@@ -61,6 +63,7 @@ class BackboneFacts(Card):
     options: dict[str, int] = Field(default_factory=dict)
     features: int = Field(ge=1)
     unit: bool = False
+    precision: Precision = "float32"
     weights: str | None = None
     pretrained_on: str = ""
 

@@ -148,7 +148,7 @@ def load(folder: Path, device: str | torch.device = "cpu") -> Model:
         _refuse_strange(folder / BACKBONE, _shapes(bare(card.backbone.name).module.state_dict()), _shapes(backbone))
     built = _placed(bare(card.backbone.name), card)
     _refuse_strange(folder / HEAD, _head_shapes(built.dim, card, head), _shapes(head))
-    network = Network(built, len(card.classes), unit_features=card.backbone.unit)
+    network = Network(built, len(card.classes), card.backbone.unit, card.backbone.precision)
     load_effective(network, {f"backbone.{name}": tensor for name, tensor in backbone.items()} | head)
     network.to(memory_format=torch.channels_last)
     network.requires_grad_(False)

@@ -38,7 +38,8 @@ def readme(card: ModelCard) -> str:
         f"bicubic), scaled to [0, 1], minus {list(seen.mean)}, divided by {list(seen.std)}; "
         f"transparency: {seen.alpha}; turned as EXIF says: {'yes' if seen.exif else 'no'}; "
         f"{seen.bits} bits of grey pictures are used.",
-        f"The backbone alone, in `{BACKBONE}`: `{_built_by(card)}`. Its {backbone.features} features "
+        f"The backbone alone, in `{BACKBONE}`: `{_built_by(card)}`. Its {backbone.features} features, computed in "
+        f"{'bfloat16 as torch.autocast does' if backbone.precision == 'bfloat16' else backbone.precision}, "
         f"{'are divided by their length and ' if backbone.unit else ''}go to the heads in `{HEAD}`"
         f"{f'; `{MEMORY}` holds what the predictor remembers of the source images' if MEMORY in card.files else ''}.",
         "## Terms",

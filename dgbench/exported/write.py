@@ -133,6 +133,7 @@ def _described(
         "options": options,
         "features": backbone.dim,
         "unit": network.unit_features,
+        "precision": network.precision,
         "weights": training.weights,
         "pretrained_on": pretrained_on,
     }

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dgbench.core.precision import Precision
 
 Role = Literal["q", "k", "v", "out", "fc1", "fc2", "expand", "project"]
 """What a matrix does in its block: attention's four and its MLP's two, or a convolutional block's first and last
@@ -74,20 +77,27 @@ class Network(nn.Module):
         backbone: The feature extractor.
         classes: C.
         unit_features: Whether features are divided by their length, as heads made of texts want them.
+        precision: What the backbone computes in, whoever asks and in whichever mode. Everything after it is float32.
     """
 
-    def __init__(self, backbone: Backbone, classes: int, unit_features: bool = False) -> None:
+    def __init__(
+        self, backbone: Backbone, classes: int, unit_features: bool = False, precision: Precision = "float32"
+    ) -> None:
         super().__init__()
         self.info = backbone
         self.classes = classes
         self.unit_features = unit_features
+        self.precision = precision
         self.backbone = backbone.module
         self.head = nn.Linear(backbone.dim, classes)
         self.domain_heads: nn.Linear | None = None
 
     def features(self, x: Tensor) -> Tensor:
-        """Features ``[n, d]`` of normalised inputs."""
-        features: Tensor = self.backbone(x)
+        """Features ``[n, d]`` of normalised inputs; float32, in whatever precision the backbone computed them."""
+        half = self.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):  # or an autocast around this one is left
+            features: Tensor = self.backbone(x)
+        features = features.float() if half else features
         return F.normalize(features, dim=1) if self.unit_features else features
 
     def forward(self, x: Tensor) -> Tensor:

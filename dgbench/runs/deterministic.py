@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from dgbench.core.memory import keep_freed_memory
 
@@ -13,6 +14,7 @@ def ready(device: str) -> None:
     """Ready a worker, which looks at batch after batch of one size."""
     keep_freed_memory()
     _deterministic(device)
+    _exact()
 
 
 def _deterministic(device: str) -> None:
@@ -29,6 +31,24 @@ def _deterministic(device: str) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
 
 
+def _exact() -> None:
+    """Compute float32 in float32: no TF32, which torch lets cuDNN take unasked, nor bfloat16 on a CPU."""
+    for place, name, exact in _shortcuts():
+        setattr(place, name, exact)
+
+
+def _shortcuts() -> list[tuple[Any, str, str | bool]]:
+    """Where torch is told how roughly it may compute float32: an object, its attribute, and what says not at all."""
+    import torch
+
+    backends: Any = torch.backends
+    if hasattr(backends, "fp32_precision"):  # since torch 2.9; operation by operation, as the wider settings yield
+        of_cuda = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        of_cpu = (backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn)
+        return [(place, "fp32_precision", "ieee") for place in (*of_cuda, *of_cpu)]
+    return [(place, "allow_tf32", False) for place in (backends.cuda.matmul, backends.cudnn)]
+
+
 @contextmanager
 def as_worker(device: str) -> Iterator[None]:
     """Compute as a worker does inside the block, so that the same bits come out; this process's own way afterwards."""
@@ -36,9 +56,13 @@ def as_worker(device: str) -> Iterator[None]:
 
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    rough = [(place, name, getattr(place, name)) for place, name, _ in _shortcuts()]
     _deterministic(device)
+    _exact()
     try:
         yield
     finally:
+        for place, name, value in rough:
+            setattr(place, name, value)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(strict, warn_only=warns)

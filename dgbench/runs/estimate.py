@@ -172,7 +172,8 @@ def _timed(training: TrainingSpec, device: torch.device) -> Pace:
     names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
     parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
     dataset = _noise(spec, 2 * batch)
-    network = Network(build(parse(spec.backbone).untrained()), len(dataset.classes)).to(device)
+    backbone = build(parse(spec.backbone).untrained())
+    network = Network(backbone, len(dataset.classes), precision=spec.precision).to(device)
     inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
     ticks = [_now(device)]
 

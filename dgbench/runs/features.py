@@ -103,6 +103,7 @@ class FeatureBank:
             "rows": None if rows is None else sha256(rows.astype("<i8").tobytes()).hexdigest(),
             "backbone": training.backbone,
             "weights": training.weights,
+            "precision": training.precision,
             "drawn": training.seed("init", training.backbone) if training.weights is None else None,
         }
 

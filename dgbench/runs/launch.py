@@ -28,6 +28,7 @@ from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.deterministic import ready
+from dgbench.runs.emulated import emulated
 from dgbench.runs.failures import Failure
 from dgbench.runs.features import shelf as features_of
 from dgbench.runs.groundwork import groundwork
@@ -118,6 +119,8 @@ def launch(
     jobs: list[Job] = [*below.jobs, *below.units]
     workers = min(workers or default_workers(where), len(jobs))
     _say_what_is_tight(plan, store, workers)
+    if slow := emulated(plan.board, where):
+        log.warning("%s", slow)
     budgets = {
         "cache": Budget(shelf(), sum(map(_decoded, seen.values())) + workers * below.passing),
         "features": Budget(features_of(store)),

@@ -67,7 +67,7 @@ class Setting:
         reference = self.spec.reference
         zero_shot = reference is not None and reference.startswith(ZERO_SHOT)
         torch.manual_seed(self.spec.seed("head"))
-        network = Network(backbone, len(self.dataset.classes), unit_features=zero_shot)
+        network = self._with_head(backbone, unit_features=zero_shot)
         if zero_shot:
             set_zero_shot_head(network, self.dataset.classes, dataset_card(self.spec.dataset).wording)
         elif reference is not None:
@@ -75,6 +75,10 @@ class Setting:
             probe = past.moving(checkpoint(past.steps[-1]))
             network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
         return self._placed(network)
+
+    def _with_head(self, backbone: Backbone, *, unit_features: bool = False) -> Network:
+        """Backbone and head; it computes in the precision of the training."""
+        return Network(backbone, len(self.dataset.classes), unit_features, self.spec.precision)
 
     def _stored(self, training: str) -> StoredTrajectory:
         """Another training, that this one starts from."""
@@ -86,7 +90,7 @@ class Setting:
 
     def _extractor(self) -> Network:
         """What features are stored of: never normalised, whatever the head will want."""
-        return self._placed(Network(self.backbone(), len(self.dataset.classes)))
+        return self._placed(self._with_head(self.backbone()))
 
     def _whole_network(self) -> Network:
         """Backbone and head."""

@@ -92,7 +92,10 @@ def train(
 
     Raises:
         DivergedError: the loss is not finite at a checkpoint.
+        ValueError: the network computes in another precision than the spec says.
     """
+    if network.precision != spec.precision:
+        raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
     attach(spec, parts, network)
     before = sealed(folder)
     wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
@@ -184,7 +187,6 @@ class _Training:
             steps=spec.steps,
             domains=len(spec.sources),
             norm_mode=spec.norm_mode,
-            precision=spec.precision,
         )
         self.loss = parts.optimizer.direction(closure, self.parameters)
         if (norm := parts.optimizer.clip()) is not None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dgbench.core.decoding import Decoding
+from dgbench.core.precision import Precision
 from dgbench.core.registry import Slot
 from dgbench.core.seeds import seed
 from dgbench.core.spec import Spec, identity
 
-SCHEMA = "dgbench.training/3"
+SCHEMA = "dgbench.training/4"
 """Its number is raised whenever weights change that no part's version stands for: by the loop, splits, or backbones."""
 
 ZERO_SHOT = "zero-shot:"
@@ -45,7 +46,7 @@ class TrainingSpec:
         steps: Number of optimizer steps.
         checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
         batch_per_domain: Images of each source domain in a step.
-        precision: Of the forward passes; weights and penalties stay in float32.
+        precision: Of every forward pass, also on images that are only looked at; weights and heads are float32.
         norm_mode: ``frozen`` keeps normalisation statistics as they were pretrained, ``train`` moves them.
     """
 
@@ -67,7 +68,7 @@ class TrainingSpec:
     steps: int
     checkpoints: int
     batch_per_domain: int
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
     norm_mode: Literal["train", "frozen"]
 
     def spec(self) -> Spec:

@@ -38,7 +38,7 @@ from dgbench.runs.plan import STREAM_BATCH, make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.train.evaluate import CHUNK, score
-from exported_boards import ALGORITHMS, SHAPES, Ran
+from exported_boards import ALGORITHMS, HALVED, SHAPES, Ran
 
 
 def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Model]:
@@ -82,6 +82,17 @@ def test_every_recipe_predicts_what_its_run_predicted(algorithm: str, digits: Ra
 def test_statistics_of_batches_and_pictures_of_files_leave_with_it(algorithm: str, shapes: Ran, tmp_path: Path) -> None:
     choice, model = export(shapes, algorithm, tmp_path / "model")
     assert replayed(model, choice).equals(stored(choice, shapes.store))
+
+
+@pytest.mark.parametrize("algorithm", HALVED)
+def test_a_model_in_bfloat16_predicts_in_bfloat16(algorithm: str, halved: Ran, tmp_path: Path) -> None:
+    """Whole networks and heads on stored features alike; in float32 the same weights say something else."""
+    choice, model = export(halved, algorithm, tmp_path / "model")
+    assert replayed(model, choice).equals(stored(choice, halved.store)), "to the last bit"
+    assert model.card.backbone.precision == "bfloat16"
+    assert "computed in bfloat16" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    model.network.precision = "float32"
+    assert not replayed(model, choice).equals(stored(choice, halved.store))
 
 
 def test_averages_have_statistics_of_their_own(shapes: Ran, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from dgbench.runs.deterministic import as_worker
+from exported_boards import pictures  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")

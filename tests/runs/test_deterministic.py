@@ -1,9 +1,13 @@
-"""On the CPU a worker has one thread, and what computes as one has its own way again afterwards."""
+"""A worker on the CPU has one thread, and float32 is float32; what computes as one has its own way again afterwards."""
+
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from dgbench.runs.deterministic import as_worker
+from dgbench.core.processes import Pool
+from dgbench.runs.deterministic import as_worker, ready
 
 
 def test_what_computes_as_a_worker_has_one_thread_and_then_its_own_again() -> None:
@@ -19,3 +23,38 @@ def test_what_computes_as_a_worker_has_one_thread_and_then_its_own_again() -> No
         assert torch.get_num_threads() == 2, "also where it ended with an error"
     finally:
         torch.set_num_threads(before)
+
+
+def _roughly() -> list[object]:
+    """How torch may compute float32 products and convolutions: on CUDA, and on the CPU."""
+    backends: Any = torch.backends
+    of_cuda = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    return [place.fp32_precision for place in (*of_cuda, backends.mkldnn.matmul, backends.mkldnn.conv)]
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="torch tells it since 2.9")
+def test_float32_is_float32_as_a_worker_and_what_the_user_wants_afterwards() -> None:
+    torch.set_float32_matmul_precision("medium")  # TF32 on tensor cores, bfloat16 on a CPU
+    try:
+        before = _roughly()
+        assert {"tf32", "bf16"} <= set(before)
+        with as_worker("cpu"):
+            assert _roughly() == ["ieee"] * 5
+        assert _roughly() == before
+        with Pool(1, ready, "cpu") as pool:
+            assert pool.submit(_roughly).result() == ["ieee"] * 5
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.gpu
+def test_products_on_an_accelerator_are_no_tf32() -> None:
+    random = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(512, 512, generator=random) for _ in range(2))
+    x, w = torch.randn(8, 64, 32, 32, generator=random), torch.randn(64, 64, 3, 3, generator=random)
+    exact = a.double() @ b.double(), F.conv2d(x.double(), w.double())
+    with as_worker("cuda"):
+        found = a.cuda() @ b.cuda(), F.conv2d(x.cuda(), w.cuda())
+    for one, other in zip(found, exact, strict=True):
+        error = (one.cpu().double() - other).abs().max() / other.abs().max()
+        assert error < 1e-5, "TF32 keeps ten bits: its error is above 1e-4"

@@ -100,6 +100,7 @@ def test_features_depend_on_weights_and_preprocessing_alone(tmp_path: Path) -> N
         {"decoding": Decoding("white")},
         {"manifest": "0"},
         {"backbone": "x"},
+        {"precision": "bfloat16"},
     ]
     assert len({named(), *(named(**change) for change in others)}) == 1 + len(others)
     assert named(trial=7) != named(), "random weights are drawn anew in every trial"

@@ -3,19 +3,22 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgbench.core.decoding import AS_LOADERS
 from dgbench.core.errors import DGBenchError
+from dgbench.core.precision import Precision
 from dgbench.core.recipe import build_part, describe
 from dgbench.core.registry import Slot
 from dgbench.data.domain import Dataset, Domain
+from dgbench.data.splits import split
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
 from dgbench.train.loop import Parts, train
@@ -59,9 +62,10 @@ def _parts(**names: Any) -> tuple[Parts, dict[Slot, Any]]:
     return Parts(**parts), {slot: describe(slot, chosen[slot][0], part) for slot, part in parts.items()}
 
 
-def _network() -> Network:
+def _network(precision: Precision = "float32") -> Network:
     torch.manual_seed(0)
-    return Network(Backbone("tiny", _TinyBackbone(), 8, SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), 3)
+    backbone = Backbone("tiny", _TinyBackbone(), 8, SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    return Network(backbone, 3, precision=precision)
 
 
 def _initial() -> Initial:
@@ -73,7 +77,8 @@ def _train(
     *,
     steps: int = 6,
     norm_mode: Any = "train",
-    precision: Any = "float32",
+    precision: Precision = "float32",
+    computes_in: Precision | None = None,
     device: torch.device = CPU,
     watch: Callable[[Network, Sources, int], None] = lambda network, sources, step: None,
     **names: Any,
@@ -101,7 +106,7 @@ def _train(
         precision=precision,
         norm_mode=norm_mode,
     )
-    network = _network().to(device)
+    network = _network(computes_in or precision).to(device)
     dataset = _dataset()
     inputs: dict[str, Inputs] = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
     sources = Sources(spec, dataset, inputs, device)
@@ -201,11 +206,33 @@ def test_udim_returns_to_the_best_checkpoint(tmp_path: Path) -> None:
 
 
 def test_bfloat16_follows_float32(tmp_path: Path) -> None:
-    full, half = (_train(tmp_path / p, precision=p, optimizer=("sgd", {"lr": 0.01})) for p in ("float32", "bfloat16"))
+    descent = ("sgd", {"lr": 0.01})
+    full, half = (_train(tmp_path / p, precision=p, optimizer=descent) for p in get_args(Precision))
     for key, tensor in effective_state(full).items():
         assert effective_state(half)[key].dtype == tensor.dtype
         torch.testing.assert_close(effective_state(half)[key], tensor, rtol=0.05, atol=0.02)
     assert any(not torch.equal(effective_state(half)[k], t) for k, t in effective_state(full).items())
+
+
+def test_a_bfloat16_training_is_validated_in_bfloat16(tmp_path: Path) -> None:
+    half = _train(tmp_path, precision="bfloat16").eval()
+    last = pl.read_parquet(tmp_path / "history.parquet").filter(step=6)
+    found: dict[Precision, list[float]] = {"bfloat16": [], "float32": []}
+    for domain in _dataset().domains[:2]:
+        rows = split(_dataset(), domain.name, 0, 0.2, 0.0, False).validation
+        x = (torch.from_numpy(np.array(domain.inputs[rows])).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+        y = torch.from_numpy(domain.labels[rows])
+        for precision, losses in found.items():
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                features = half.backbone(x)
+            losses.append(F.cross_entropy(half.head(features.float()), y).item())
+    assert last["nll"].to_list() == pytest.approx(found["bfloat16"], rel=1e-6)
+    assert last["nll"].to_list() != pytest.approx(found["float32"], rel=1e-5)
+
+
+def test_a_network_of_another_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="in float32 for a training in bfloat16"):
+        _train(tmp_path, precision="bfloat16", computes_in="float32")
 
 
 def test_a_diverged_training_is_an_error_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
