@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import kornia.filters as kf
 from torch import Tensor
 
 from dgbench.data.shifts.entry import Entry, Random, odd, zoom
+from dgbench.data.shifts.filters import bilateral, box, correlate, gaussian, line, median
 
 
 def _gaussian(image: Tensor, random: Random) -> Tensor:
     sd = random.uniform(5, 7) * zoom(image)
-    size = odd(6 * sd)
-    return kf.gaussian_blur2d(image, (size, size), (sd, sd), "replicate")  # type: ignore[no-any-return]
+    return gaussian(image, odd(6 * sd), sd)
 
 
 def _average(image: Tensor, random: Random) -> Tensor:
-    size = odd(random.uniform(9, 15) * zoom(image))
-    return kf.box_blur(image, (size, size), "replicate")  # type: ignore[no-any-return]
+    return box(image, odd(random.uniform(9, 15) * zoom(image)))
 
 
 def _median(image: Tensor, random: Random) -> Tensor:
-    size = odd(random.uniform(9, 15) * zoom(image))
-    return kf.median_blur(image, (size, size))  # type: ignore[no-any-return]
+    return median(image, odd(random.uniform(9, 15) * zoom(image)))
 
 
 def _bilateral(image: Tensor, random: Random) -> Tensor:
     size = odd(random.uniform(3, 10) * zoom(image))
     sd_color, sd_space = random.uniform(10, 250) / 255, random.uniform(10, 250) * zoom(image)
-    return kf.bilateral_blur(image, (size, size), sd_color, (sd_space, sd_space), "replicate")  # type: ignore[no-any-return]
+    return bilateral(image, size, sd_color, sd_space)
 
 
 def _motion(image: Tensor, random: Random) -> Tensor:
     """Along a line of 15 pixels, at any angle, the weights rising or falling along it."""
     angle, direction = random.uniform(0, 360), random.uniform(-1, 1)
-    return kf.motion_blur(image, odd(15 * zoom(image)), float(angle), float(direction), "replicate")  # type: ignore[no-any-return]
+    return correlate(image, line(odd(15 * zoom(image)), angle, direction))
 
 
 ENTRIES = (

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torchvision.transforms.v2.functional as tv
 from torch import Tensor
 
 from dgbench.data.shifts.entry import Entry, Random, either
-from dgbench.data.shifts.hsv import from_hsv, to_hsv
+from dgbench.data.shifts.filters import grayscale
+from dgbench.data.shifts.hsv import change_saturation, change_value, from_hsv, to_hsv
 
 _ADD = ((-200.0, -50.0), (50.0, 200.0))
 _MULTIPLY = ((0.1, 0.3), (1.8, 2.0))
@@ -28,18 +28,15 @@ def _turn_hue(image: Tensor, random: Random, scale: float) -> Tensor:
 
 
 def _add_to_brightness(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, saturation, value + either(random, *_ADD) / 255)
+    return change_value(image, lambda value: value + either(random, *_ADD) / 255)
 
 
 def _multiply_brightness(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, saturation, value * either(random, *_MULTIPLY))
+    return change_value(image, lambda value: value * either(random, *_MULTIPLY))
 
 
 def _multiply_and_add_to_brightness(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, saturation, value * either(random, *_MULTIPLY) + either(random, *_ADD) / 255)
+    return change_value(image, lambda value: value * either(random, *_MULTIPLY) + either(random, *_ADD) / 255)
 
 
 def _multiply_hue_and_saturation(image: Tensor, random: Random) -> Tensor:
@@ -53,13 +50,11 @@ def _multiply_hue(image: Tensor, random: Random) -> Tensor:
 
 
 def _multiply_saturation(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, saturation * either(random, *_MULTIPLY), value)
+    return change_saturation(image, lambda saturation: saturation * either(random, *_MULTIPLY))
 
 
 def _remove_saturation(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, 0 * saturation, value)
+    return change_saturation(image, lambda saturation: 0 * saturation)
 
 
 def _add_to_hue_and_saturation(image: Tensor, random: Random) -> Tensor:
@@ -73,12 +68,11 @@ def _add_to_hue(image: Tensor, random: Random) -> Tensor:
 
 
 def _add_to_saturation(image: Tensor, random: Random) -> Tensor:
-    hue, saturation, value = to_hsv(image)
-    return from_hsv(hue, saturation + either(random, *_ADD) / 255, value)
+    return change_saturation(image, lambda saturation: saturation + either(random, *_ADD) / 255)
 
 
 def _grayscale(image: Tensor, random: Random) -> Tensor:
-    return torch.lerp(image, tv.rgb_to_grayscale(image, 3), random.uniform(0.8, 1.0))
+    return torch.lerp(image, grayscale(image).expand_as(image), random.uniform(0.8, 1.0))
 
 
 def _temperature(image: Tensor, random: Random) -> Tensor:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import kornia.enhance as ke
 import torch
 from torch import Tensor
 
 from dgbench.data.shifts.entry import Entry, Random, each_channel, parts, tensor
+from dgbench.data.shifts.equalize import equalize
 from dgbench.data.shifts.hsv import from_hsv, to_hsv
 
 _FLATTER, _STEEPER = (0.1, 0.3), (1.8, 2.0)
 
 
 def _gamma(image: Tensor, random: Random) -> Tensor:
-    return image ** each_channel(random, _FLATTER, _STEEPER)
+    return (image.log() * each_channel(random, _FLATTER, _STEEPER)).exp_()
 
 
 def _sigmoid(image: Tensor, random: Random) -> Tensor:
@@ -31,8 +31,7 @@ def _linear(image: Tensor, random: Random) -> Tensor:
 
 def _clahe_of_channels(image: Tensor, random: Random) -> Tensor:
     """Each channel is equalised, in 3x3 to 12x12 parts."""
-    tiles = random.uniform(3, 12)
-    return torch.stack([_clahe(channel, tiles, random) for channel in image.unbind(1)], 1)
+    return _clahe(image, random.uniform(3, 12), random)
 
 
 def _clahe_of_brightness(image: Tensor, random: Random) -> Tensor:
@@ -41,10 +40,10 @@ def _clahe_of_brightness(image: Tensor, random: Random) -> Tensor:
     return from_hsv(hue, saturation, _clahe(value, random.uniform(10, 21), random))
 
 
-def _clahe(channel: Tensor, tiles: float, random: Random) -> Tensor:
-    """Equalise parts of a channel ``[..., 1, h, w]``; a histogram is clipped at 1 to 10 times its mean."""
-    across = parts(channel, tiles)
-    return ke.equalize_clahe(channel, float(random.uniform(1, 10)), (across, across))  # type: ignore[no-any-return]
+def _clahe(planes: Tensor, tiles: float, random: Random) -> Tensor:
+    """Equalise parts of planes ``[1, c, h, w]``; a histogram is clipped at 1 to 10 times its mean."""
+    limits = [random.uniform(1, 10) for _ in range(planes.shape[1])]
+    return equalize(planes, parts(planes, tiles), limits)
 
 
 ENTRIES = (

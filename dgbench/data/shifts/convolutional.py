@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dgbench.data.shifts.entry import Entry, Random
+from dgbench.data.shifts.filters import correlate
 
 _OUTLINE = ((0, -1, 0), (-1, 4, -1), (0, -1, 0))
 
@@ -45,8 +45,7 @@ def _directed_edges(image: Tensor, random: Random) -> Tensor:
 
 def _filter(image: Tensor, kernel: Sequence[Sequence[float]]) -> Tensor:
     """Correlate each channel with a 3x3 kernel; the edge repeats."""
-    weight = torch.tensor(kernel, dtype=torch.float32).expand(3, 1, 3, 3)
-    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), weight, groups=3)
+    return correlate(image, ((y - 1, x - 1, weight) for y, row in enumerate(kernel) for x, weight in enumerate(row)))
 
 
 def _blend(image: Tensor, random: Random, kernel: Sequence[Sequence[float]]) -> Tensor:

@@ -57,6 +57,19 @@ def channels(random: Random) -> int:
     return 3 if random.random() < 0.5 else 1
 
 
+def planes(pixels: NDArray[np.uint8]) -> Tensor:
+    """Pixels ``[h, w, 3]`` as an image ``[1, 3, h, w]`` in [0, 1], whose channels lie one after the other."""
+    image = np.empty((1, 3, *pixels.shape[:2]), np.float32)
+    for channel in range(3):
+        np.divide(pixels[..., channel], np.float32(255), out=image[0, channel])
+    return torch.from_numpy(image)
+
+
 def tensor(array: NDArray[Any]) -> Tensor:
     """What NumPy drew, as the images are: float32."""
     return torch.from_numpy(array.astype(np.float32))
+
+
+def uniform(random: Random, low: float, high: float, shape: tuple[int, ...]) -> Tensor:
+    """Independent uniform draws, float32."""
+    return torch.from_numpy(random.random(shape, np.float32)).mul_(high - low).add_(low)

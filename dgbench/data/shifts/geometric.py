@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchvision.transforms.v2.functional as tv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgbench.data.shifts.entry import Entry, Random, either, tensor, zoom
+from dgbench.data.shifts.entry import Entry, Random, either, tensor, uniform, zoom
 
 _SMALLER, _LARGER = (0.5, 0.75), (1.25, 1.75)
 
@@ -44,19 +43,25 @@ def _piecewise_affine(image: Tensor, random: Random) -> Tensor:
 
 def _perspective(image: Tensor, random: Random) -> Tensor:
     """A quadrilateral, its corners inside the image's by a normal share with deviation .1 to .2, fills the image."""
-    h, w = image.shape[-2:]
     inset = np.minimum(abs(random.normal(0, random.uniform(0.1, 0.2), (4, 2))), 0.45)
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
-    moved = (corners + inset * (1 - 2 * corners)) * [w - 1, h - 1]
-    whole = corners * [w - 1, h - 1]
-    return tv.perspective(image, moved.tolist(), whole.tolist())  # type: ignore[no-any-return]
+    whole = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
+    return _sample(image, homography(whole, whole * (1 - 2 * inset)))
+
+
+def homography(corners: NDArray[np.float64], moved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The projective map ``[3, 3]`` that takes four points ``[4, 2]`` to four others."""
+    equations, values = [], []
+    for (x, y), (to_x, to_y) in zip(corners, moved, strict=True):
+        equations += [[x, y, 1, 0, 0, 0, -x * to_x, -y * to_x], [0, 0, 0, x, y, 1, -x * to_y, -y * to_y]]
+        values += [to_x, to_y]
+    return np.append(np.linalg.solve(np.array(equations), np.array(values)), 1.0).reshape(3, 3)
 
 
 def _elastic(image: Tensor, random: Random) -> Tensor:
     """Every pixel is taken from up to 2 to 5 pixels away; a smoothing with deviation .25 px has no weight beyond 0."""
     h, w = image.shape[-2:]
     pixels = random.uniform(2, 5) * zoom(image)
-    moves = tensor(random.uniform(-1, 1, (1, 2, h, w))) * pixels
+    moves = uniform(random, -pixels, pixels, (1, 2, h, w))
     return _displace(image, moves * torch.tensor([2 / w, 2 / h]).view(1, 2, 1, 1))
 
 
@@ -66,13 +71,16 @@ def _jigsaw(image: Tensor, random: Random) -> Tensor:
     rows, columns = min(10, h // 2), min(10, w // 2)
     across = np.argsort(np.arange(columns) + random.uniform(0, 3, (rows, columns)), axis=1)
     down = np.argsort(np.arange(rows)[:, None] + random.uniform(0, 3, (rows, columns)), axis=0)
-    y, x = np.indices((h, w))
-    tile_y, tile_x = y * rows // h, x * columns // w
-    from_y = down[tile_y, tile_x]
-    from_x = across[from_y, tile_x]
-    source_y = np.minimum(y + _start(from_y, rows, h) - _start(tile_y, rows, h), h - 1)
-    source_x = np.minimum(x + _start(from_x, columns, w) - _start(tile_x, columns, w), w - 1)
-    return image[..., torch.from_numpy(source_y), torch.from_numpy(source_x)]
+    # Where each tile comes from; then, for each pixel, how far from it in its row and column.
+    from_y = down
+    from_x = across[from_y, np.arange(columns)]
+    moved_y = _start(from_y, rows, h) - _start(np.arange(rows), rows, h)[:, None]
+    moved_x = _start(from_x, columns, w) - _start(np.arange(columns), columns, w)
+    tile_y, tile_x = np.arange(h) * rows // h, np.arange(w) * columns // w
+    source_y = np.minimum(moved_y[tile_y][:, tile_x] + np.arange(h)[:, None], h - 1)
+    source_x = np.minimum(moved_x[tile_y][:, tile_x] + np.arange(w), w - 1)
+    pixels = np.take(image[0].flatten(1).numpy(), (source_y * w + source_x).ravel(), axis=1)
+    return torch.from_numpy(pixels).view(image.shape)
 
 
 def _start(tile: NDArray[np.int64], tiles: int, side: int) -> NDArray[np.int64]:
@@ -81,15 +89,30 @@ def _start(tile: NDArray[np.int64], tiles: int, side: int) -> NDArray[np.int64]:
 
 
 def _affine(image: Tensor, matrix: list[list[float]]) -> Tensor:
-    """Sample at ``matrix`` times the coordinates, which run from -1 to 1 across the image, x first."""
-    grid = F.affine_grid(torch.tensor([matrix], dtype=torch.float32), list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid, align_corners=False)
+    """Sample at ``matrix [2, 3]`` times the coordinates, which run from -1 to 1 across the image, x first."""
+    return _sample(image, np.array([*matrix, [0, 0, 1]], float))
+
+
+def _sample(image: Tensor, matrix: NDArray[np.float64]) -> Tensor:
+    """Sample at a projective map ``[3, 3]`` of the same coordinates."""
+    x, y = _coordinates(image)
+    places = [a * x + (b * y + c) for a, b, c in matrix.tolist()[: 2 if matrix[2].tolist() == [0, 0, 1] else 3]]
+    if len(places) == 3:
+        places = [place / places[2] for place in places[:2]]
+    return F.grid_sample(image, torch.stack(places, -1)[None], align_corners=False)
 
 
 def _displace(image: Tensor, moves: Tensor) -> Tensor:
     """Sample beside each pixel, by ``moves [1, 2, h, w]`` in the same coordinates; the edge repeats."""
-    grid = F.affine_grid(torch.eye(2, 3)[None], list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid + moves.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+    x, y = _coordinates(image)
+    grid = torch.stack((moves[:, 0] + x, moves[:, 1] + y), -1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+
+def _coordinates(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the middles of pixels, right ``[w]`` and down ``[h, 1]``."""
+    y, x = ((2 * torch.arange(side) + 1) / side - 1 for side in image.shape[-2:])
+    return x, y[:, None]
 
 
 ENTRIES = (

@@ -5,18 +5,19 @@ The paper's library composes these from many noise layers; here each is one laye
 
 from __future__ import annotations
 
-import kornia.filters as kf
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgbench.data.shifts.entry import Entry, Random, odd, tensor, zoom
+from dgbench.data.shifts.entry import Entry, Random, odd, tensor, uniform, zoom
+from dgbench.data.shifts.filters import correlate, line
 
 
 def _snowy_landscape(image: Tensor, random: Random) -> Tensor:
     """What is darker than a lightness of 140 to 255 becomes 2.5 to 4 times as light."""
     lightness = (image.amax(1, keepdim=True) + image.amin(1, keepdim=True)) / 2
-    return torch.where(lightness < random.uniform(140, 255) / 255, image * random.uniform(2.5, 4), image)
+    dark = (lightness < random.uniform(140, 255) / 255).float()
+    return image * dark.mul_(random.uniform(2.5, 4) - 1).add_(1)
 
 
 def _clouds(image: Tensor, random: Random) -> Tensor:
@@ -35,7 +36,7 @@ def _snowflakes(image: Tensor, random: Random) -> Tensor:
     """Flakes of .3 to .8 of the largest size, blurred a little along their fall."""
     size = random.uniform(0.3, 0.8) * 12 * zoom(image)
     flakes = _specks(image, random, random.uniform(0.04, 0.1), size)
-    fall = kf.motion_blur(flakes, odd(5 * zoom(image)), float(random.uniform(60, 120)), 0.0)
+    fall = correlate(flakes, line(odd(5 * zoom(image)), random.uniform(60, 120), 0))
     return _cover(image, fall, 1.0)
 
 
@@ -43,7 +44,7 @@ def _rain(image: Tensor, random: Random) -> Tensor:
     """Bright streaks of 20 to 40 pixels, up to 20 degrees off the vertical."""
     length = odd(random.uniform(20, 40) * zoom(image))
     drops = _specks(image, random, random.uniform(0.05, 0.12), 1)
-    streaks = kf.motion_blur(drops, length, 90 + float(random.uniform(-20, 20)), 0.0) * length * 0.6
+    streaks = correlate(drops, line(length, 90 + random.uniform(-20, 20), 0)) * (0.6 * length)
     return _cover(image, streaks.clamp(max=0.8), random.uniform(0.7, 0.9))
 
 
@@ -60,13 +61,13 @@ def _specks(image: Tensor, random: Random, share: float, size: float) -> Tensor:
     """Random points, grown to blocks of ``size`` pixels; ``share`` of the image is covered, about."""
     block = max(1, round(size))
     h, w = image.shape[-2:]
-    points = tensor(random.random((1, 1, -(-h // block), -(-w // block)))) < share
-    grown = F.interpolate(points.float(), scale_factor=block, mode="nearest")
-    return grown[..., :h, :w]
+    points = uniform(random, 0, 1, (1, 1, -(-h // block), -(-w // block))) < share
+    grown = points.float().repeat_interleave(block, -2).repeat_interleave(block, -1)
+    return grown[..., :h, :w].contiguous()
 
 
 def _cover(image: Tensor, density: Tensor, brightness: float) -> Tensor:
-    return torch.lerp(image, torch.full_like(image, brightness), density.expand_as(image))
+    return torch.lerp(image, torch.tensor(brightness), density)
 
 
 ENTRIES = (

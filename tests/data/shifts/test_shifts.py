@@ -5,7 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
+import torch.nn.functional as F
+import torchvision.transforms.v2.functional as tv
+from scipy.ndimage import gaussian_filter
 
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.shift_families import FAMILIES, LEFT_OUT
@@ -97,6 +101,20 @@ print(hashlib.sha256(b"".join(shift(image, f, s).tobytes() for f in FAMILIES for
     assert done.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
+@pytest.mark.parametrize("entry", EVERY)
+def test_one_thread_and_two_draw_the_same_bytes(entry: Entry) -> None:
+    # Large enough for torch to divide its work, which it does from 32,768 values on.
+    image = gaussian_filter(np.random.default_rng(0).integers(0, 256, (192, 200, 3)), (2, 2, 0)).astype(np.uint8)
+    threads, drawn = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            drawn.append(apply(entry, image, np.random.default_rng(3)))
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(*drawn)
+
+
 def test_all_entries_of_a_family_are_drawn() -> None:
     drawn = {int(np.random.Generator(np.random.PCG64(seed)).integers(21)) for seed in range(300)}
     assert drawn == set(range(21)), "one uniform draw from the seed's own generator chooses the entry"
@@ -143,6 +161,57 @@ def test_half_of_the_pixels_are_salt() -> None:
     salted = apply(named(arithmetic, "salt"), image, np.random.default_rng(0))
     assert set(np.unique(salted)) == {100, 255}
     assert abs((salted == 255).mean() - 0.5) < 0.05
+
+
+def test_noise_has_the_moments_of_its_distribution() -> None:
+    image = torch.full((1, 3, 128, 128), 0.5)
+    for seed in range(8):
+        # The same generator says with which parameter: it is drawn first, then how many channels.
+        normal = (named(arithmetic, "gaussian noise").apply(image, np.random.default_rng(seed)) - 0.5) * 255
+        sd = np.random.default_rng(seed).uniform(50, 150)
+        assert normal.std().item() == pytest.approx(sd, rel=0.03)
+        assert normal.mean().abs() < 0.03 * sd
+        laplace = (named(arithmetic, "laplace noise").apply(image, np.random.default_rng(seed)) - 0.5) * 255
+        assert laplace.abs().mean().item() == pytest.approx(sd, rel=0.03)
+        assert laplace.median().abs() < 0.03 * sd
+        assert laplace.square().mean().item() == pytest.approx(2 * sd**2, rel=0.15)
+
+
+def test_poisson_noise_is_poissons_with_a_random_sign() -> None:
+    image = torch.zeros(1, 3, 256, 256)
+    for seed in range(5):
+        noise = named(arithmetic, "poisson noise").apply(image, np.random.default_rng(seed))[0, 0].numpy() * 255
+        mean = np.random.default_rng(seed).uniform(40, 60)
+        counts = np.rint(abs(noise)).astype(int)
+        assert np.abs(noise - np.rint(noise)).max() < 1e-3
+        assert abs((noise > 0).mean() - 0.5) < 0.01
+        assert counts.mean() == pytest.approx(mean, rel=0.01)
+        assert counts.var() == pytest.approx(mean, rel=0.05)
+        expected = scipy.stats.poisson.cdf(np.arange(120), mean)
+        found = np.bincount(counts.ravel(), minlength=120).cumsum()[:120] / counts.size
+        assert np.abs(found - expected).max() < 0.008
+
+
+def test_a_projective_map_takes_four_points_to_four_others() -> None:
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
+    moved = corners * np.random.default_rng(0).uniform(0.3, 1, (4, 2))
+    mapped = np.hstack((corners, np.ones((4, 1)))) @ geometric.homography(corners, moved).T
+    assert mapped[:, :2] / mapped[:, 2:] == pytest.approx(moved)
+
+
+def test_affine_and_projective_shifts_are_those_of_torchvision() -> None:
+    image = torch.from_numpy(gaussian_filter(np.random.default_rng(0).random((1, 3, 40, 60)), (0, 0, 3, 3)).astype("f"))
+    turned = geometric._affine(image, [[0.8, 0.1, 0.2], [-0.2, 1.3, 0.1]])
+    grid = F.affine_grid(torch.tensor([[[0.8, 0.1, 0.2], [-0.2, 1.3, 0.1]]]), [1, 3, 40, 60], align_corners=False)
+    assert torch.allclose(turned, F.grid_sample(image, grid, align_corners=False), atol=1e-5)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
+    moved = corners * np.random.default_rng(1).uniform(0.4, 0.9, (4, 2))
+    # torchvision counts in pixels, from the middle of the first to that of the last.
+    size = np.array([60, 40])
+    pixels = ((moved + 1) * size / 2 - 0.5).tolist()
+    whole = ((corners + 1) * size / 2 - 0.5).tolist()
+    theirs = tv.perspective(image, pixels, whole)
+    assert (geometric._sample(image, geometric.homography(corners, moved)) - theirs).abs().max() < 0.02
 
 
 def test_one_or_two_channels_are_dropped() -> None:
