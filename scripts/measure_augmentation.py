@@ -95,7 +95,7 @@ def batches(inputs: Pixels, seed: int) -> Iterable[Tensor]:
     """One epoch of batches from the array of decoded images."""
     generator = torch.Generator().manual_seed(seed)
     for rows in torch.randperm(len(inputs), generator=generator).split(BATCH):
-        yield inputs.ready(domainbed(inputs.take(rows), generator, (SIZE, SIZE)))
+        yield domainbed(inputs.take(rows), generator, (SIZE, SIZE), inputs.normal)
 
 
 def timed(epoch: Callable[[], Iterable[Tensor]]) -> tuple[float, float]:

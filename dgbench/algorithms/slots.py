@@ -17,6 +17,7 @@ from torch import Tensor
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
 from dgbench.core.registry import Slot
+from dgbench.data.pixels.normal import Normal
 from dgbench.models.network import Network
 
 Track = Literal["inductive", "online"]
@@ -88,8 +89,12 @@ class Sampler(Part):
             generator: On the CPU.
 
         Returns:
-            float32 ``[n, 3, h, w]`` in [0, 1].
+            ``[n, 3, h, w]``, new: uint8, or float32 in [0, 1].
         """
+
+    def augmented(self, x: Tensor, generator: torch.Generator, normal: Normal) -> Tensor:
+        """:meth:`augment`, and then as a network wants it, float32; for a part that does both at once to override."""
+        return normal(self.augment(x, generator))
 
     @abstractmethod
     def families(self) -> frozenset[str]:

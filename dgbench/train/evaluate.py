@@ -40,7 +40,7 @@ def features(
     """
     found = []
     for chunk in torch.split(torch.arange(len(inputs)) if rows is None else rows, CHUNK):
-        found.append(network.features(inputs.ready(inputs.take(chunk))))
+        found.append(network.features(inputs.ready(chunk)))
         progress(len(chunk))
     return torch.cat(found)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
 from dgbench.data.domain import Dataset, Images
+from dgbench.data.pixels.normal import Normal
 from dgbench.data.splits import split
 from dgbench.models.network import Backbone
 from dgbench.train.spec import TrainingSpec
@@ -28,11 +29,11 @@ class Inputs(Protocol):
     def __len__(self) -> int:
         """How many rows there are."""
 
-    def take(self, rows: Tensor) -> Tensor:
-        """Some rows on the device, as a sampler augments them: uint8 images ``[b, 3, h, w]``, or features."""
+    def ready(self, rows: Tensor) -> Tensor:
+        """Some rows on the device, as the network wants them: normalised images ``[b, 3, h, w]``, or features."""
 
-    def ready(self, x: Tensor) -> Tensor:
-        """What was taken, and perhaps augmented to images in [0, 1], as the network wants it."""
+    def seen(self, rows: Tensor, sampler: Sampler, generator: torch.Generator) -> Tensor:
+        """Likewise, as a step of a training sees them: augmented, where the sampler augments."""
 
 
 class Pixels:
@@ -48,8 +49,7 @@ class Pixels:
     def __init__(self, images: Images, backbone: Backbone, device: torch.device, *, resident: bool) -> None:
         self.images = images
         self.device = device
-        self.mean = torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
+        self.normal = Normal(backbone.mean, backbone.std)
         kept = resident and math.prod(images.shape) <= RESIDENT
         self.resident = self._read(torch.arange(len(images))) if kept else None
 
@@ -65,13 +65,13 @@ class Pixels:
         found = self._read(rows) if self.resident is None else self.resident.index_select(0, rows.to(self.device))
         return found.permute(0, 3, 1, 2)
 
-    def ready(self, x: Tensor) -> Tensor:
-        """Scaled to [0, 1] where that was not done yet, and normalised to what the backbone was pretrained on.
+    def ready(self, rows: Tensor) -> Tensor:
+        """Scaled to [0, 1] and normalised to what the backbone was pretrained on."""
+        return self.normal(self.take(rows))
 
-        Augmented images are changed in place: each step makes new ones.
-        """
-        scaled = x.contiguous().float().div_(255) if x.dtype == torch.uint8 else x
-        return scaled.sub_(self.mean).div_(self.std)
+    def seen(self, rows: Tensor, sampler: Sampler, generator: torch.Generator) -> Tensor:
+        """Augmented, where the sampler augments, and normalised."""
+        return sampler.augmented(self.take(rows), generator, self.normal) if sampler.augments() else self.ready(rows)
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class Features:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, rows: Tensor) -> Tensor:
+    def ready(self, rows: Tensor) -> Tensor:
         """Features ``[b, d]``."""
         return self.values[rows.to(self.values.device)]
 
-    def ready(self, x: Tensor) -> Tensor:
-        """As they are."""
-        return x
+    def seen(self, rows: Tensor, sampler: Sampler, generator: torch.Generator) -> Tensor:
+        """As they are: where the sampler augments, a head learns from pixels."""
+        return self.ready(rows)
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,7 @@ class Sources:
         for number, (domain, rows) in enumerate(zip(self.domains, taken, strict=True)):
             # On the CPU, so that every device sees the same batch.
             generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
-            seen = domain.inputs.take(rows)
-            inputs.append(domain.inputs.ready(sampler.augment(seen, generator) if sampler.augments() else seen))
+            inputs.append(domain.inputs.seen(rows, sampler, generator))
             labels.append(domain.labels[rows.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
         return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), torch.cat(taken).to(self.device))

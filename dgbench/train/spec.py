@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal
 
 from dgbench.core.decoding import Decoding
@@ -76,13 +75,13 @@ class TrainingSpec:
         """As plain JSON."""
         return {
             "schema": SCHEMA,
-            **{one.name: getattr(self, one.name) for one in fields(self)},
+            **self.__dict__,
             "sources": list(self.sources),
             "decoding": self.decoding.spec(),
             "parts": {slot: self.parts[slot] for slot in SHAPING},
         }
 
-    @cached_property
+    @property
     def id(self) -> str:
         """The training's name in the store."""
         return identity(self.spec())
@@ -108,6 +107,6 @@ class TrainingSpec:
     @staticmethod
     def read(spec: Spec) -> TrainingSpec:
         """The reverse of :meth:`spec`."""
-        given = {key: value for key, value in spec.items() if key != "schema"}
-        read = {"sources": tuple(given["sources"]), "decoding": Decoding(**given["decoding"])}
-        return TrainingSpec(**(given | read))
+        fields = {key: value for key, value in spec.items() if key != "schema"}
+        read = {"sources": tuple(fields["sources"]), "decoding": Decoding(**fields["decoding"])}
+        return TrainingSpec(**(fields | read))

@@ -17,10 +17,19 @@ from torchvision import transforms
 
 from dgbench.data.augment import rand_augment as ra
 from dgbench.data.augment.color import CHANGES, color_jitter, draw_changes, grayscale_
-from dgbench.data.augment.crop import draw_boxes, flip_, pad_crop, product_crop, random_resized_crop, resized_crop
-from dgbench.data.augment.domainbed import domainbed
+from dgbench.data.augment.crop import (
+    draw_boxes,
+    flip_,
+    gathered_shift,
+    pad_crop,
+    product_crop,
+    random_resized_crop,
+    resized_crop,
+)
+from dgbench.data.augment.domainbed import domainbed, image_by_image, one_after_another
 from dgbench.data.augment.one_image import jitter
 from dgbench.data.augment.rows import all_at_once, in_turn
+from dgbench.data.pixels.normal import PLAIN, Normal
 
 REFERENCE = (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation, tv.adjust_hue)
 RARE = 1e-3
@@ -67,6 +76,14 @@ def test_the_generator_decides_and_no_padding_changes_nothing() -> None:
 def test_whole_numbers_are_shifted_as_their_fractions_are() -> None:
     x = pictures(8)
     assert torch.equal(shifted(x, 3).float() / 255, shifted(x.float() / 255, 3))
+
+
+def test_a_shift_of_colours_side_by_side_and_of_a_whole_batch_is_the_same() -> None:
+    x = pictures(20, 12, 17)
+    shifts = torch.randint(0, 7, (2, 20), generator=seeded(4)) - 3
+    wanted = shifted(x, 4, pad=3)
+    assert torch.equal(shifted(x.contiguous(memory_format=torch.channels_last), 4, pad=3), wanted)
+    assert torch.equal(gathered_shift(x, shifts), wanted)
 
 
 # Crops and flips
@@ -143,6 +160,12 @@ def test_half_of_the_images_are_mirrored() -> None:
 # Colours
 
 
+def jittered(image: Tensor, white: float, changes: list[int], amounts: list[float]) -> Tensor:
+    memory = image.float().clone()
+    x, scale = jitter(memory, white, changes, amounts, torch.full_like(memory, math.nan))
+    return x / scale
+
+
 @pytest.mark.parametrize("change", range(4))
 @pytest.mark.parametrize("amount", [-0.5, -0.43, -0.3, -0.17, -0.04, 0.0, 0.09, 0.21, 0.3, 1 / 3, 0.48])
 def test_a_change_of_colours_is_torchvisions_on_fractions(change: int, amount: float) -> None:
@@ -153,9 +176,7 @@ def test_a_change_of_colours_is_torchvisions_on_fractions(change: int, amount: f
     all_at_once(x, together, CHANGES, torch.full((6, 1), change), torch.full((6, 1), value))
     torch.testing.assert_close(together, want, atol=1e-5, rtol=0)
     for image, target in zip(x, want, strict=True):
-        got = torch.empty(target.shape)
-        jitter(image, [change], [value], got)
-        torch.testing.assert_close(got, target, atol=1e-5, rtol=0)
+        torch.testing.assert_close(jittered(image, 255, [change], [value]), target, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("make", [lambda x: x, lambda x: x / 255], ids=["uint8", "float"])
@@ -177,9 +198,8 @@ def test_jitter_is_torchvisions_changes_in_the_order_drawn(make: Callable[[Tenso
 
 def test_a_turned_hue_is_that_of_colorsys() -> None:
     x = torch.rand(3, 40, 5, generator=seeded())
-    out = torch.empty_like(x)
     for share in (-0.4, -0.1, 0.25, 0.5):
-        jitter(x, [3], [share], out)
+        out = jittered(x, 1, [3], [share])
         for before, after in zip(x.flatten(1).T.tolist(), out.flatten(1).T, strict=True):
             h, s, v = colorsys.rgb_to_hsv(*before)
             want = torch.tensor(colorsys.hsv_to_rgb((h + share) % 1, s, v))
@@ -218,6 +238,37 @@ def test_a_tenth_of_the_images_becomes_gray() -> None:
 
 
 # The whole
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_fused_augmentation_is_torchvisions_functions_one_after_another(layout: torch.memory_format) -> None:
+    n, size, random = 60, (24, 32), seeded(6)
+    normal = Normal((0.4, 0.5, 0.6), (0.1, 0.2, 0.5))
+    x = pictures(n, 35, 41).contiguous(memory_format=layout)
+    before = x.clone()
+    got = domainbed(x, seeded(6), size, normal)
+    boxes = draw_boxes(n, (35, 41), random, (0.7, 1.0), (3 / 4, 4 / 3))
+    mirrored = torch.rand(n, generator=random) < 0.5
+    order, amounts = draw_changes(n, random, (0.3, 0.3, 0.3, 0.3))
+    gray = torch.rand(n, generator=random) < 0.1
+    assert 0 < gray.sum() < n
+    for row, image in enumerate(x):
+        image = tv.resized_crop(image, *boxes[row].tolist(), list(size), antialias=True)
+        image = (tv.hflip(image) if mirrored[row] else image) / 255
+        for number, value in zip(order[row].tolist(), amounts[row].tolist(), strict=True):
+            image = REFERENCE[number](image, value)
+        image = tv.rgb_to_grayscale(image, 3) if gray[row] else image
+        wanted = tv.normalize(image, list(normal.mean), list(normal.std))
+        torch.testing.assert_close(got[row], wanted, atol=1e-4, rtol=0)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: x / 255], ids=["uint8", "float"])
+def test_an_image_at_a_time_becomes_what_a_whole_batch_becomes(make: Callable[[Tensor], Tensor]) -> None:
+    x = make(pictures(60, 35, 41))
+    alone = image_by_image(x, seeded(2), (24, 32), PLAIN)
+    together = one_after_another(x, seeded(2), (24, 32), PLAIN)
+    torch.testing.assert_close(alone, together, atol=2e-5, rtol=0)
 
 
 def test_batches_are_distributed_as_torchvisions_pil_pipeline() -> None:

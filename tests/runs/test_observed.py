@@ -98,7 +98,7 @@ def test_every_row_is_of_its_example(ran: Ran) -> None:
         load_effective(network, trajectory.at(step))
         inputs = Pixels(domain.inputs, network.info, CPU, resident=False)
         with evaluating(network):
-            scores = network(inputs.ready(inputs.take(torch.arange(len(domain))))).numpy()
+            scores = network(inputs.ready(torch.arange(len(domain)))).numpy()
         rows = stored.filter(pl.col("split") == "target", pl.col("step") == step)
         assert rows["index"].to_list() == list(range(len(domain)))
         assert rows["label"].to_list() == domain.labels.tolist()
@@ -124,7 +124,7 @@ def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
     with evaluating(network):
         at_work = predictor.prepare(network, None)
         at_work.reset(seed)
-        features = network.features(inputs.ready(inputs.take(torch.arange(len(domain)))))
+        features = network.features(inputs.ready(torch.arange(len(domain))))
         said: dict[int, int] = {}
         for batch in order.split(STREAM_BATCH):
             said |= dict(zip(batch.tolist(), at_work.observe(features[batch]).argmax(1).tolist(), strict=True))

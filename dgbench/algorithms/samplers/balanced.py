@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from dgbench.algorithms.slots import Sampler
 from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
 from dgbench.data.augment.domainbed import domainbed
 from dgbench.data.augment.rand_augment import FAMILIES, rand_augment
+from dgbench.data.pixels.normal import Normal
 
 _FAMILIES = {
     "none": frozenset[str](),
@@ -39,6 +40,8 @@ class Balanced(Sampler):
             flips, changes colours and makes some images gray, as DomainBed does; ``rand_augment`` crops and flips
             likewise, then applies two operations of RandAugment; ``none`` leaves images alone.
     """
+
+    version: ClassVar[int] = 2
 
     augmentation: Literal["none", "crop", "domainbed", "rand_augment"] = "crop"
 
@@ -62,23 +65,24 @@ class Balanced(Sampler):
         size = (x.shape[-2], x.shape[-1])
         match self.augmentation:
             case "none":
-                return _unit(x)
+                return x.clone()
             case "crop":
-                return _unit(pad_crop(x, generator, pad=size[1] // 16))
+                return pad_crop(x, generator, pad=size[1] // 16)
             case "domainbed":
                 return domainbed(x, generator, size)
             case "rand_augment":
                 cropped = random_resized_crop(x, generator, size, scale=(0.7, 1.0))
                 return rand_augment(flip_(cropped, generator), generator)
 
+    def augmented(self, x: Tensor, generator: torch.Generator, normal: Normal) -> Tensor:
+        """DomainBed's colours and the network's are one pass."""
+        if self.augmentation == "domainbed":
+            return domainbed(x, generator, (x.shape[-2], x.shape[-1]), normal)
+        return normal(self.augment(x, generator))
+
     def families(self) -> frozenset[str]:
         """Of what training images are changed by."""
         return _FAMILIES[self.augmentation]
-
-
-def _unit(x: Tensor) -> Tensor:
-    """uint8 images as float ones in [0, 1]; float ones as they are."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 @lru_cache(maxsize=64)

@@ -10,16 +10,19 @@ from torch import Tensor
 
 from dgbench.data.augment import one_image
 from dgbench.data.augment.one_image import LUMA
-from dgbench.data.augment.rows import in_turn, pieces
+from dgbench.data.augment.rows import drawn, in_turn, pieces
+
+STRENGTHS = (0.3, 0.3, 0.3, 0.3)
+"""How far brightness, contrast, saturation and hue go by default."""
 
 
 def color_jitter(
     x: Tensor,
     generator: torch.Generator,
-    brightness: float = 0.3,
-    contrast: float = 0.3,
-    saturation: float = 0.3,
-    hue: float = 0.3,
+    brightness: float = STRENGTHS[0],
+    contrast: float = STRENGTHS[1],
+    saturation: float = STRENGTHS[2],
+    hue: float = STRENGTHS[3],
 ) -> Tensor:
     """Change brightness, contrast, saturation and hue of each image, in a random order.
 
@@ -39,15 +42,16 @@ def color_jitter(
     order, amounts = draw_changes(len(x), generator, (brightness, contrast, saturation, hue))
     if x.device.type != "cpu":
         return in_turn(x, CHANGES, order, amounts)
-    out = torch.empty(x.shape)
+    white = 255.0 if x.dtype == torch.uint8 else 1.0
+    out, (memory, spare) = torch.empty(x.shape), torch.empty(2, *x.shape[1:])
     with torch.inference_mode():  # small tensors, many operations: what autograd keeps of each is a tenth of the time
         for image, turns, strengths, target in zip(x, order.tolist(), amounts.tolist(), out, strict=True):
-            one_image.jitter(image, turns, strengths, target)
+            torch.div(*one_image.jitter(memory.copy_(image), white, turns, strengths, spare), out=target)
     return out
 
 
 def draw_changes(
-    n: int, generator: torch.Generator, strengths: tuple[float, float, float, float]
+    n: int, generator: torch.Generator, strengths: tuple[float, float, float, float] = STRENGTHS
 ) -> tuple[Tensor, Tensor]:
     """The order of an image's four changes, int64 ``[n, 4]``, and the amount of each in this order, ``[n, 4]``.
 
@@ -70,7 +74,7 @@ def grayscale_(x: Tensor, generator: torch.Generator, p: float = 0.1) -> Tensor:
         generator: On the CPU.
         p: In [0, 1].
     """
-    for rows in pieces(torch.rand(len(x), generator=generator) < p, x.device):
+    for rows in pieces(drawn(len(x), generator, p), x.device):
         x[rows] = gray(x[rows])
     return x
 

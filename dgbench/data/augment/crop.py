@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dgbench.data.augment.rows import pieces
+from dgbench.data.augment.one_image import cut
+from dgbench.data.augment.rows import drawn, pieces
 
 ATTEMPTS = 10
 """How often a crop is drawn that does not fit into the image, before the middle is taken; as in torchvision."""
+
+RATIO = (3 / 4, 4 / 3)
+"""Smallest and largest width, as a multiple of the height; as in torchvision."""
 
 
 def pad_crop(x: Tensor, generator: torch.Generator, pad: int = 2) -> Tensor:
@@ -22,13 +27,34 @@ def pad_crop(x: Tensor, generator: torch.Generator, pad: int = 2) -> Tensor:
         generator: Draws the shifts, each in -pad to pad with equal chances, on a device of its own.
         pad: Largest shift, in pixels.
     """
+    shifts = torch.randint(0, 2 * pad + 1, (2, len(x)), generator=generator, device=generator.device) - pad
+    if x.device.type != "cpu":
+        return gathered_shift(x, shifts)
+    out = torch.empty_like(x)
+    for image, target, (top, left) in zip(x, out, shifts.T.tolist(), strict=True):
+        _shift(image.numpy(), target.numpy(), top, left)
+    return out
+
+
+def gathered_shift(x: Tensor, shifts: Tensor) -> Tensor:
+    """Images ``[n, c, h, w]``, each moved up and left by ``[2, n]`` pixels, where there is no loop over images."""
     n, c, h, w = x.shape
-    shifts = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator, device=generator.device)
-    top, left = shifts.to(x.device)
-    rows = (top + torch.arange(-pad, h - pad, device=x.device)).clamp(0, h - 1)
-    columns = (left + torch.arange(-pad, w - pad, device=x.device)).clamp(0, w - 1)
+    top, left = shifts.to(x.device)[:, :, None]
+    rows = (top + torch.arange(h, device=x.device)).clamp(0, h - 1)
+    columns = (left + torch.arange(w, device=x.device)).clamp(0, w - 1)
     taken = (rows[:, :, None] * w + columns[:, None, :]).view(n, 1, h * w).expand(n, c, h * w)
     return x.flatten(2).gather(2, taken).view(n, c, h, w)
+
+
+def _shift(image: NDArray[Any], out: NDArray[Any], top: int, left: int) -> None:
+    """Write an image ``[c, h, w]``, moved up and left by so many pixels; what comes in repeats the edge."""
+    h, w = image.shape[1:]
+    first, last, start, stop = max(-top, 0), min(h, h - top), max(-left, 0), min(w, w - left)
+    out[:, first:last, start:stop] = image[:, first + top : last + top, start + left : stop + left]
+    out[:, first:last, :start] = out[:, first:last, start : start + 1]
+    out[:, first:last, stop:] = out[:, first:last, stop - 1 : stop]
+    out[:, :first] = out[:, first : first + 1]
+    out[:, last:] = out[:, last - 1 : last]
 
 
 def random_resized_crop(
@@ -36,7 +62,7 @@ def random_resized_crop(
     generator: torch.Generator,
     size: tuple[int, int],
     scale: tuple[float, float] = (0.08, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ratio: tuple[float, float] = RATIO,
 ) -> Tensor:
     """A crop of random area, shape and place, resized; distributed as torchvision's ``RandomResizedCrop``.
 
@@ -98,10 +124,8 @@ def resized_crop(x: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if x.device.type == "cpu":
         out = x.new_empty(*x.shape[:2], *size)
-        for source, target, (top, left, h, w) in zip(x[:, None], out[:, None], boxes.tolist(), strict=True):
-            box = source[..., top : top + h, left : left + w]
-            # NumPy takes colours that lie side by side apart in half the time that torch needs.
-            target.numpy()[...] = F.interpolate(box, size, mode="bilinear", antialias=True).numpy()
+        for image, target, box in zip(torch.split(x, 1), out, boxes.tolist(), strict=True):
+            cut(image, box, target)
         return out
     return product_crop(x, boxes, size)
 
@@ -114,7 +138,7 @@ def flip_(x: Tensor, generator: torch.Generator, p: float = 0.5) -> Tensor:
         generator: On the CPU.
         p: In [0, 1].
     """
-    for rows in pieces(torch.rand(len(x), generator=generator) < p, x.device):
+    for rows in pieces(drawn(len(x), generator, p), x.device):
         x[rows] = x[rows].flip(-1)
     return x
 

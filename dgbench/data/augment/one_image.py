@@ -1,8 +1,9 @@
-"""Colour jitter of one image on a CPU, in as few passes over its pixels as there can be.
+"""Crop, flip and colours of one image on a CPU, in as few passes over its pixels as there can be.
 
-The functions do what those of :mod:`dgbench.data.augment.color` do, in two thirds of the time. An image has no fixed
-scale here: it comes with the value that stands for white, and that is what a factor for the whole image divides. So
-uint8 images need no scaling, and values are clipped only where they can be out of range.
+The functions do what those of :mod:`dgbench.data.augment.crop` and :mod:`dgbench.data.augment.color` do, in half of the
+time: what lies in the cache is changed there, plane by plane where that is possible, and no memory is asked for anew.
+An image has no fixed scale here: it comes with the value that stands for white, and that is what a factor for the whole
+image divides. So uint8 images need no scaling, and values are clipped only where they can be out of range.
 """
 
 from __future__ import annotations
@@ -10,53 +11,94 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from dgbench.data.pixels.normal import Normal
 
 LUMA = (0.2989, 0.587, 0.114)
 """What red, green and blue give to gray, as in torchvision."""
 
+HUE, GRAY = 3, 4
+"""The numbers of two changes; those before are brightness, contrast and saturation."""
 
-def jitter(image: Tensor, order: Sequence[int], amounts: Sequence[float], out: Tensor) -> None:
-    """Write an image with other brightness, contrast, saturation and hue.
+
+def cut(image: Tensor, box: Sequence[int], out: Tensor, *, mirrored: bool = False) -> None:
+    """Write a box of an image, resized bilinearly with antialiasing, and perhaps mirrored left to right.
 
     Args:
-        image: ``[3, h, w]``, uint8, or float in [0, 1].
-        order: 0 to 3 for brightness, contrast, saturation and hue: which comes first, second, third, last.
-        amounts: In this order, three factors above 0 and a share of the circle.
-        out: Float ``[3, h, w]``, gets what becomes of it, in [0, 1].
+        image: ``[1, c, h, w]``, uint8 or float. uint8 is fastest where colours lie side by side in memory, and only a
+            slice of a batch says that they do: to torch an image that got its first dimension anew has no such layout.
+        box: Top, left, height and width in pixels.
+        out: ``[c, *size]`` of the same type.
+        mirrored: Whether to mirror.
     """
-    x, white = (image.float(), 255.0) if image.dtype == torch.uint8 else (image.clone(), 1.0)
-    for change, amount in zip(order, amounts, strict=True):
-        x, white = _CHANGES[change](x, white, amount)
-    torch.div(x, white, out=out)
+    top, left, h, w = box
+    size = [int(side) for side in out.shape[1:]]
+    found = F.interpolate(image[..., top : top + h, left : left + w], size, mode="bilinear", antialias=True)[0].numpy()
+    # NumPy takes colours that lie side by side apart in half the time that torch needs, and mirrors on the way.
+    out.numpy()[...] = found[..., ::-1] if mirrored else found
 
 
-def _clipped(x: Tensor, white: float, factor: float) -> tuple[Tensor, float]:
-    """Both again; factors up to 1 leave nothing out of range."""
-    if factor > 1:
-        x.clamp_(0, white)
+def jitter(
+    x: Tensor, white: float, changes: Sequence[int], amounts: Sequence[float], spare: Tensor
+) -> tuple[Tensor, float]:
+    """Change an image; the answer is in which of the two tensors it then is, and what stands for white.
+
+    Args:
+        x: Float ``[3, h, w]`` in [0, white], overwritten.
+        white: Above 0.
+        changes: Brightness (0), contrast, saturation, hue and gray (4): which comes first, second, third, ...
+        amounts: Of each: a factor above 0, of hue a share of the circle; nothing is read of gray's.
+        spare: Memory of the same shape, overwritten.
+    """
+    for change, amount in zip(changes, amounts, strict=True):
+        if change == HUE:
+            _turn_hue(x, amount, spare)
+            x, spare = spare, x
+        else:
+            white = _IN_PLACE[change](x, white, amount)
     return x, white
 
 
-def _brighten(x: Tensor, white: float, factor: float) -> tuple[Tensor, float]:
-    return _clipped(x, white / factor, factor)
+def normalise(x: Tensor, white: float, normal: Normal, out: Tensor) -> None:
+    """Write an image ``[3, h, w]`` in [0, white] as a network wants it."""
+    for plane, target, mean, std in zip(x.unbind(), out.unbind(), normal.mean, normal.std, strict=True):
+        torch.add(torch.tensor(-mean / std), plane, alpha=1 / (white * std), out=target)
 
 
-def _add_contrast(x: Tensor, white: float, factor: float) -> tuple[Tensor, float]:
+def _clip(x: Tensor, white: float, factor: float) -> float:
+    """White again; factors up to 1 leave nothing out of range."""
+    if factor > 1:
+        x.clamp_(0, white)
+    return white
+
+
+def _brighten(x: Tensor, white: float, factor: float) -> float:
+    return _clip(x, white / factor, factor)
+
+
+def _add_contrast(x: Tensor, white: float, factor: float) -> float:
     mean = sum(share * value for share, value in zip(LUMA, x.mean((1, 2)).tolist(), strict=True))
     x.add_((1 / factor - 1) * mean)
-    return _clipped(x, white / factor, factor)
+    return _clip(x, white / factor, factor)
 
 
-def _saturate(x: Tensor, white: float, factor: float) -> tuple[Tensor, float]:
-    red, green, blue = ((1 - factor) * share for share in LUMA)
-    planes = x.unbind()
-    gray = (planes[0] * red).add_(planes[1], alpha=green).add_(planes[2], alpha=blue)
-    torch.add(gray, x, alpha=factor, out=x)
-    return _clipped(x, white, factor)
+def _saturate(x: Tensor, white: float, factor: float) -> float:
+    x.add_(_luma(x, 1 / factor - 1))
+    return _clip(x, white / factor, factor)
 
 
-def _turn_hue(x: Tensor, white: float, share: float) -> tuple[Tensor, float]:
+def _luma(x: Tensor, scale: float) -> Tensor:
+    return torch.mv(x.flatten(1).T, torch.tensor(LUMA) * scale).view(x.shape[1:])
+
+
+def _gray(x: Tensor, white: float, _: float) -> float:
+    x.copy_(_luma(x, 1))
+    return white
+
+
+def _turn_hue(x: Tensor, share: float, out: Tensor) -> None:
     """Whole thirds of the circle swap channels; what is left, up to a sixth to either side, is linear but for clipping.
 
     With ``t`` sixths towards the channel ``after``, and ``low`` and ``high`` the least and greatest channel of a pixel,
@@ -71,12 +113,11 @@ def _turn_hue(x: Tensor, white: float, share: float) -> tuple[Tensor, float]:
     torch.maximum(high, planes[2], out=high)
     torch.minimum(low, planes[2], out=low)
     both = low + high
-    turned = torch.empty_like(x)
-    for number, target in enumerate(turned.unbind()):
+    for number, target in enumerate(out.unbind()):
         own = number - thirds
         torch.sub(planes[own % 3], planes[(own + after) % 3], out=target)
         target.add_(planes[(own - after) % 3], alpha=2 * rest - 1).add_(both, alpha=1 - rest)
-    return torch.minimum(torch.maximum(turned, low, out=turned), high, out=turned), white
+    torch.clamp(out, low, high, out=out)
 
 
-_CHANGES = (_brighten, _add_contrast, _saturate, _turn_hue)
+_IN_PLACE = {0: _brighten, 1: _add_contrast, 2: _saturate, GRAY: _gray}

@@ -15,6 +15,11 @@ Operation = Callable[[Tensor, Tensor], object]
 """Changes float images ``[m, 3, h, w]`` in [0, 1] in place, by amounts ``[m, 1, 1, 1]``."""
 
 
+def drawn(n: int, generator: torch.Generator, p: float) -> Tensor:
+    """Whether each of n images is chosen, with chance ``p``: bool ``[n]``, on the CPU."""
+    return torch.rand(n, generator=generator) < p
+
+
 def pieces(chosen: Tensor, device: torch.device) -> list[slice] | list[Tensor]:
     """Indices that together take every chosen image.
 

@@ -9,6 +9,7 @@ from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.augment.crop import pad_crop
 from dgbench.data.augment.domainbed import domainbed
+from dgbench.data.pixels.normal import PLAIN, Normal
 
 AUGMENTATIONS = get_args(get_type_hints(Balanced)["augmentation"])
 
@@ -23,21 +24,35 @@ def images() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_bytes_become_fractions_of_the_same_size(name: str, images: torch.Tensor) -> None:
+def test_images_keep_their_size_and_their_range(name: str, images: torch.Tensor) -> None:
     sampler = Balanced(augmentation=name)  # type: ignore[arg-type]
+    before = images.clone()
     x = sampler.augment(images, seeded())
     assert x.shape == images.shape
-    assert x.dtype == torch.float32
-    assert x.min() >= 0
-    assert x.max() <= 1
+    unit = PLAIN(x.clone())
+    assert unit.min() >= 0
+    assert unit.max() <= 1
     assert torch.equal(x, sampler.augment(images, seeded()))
-    assert torch.equal(x, images.float() / 255) == (not sampler.augments())
+    assert torch.equal(unit, images.float() / 255) == (not sampler.augments())
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_a_network_sees_augmented_images_less_the_mean_in_units_of_the_deviation(
+    name: str, images: torch.Tensor
+) -> None:
+    sampler = Balanced(augmentation=name)  # type: ignore[arg-type]
+    normal = Normal((0.4, 0.5, 0.6), (0.1, 0.2, 0.5))
+    unit = PLAIN(sampler.augment(images, seeded()))
+    wanted = torch.stack([(unit[:, c] - normal.mean[c]) / normal.std[c] for c in range(3)], 1)
+    got = sampler.augmented(images, seeded(), normal)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
 def test_each_name_is_what_it_says(images: torch.Tensor) -> None:
-    fractions = images.float() / 255
-    assert torch.equal(Balanced(augmentation="none").augment(images, seeded()), fractions)
-    assert torch.equal(Balanced().augment(images, seeded()), pad_crop(fractions, seeded(), pad=40 // 16))
+    assert torch.equal(Balanced(augmentation="none").augment(images, seeded()), images)
+    assert torch.equal(Balanced().augment(images, seeded()), pad_crop(images, seeded(), pad=40 // 16))
     wanted = domainbed(images, seeded(), (32, 40))
     assert torch.equal(Balanced(augmentation="domainbed").augment(images, seeded()), wanted)
 
