@@ -125,8 +125,6 @@ def plan(
 
     Which trainings serve which runs, what is finished, and about how long the rest takes.
     """
-    import torch
-
     from dgbench.runs.emulated import emulated
     from dgbench.runs.estimate import estimate
     from dgbench.runs.launch import asked, default_workers, resolve_device
@@ -147,8 +145,9 @@ def plan(
     kept = Store.at(store)
     missing = todo(made, kept, asked=asked(made, kept))
     where = resolve_device(device.value)
-    left = estimate(made, missing, torch.device(where), workers)
-    room = sizes(made, kept.keep(rules), workers or default_workers(where))
+    at_work = workers or default_workers(where)
+    left = estimate(made, missing, kept, where, at_work)
+    room = sizes(made, kept.keep(rules), at_work)
     counts = {
         "runs": len(made.runs),
         "runs_finished": len(made.runs) - sum(map(len, missing.runs.values())),

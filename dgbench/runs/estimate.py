@@ -1,66 +1,39 @@
-"""How long a plan will take here: some real steps on this machine, times the work that is left.
+"""How long a plan will take here: what an image takes on this machine, times the images that are left.
 
-The steps are timed on random images of the right size with random weights, so neither data nor published weights need
-to be at hand; pictures that are to be decoded are timed where there are any. What a dataset's size is comes from the
-data, or from its card.
+Paces come from trainings of the plan that are finished and were done on such a machine, else from what was timed
+before (``runs/paces.py``), else from a moment of timing. Pictures that are to be decoded are timed where there are any.
+What a dataset's size is comes from the data, or from its card.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from statistics import median
+from typing import Any
 
-import numpy as np
-import torch
-
-from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.processes import cores
 from dgbench.core.reader_cards import BuiltIn
-from dgbench.core.recipe import build_part
-from dgbench.core.shift_families import FAMILIES
 from dgbench.data.cache.prepare import Format
 from dgbench.data.catalogue import listing
-from dgbench.data.domain import Dataset, Domain
-from dgbench.data.manifest import assemble
 from dgbench.data.pixels.square import squared
-from dgbench.data.shifts import shift
-from dgbench.models.backbones import build
-from dgbench.models.network import Network
 from dgbench.runs.counts import Counts
-from dgbench.runs.launch import default_workers
+from dgbench.runs.paces import drawing_pace, network_pace
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.plan import Plan
+from dgbench.runs.store import Store
+from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import Todo
-from dgbench.train.evaluate import evaluating, features
-from dgbench.train.loop import Parts, train
-from dgbench.train.sources import Pixels, Sources
+from dgbench.train.environment import processor
 from dgbench.train.spec import TrainingSpec
 
-STEPS, SKIPPED = 12, 2
-"""Steps that are timed at most, and how many of them only warm up."""
-SECONDS = 6.0
-"""No step is begun after so many seconds."""
 PICTURES = 12
 """Pictures of a dataset that are decoded to see how long one takes."""
-IMAGES = 16
-"""Images in a timed step at most: large networks take seconds for each."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds an image, with as many at work as there will be workers.
-
-    Attributes:
-        learn: Of a training step with one forward-and-backward pass, optimizer and running averages included.
-        look: Of an evaluation.
-    """
-
-    learn: float
-    look: float
+FINISHED = 9
+"""Finished trainings that are looked at to see how long others will take."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +49,17 @@ class Work:
     unknown: tuple[str, ...]
 
 
-def estimate(plan: Plan, left: Todo, device: torch.device, workers: int | None = None) -> Work:
-    """How long what is left of a plan will take."""
-    workers = workers or default_workers(device.type)
-    paces: dict[tuple[str, int], Pace] = {}
+def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) -> Work:
+    """How long what is left of a plan will take.
+
+    Args:
+        plan: What is to be there.
+        left: What is to be done of it.
+        store: What is there; finished trainings say how long they took.
+        device: Where networks run: ``cpu``, ``cuda`` or ``mps``.
+        workers: How many are at work at a time.
+    """
+    paces: dict[tuple[str, ...], Pace] = {}
     passes = plan.passes()
     seconds = workers * sum(_decoding(plan, *read) / cores() for read in _read(plan, left))
     draws: dict[int, float] = {}
@@ -89,11 +69,11 @@ def estimate(plan: Plan, left: Todo, device: torch.device, workers: int | None =
         runs, unfinished = list(left.runs.get(id_, ())), left.trains(id_)
         if not left.at_work(id_):
             continue
-        key = (training.backbone, training.size)
+        key = _key(training)
         if key not in paces:
-            paces[key] = _pace(training, device, workers)
+            paces[key] = _observed(plan, left, store, device, key) or network_pace(training, device, workers)
         if runs and training.size not in draws:
-            draws[training.size] = _drawing(training.size)
+            draws[training.size] = drawing_pace(training.size)
         pace = paces[key]
         for name, images in sizes.views(training).items() if runs else ():
             seconds += 0.0 if name in extracted else draws[training.size] * images
@@ -132,79 +112,31 @@ def _decoding(plan: Plan, dataset: str, size: int) -> float:
     return taken / len(sample[:: max(1, len(sample) // PICTURES)]) * sum(map(len, domains))
 
 
-def _drawing(size: int) -> float:
-    """Seconds that one process takes to draw a shifted image, on average over the families."""
-    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
-    for family in FAMILIES:
-        shift(image, family, 0)  # libraries warm up
-    started = time.perf_counter()
-    for family in FAMILIES:
-        shift(image, family, 1)
-    return (time.perf_counter() - started) / len(FAMILIES)
+def _key(training: TrainingSpec) -> tuple[str, ...]:
+    """What a pace depends on, beside the machine."""
+    return training.backbone, str(training.size), training.precision
 
 
-def _pace(training: TrainingSpec, device: torch.device, workers: int) -> Pace:
-    """Time real steps of ERM, in as many threads as there will be workers."""
+def _observed(plan: Plan, left: Todo, store: Store, device: str, key: tuple[str, ...]) -> Pace | None:
+    """The pace of finished trainings of a plan, where they were done with the same processor, kind of device and torch.
 
-    def work(_: int) -> Pace:
-        torch.set_num_threads(1)  # as a worker has; the setting is a thread's own
-        return _timed(training, device)
-
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            paces = list(pool.map(work, range(workers)))
-    finally:
-        torch.set_num_threads(threads)
-    return Pace(*(sum(getattr(pace, name) for pace in paces) / workers for name in ("learn", "look")))
-
-
-class _EnoughError(Exception):
-    """Enough has been timed."""
+    Of their seconds a part went into looking at held-out images.
+    """
+    passes, counts = plan.passes(), Counts(plan)
+    learn = []
+    alike = (id_ for id_, one in plan.trainings.items() if id_ not in left.first and _key(one) == key)
+    for id_ in islice(alike, FINISHED):
+        training, note = plan.trainings[id_], store.done("training", id_)
+        if note is None or on_features(parts_of(training)) or not _here(note, device):
+            continue
+        learned = training.steps * training.batch_per_domain * len(training.sources) * passes.get(id_, 1.0)
+        learn.append(note["seconds"] / (learned + training.checkpoints * counts.validation(training) / LEARN))
+    return Pace(median(learn), median(learn) / LEARN) if learn else None
 
 
-def _timed(training: TrainingSpec, device: torch.device) -> Pace:
-    batch = max(1, min(training.batch_per_domain, IMAGES // len(training.sources)))
-    spec = replace(
-        training, steps=STEPS, checkpoints=1, batch_per_domain=batch, weights=None, reference=None, test=0.0,
-        official=False, sources=training.sources[:IMAGES],
-    )  # fmt: skip
-    names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
-    parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
-    dataset = _noise(spec, 2 * batch)
-    backbone = build(parse(spec.backbone).untrained())
-    network = Network(backbone, len(dataset.classes), precision=spec.precision).to(device)
-    inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
-    ticks = [_now(device)]
-
-    def tick(step: int) -> None:
-        ticks.append(_now(device))
-        if step > SKIPPED and (step == STEPS - 1 or ticks[-1] - ticks[0] > SECONDS):
-            raise _EnoughError
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            train(spec, parts, network, Sources(spec, dataset, inputs, device), Path(folder), tick)
-        except _EnoughError:
-            learn = (ticks[-1] - ticks[SKIPPED]) / (len(ticks) - 1 - SKIPPED)
-    with evaluating(network):
-        started = _now(device)
-        for held in inputs.values():
-            features(network, held)
-        look = _now(device) - started
-    return Pace(learn / (batch * len(spec.sources)), look / sum(map(len, inputs.values())))
-
-
-def _noise(spec: TrainingSpec, count: int) -> Dataset:
-    """Random images in the shape of a training's data."""
-    random = np.random.default_rng(0)
-    rows = np.arange(count, dtype=np.int64)
-    shape = (count, spec.size, spec.size, 3)
-    domains = [Domain(name, random.integers(0, 256, shape, np.uint8), rows % 2, rows) for name in spec.sources]
-    return assemble(spec.dataset, ("one", "other"), domains)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def _here(note: dict[str, Any], device: str) -> bool:
+    """Whether finished work was done with what this machine computes with."""
+    made = note["environment"]
+    on = "cuda" if made.get("accelerator") else note["device"]
+    torch = note["torch"].partition("+")[0]  # what follows says how it was built
+    return (made.get("processor"), torch, on) == (processor(), version("torch").partition("+")[0], device)

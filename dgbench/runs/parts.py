@@ -7,9 +7,12 @@ from typing import Any
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
-from dgbench.core.spec import Spec
+from dgbench.core.spec import Spec, canonical
 from dgbench.train.loop import Parts
 from dgbench.train.spec import TrainingSpec
+
+_MADE: dict[tuple[Slot, str], Any] = {}
+"""Parts hold no state, and a plan asks for the same few thousands of times."""
 
 
 def part_of(slot: Slot, spec: Spec, where: str) -> Any:
@@ -18,8 +21,11 @@ def part_of(slot: Slot, spec: Spec, where: str) -> Any:
     Raises:
         RecipeError: the part has changed since.
     """
-    hyperparameters = {key: value for key, value in spec.items() if key not in ("part", "version")}
-    part = build_part(slot, spec["part"], hyperparameters, where)
+    key = (slot, canonical(spec))
+    if key not in _MADE:
+        hyperparameters = {name: value for name, value in spec.items() if name not in ("part", "version")}
+        _MADE[key] = build_part(slot, spec["part"], hyperparameters, where)
+    part = _MADE[key]
     if part.version != spec["version"]:
         raise RecipeError(
             f"{where}: {slot} '{spec['part']}' is version {part.version}, the spec asks for {spec['version']}"

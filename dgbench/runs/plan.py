@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from typing import Any
 
 from dgbench.core.cards import BoardCard
@@ -57,12 +57,12 @@ class RunSpec:
         """As plain JSON."""
         return {
             "schema": "dgbench.run/3",
-            **self.__dict__,
+            **{one.name: getattr(self, one.name) for one in fields(self)},
             "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The run's name in the store."""
         return identity(self.spec())

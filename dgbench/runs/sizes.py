@@ -5,6 +5,7 @@ Networks are built without memory for their weights, and images are counted, so 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +23,7 @@ from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
 from dgbench.models.backbones import build
 from dgbench.models.backbones.packaged import PACKAGES
-from dgbench.models.network import Network
+from dgbench.models.network import Backbone, Network
 from dgbench.runs.counts import Counts
 from dgbench.runs.parts import on_features, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
@@ -235,11 +236,10 @@ class _Key:
 @cache
 def _measured(key: _Key) -> _Shape:
     training, parts = key.training, parts_of(key.training)
+    backbone = _backbone(training.backbone)
+    module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
     with torch.device("meta"):
-        backbone = build(_bare(parse(training.backbone)))
-        if on_features(parts):
-            backbone = replace(backbone, module=nn.Identity())
-        network = Network(backbone, key.classes)
+        network = Network(replace(backbone, module=module), key.classes)
         attach(training, parts, network)
     moving = initial(network).moving
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -249,6 +249,12 @@ def _measured(key: _Key) -> _Shape:
         state=_FLOAT * (held + 2 * trained),
         features=backbone.dim,
     )
+
+
+@cache
+def _backbone(name: str) -> Backbone:
+    with torch.device("meta"):
+        return build(_bare(parse(name)))
 
 
 def _bare(name: BackboneName) -> BackboneName:

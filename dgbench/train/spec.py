@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal
 
 from dgbench.core.decoding import Decoding
@@ -75,13 +76,13 @@ class TrainingSpec:
         """As plain JSON."""
         return {
             "schema": SCHEMA,
-            **self.__dict__,
+            **{one.name: getattr(self, one.name) for one in fields(self)},
             "sources": list(self.sources),
             "decoding": self.decoding.spec(),
             "parts": {slot: self.parts[slot] for slot in SHAPING},
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The training's name in the store."""
         return identity(self.spec())
@@ -107,6 +108,6 @@ class TrainingSpec:
     @staticmethod
     def read(spec: Spec) -> TrainingSpec:
         """The reverse of :meth:`spec`."""
-        fields = {key: value for key, value in spec.items() if key != "schema"}
-        read = {"sources": tuple(fields["sources"]), "decoding": Decoding(**fields["decoding"])}
-        return TrainingSpec(**(fields | read))
+        given = {key: value for key, value in spec.items() if key != "schema"}
+        read = {"sources": tuple(given["sources"]), "decoding": Decoding(**given["decoding"])}
+        return TrainingSpec(**(given | read))

@@ -14,6 +14,7 @@ def test_the_protocol_says_what_the_rules_ask_for(name: str) -> None:
     assert f"{card.training.steps} steps of {card.training.batch_per_domain} images" in said
     assert "5 sets of hyperparameters are tried" in said
     assert all(dataset in said for dataset in card.dataset)
+    assert ("compute in bfloat16" in said) == (card.training.precision == "bfloat16")
     official = "official" in said
     assert official == card.split.official
     for dataset in card.dataset:

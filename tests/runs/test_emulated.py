@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from comparing.called import within
 
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules
+from dgbench.core.paths import shipped
 from dgbench.core.precision import Precision
+from dgbench.runs import estimate
 from dgbench.runs.emulated import emulated
+from dgbench.runs.estimate import Work
 from dgbench.runs.store import Kind, Store
 from dgbench.train import environment
 from small import small_board
@@ -71,3 +75,15 @@ def test_a_run_says_it_before_the_work_and_precisions_share_no_work(
         assert sum("has no instructions" in record.getMessage() for record in caplog.records) == said
         kept = Store(tmp_path / "store")
         assert {kind: len(kept.pieces(kind)) for kind in kinds} == {kind: times * n for kind, n in one.items()}
+
+
+def test_a_plan_says_it(tmp_path: Path, pictures: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.write_text(f"model name: Some CPU\n{LACKS}", encoding="utf-8")
+    own = (shipped("leaderboards") / "own" / "board.toml").read_text(encoding="utf-8")
+    (tmp_path / "own.toml").write_text(own.replace('"float32"', '"bfloat16"'), encoding="utf-8")
+    for seconds, says in ((60.0, True), (0.0, False)):  # of what is not finished
+        monkeypatch.setattr(estimate, "estimate", lambda *given, left=seconds: Work(left, ()))
+        asked = ("plan", tmp_path / "own.toml", "-d", pictures, "--store", tmp_path / "store", "--device", "cpu")
+        done = within(*asked)
+        assert done.returncode == 0, done.stderr
+        assert ("Some CPU has no instructions for it" in " ".join(done.stdout.split())) == says

@@ -1,35 +1,82 @@
-"""What a plan's time is made of, against the jobs that carrying it out would have."""
+"""What a plan's time is made of, against the jobs that carrying it out would have, and how it is told."""
 
 from pathlib import Path
 
 import pytest
-import torch
 
 from dgbench.cli.work import _time
+from dgbench.core.cards import BoardCard
 from dgbench.data.catalogue import load
 from dgbench.runs import estimate as module
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.jobs import unit
-from dgbench.runs.plan import make_plan
+from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.store import Store
+from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import todo
+from in_process import carry_out
 from small import small_board
+
+
+def seconds(plan: Plan, store: Store, workers: int = 1) -> float:
+    return module.estimate(plan, todo(plan, store), store, "cpu", workers).seconds
 
 
 @pytest.mark.parametrize("trials", [1, 3])
 def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever number of algorithms look at it. Splits take whole groups, which a plan does not know of."""
     plan, store = make_plan(small_board("erm", "sam", "t3a", trials=trials)), Store(tmp_path)
-    monkeypatch.setattr(module, "_pace", lambda *arguments: module.Pace(0.0, 0.0))
-    monkeypatch.setattr(module, "_drawing", lambda size: 1.0)
+    monkeypatch.setattr(module, "network_pace", lambda *arguments: Pace(0.0, 0.0))
+    monkeypatch.setattr(module, "drawing_pace", lambda size: 1.0)
     monkeypatch.setattr("dgbench.runs.groundwork.drawn", lambda *arguments: False)
     runs = {id_: [run for run in plan.runs.values() if run.training == id_] for id_ in plan.trainings}
     jobs = groundwork([unit(plan, id_, own) for id_, own in runs.items()], store, load).jobs
     images = sum(job.amounts()["views"] for job in jobs)
     assert images > 1000
-    assert module.estimate(plan, todo(plan, store), torch.device("cpu"), workers=2).seconds == pytest.approx(
-        images / 2, rel=0.1
-    )
+    assert seconds(plan, store, workers=2) == pytest.approx(images / 2, rel=0.1)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> tuple[BoardCard, Store]:
+    """Four ERM trainings that are done; SAM's are not."""
+    store = Store(tmp_path)
+    carry_out(small_board("erm"), store.root)
+    return small_board("erm", "sam"), store
+
+
+def test_what_really_ran_here_says_how_long_the_rest_takes(
+    begun: tuple[BoardCard, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without timing anything. SAM's steps have two passes over the batch, and as many images are looked at."""
+    board, store = begun
+    plan = make_plan(board)
+    monkeypatch.setattr(module, "network_pace", lambda *arguments: pytest.fail("a network was timed"))
+    monkeypatch.setattr(module, "drawing_pace", lambda size: 0.0)
+    runs, looked = plan.runs.values(), 0.0
+    took, counted = [], []
+    for training in plan.trainings.values():
+        held = 0.1 * sum(d.count or 0 for d in plan.datasets["digits"].domains if d.name in training.sources)
+        steps = 4 * 4 * 3
+        if (note := store.done("training", training.id)) is not None:
+            took.append(note["seconds"])
+            counted.append(steps + 2 * held / LEARN)
+        else:
+            targets = {run.target for run in runs if run.training == training.id}
+            tested = sum(d.count or 0 for d in plan.datasets["digits"].domains if d.name in targets)
+            looked += 2 * steps + (2 * held + 2 * (11 * held + tested)) / LEARN
+    paces = sorted(one / images for one, images in zip(took, counted, strict=True))
+    assert len(paces) == 4
+    assert seconds(plan, store) == pytest.approx(looked * (paces[1] + paces[2]) / 2, rel=0.02)
+
+
+def test_what_ran_on_another_machine_says_nothing(
+    begun: tuple[BoardCard, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, store = begun
+    monkeypatch.setattr(module, "processor", lambda: "another one")
+    monkeypatch.setattr(module, "network_pace", lambda *arguments: Pace(1.0, 0.0))
+    monkeypatch.setattr(module, "drawing_pace", lambda size: 0.0)
+    assert seconds(make_plan(board), store) == pytest.approx(4 * 4 * 4 * 3 * 2)
 
 
 def test_a_long_time_is_said_in_years_and_device_days() -> None:

@@ -1,0 +1,190 @@
+"""Timing networks and shifts on this machine, on random images: neither data nor published weights need be at hand.
+
+A network is timed in little memory, whatever its size: its weights are views of one block of random numbers, no more
+images are looked at than take a moment, and how long a large one learns follows from how long it looks. Of a small one
+real steps are timed, since there the loop around the network counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dgbench.core.backbone_name import parse
+from dgbench.core.recipe import build_part
+from dgbench.core.shift_families import FAMILIES
+from dgbench.data.domain import Dataset, Domain
+from dgbench.data.manifest import assemble
+from dgbench.data.shifts import shift
+from dgbench.models.backbones import bare, build
+from dgbench.models.network import Network
+from dgbench.train.evaluate import CHUNK, evaluating, features
+from dgbench.train.loop import Parts, train
+from dgbench.train.sources import Pixels, Sources
+from dgbench.train.spec import TrainingSpec
+
+LEARN = 3.5
+"""How often longer an image takes in a training step than in an evaluation: its backward pass costs two forward passes,
+and the rest is the optimizer's, the averages' and augmentation's. Measured: 3.3 to 3.9, in float32 and bfloat16."""
+STEPS, SKIPPED = 12, 2
+"""Steps that are timed at most, and how many of them only warm up."""
+IMAGES = 16
+"""Images in a timed step at most."""
+SECONDS = 1.0
+"""Where real steps would take longer, they are not timed."""
+SMALL = 10_000_000
+"""Weights of a network of which real steps are timed, at most: they have gradients and moments, too."""
+ENOUGH = 0.1
+"""Seconds of looking that say how long an image takes."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds an image, with as many at work as there will be workers.
+
+    Attributes:
+        learn: Of a training step with one forward-and-backward pass, optimizer and running averages included.
+        look: Of an evaluation.
+    """
+
+    learn: float
+    look: float
+
+
+def timed(training: TrainingSpec, device: str, workers: int) -> Pace:
+    """The pace of a training's network, to within a factor of about two, with as many at work as there are workers."""
+    where = torch.device(device)
+    networks = [_hollow(training, where) for _ in range(workers)]
+    look = _at_once(lambda number: _looking(networks[number], training, where), workers)
+    weights = sum(p.numel() for p in networks[0].parameters())
+    if weights > SMALL or LEARN * look * IMAGES * STEPS > SECONDS:
+        return Pace(LEARN * look, look)
+    return Pace(_at_once(lambda number: _learning(training, where), workers), look)
+
+
+def _at_once(seconds: Callable[[int], float], workers: int) -> float:
+    """The mean of what is timed in as many threads as there will be workers."""
+
+    def work(number: int) -> float:
+        torch.set_num_threads(1)  # as a worker has; the setting is a thread's own
+        return seconds(number)
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            return fmean(pool.map(work, range(workers)))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _hollow(training: TrainingSpec, device: torch.device) -> Network:
+    """A training's network, whose matrices share their memory."""
+    with torch.device("meta"):
+        network = Network(bare(training.backbone), 2, precision=training.precision)
+    block = torch.randn(max(p.numel() for p in network.parameters())) * 0.02
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            shape = parameter.shape
+            value = torch.ones(shape) if len(shape) < 2 else block[: shape.numel()].view(shape)
+            setattr(module, name, nn.Parameter(value))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, _constant(buffer))
+    network.requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _constant(buffer: Tensor) -> Tensor:
+    """Statistics of ones, indices of zeros."""
+    return torch.full(buffer.shape, int(buffer.is_floating_point()), dtype=buffer.dtype)
+
+
+def _looking(network: Network, training: TrainingSpec, device: torch.device) -> float:
+    """Seconds an image, as evaluations take them: in chunks, or fewer where one takes long."""
+    inputs = Pixels(_noise(CHUNK, training.size), network.info, device, resident=False)
+    with evaluating(network):
+
+        def look(images: int) -> float:
+            started = _now(device)
+            features(network, inputs, torch.arange(images))
+            return _now(device) - started
+
+        look(1)  # libraries warm up
+        images, taken = 1, look(1)
+        while taken < ENOUGH and images < CHUNK:
+            images = min(CHUNK, 4 * images)
+            taken = look(images)
+        while taken < ENOUGH and images < 10 * CHUNK:
+            images, taken = images + CHUNK, taken + look(CHUNK)
+    return taken / images
+
+
+class _EnoughError(Exception):
+    """Enough has been timed."""
+
+
+def _learning(training: TrainingSpec, device: torch.device) -> float:
+    """Seconds an image in real steps of ERM."""
+    batch = max(1, min(training.batch_per_domain, IMAGES // len(training.sources)))
+    spec = replace(
+        training, steps=STEPS, checkpoints=1, batch_per_domain=batch, weights=None, reference=None, test=0.0,
+        official=False, sources=training.sources[:IMAGES],
+    )  # fmt: skip
+    names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
+    parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
+    dataset = _dataset(spec, 2 * batch)
+    backbone = build(parse(spec.backbone).untrained())
+    network = Network(backbone, len(dataset.classes), precision=spec.precision).to(device)
+    inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
+    ticks = [_now(device)]
+
+    def tick(step: int) -> None:
+        ticks.append(_now(device))
+        if step == STEPS - 1:
+            raise _EnoughError
+
+    with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
+        train(spec, parts, network, Sources(spec, dataset, inputs, device), Path(folder), tick)
+    learn = (ticks[-1] - ticks[SKIPPED]) / (len(ticks) - 1 - SKIPPED)
+    return learn / (batch * len(spec.sources))
+
+
+def _dataset(spec: TrainingSpec, count: int) -> Dataset:
+    """Random images in the shape of a training's data."""
+    rows = np.arange(count, dtype=np.int64)
+    domains = [Domain(name, _noise(count, spec.size), rows % 2, rows) for name in spec.sources]
+    return assemble(spec.dataset, ("one", "other"), domains)
+
+
+def _noise(count: int, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Random images, ``[count, size, size, 3]``."""
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def drawing(size: int) -> float:
+    """Seconds that one process takes to draw a shifted image, on average over the families."""
+    (small,), (image,) = _noise(1, 16), _noise(1, size)
+    for family in FAMILIES:
+        shift(small, family, 0)  # libraries warm up
+    started = time.process_time()
+    for family in FAMILIES:
+        shift(image, family, 1)
+    return (time.process_time() - started) / len(FAMILIES)
+
+
+def _now(device: torch.device) -> float:
+    """On the CPU the time of this thread, which what else is at work on the machine leaves as it is."""
+    if device.type == "cpu":
+        return time.thread_time()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,106 @@
+"""The benchmark of speed, run as a user runs it, at a size that says whether it works and not how fast anything is."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+STAND_IN = """
+import argparse, json, pathlib
+parser = argparse.ArgumentParser()
+for name in ("data_dir", "algorithm", "dataset", "hparams", "output_dir"):
+    parser.add_argument(f"--{name}")
+for name in ("test_envs", "trial_seed", "steps", "checkpoint_freq"):
+    parser.add_argument(f"--{name}", type=int)
+asked = parser.parse_args()
+assert asked.algorithm == "ERM" and json.loads(asked.hparams)["batch_size"] == 2
+environments = sorted(path.name for path in (pathlib.Path(asked.data_dir) / asked.dataset).iterdir())
+assert environments[asked.test_envs] == "art_painting"
+out = pathlib.Path(asked.output_dir)
+out.mkdir(parents=True)
+(out / "results.jsonl").write_text(json.dumps({"step": 0}))
+"""
+DONE = '(out / "done").write_text("done")\n'
+
+
+def benchmark(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / "benchmark_speed.py"), "--quick", "--rounds", "1", *options]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def rows(*options: str) -> list[dict[str, Any]]:
+    done = benchmark("--json", *options)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
+    for row in found:
+        assert row["mode"] in ("parity", "fast")
+        assert row["ratios"] == [theirs / own for own, theirs in zip(row["ours"], row["theirs"], strict=False)]
+        assert all(math.isfinite(value) and value > 0 for value in (*row["ours"], *row["theirs"]))
+    return found
+
+
+def checkout(folder: Path, source: str) -> str:
+    package = folder / "domainbed" / "scripts"
+    package.mkdir(parents=True)
+    (package / "train.py").write_text(source, encoding="utf-8")
+    return str(folder)
+
+
+def named(found: Sequence[dict[str, Any]], what: str, against: str) -> dict[str, Any]:
+    (row,) = [row for row in found if (row["what"], row["against"], row["mode"]) == (what, against, "parity")]
+    return row
+
+
+def test_rows_of_one_process_say_what_was_looked_at_and_how_long_it_took() -> None:
+    names = ("step", "input", "evaluation", "penalty", "probe", "views")
+    found = rows(*(word for name in names for word in ("--only", name)))
+    assert {row["name"] for row in found} == set(names)
+    looked_at = named(found, "images that a checkpoint looks at", "reference")
+    # one of five images of each of seven classes in three domains; and all of 4 x 35
+    assert (looked_at["ours"], looked_at["theirs"]) == ([21], [140])
+    probe = named(found, "step of a head on a frozen backbone", "reference")
+    assert probe["ratios"][0] > 5  # no image goes through a network
+
+
+def test_whole_jobs_are_timed_against_the_pipeline_and_against_a_checkout(tmp_path: Path) -> None:
+    found = rows("--only", "jobs", "--peer", checkout(tmp_path, STAND_IN + DONE))
+    assert {row["what"] for row in found} == {"1 training, by the clock", "1 training, CPU"}
+    for what in ("1 training, by the clock", "1 training, CPU"):
+        pretends = named(found, what, "the benchmark itself")
+        works = named(found, what, "reference, 1 worker a loader")
+        assert works["theirs"][0] > 2 * pretends["theirs"][0] > 0
+
+
+@pytest.fixture
+def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Of the rows, in this process: images of no content, and no card yet."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.chdir(tmp_path)
+    from draw_pacs_like import evenly, write
+
+    from speed.setup import QUICK, Setup
+
+    write(tmp_path / "data" / "PACS", evenly(QUICK.images))
+    return Setup(tmp_path, QUICK, rounds=1, jobs=1)
+
+
+def test_a_checkout_that_writes_no_results_is_an_error(setup: Any, tmp_path: Path) -> None:
+    from speed.whole import Theirs
+
+    with pytest.raises(SystemExit, match="ended without"):
+        Theirs(setup, Path(checkout(tmp_path / "peer", STAND_IN))).train(0)
+
+
+def test_fourteen_rows_share_their_trainings(setup: Any) -> None:
+    from speed.setup import DATASET
+    from speed.whole import board, run
+
+    run([sys.executable, "-m", "dgbench.cli", "data", "new", "data/PACS", "--name", DATASET], setup.folder)
+    row = next(board(setup, ["parity"], []))
+    assert (row.ours, row.theirs, row.ratios) == ([1], [14], [14])
