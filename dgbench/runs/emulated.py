@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-
 from dgbench.core.cards import BoardCard
-from dgbench.train.environment import bfloat16, processor
 
 
 def emulated(board: BoardCard, device: str) -> str:
     """A sentence on what that means; empty where the device has them."""
+    if board.training.precision == "float32":
+        return ""
+    import torch  # here, as a plan in float32 may do without
+
+    from dgbench.train.environment import bfloat16, processor
+
     where = torch.device(device)
-    if board.training.precision == "float32" or bfloat16(where):
+    if bfloat16(where):
         return ""
     called = torch.cuda.get_device_name(where) if where.type == "cuda" else processor() or "this processor"
     return (

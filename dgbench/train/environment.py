@@ -28,7 +28,7 @@ def environment(device: torch.device) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": bfloat16(device),
+        "bfloat16": bfloat16(device) or "emulated",
         "threads": str(torch.get_num_threads()),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         **{name: _version(name) for name in PACKAGES},
