@@ -34,9 +34,15 @@ def protocol(card: BoardCard) -> str:
     return (
         f"{asked} {tested}. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. "
         f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
-        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints.{half} "
+        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half} "
         f"For every algorithm {sets}.{''.join(_lacking(card))}"
     )
+
+
+def _viewed(card: BoardCard) -> str:
+    most = card.selection.views_per_domain
+    which = "all of them" if most == "all" else f"up to {most:,} of them, drawn by class,"
+    return f"; {which} are also looked at under shifts"
 
 
 def _lacking(card: BoardCard) -> Iterator[str]:

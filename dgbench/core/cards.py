@@ -186,6 +186,25 @@ class TrainingRules(Card):
         return self
 
 
+PerDomain = Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["all"]
+"""How many images of a domain, at most; or all that there are."""
+
+
+class SelectionRules(Card):
+    """What models are selected on.
+
+    Attributes:
+        views_per_domain: How many of the validation images of a source domain are looked at under each shift, drawn by
+            class; where there are fewer, all of them. Clean validation images are always looked at whole.
+    """
+
+    views_per_domain: PerDomain = 200
+
+    def views(self, images: float) -> float:
+        """How many of a domain's validation images are looked at under each shift."""
+        return images if self.views_per_domain == "all" else min(images, self.views_per_domain)
+
+
 Keep = Literal["all", "shown", "chosen", "none"]
 """Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that the
 other criteria on its page would have chosen (``shown``), all, or none."""
@@ -215,6 +234,7 @@ class BoardCard(Card):
         criterion: What selects models.
         algorithms: Recipes, such as ``pego + sam``.
         split: Which images are kept for validation and for testing.
+        selection: Which of those for validation are looked at under shifts.
         training: What every training shares: steps, checkpoints, batches, precision.
         defaults: The parts of the slots that a recipe leaves open.
         hyperparameters, search: Their values, and where they are searched, by ``slot.hyperparameter``, for all recipes.
@@ -237,6 +257,7 @@ class BoardCard(Card):
     keep: Keep | None = None
     algorithms: tuple[str, ...] = Field(min_length=1)
     split: SplitRules
+    selection: SelectionRules = SelectionRules()
     training: TrainingRules
     defaults: RecipeSlots = RecipeSlots()
     hyperparameters: dict[str, Any] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dgbench.core.cards import PerDomain
 from dgbench.core.errors import DataError
 from dgbench.core.seeds import generator
 from dgbench.data.domain import Dataset, Domain
@@ -77,6 +78,30 @@ def tested(dataset: Dataset, domain: str, trial: int, validation: float, test: f
     if official and target.official is not None and (target.official == "test").any():
         return np.flatnonzero(target.official == "test")
     return np.arange(len(target))
+
+
+def viewed(dataset: Dataset, domain: str, trial: int, validation: Rows, most: PerDomain) -> Rows:
+    """Those of a domain's validation rows that are looked at under shifts, ascending.
+
+    They are drawn by class: every class gives one as far as that is possible, and beyond that its share of ``most``,
+    rounded as Webster's method of apportionment does. Larger numbers take the same rows and further ones.
+
+    Args:
+        dataset, domain, trial: They seed the draw, with ``validation``.
+        validation: The validation rows of that domain in that trial.
+        most: How many are taken, if there are as many.
+    """
+    if most == "all" or len(validation) <= most:
+        return validation
+    random = generator("views", dataset.name, domain, trial)
+    shuffled = random.permutation(validation)
+    labels = dataset.domain(domain).labels[shuffled]
+    turns = np.empty(len(shuffled))  # at which share of all classes a row is taken
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turns[members] = (np.arange(len(members)) + 0.5) / len(members)
+        turns[members[0]] = 0
+    return np.sort(shuffled[np.argsort(turns, kind="stable")[:most]])
 
 
 def _draw(labels: Rows, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:

@@ -33,7 +33,7 @@ from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.samples import sample_names
-from dgbench.data.splits import Rows, split, tested
+from dgbench.data.splits import Rows, split
 from dgbench.runs.pretraining import start
 from dgbench.selection.criteria import ranking
 from dgbench.selection.predictions import AGAIN
@@ -129,13 +129,13 @@ def _streams(
     asked: Asked, case: Case, trial: int, dataset: Dataset, views: list[str]
 ) -> Iterator[tuple[str, str, str, Rows]]:
     rules = asked.board.split
-    shares = (rules.validation, rules.test, rules.official)
     for source in case.sources:
-        parts = split(dataset, source, trial, *shares)
+        parts = split(dataset, source, trial, rules.validation, rules.test, rules.official)
         yield "train", source, "clean", parts.train
         for view in views:
-            yield "validation", source, view, parts.validation
-    asked_for = tested(dataset, case.target, trial, *shares)
+            shifted = view != "clean"
+            yield "validation", source, view, asked.rows("validation", dataset, source, trial, shifted=shifted)
+    asked_for = asked.rows("target", dataset, case.target, trial, shifted=False)
     yield "target", case.target, "clean", asked_for
     yield "target", case.target, AGAIN, generator("again", *case.sources, case.target, trial).permutation(asked_for)
 

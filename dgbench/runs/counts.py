@@ -20,6 +20,7 @@ class Counts:
 
     def __init__(self, plan: Plan) -> None:
         self.counts = {(name, d.name): d.count for name, known in plan.datasets.items() for d in known.domains}
+        self.selection = plan.board.selection
         self.unknown: set[str] = set()
 
     def domain(self, dataset: str, name: str) -> int:
@@ -33,11 +34,14 @@ class Counts:
         """Validation images of all sources."""
         return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
 
+    def viewed(self, training: TrainingSpec, name: str) -> float:
+        """Validation images of a source that are looked at under each shift."""
+        return self.selection.views(training.validation * self.domain(training.dataset, name))
+
     def views(self, training: TrainingSpec) -> dict[tuple[str, ...], float]:
         """Shifted images of each source domain, by what identifies them."""
         of = ("views", training.dataset, str(training.size), f"trial {training.trial}")
-        shifted = training.validation * len(FAMILIES)
-        return {(*of, name): shifted * self.domain(training.dataset, name) for name in training.sources}
+        return {(*of, name): len(FAMILIES) * self.viewed(training, name) for name in training.sources}
 
     def tested(self, training: TrainingSpec, target: str) -> float:
         """Images of a target that are tested."""
@@ -45,7 +49,7 @@ class Counts:
 
     def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
-        views = self.validation(training) * (1 + len(FAMILIES))
+        views = self.validation(training) + sum(self.views(training).values())
         distinct = {(canonical(run.averaging), run.target): run for run in runs}
         return [
             (views + self.tested(training, run.target))
@@ -60,6 +64,5 @@ class Counts:
         for name in {*training.sources, *(run.target for run in runs)}:
             wanted[dataset, name, "clean"] = self.domain(dataset, name)
         for name in training.sources if runs else ():
-            shifted = training.validation * len(FAMILIES) * self.domain(dataset, name)
-            wanted[dataset, name, f"trial {training.trial}"] = shifted
+            wanted[dataset, name, f"trial {training.trial}"] = len(FAMILIES) * self.viewed(training, name)
         return wanted

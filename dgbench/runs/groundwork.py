@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import NoReturn
 
 import torch
 
+from dgbench.core.cards import PerDomain
 from dgbench.core.seals import DONE
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import identity
 from dgbench.data.cache.views import drawn, file_of, size_of
 from dgbench.data.domain import Dataset
-from dgbench.data.splits import Rows, split
+from dgbench.data.splits import Rows, split, viewed
 from dgbench.runs.features import FeatureBank, dimension, room_for
 from dgbench.runs.jobs import Drawing, Extraction, Unit
 from dgbench.runs.parts import on_features, parts_of
@@ -93,35 +94,35 @@ class _Look:
     def at(self, unit: Unit) -> Iterator[list[Sight | Drawing | Extraction]]:
         """What a unit looks at, and jobs for what is missing of it."""
         training = unit.training
-        if not on_features(parts_of(training)):
-            for domain in training.sources if unit.runs else ():  # nothing but runs looks at shifted images
-                yield self._once(self._views, training, domain)
-            return
-        for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
-            yield self._once(self._clean, training, domain)
-        for domain in training.sources if unit.runs else ():
-            yield self._once(self._shifted, training, domain)
+        shifted = self._views
+        if on_features(parts_of(training)):
+            shifted = self._shifted
+            for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
+                yield self._once(("clean", domain), training, partial(self._clean, training, domain))
+        for most in dict.fromkeys(run.views_per_domain for run in unit.runs):  # nothing but runs looks at views
+            for domain in training.sources:
+                yield self._once((shifted.__name__, domain, most), training, partial(shifted, training, domain, most))
 
     def _once(
         self,
-        find: Callable[[TrainingSpec, str], list[Sight | Drawing | Extraction]],
+        what: tuple[object, ...],
         training: TrainingSpec,
-        domain: str,
+        find: Callable[[], list[Sight | Drawing | Extraction]],
     ) -> list[Sight | Drawing | Extraction]:
         shape = (training.validation, training.test, training.official, training.backbone, training.weights)
         drawn_for = None if training.weights else (training.sources, training.trial)  # random weights are
-        key = (find.__name__, training.dataset, training.size, training.trial, *shape, drawn_for, domain)
+        key = (*what, training.dataset, training.size, training.trial, *shape, drawn_for)
         if key not in self.known:
-            self.known[key] = find(training, domain)
+            self.known[key] = find()
         return self.known[key]
 
-    def _rows(self, training: TrainingSpec, domain: str) -> tuple[Dataset, Rows]:
-        dataset = self.load(training.dataset, training.size)
-        rows = split(dataset, domain, training.trial, training.validation, training.test, training.official)
-        return dataset, rows.validation
+    def _rows(self, training: TrainingSpec, domain: str, most: PerDomain) -> tuple[Dataset, Rows]:
+        dataset, trial = self.load(training.dataset, training.size), training.trial
+        rows = split(dataset, domain, trial, training.validation, training.test, training.official).validation
+        return dataset, viewed(dataset, domain, trial, rows, most)
 
-    def _views(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
-        dataset, rows = self._rows(training, domain)
+    def _views(self, training: TrainingSpec, domain: str, most: PerDomain) -> list[Sight | Drawing | Extraction]:
+        dataset, rows = self._rows(training, domain, most)
         size, found = size_of(dataset, domain, rows), list[Sight | Drawing | Extraction]()
         for family in FAMILIES:
             found.append(Sight("cache", file_of(dataset, domain, rows, family), size))
@@ -134,8 +135,8 @@ class _Look:
         dataset = self.load(training.dataset, training.size)
         return self._features(training, domain, ("clean",), None, len(dataset.domain(domain)))
 
-    def _shifted(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
-        _, rows = self._rows(training, domain)
+    def _shifted(self, training: TrainingSpec, domain: str, most: PerDomain) -> list[Sight | Drawing | Extraction]:
+        _, rows = self._rows(training, domain, most)
         return self._features(training, domain, FAMILIES, rows, len(rows))
 
     def size(self, job: Extraction) -> int:

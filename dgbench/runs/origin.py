@@ -94,7 +94,7 @@ def origin(store: Store, run: str) -> Origin:
         DamagedError: it, or a training that it comes from, is not what was written.
     """
     content = store.read("run", run, "spec.json")
-    fields = {name: content.get(name) for name in ("training", "averaging", "predictor", "target")}
+    fields = {name: content.get(name) for name in ("training", "averaging", "predictor", "target", "views_per_domain")}
     spec = RunSpec(**fields)
     if spec.spec() != content or spec.id != run:
         raise StoreError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, PerDomain
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import DatasetCard, dataset_card
 from dgbench.core.errors import CardError, RecipeError
@@ -46,17 +46,19 @@ class RunSpec:
         training: The training's id.
         averaging, predictor: Name, version and all hyperparameters of the parts.
         target: The target domain; empty where nothing is left out, and predictions serve selection alone.
+        views_per_domain: How many validation images of a source domain are predicted under each shift.
     """
 
     training: str
     averaging: Spec
     predictor: Spec
     target: str
+    views_per_domain: PerDomain
 
     def spec(self) -> Spec:
         """As plain JSON."""
         return {
-            "schema": "dgbench.run/3",
+            "schema": "dgbench.run/4",
             **{one.name: getattr(self, one.name) for one in fields(self)},
             "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,
@@ -273,7 +275,13 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         training = replace(training, reference=ZERO_SHOT + identity(said))
     elif head == "linear_probe":
         training = replace(training, reference=plan._add(replace(training, parts=_shaping(probe))))
-    run = RunSpec(plan._add(training), resolved.specs["averaging"], resolved.specs["predictor"], case.target)
+    run = RunSpec(
+        plan._add(training),
+        resolved.specs["averaging"],
+        resolved.specs["predictor"],
+        case.target,
+        board.selection.views_per_domain,
+    )
     plan.runs.setdefault(run.id, run)
     plan.entries.append(
         Entry(

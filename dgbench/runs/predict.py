@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.slots import Averaging, Predictor, Source, State, Stream
+from dgbench.core.cards import PerDomain
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
 from dgbench.data.cache.views import shifted
 from dgbench.data.domain import Images
-from dgbench.data.splits import Rows, tested
+from dgbench.data.splits import Rows, tested, viewed
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Network
 from dgbench.runs.candidates import candidate_at, candidates
@@ -57,21 +58,24 @@ class Bench:
         self.dataset = self.setting.dataset
         self.network = self.setting.initial_network()
         self.sources = self.setting.sources()
-        self.streams: dict[str, list[_Stream]] = {}
+        self.streams: dict[tuple[str, PerDomain], list[_Stream]] = {}
         self.averaging = ""
         self.loaded: tuple[str, int] | None = None
-        self.seen: dict[tuple[int, str, str, str], Tensor] = {}
+        self.seen: dict[tuple[int, str, str, str, int], Tensor] = {}
 
-    def _streams(self, target: str) -> list[_Stream]:
+    def _streams(self, target: str, views: PerDomain) -> list[_Stream]:
         """Validation images of every source, clean and under every shift family, and the target, if there is one."""
-        if target in self.streams:
-            return self.streams[target]
+        if (target, views) in self.streams:
+            return self.streams[target, views]
         streams = []
         for held in self.sources.domains:
             rows = held.validation.numpy()
             labels = held.labels[held.validation.to(self.device)]
             shown = examples(self.dataset, held.name, rows)
             streams.append(_Stream("validation", held.name, "clean", shown, held.inputs, held.validation, labels))
+            rows = viewed(self.dataset, held.name, self.training.trial, rows, views)
+            labels = held.labels[torch.from_numpy(rows).to(self.device)]
+            shown = examples(self.dataset, held.name, rows)
             for family in FAMILIES:
 
                 def images(name: str = held.name, rows: Rows = rows, family: str = family) -> Images:
@@ -80,7 +84,7 @@ class Bench:
                 inputs = self.setting.inputs(held.name, family, images, rows)
                 places = torch.arange(len(rows))
                 streams.append(_Stream("validation", held.name, family, shown, inputs, places, labels))
-        self.streams[target] = streams
+        self.streams[target, views] = streams
         if not target:
             return streams
         domain = self.dataset.domain(target)
@@ -104,7 +108,7 @@ class Bench:
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
-                streams = self._streams(run.target)
+                streams = self._streams(run.target, run.views_per_domain)
                 table = pl.concat([self._observe(predictor, at_work, stream, step) for stream in streams])
             check(table, len(self.dataset.classes))
             tables.append(table)
@@ -142,7 +146,7 @@ class Bench:
 
     def _features(self, step: int, split: str, domain: str, view: str, inputs: Inputs, places: Tensor) -> Tensor:
         """Features of a set of images, computed once for all predictors that share the weights."""
-        key = (step, split, domain, view)
+        key = (step, split, domain, view, len(places))
         if key not in self.seen:
             self.seen[key] = features(self.network, inputs, places)
         return self.seen[key]

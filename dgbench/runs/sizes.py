@@ -192,9 +192,9 @@ def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
     """Bytes of a run."""
     training = plan.trainings[run.training]
     classes = plan.cards[training.dataset].class_count
-    validation = counts.validation(training)
-    rows = (validation + counts.tested(training, run.target)) * bytes_per_row(classes, logits=True)
-    rows += len(FAMILIES) * validation * bytes_per_row(classes, logits=False)
+    clean = counts.validation(training) + counts.tested(training, run.target)
+    rows = clean * bytes_per_row(classes, logits=True)
+    rows += sum(counts.views(training).values()) * bytes_per_row(classes, logits=False)
     streams = len(training.sources) * (1 + len(FAMILIES)) + 1
     candidates: int = part_of("averaging", run.averaging, run.id).count(training.checkpoints)
     return _RUN + candidates * (rows + _STREAM * streams)

@@ -10,14 +10,14 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from dgbench.core.cards import BoardCard, SplitRules
+from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.errors import DataError
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import Outline, found, outline, showable
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
-from dgbench.data.splits import split, tested
+from dgbench.data.splits import Rows, split, tested, viewed
 from dgbench.runs.store import rules_identity
 from dgbench.selection.criteria import Criterion
 
@@ -84,12 +84,29 @@ class Asked:
         validated = {("validation", source, view) for source in case.sources for view in needed}
         return validated | {("target", case.target, "clean")}
 
-    def examples(self, split_: str, dataset: str, domain: str, trial: int) -> pl.DataFrame | None:
-        """The examples of a stream, as :data:`EXAMPLES`, by index; None where the data is not on this machine."""
+    def examples(
+        self, split_: str, dataset: str, domain: str, trial: int, *, shifted: bool = False
+    ) -> pl.DataFrame | None:
+        """The examples of a stream, as :data:`EXAMPLES`, by index; None where the data is not on this machine.
+
+        Args:
+            split_, dataset, domain, trial: Of the stream.
+            shifted: Whether its view is one of shifts.
+        """
         manifest = self.outlines[dataset].manifest
         if manifest is None or not self.at_hand(dataset):
             return None
-        return _examples(split_, _data(dataset, manifest), domain, trial, self.board.split)
+        data = _data(dataset, manifest)
+        return _examples(data, domain, self.rows(split_, data, domain, trial, shifted=shifted))
+
+    def rows(self, split_: str, data: Dataset, domain: str, trial: int, *, shifted: bool) -> Rows:
+        """The rows of a stream, ascending."""
+        rules = self.board.split
+        shares = (rules.validation, rules.test, rules.official)
+        if split_ != "validation":
+            return tested(data, domain, trial, *shares)
+        rows = split(data, domain, trial, *shares).validation
+        return viewed(data, domain, trial, rows, self.board.selection.views_per_domain) if shifted else rows
 
 
 def _outline(name: str, build: bool) -> Outline:
@@ -114,10 +131,7 @@ def _data(name: str, manifest: str) -> Dataset:
     return Dataset(listing.name, listing.classes, domains, now, listing.shared_groups)
 
 
-def _examples(split_: str, data: Dataset, domain: str, trial: int, rules: SplitRules) -> pl.DataFrame:
-    shares = (rules.validation, rules.test, rules.official)
-    validation = split_ == "validation"
-    rows = split(data, domain, trial, *shares).validation if validation else tested(data, domain, trial, *shares)
+def _examples(data: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
     known = data.domain(domain)
     columns = {"index": rows, "sample": sample_names(known, rows), "label": known.labels[rows]}
     return pl.DataFrame(columns, schema=EXAMPLES)

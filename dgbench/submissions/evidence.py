@@ -146,19 +146,20 @@ class _Shown:
         """What is wrong with the examples of a run."""
         for (step, split, domain, view), part in table.group_by(STREAM, maintain_order=True):
             given = part.select(EXAMPLES.names())
-            wanted = self._wanted(str(split), row, str(domain), given)
+            wanted = self._wanted(str(split), row, str(domain), given, shifted=view != "clean")
             if wanted is None:
                 yield f"{split} of {domain}, which the case does not have"
             elif not given.equals(wanted):
                 yield f"step {step}, {split} of {domain}, {view}: {_difference(given, wanted)}"
 
-    def _wanted(self, split: str, row: Row, domain: str, given: pl.DataFrame) -> pl.DataFrame | None:
+    def _wanted(self, split: str, row: Row, domain: str, given: pl.DataFrame, *, shifted: bool) -> pl.DataFrame | None:
         case = self.asked.cases[row.target]
         if domain not in (case.sources if split == "validation" else (case.target,)):
             return None
-        key = (split, case.dataset, domain, row.trial)
+        stream = (split, case.dataset, domain, row.trial)
+        key = (*stream, shifted)
         if key not in self.known:
-            self.known[key] = self.asked.examples(*key)
+            self.known[key] = self.asked.examples(*stream, shifted=shifted)
         if self.known[key] is None:
             self.known[key] = given
         return self.known[key]

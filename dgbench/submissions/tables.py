@@ -188,7 +188,7 @@ def _stream(
     asked: Asked, case: Case, trial: int, name: tuple[int, str, str, str], given: pl.DataFrame, path: Path
 ) -> pl.DataFrame:
     _, split, domain, view = name
-    examples = asked.examples(split, case.dataset, domain, trial)
+    examples = asked.examples(split, case.dataset, domain, trial, shifted=view != "clean")
     assert examples is not None
     own = given.filter(
         (pl.col("view") == (AGAIN if split == AGAIN else view))

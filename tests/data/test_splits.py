@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dgbench.core.errors import DataError
 from dgbench.data.domain import Dataset, Domain
-from dgbench.data.splits import Split, split
+from dgbench.data.splits import Split, split, viewed
 
 
 def make(
@@ -208,3 +208,39 @@ def test_validation_is_drawn_from_the_official_training_part_where_there_is_none
 def test_official_splits_that_leave_nothing_to_learn_from_are_refused(official: list[str] | None, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said) + ".*official = false"):
         split(of(make([0, 1, 2], official=official)), "d", 0, 0.2, official=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    most=st.integers(1, 200),
+    trial=st.integers(0, 3),
+)
+def test_views_are_drawn_by_class(counts: list[int], most: int, trial: int) -> None:
+    """Every class gives one where that is possible, and no class is far from its share of what is taken."""
+    domain = make([label for label, count in enumerate(counts) for _ in range(count)])
+    rows = np.arange(len(domain))[::-1]
+    taken = viewed(of(domain), "d", trial, rows, most)
+    assert len(taken) == min(most, len(domain))
+    assert set(taken) <= set(rows)
+    if most >= len(rows):
+        assert np.array_equal(taken, rows)
+        return
+    assert (np.diff(taken) > 0).all()
+    given_ = np.bincount(domain.labels[taken], minlength=len(counts))
+    assert (given_ >= 1).all() if most >= len(counts) else (given_ <= 1).all()
+    for count, more in zip(counts, given_, strict=True):  # what one image more would have been worth: Webster's rule
+        for other, less in zip(counts, given_, strict=True):
+            if 0 < less < other and more > 1:
+                assert (more - 0.5) / count <= (less + 0.5) / other + 1e-9
+
+
+def test_views_depend_on_names_and_trial_and_grow() -> None:
+    labels = [0, 1] * 50
+    dataset = of(make(labels), make(labels, name="e"))
+    rows = np.arange(100)
+    taken = {(d, trial): viewed(dataset, d, trial, rows, 20) for d in "de" for trial in (0, 1)}
+    assert len({tuple(one) for one in taken.values()}) == 4
+    assert np.array_equal(taken["d", 0], viewed(dataset, "d", 0, rows, 20))
+    assert set(taken["d", 0]) < set(viewed(dataset, "d", 0, rows, 35))
+    assert viewed(dataset, "d", 0, rows, "all") is rows

@@ -57,7 +57,7 @@ def predict(name: str, asked: Asked, target: str, trial: int, draw: int, skill: 
     for step in list(asked.steps())[-2:]:
         for split, domain, view in streams:
             stream = {"step": step, "split": split, "domain": domain, "view": view}
-            examples = asked.examples(split, case.dataset, domain, trial)
+            examples = asked.examples(split, case.dataset, domain, trial, shifted=view != "clean")
             assert examples is not None
             labels = examples["label"].to_numpy().astype(np.int64)
             key = canonical_seed(name, target, trial, draw, *stream.values())
