@@ -30,8 +30,13 @@ from dgbench.core.locks import alone, clear, in_turn
 SHARE, MOST = 0.25, 20 * 10**9
 """Where nobody says how much a shelf may take: a share of what its disk would have free without it, bytes at most."""
 
+SPARSE = ".sparse"
+"""How names of files end that are written here and there: what counts of them is what the disk gave them so far."""
+
 log = logging.getLogger(__name__)
 
+_SECTOR = 512
+"""Bytes that ``st_blocks`` counts in, whatever the file system."""
 _over: set[Path] = set()
 """Shelves of which this process has said that they are over their bound."""
 
@@ -231,15 +236,20 @@ def _files(path: Path) -> list[Path]:
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
-    return path.stat().st_size if path.is_file() else sum(_sizes(path))
+    return _size(path) if path.is_file() else sum(_sizes(path))
 
 
 def _sizes(folder: Path) -> Iterator[int]:
     for file in _files(folder):
         try:
-            yield file.stat().st_size
+            yield _size(file)
         except FileNotFoundError:  # it has just gone
             continue
+
+
+def _size(file: Path) -> int:
+    known = file.stat()
+    return known.st_blocks * _SECTOR if file.suffix == SPARSE else known.st_size
 
 
 def _set(path: Path, when: int) -> None:

@@ -28,7 +28,7 @@ from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder, write_json
 from dgbench.core.names import file_name
 from dgbench.core.seeds import generator
-from dgbench.data.cache.views import shifted
+from dgbench.data.cache.views import Shifted
 from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset, Images
@@ -119,7 +119,7 @@ def _list(asked: Asked, case: Case, trial: int, dataset: Dataset, folder: Path) 
             if view not in ("clean", AGAIN):
                 place = Path("shifted", file_name(dataset.name), file_name(domain), str(trial), view)
                 if not (folder / place).is_dir():
-                    _pictures(shifted(dataset, domain, rows, view), names, folder / place)
+                    _pictures(Shifted(dataset, domain, rows, view), names, folder / place)
             labels = [""] * len(rows) if part == "target" else known.labels[rows].tolist()
             for name, label in zip(names, labels, strict=True):
                 writer.writerow((part, domain, view, name, label, (place / f"{name}.png").as_posix()))

@@ -21,6 +21,7 @@ class Counts:
     def __init__(self, plan: Plan) -> None:
         self.counts = {(name, d.name): d.count for name, known in plan.datasets.items() for d in known.domains}
         self.selection = plan.board.selection
+        self.trials = plan.board.trials
         self.unknown: set[str] = set()
 
     def domain(self, dataset: str, name: str) -> int:
@@ -39,9 +40,28 @@ class Counts:
         return self.selection.views(training.validation * self.domain(training.dataset, name))
 
     def views(self, training: TrainingSpec) -> dict[tuple[str, ...], float]:
-        """Shifted images of each source domain, by what identifies them."""
+        """Shifted images of each source domain that no earlier trial looks at, on average, by what identifies them."""
         of = ("views", training.dataset, str(training.size), f"trial {training.trial}")
-        return {(*of, name): len(FAMILIES) * self.viewed(training, name) for name in training.sources}
+        return {
+            (*of, name): len(FAMILIES)
+            * self.viewed(training, name)
+            * (1 - self._share(training, name)) ** training.trial
+            for name in training.sources
+        }
+
+    def shared(self, training: TrainingSpec, name: str) -> float:
+        """Share of the shifted images of a source that several trials look at, on average."""
+        share = self._share(training, name)
+        once = self.trials * share * (1 - share) ** (self.trials - 1)
+        return 1 - once / (1 - (1 - share) ** self.trials) if share else 0.0
+
+    def _share(self, training: TrainingSpec, name: str) -> float:
+        count = self.domain(training.dataset, name)
+        return self.viewed(training, name) / count if count else 0.0
+
+    def shifted(self, training: TrainingSpec) -> float:
+        """Shifted images of all sources."""
+        return len(FAMILIES) * sum(self.viewed(training, name) for name in training.sources)
 
     def tested(self, training: TrainingSpec, target: str) -> float:
         """Images of a target that are tested."""
@@ -49,7 +69,7 @@ class Counts:
 
     def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
-        views = self.validation(training) + sum(self.views(training).values())
+        views = self.validation(training) + self.shifted(training)
         distinct = {(canonical(run.averaging), run.target): run for run in runs}
         return [
             (views + self.tested(training, run.target))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NoReturn
 
+import numpy as np
 import torch
 
 from dgbench.core.cards import PerDomain
 from dgbench.core.seals import DONE
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import identity
-from dgbench.data.cache.views import drawn, file_of, size_of
+from dgbench.data.cache.kept import shelf
+from dgbench.data.cache.views import file_of, size_of, undrawn
 from dgbench.data.domain import Dataset
 from dgbench.data.splits import Rows, split, viewed
 from dgbench.runs.features import FeatureBank, dimension, room_for
@@ -24,6 +25,17 @@ from dgbench.runs.room import Sight
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 
+DRAWN = 16
+"""Images that one job draws under all families, at least."""
+DRAWINGS = 64
+"""Jobs that draw the images of one domain for one trial, at most."""
+LOOKED_AT = 1000
+"""Shifted images that one job takes features of, unless one family has more: seconds of work, so that all workers have
+some, and a backbone is built for many images."""
+
+Place = tuple[str, int, str]
+"""A dataset, its size, and one of its domains."""
+
 
 @dataclass(frozen=True)
 class Groundwork:
@@ -31,15 +43,13 @@ class Groundwork:
 
     Attributes:
         units: Each with the ids of the jobs that it waits for, in the order in which they share most.
-        jobs: Those, each once.
+        jobs: Those, each once, after those that it waits for itself.
         sights: What each unit looks at, by its id, whether it is there or not.
-        passing: Bytes of the largest file of shifted images that several jobs take features from.
     """
 
     units: tuple[Unit, ...]
     jobs: tuple[Drawing | Extraction, ...]
     sights: dict[str, tuple[Sight, ...]]
-    passing: int
 
 
 def groundwork(units: Sequence[Unit], store: Store, load: Callable[[str, int], Dataset]) -> Groundwork:
@@ -51,30 +61,17 @@ def groundwork(units: Sequence[Unit], store: Store, load: Callable[[str, int], D
         load: A dataset at a size; its images are not looked at.
     """
     look = _Look(store, load)
+    ordered = sorted(units, key=_together)
+    seen = {unit.id: list(look.at(unit)) for unit in ordered}
+    below = _Below(look.load, (one for found in seen.values() for one in found))
     jobs: dict[str, Drawing | Extraction] = {}
-    sights: dict[str, tuple[Sight, ...]] = {}
     waiting = []
-    for unit in sorted(units, key=_together):
-        seen = [one for part in look.at(unit) for one in part]
-        sights[unit.id] = tuple(one for one in seen if isinstance(one, Sight))
-        missing = {one.id: one for one in seen if not isinstance(one, Sight)}
-        jobs |= missing
-        waiting.append(replace(unit, groundwork=tuple(missing)))
-    looks = Counter(key for job in jobs.values() if (key := _images(job)) is not None)
-    shared = {key for key, count in looks.items() if count > 1}
-    kept = [
-        replace(job, shared=_images(job) in shared) if isinstance(job, Extraction) else job for job in jobs.values()
-    ]
-    passing = max((look.size(job) for job in kept if isinstance(job, Extraction) and job.shared), default=0)
-    return Groundwork(tuple(waiting), tuple(kept), sights, passing)
-
-
-def _images(job: Drawing | Extraction) -> tuple[object, ...] | None:
-    """Whose shifted images a job looks at; None where it looks at none."""
-    if job.rows is None:
-        return None
-    dataset, size = (job.dataset, job.size) if isinstance(job, Drawing) else (job.training.dataset, job.training.size)
-    return (dataset, size, job.domain, _named(job.rows))
+    for unit in ordered:
+        own = {job.id: job for one in seen[unit.id] for job in below.jobs(one)}
+        jobs |= own
+        waiting.append(replace(unit, groundwork=tuple(own)))
+    sights = {id_: tuple(sight for one in found for sight in below.sights(one)) for id_, found in seen.items()}
+    return Groundwork(tuple(waiting), tuple(jobs.values()), sights)
 
 
 def _together(unit: Unit) -> tuple[object, ...]:
@@ -83,86 +80,161 @@ def _together(unit: Unit) -> tuple[object, ...]:
     return (training.dataset, training.size, training.trial, training.sources)
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is looked at of one domain.
+
+    Attributes:
+        training: One of those that look.
+        place: The domain.
+        rows: Which of its images are looked at under all shifts; None where all of them are, as they are.
+        images: How many these are.
+        features: By view, the ids of their features, where these are looked at in place of images.
+        missing: The views whose features are not there.
+        sights: The features.
+    """
+
+    training: TrainingSpec
+    place: Place
+    rows: Rows | None
+    images: int
+    features: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    sights: tuple[Sight, ...] = ()
+
+    @property
+    def on_pictures(self) -> bool:
+        """Whether shifted images are looked at, now or when features are taken of them."""
+        return self.rows is not None and (not self.features or bool(self.missing))
+
+
 class _Look:
     """Finds out what is looked at, each piece once."""
 
     def __init__(self, store: Store, load: Callable[[str, int], Dataset]) -> None:
         self.store = store
         self.load = cache(load)
-        self.known: dict[tuple[object, ...], list[Sight | Drawing | Extraction]] = {}
+        self.known: dict[tuple[object, ...], _Seen] = {}
 
-    def at(self, unit: Unit) -> Iterator[list[Sight | Drawing | Extraction]]:
-        """What a unit looks at, and jobs for what is missing of it."""
+    def at(self, unit: Unit) -> Iterator[_Seen]:
+        """What a unit looks at."""
         training = unit.training
-        shifted = self._views
         if on_features(parts_of(training)):
-            shifted = self._shifted
             for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
-                yield self._once(("clean", domain), training, partial(self._clean, training, domain))
+                yield self._once(training, domain, None)
         for most in dict.fromkeys(run.views_per_domain for run in unit.runs):  # nothing but runs looks at views
             for domain in training.sources:
-                yield self._once((shifted.__name__, domain, most), training, partial(shifted, training, domain, most))
+                yield self._once(training, domain, most)
 
-    def _once(
-        self,
-        what: tuple[object, ...],
-        training: TrainingSpec,
-        find: Callable[[], list[Sight | Drawing | Extraction]],
-    ) -> list[Sight | Drawing | Extraction]:
-        shape = (training.validation, training.test, training.official, training.backbone, training.weights)
-        drawn_for = None if training.weights else (training.sources, training.trial)  # random weights are
-        key = (*what, training.dataset, training.size, training.trial, *shape, drawn_for)
+    def _once(self, training: TrainingSpec, domain: str, most: PerDomain | None) -> _Seen:
+        heads = on_features(parts_of(training))
+        network = (training.backbone, training.weights) if heads else ()
+        drawn_for = (training.sources, training.trial) if heads and not training.weights else ()  # random weights are
+        rows = (training.trial, training.validation, training.test, training.official) if most else ()
+        key = (training.dataset, training.size, domain, most, *rows, *network, *drawn_for)
         if key not in self.known:
-            self.known[key] = find()
+            self.known[key] = self._find(training, domain, most)
         return self.known[key]
 
-    def _rows(self, training: TrainingSpec, domain: str, most: PerDomain) -> tuple[Dataset, Rows]:
-        dataset, trial = self.load(training.dataset, training.size), training.trial
-        rows = split(dataset, domain, trial, training.validation, training.test, training.official).validation
-        return dataset, viewed(dataset, domain, trial, rows, most)
-
-    def _views(self, training: TrainingSpec, domain: str, most: PerDomain) -> list[Sight | Drawing | Extraction]:
-        dataset, rows = self._rows(training, domain, most)
-        size, found = size_of(dataset, domain, rows), list[Sight | Drawing | Extraction]()
-        for family in FAMILIES:
-            found.append(Sight("cache", file_of(dataset, domain, rows, family), size))
-            if not drawn(dataset, domain, rows, family):
-                id_ = f"views of {domain} ({training.dataset}, {training.size}) under {family}, {_named(rows)}"
-                found.append(Drawing(training.dataset, training.size, domain, family, rows, id_))
-        return found
-
-    def _clean(self, training: TrainingSpec, domain: str) -> list[Sight | Drawing | Extraction]:
-        dataset = self.load(training.dataset, training.size)
-        return self._features(training, domain, ("clean",), None, len(dataset.domain(domain)))
-
-    def _shifted(self, training: TrainingSpec, domain: str, most: PerDomain) -> list[Sight | Drawing | Extraction]:
-        _, rows = self._rows(training, domain, most)
-        return self._features(training, domain, FAMILIES, rows, len(rows))
-
-    def size(self, job: Extraction) -> int:
-        """Bytes of a file of the shifted images that a job looks at."""
-        assert job.rows is not None
-        return size_of(self.load(job.training.dataset, job.training.size), job.domain, job.rows)
-
-    def _features(
-        self, training: TrainingSpec, domain: str, views: Sequence[str], rows: Rows | None, images: int
-    ) -> list[Sight | Drawing | Extraction]:
+    def _find(self, training: TrainingSpec, domain: str, most: PerDomain | None) -> _Seen:
+        dataset, trial, rows = self.load(training.dataset, training.size), training.trial, None
+        if most is not None:
+            parts = split(dataset, domain, trial, training.validation, training.test, training.official)
+            rows = viewed(dataset, domain, trial, parts.validation, most)
+        images = len(dataset.domain(domain)) if rows is None else len(rows)
+        seen = _Seen(training, (training.dataset, training.size, domain), rows, images)
+        if not on_features(parts_of(training)):
+            return seen
         bank = FeatureBank(training, self.store, torch.device("cpu"), _nothing)
-        specs = {view: identity(bank.spec(domain, view, rows)) for view in views}
+        ids = {view: identity(bank.spec(domain, view, rows)) for view in (("clean",) if rows is None else FAMILIES)}
         size = room_for(images, dimension(training.backbone))
-        found: list[Sight | Drawing | Extraction] = [
-            Sight("features", self.store.folder("features", id_) / DONE, size) for id_ in specs.values()
-        ]
-        missing = tuple(view for view, id_ in specs.items() if not self.store.finished("features", id_))
-        if missing:
-            id_ = f"features of {domain}, {identity({view: specs[view] for view in missing})}"
-            found.append(Extraction(training, domain, missing, rows, images * len(missing), id_))
-        return found
+        sights = tuple(Sight("features", self.store.folder("features", id_) / DONE, size) for id_ in ids.values())
+        missing = tuple(view for view, id_ in ids.items() if not self.store.finished("features", id_))
+        return replace(seen, features=ids, missing=missing, sights=sights)
+
+
+class _Below:
+    """The jobs below what is looked at, each once.
+
+    Shifted images that networks are evaluated on are drawn first and kept, as are those that several jobs take features
+    of. What one job alone looks at, it draws itself as it looks.
+
+    Args:
+        load: A dataset at a size.
+        seen: All that is looked at.
+    """
+
+    def __init__(self, load: Callable[[str, int], Dataset], seen: Iterable[_Seen]) -> None:
+        self.load = load
+        self.kept: dict[Place, Rows] = {}
+        self.drawings: dict[Place, dict[int, Drawing]] = {}
+        self.made: dict[_Seen, list[Drawing | Extraction]] = {}
+        looks: dict[Place, list[_Seen]] = {}
+        for one in dict.fromkeys(seen):
+            if one.on_pictures:
+                looks.setdefault(one.place, []).append(one)
+        shared = {}
+        for place, ones in looks.items():
+            held = [one.rows for one in ones if one.rows is not None and not one.features]
+            rows, counts = np.unique(
+                np.concatenate([one.rows for one in ones if one.rows is not None]), return_counts=True
+            )
+            shared[place] = np.union1d(rows[counts > 1], np.concatenate(held)) if held else rows[counts > 1]
+            if held:
+                self.kept[place] = np.unique(np.concatenate(held))
+        bound = shelf().bound()
+        if bound is None or 2 * sum(len(FAMILIES) * self._bytes(*one) for one in shared.items()) <= bound:
+            self.kept = shared
+
+    def _bytes(self, place: Place, rows: Rows) -> int:
+        """Of a file with some images of a domain under one family."""
+        dataset, size, domain = place
+        return size_of(self.load(dataset, size), domain, rows)
+
+    def sights(self, seen: _Seen) -> tuple[Sight, ...]:
+        """What is held for those who look."""
+        if seen.features:
+            return seen.sights
+        dataset, size, domain = seen.place
+        known, taken = self.load(dataset, size), self._bytes(seen.place, self.kept[seen.place])
+        return tuple(Sight("cache", file_of(known, domain, family), taken) for family in FAMILIES)
+
+    def jobs(self, seen: _Seen) -> list[Drawing | Extraction]:
+        """What makes that which is missing of what is looked at."""
+        if seen not in self.made:
+            drawings = list(self._drawings(seen)) if seen.on_pictures else []
+            self.made[seen] = [*drawings, *_extractions(seen, tuple(job.id for job in drawings))]
+        return self.made[seen]
+
+    def _drawings(self, seen: _Seen) -> Iterator[Drawing]:
+        dataset, size, domain = seen.place
+        assert seen.rows is not None
+        rows = np.intersect1d(seen.rows, self.kept.get(seen.place, seen.rows[:0]))
+        known = self.load(dataset, size)
+        lacking = {family: undrawn(known, domain, rows, family) for family in FAMILIES}
+        assigned = self.drawings.setdefault(seen.place, {})
+        wanted = np.unique(np.concatenate(list(lacking.values()))).tolist()
+        fresh = [row for row in wanted if row not in assigned]
+        length = max(DRAWN, -(-len(fresh) // DRAWINGS))
+        for first in range(0, len(fresh), length):
+            piece = np.array(fresh[first : first + length])
+            images = {family: int(np.isin(piece, found).sum()) for family, found in lacking.items()}
+            families = tuple(family for family, count in images.items() if count)
+            id_ = f"views of {domain} ({dataset}, {size}), {identity({'rows': piece.tolist()})}"
+            job = Drawing(dataset, size, domain, families, piece, sum(images.values()), id_)
+            assigned |= dict.fromkeys(piece.tolist(), job)
+        yield from {assigned[row].id: assigned[row] for row in wanted}.values()
+
+
+def _extractions(seen: _Seen, waits: tuple[str, ...]) -> Iterator[Extraction]:
+    """Jobs of about one size that take features of what is missing."""
+    domain, missing = seen.place[-1], seen.missing
+    jobs = min(len(missing), -(-seen.images * len(missing) // LOOKED_AT))
+    for number in range(jobs):
+        views = missing[number * len(missing) // jobs : (number + 1) * len(missing) // jobs]
+        id_ = f"features of {domain}, {identity({view: seen.features[view] for view in views})}"
+        yield Extraction(seen.training, domain, views, seen.rows, seen.images * len(views), id_, waits)
 
 
 def _nothing() -> NoReturn:
     raise AssertionError("nothing is extracted here")
-
-
-def _named(rows: Rows) -> str:
-    return identity({"rows": rows.tolist()})

@@ -174,13 +174,22 @@ def unit(
 
 @dataclass(frozen=True)
 class Drawing:
-    """Validation images of a domain under one family of shifts."""
+    """Some validation images of a domain under shifts.
+
+    Attributes:
+        dataset, size, domain: Where they are from.
+        families: Of shifts; under each at least one of them was not drawn yet.
+        rows: Which images.
+        images: How many are to be drawn, under all families.
+        id: Of the job.
+    """
 
     dataset: str
     size: int
     domain: str
-    family: str
+    families: tuple[str, ...]
     rows: NDArray[np.int64] = field(repr=False)
+    images: int
     id: str
 
     def needs(self) -> tuple[str, ...]:
@@ -189,15 +198,16 @@ class Drawing:
 
     def amounts(self) -> dict[Stage, int]:
         """Images."""
-        return {"views": len(self.rows)}
+        return {"views": self.images}
 
     def do(self, store: Store, device: str, tell: Tell) -> None:
         """Draw."""
-        from dgbench.data.cache.views import shifted
+        from dgbench.data.cache.views import Shifted
         from dgbench.data.catalogue import load
 
-        told = Images("views", len(self.rows), tell)
-        shifted(load(self.dataset, self.size), self.domain, self.rows, self.family, progress=told)
+        told = Images("views", self.images, tell)
+        for family in self.families:
+            Shifted(load(self.dataset, self.size), self.domain, self.rows, family).draw(told)
         told.all()
 
 
@@ -212,7 +222,7 @@ class Extraction:
         rows: Which images are shifted.
         images: How many there are in all views.
         id: Of the job.
-        shared: Whether others look at the shifted images, too, so that they are kept.
+        waits: Jobs that draw those of the shifted images that others look at, too.
     """
 
     training: TrainingSpec
@@ -221,12 +231,12 @@ class Extraction:
     rows: NDArray[np.int64] | None = field(repr=False)
     images: int
     id: str
-    shared: bool = False
+    waits: tuple[str, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
-        """The training that the backbone's weights come from, if there is one."""
+        """Jobs that draw, and the training that the backbone's weights come from, if there is one."""
         weights = self.training.weights
-        return tuple(id_ for id_ in self.training.starts_from() if id_ == weights)
+        return (*self.waits, *(id_ for id_ in self.training.starts_from() if id_ == weights))
 
     def amounts(self) -> dict[Stage, int]:
         """Images, once for each view."""
@@ -236,7 +246,7 @@ class Extraction:
         """Extract."""
         import torch
 
-        from dgbench.data.cache.views import Passing, drawn, shifted
+        from dgbench.data.cache.views import Shifted
         from dgbench.runs.parts import parts_of
         from dgbench.runs.setting import Setting
 
@@ -248,8 +258,7 @@ class Extraction:
             if rows is None:
                 setting.bank.get(self.domain, view, lambda: dataset.domain(self.domain).inputs, progress=told)
             else:
-                kept = self.shared or drawn(dataset, self.domain, rows, view)
-                images = partial(shifted if kept else Passing, dataset, self.domain, rows, view)
+                images = partial(Shifted, dataset, self.domain, rows, view, kept=False)
                 setting.bank.get(self.domain, view, images, rows, progress=told)
         told.all()
 

@@ -122,7 +122,7 @@ def launch(
     if slow := emulated(plan.board, where):
         log.warning("%s", slow)
     budgets = {
-        "cache": Budget(shelf(), sum(map(_decoded, seen.values())) + workers * below.passing),
+        "cache": Budget(shelf(), sum(map(_decoded, seen.values()))),
         "features": Budget(features_of(store)),
     }
     with closing(Room(below.units, below.sights, budgets)) as room:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 import torch
@@ -16,9 +17,8 @@ from dgbench.algorithms.slots import Averaging, Predictor, Source, State, Stream
 from dgbench.core.cards import PerDomain
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
-from dgbench.data.cache.views import shifted
-from dgbench.data.domain import Images
-from dgbench.data.splits import Rows, tested, viewed
+from dgbench.data.cache.views import Shifted
+from dgbench.data.splits import tested, viewed
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Network
 from dgbench.runs.candidates import candidate_at, candidates
@@ -58,43 +58,43 @@ class Bench:
         self.dataset = self.setting.dataset
         self.network = self.setting.initial_network()
         self.sources = self.setting.sources()
-        self.streams: dict[tuple[str, PerDomain], list[_Stream]] = {}
+        self.validation: dict[PerDomain, list[_Stream]] = {}
+        self.targets: dict[str, _Stream] = {}
         self.averaging = ""
         self.loaded: tuple[str, int] | None = None
         self.seen: dict[tuple[int, str, str, str, int], Tensor] = {}
 
-    def _streams(self, target: str, views: PerDomain) -> list[_Stream]:
+    def _streams(self, run: RunSpec) -> list[_Stream]:
         """Validation images of every source, clean and under every shift family, and the target, if there is one."""
-        if (target, views) in self.streams:
-            return self.streams[target, views]
-        streams = []
+        if run.views_per_domain not in self.validation:
+            self.validation[run.views_per_domain] = list(self._validation(run.views_per_domain))
+        if run.target and run.target not in self.targets:
+            self.targets[run.target] = self._target(run.target)
+        return [*self.validation[run.views_per_domain], *([self.targets[run.target]] if run.target else [])]
+
+    def _validation(self, views: PerDomain) -> Iterator[_Stream]:
         for held in self.sources.domains:
             rows = held.validation.numpy()
             labels = held.labels[held.validation.to(self.device)]
             shown = examples(self.dataset, held.name, rows)
-            streams.append(_Stream("validation", held.name, "clean", shown, held.inputs, held.validation, labels))
+            yield _Stream("validation", held.name, "clean", shown, held.inputs, held.validation, labels)
             rows = viewed(self.dataset, held.name, self.training.trial, rows, views)
             labels = held.labels[torch.from_numpy(rows).to(self.device)]
             shown = examples(self.dataset, held.name, rows)
             for family in FAMILIES:
-
-                def images(name: str = held.name, rows: Rows = rows, family: str = family) -> Images:
-                    return shifted(self.dataset, name, rows, family)
-
+                images = partial(Shifted, self.dataset, held.name, rows, family, kept=self.setting.bank is None)
                 inputs = self.setting.inputs(held.name, family, images, rows)
                 places = torch.arange(len(rows))
-                streams.append(_Stream("validation", held.name, family, shown, inputs, places, labels))
-        self.streams[target, views] = streams
-        if not target:
-            return streams
+                yield _Stream("validation", held.name, family, shown, inputs, places, labels)
+
+    def _target(self, target: str) -> _Stream:
         domain = self.dataset.domain(target)
         spec = self.training
         rows = tested(self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
         labels = torch.from_numpy(domain.labels[rows]).to(self.device)
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
         shown = examples(self.dataset, target, rows)
-        streams.append(_Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels))
-        return streams
+        return _Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels)
 
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
@@ -108,7 +108,7 @@ class Bench:
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
-                streams = self._streams(run.target, run.views_per_domain)
+                streams = self._streams(run)
                 table = pl.concat([self._observe(predictor, at_work, stream, step) for stream in streams])
             check(table, len(self.dataset.classes))
             tables.append(table)

@@ -100,6 +100,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     pretrained = {training.weights for training in plan.trainings.values()}
     kept, passing = 0.0, [0.0]
     images: dict[tuple[str, ...], float] = {}
+    shared: dict[tuple[str, ...], float] = {}
     lookers: dict[tuple[str, ...], set[str]] = {}
     features: dict[tuple[str, ...], float] = {}
     decoded: dict[tuple[str, int], float] = {}
@@ -112,6 +113,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         decoded[training.dataset, training.size] = _decoded(counts, training)
         for name, count in counts.views(training).items() if runs[id_] else ():
             images[name] = 3 * training.size**2 * count
+            shared[name] = counts.shared(training, name[-1])
             lookers.setdefault(name, set()).add(_looker(training))
         if on_features(parts_of(training)):
             for name, count in counts.feature_sets(training, runs[id_]).items():
@@ -122,7 +124,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         predictions=round(sum(_predicted(plan, counts, run) for run in plan.runs.values())),
         notes=sum(_TRAINING + _CHECKPOINT * t.checkpoints * len(t.sources) for t in plan.trainings.values()),
         features=round(sum(features.values())),
-        views=round(sum(images[name] for name, who in lookers.items() if len(who) > 1 or _TRAININGS in who)),
+        views=round(sum(images[name] * _kept(who, shared[name]) for name, who in lookers.items())),
         decoded=round(sum(decoded.values())),
         unknown=tuple(sorted(counts.unknown)),
     )
@@ -138,8 +140,13 @@ def to_be_written(plan: Plan, store: Store, workers: int) -> int:
     return max(0, of.weights_at_most + of.predictions + of.notes - there)
 
 
+def _kept(lookers: set[str], shared: float) -> float:
+    """Share of shifted images that is kept: all, but where one network takes features of each, in one trial alone."""
+    return 1.0 if len(lookers) > 1 or _TRAININGS in lookers else shared
+
+
 def _looker(training: TrainingSpec) -> str:
-    """Who looks at shifted images: who alone takes features from them, once, does not need them kept."""
+    """Who looks at shifted images: trainings, or the network that takes features of them."""
     if not on_features(parts_of(training)):
         return _TRAININGS
     return f"{training.backbone}, {training.weights or (training.sources, training.trial)}"
@@ -194,7 +201,7 @@ def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
     classes = plan.cards[training.dataset].class_count
     clean = counts.validation(training) + counts.tested(training, run.target)
     rows = clean * bytes_per_row(classes, logits=True)
-    rows += sum(counts.views(training).values()) * bytes_per_row(classes, logits=False)
+    rows += counts.shifted(training) * bytes_per_row(classes, logits=False)
     streams = len(training.sources) * (1 + len(FAMILIES)) + 1
     candidates: int = part_of("averaging", run.averaging, run.id).count(training.checkpoints)
     return _RUN + candidates * (rows + _STREAM * streams)

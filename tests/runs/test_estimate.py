@@ -28,7 +28,7 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
     plan, store = make_plan(small_board("erm", "sam", "t3a", trials=trials)), Store(tmp_path)
     monkeypatch.setattr(module, "network_pace", lambda *arguments: Pace(0.0, 0.0))
     monkeypatch.setattr(module, "drawing_pace", lambda size: 1.0)
-    monkeypatch.setattr("dgbench.runs.groundwork.drawn", lambda *arguments: False)
+    monkeypatch.setattr("dgbench.runs.groundwork.undrawn", lambda dataset, domain, rows, family: rows)
     runs = {id_: [run for run in plan.runs.values() if run.training == id_] for id_ in plan.trainings}
     jobs = groundwork([unit(plan, id_, own) for id_, own in runs.items()], store, load).jobs
     images = sum(job.amounts()["views"] for job in jobs)

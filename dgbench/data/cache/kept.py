@@ -33,5 +33,5 @@ def _find(root: Path) -> Iterator[Piece | None]:
         yield piece(path, path / ABOUT, lock_of(path))
     for parent, folders, names in os.walk(root / "views"):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(parent, name) for name in names if name.endswith(".npy")):
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
             yield piece(path, path, lock_of(path))

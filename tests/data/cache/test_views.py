@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from dgbench.core.disk import DiskError, writing
 from dgbench.core.errors import UnknownNameError
+from dgbench.core.shelf import SPARSE
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.cache import views
-from dgbench.data.cache.views import Passing, shifted
+from dgbench.data.cache.kept import shelf
+from dgbench.data.cache.views import Shifted, file_of, size_of, undrawn
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 
@@ -32,6 +35,15 @@ def small(name: str = "toy", offset: int = 0) -> Dataset:
         Domain(n, rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8), np.arange(8) % 2, np.arange(8)) for n in "ab"
     ]
     return assemble(name, ("x", "y"), domains)
+
+
+def shifted(dataset: Dataset, domain: str, rows: np.ndarray, family: str, replica: int = 0) -> np.ndarray:
+    """All of them."""
+    return Shifted(dataset, domain, rows, family, replica)[np.arange(len(rows))]
+
+
+def files(cache: Path) -> list[Path]:
+    return sorted(cache.rglob(f"*{SPARSE}"))
 
 
 def test_a_view_depends_on_nothing_but_its_own_row() -> None:
@@ -65,31 +77,53 @@ def test_images_that_were_made_in_another_way_have_views_of_their_own() -> None:
     assert np.array_equal(shifted(stretched, "a", ROWS, "color"), first)
 
 
-def test_views_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = shifted(small(), "a", ROWS, "weather")
-    monkeypatch.setattr(views, "shift", lambda *a: pytest.fail("drawn although it is cached"))
-    assert np.array_equal(shifted(small(), "a", ROWS, "weather"), first)
+def test_each_picture_is_drawn_once_whatever_list_it_stands_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+    draw = views.shift
+
+    def told(image: np.ndarray, family: str, seed: int) -> np.ndarray:
+        drawn.append(image.tobytes())
+        return draw(image, family, seed)
+
+    monkeypatch.setattr(views, "shift", told)
+    dataset = small()
+    first = shifted(dataset, "a", ROWS, "weather")
+    assert np.array_equal(undrawn(dataset, "a", np.arange(8), "weather"), [1, 2, 4, 6, 7])
+    other = shifted(dataset, "a", np.array([5, 1, 0]), "weather")
+    assert len(drawn) == len(set(drawn)) == 4
+    assert np.array_equal(other[[2, 0]], first[[0, 2]])
+    assert len(undrawn(dataset, "a", ROWS, "weather")) == 0
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other shape"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "a pixel", "a checksum", "a block is lost"])
 def test_damaged_views_are_drawn_anew(damage: str, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = np.array(shifted(small(), "a", ROWS, "weather"))
-    (path,) = cache.rglob("*.npy")
-    if damage == "other shape":
-        np.save(path, first[:2])
-    else:
-        path.write_bytes(path.read_bytes()[:200] if damage == "cut" else b"")
+    first = shifted(small(), "a", ROWS, "weather")
+    (path,) = files(cache)
+    content = bytearray(path.read_bytes())
+    match damage:
+        case "cut" | "empty":
+            content = content[: 200 if damage == "cut" else 0]
+        case "a pixel":
+            content[4096 + 3 * 768 + 5] ^= 1
+        case "a checksum":
+            content[5 * 4] ^= 1
+        case _:
+            content[4096:] = bytes(len(content) - 4096)
+    path.write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(shifted(small(), "a", ROWS, "weather"), first)
     assert "drawn anew" in caplog.text
+    caplog.clear()
+    assert np.array_equal(shifted(small(), "a", ROWS, "weather"), first)
+    assert caplog.text == ""
 
 
 def test_another_process_draws_the_same_views(tmp_path: Path) -> None:
     program = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import hashlib, numpy as np, test_views
-from dgbench.data.cache.views import Passing, shifted
-print(hashlib.sha256(shifted(test_views.small(), "a", np.array([5, 3, 0]), "segmentation")[::-1].tobytes()).hexdigest())
+images = test_views.shifted(test_views.small(), "a", np.array([5, 3, 0]), "segmentation")
+print(hashlib.sha256(images[::-1].tobytes()).hexdigest())
 """
     environment = os.environ | {"DGBENCH_CACHE": str(tmp_path / "other"), "PYTHONHASHSEED": "3"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
@@ -97,22 +131,37 @@ print(hashlib.sha256(shifted(test_views.small(), "a", np.array([5, 3, 0]), "segm
     assert done.stdout.strip() == hashlib.sha256(here.tobytes()).hexdigest()
 
 
-def test_views_obey_the_bound_and_come_out_as_they_were(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A family of three images of 16 x 16 takes 2.4 kB, four of them 9.7 kB."""
-    free = {family: np.array(shifted(small(), "a", ROWS, family)) for family in FAMILIES}
-    for path in cache.rglob("*.npy"):
+def test_many_draw_into_one_file_at_once(cache: Path) -> None:
+    """Rows of their own and rows of others: all see the same, and nothing is lost."""
+    lists = [np.array(rows) for rows in ([0, 1, 2, 3], [4, 5, 6, 7], [2, 3, 4, 5], [7, 0])]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda rows: shifted(small(), "a", rows, "color"), lists))
+    assert len(undrawn(small(), "a", np.arange(8), "color")) == 0
+    alone = Shifted(small(), "a", np.arange(8), "color", kept=False)
+    for path in files(cache):
         path.unlink()
-    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "10kB")
+    whole = alone[np.arange(8)]
+    assert all(np.array_equal(images, whole[rows]) for images, rows in zip(found, lists, strict=True))
+
+
+def test_views_obey_the_bound_and_come_out_as_they_were(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family takes a block for checksums, one or two for pictures, and one at most for notes of the file system."""
+    free = {family: shifted(small(), "a", ROWS, family) for family in FAMILIES}
+    for path in files(cache):
+        path.unlink()
+    most = 4 * size_of(small(), "a", ROWS)
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", str(most))
     for family in (*FAMILIES, *FAMILIES[::-1]):
         assert np.array_equal(shifted(small(), "a", ROWS, family), free[family])
-        files = sorted(cache.rglob("*.npy"))
-        assert sum(path.stat().st_size for path in files) <= 10_000
-    assert [path.name.split("-")[0] for path in files] == sorted(FAMILIES[:4])
+        assert sum(512 * path.stat().st_blocks for path in files(cache)) == shelf().taken() <= most
+    there = [path.name.split("-")[0] for path in files(cache)]
+    assert len(there) >= 4
+    assert there == sorted(FAMILIES[: len(there)]), "those that were used last"
     assert {path.name for path in cache.rglob(".*")} <= {".clock"}, "no locks, nothing half-written"
 
 
 def test_views_that_are_not_kept_are_the_same(cache: Path) -> None:
-    passing = Passing(small(), "a", ROWS, "color", 1)
+    passing = Shifted(small(), "a", ROWS, "color", 1, kept=False)
     places = np.array([2, 0])
     images = passing[places]
     assert not list(cache.rglob("*"))
@@ -121,16 +170,25 @@ def test_views_that_are_not_kept_are_the_same(cache: Path) -> None:
     assert (len(passing), passing.shape) == (3, kept.shape)
 
 
-def test_the_size_of_views_is_known_before_they_are_drawn(cache: Path) -> None:
-    dataset = small()
-    shifted(dataset, "a", ROWS, "color")
-    assert views.file_of(dataset, "a", ROWS, "color").stat().st_size == views.size_of(dataset, "a", ROWS)
-
-
-def test_views_in_use_are_not_taken_away(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "10kB")
+def test_what_is_there_is_read_also_where_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = shifted(small(), "a", ROWS, "color")
-    path = views.file_of(small(), "a", ROWS, "color")
+    monkeypatch.setattr(views, "shift", lambda *a: pytest.fail("drawn although it is cached"))
+    assert np.array_equal(Shifted(small(), "a", ROWS, "color", kept=False)[np.arange(3)], kept)
+
+
+@pytest.mark.parametrize("rows", [ROWS, np.arange(8), np.array([7])])
+def test_the_size_of_views_is_known_before_they_are_drawn(rows: np.ndarray) -> None:
+    dataset = small()
+    foreseen = size_of(dataset, "a", rows)
+    shifted(dataset, "a", rows, "color")
+    assert 0 <= foreseen - 512 * file_of(dataset, "a", "color").stat().st_blocks <= 4096
+
+
+def test_views_in_use_are_not_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", str(3 * size_of(small(), "a", ROWS)))
+    kept = Shifted(small(), "a", ROWS, "color")
+    kept[np.arange(3)]
+    path = file_of(small(), "a", "color")
     for family in FAMILIES:
         shifted(small(), "b", ROWS, family)
         assert path.exists()
@@ -140,9 +198,36 @@ def test_views_in_use_are_not_taken_away(cache: Path, monkeypatch: pytest.Monkey
     assert not path.exists()
 
 
+def test_what_was_taken_away_while_nobody_looked_is_drawn_again(cache: Path) -> None:
+    images = Shifted(small(), "a", ROWS, "color")
+    first = images[np.arange(3)]
+    file_of(small(), "a", "color").unlink()
+    assert np.array_equal(images[np.arange(3)], first)
+    assert len(files(cache)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can mount a disk")
+def test_a_full_disk_is_an_error_and_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "none", place], capture_output=True).returncode:
+        pytest.skip("this administrator may not")
+    monkeypatch.setenv("DGBENCH_CACHE", str(place))
+    monkeypatch.setenv("DGBENCH_CACHE_LIMIT", "none")
+    try:
+        held = [Shifted(small(), "a", ROWS, family) for family in FAMILIES]
+        first = held[0][np.arange(3)]
+        with pytest.raises(DiskError, match="the disk is full"):
+            [images[np.arange(3)] for images in held]
+        assert np.array_equal(held[0][np.arange(3)], first)
+        del held
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can make a disk read-only")
 def test_a_cache_that_cannot_be_written_can_be_read(cache: Path) -> None:
-    first = np.array(shifted(small(), "a", ROWS, "color"))
+    first = shifted(small(), "a", ROWS, "color")
     if subprocess.run(["mount", "--bind", "-o", "ro", cache, cache], capture_output=True).returncode:
         pytest.skip("this administrator may not")
     try:
@@ -157,4 +242,4 @@ def test_a_cache_that_cannot_be_written_can_be_read(cache: Path) -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="family of shifts"):
-        shifted(small(), "a", ROWS, "wether")
+        Shifted(small(), "a", ROWS, "wether")
