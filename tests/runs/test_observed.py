@@ -12,11 +12,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from dgbench.core.cards import SelectionRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
+from dgbench.core.seeds import seed
+from dgbench.core.shift_families import FAMILIES, VIEWS_VERSION
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
+from dgbench.data.shifts import shift
 from dgbench.models.effective import load_effective
 from dgbench.runs import predict
 from dgbench.runs.execute import do_runs, do_training
@@ -27,6 +31,7 @@ from dgbench.runs.setting import Setting
 from dgbench.runs.setting import stored as stored_training
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import check, summarise
+from dgbench.submissions.asked import Asked
 from dgbench.train.evaluate import evaluating
 from dgbench.train.sources import Pixels
 from small import small_board
@@ -34,6 +39,7 @@ from small import small_board
 CPU = torch.device("cpu")
 ALGORITHMS = ("erm", "t3a", "adanpc", "drm")
 TARGET = "print"
+VIEWS = 25
 
 Ran = tuple[Plan, Store]
 
@@ -41,7 +47,8 @@ Ran = tuple[Plan, Store]
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One target's column of a small board."""
-    plan, store = make_plan(small_board(*ALGORITHMS)), Store(tmp_path_factory.mktemp("store"))
+    board = small_board(*ALGORITHMS).model_copy(update={"selection": SelectionRules(views_per_domain=VIEWS)})
+    plan, store = make_plan(board), Store(tmp_path_factory.mktemp("store"))
     runs = [run for run in plan.runs.values() if run.target == TARGET]
     for id_ in dict.fromkeys(run.training for run in runs):
         do_training(plan.trainings[id_], store, CPU)
@@ -107,6 +114,39 @@ def test_every_row_is_of_its_example(ran: Ran) -> None:
         kept = rows["logits"].list.to_array(10).to_numpy().astype(np.float32)
         given = kept + (np.log(rows["confidence"].to_numpy()) + rows["logsumexp"].to_numpy())[:, None]
         assert np.allclose(given, scores, atol=2e-3)
+
+
+def test_under_shifts_as_many_images_are_predicted_as_the_board_says(ran: Ran) -> None:
+    """Some of the clean ones, the same under every shift, as submissions are asked for them; each as it is drawn."""
+    plan, store = ran
+    (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
+    training, stored, asked = plan.trainings[entry.training], table(ran, "erm"), Asked.of(plan.board)
+    validation = stored.filter(split="validation", step=training.steps)
+    setting = Setting(training, parts_of(training), store, CPU)
+    network, trajectory = setting.initial_network(), stored_training(training, store, CPU)
+    load_effective(network, trajectory.at(training.steps))
+    for domain in training.sources:
+        own = validation.filter(domain=domain)
+        clean = own.filter(view="clean")["index"].to_list()
+        wanted = asked.examples("validation", "digits", domain, 0, shifted=True)
+        assert wanted is not None
+        rows = wanted["index"].to_list()
+        assert len(clean) > len(rows) == VIEWS
+        assert set(rows) <= set(clean)
+        for family in FAMILIES:
+            assert own.filter(view=family).select("index", "sample", "label").equals(wanted)
+        images = np.stack([drawn(domain, row, "contrast") for row in rows])
+        inputs = Pixels(images, network.info, CPU, resident=False)
+        with evaluating(network):
+            scores = network(inputs.ready(inputs.take(torch.arange(VIEWS))))
+        assert scores.argmax(1).tolist() == own.filter(view="contrast")["prediction"].to_list()
+
+
+def drawn(domain: str, row: int, family: str) -> NDArray[np.uint8]:
+    """A shifted image, by its seed alone."""
+    dataset = load("digits")
+    named = seed("view", VIEWS_VERSION, dataset.manifest, domain, row, family, 0)
+    return shift(dataset.domain(domain).inputs[np.array([row])][0], family, named)
 
 
 def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
