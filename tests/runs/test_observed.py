@@ -138,7 +138,7 @@ def test_under_shifts_as_many_images_are_predicted_as_the_board_says(ran: Ran) -
         images = np.stack([drawn(domain, row, "contrast") for row in rows])
         inputs = Pixels(images, network.info, CPU, resident=False)
         with evaluating(network):
-            scores = network(inputs.ready(inputs.take(torch.arange(VIEWS))))
+            scores = network(inputs.ready(torch.arange(VIEWS)))
         assert scores.argmax(1).tolist() == own.filter(view="contrast")["prediction"].to_list()
 
 
