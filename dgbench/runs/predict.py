@@ -141,8 +141,9 @@ class Bench:
     def _training_images(self) -> Iterator[Tensor]:
         """The batches that training would have gone on with, augmented as its own."""
         steps, sampler = self.training.steps, parts_of(self.training).sampler
-        for step in range(steps, steps + batches_for(steps)):
-            yield self.sources.batch(sampler, step).x
+        with self.sources.batches(sampler, range(steps, steps + batches_for(steps))) as batches:
+            for batch in batches:
+                yield batch.x
 
     def _features(self, step: int, split: str, domain: str, view: str, inputs: Inputs, places: Tensor) -> Tensor:
         """Features of a set of images, computed once for all predictors that share the weights."""

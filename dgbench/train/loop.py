@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, State
-from dgbench.algorithms.step import Closure
+from dgbench.algorithms.step import Batch, Closure
 from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
 from dgbench.core.pieces import every, pieces
@@ -110,11 +110,13 @@ def train(
         run.resume(stopped)
     checkpoints = set(spec.checkpoint_steps())
     on_history(run.step, run.history)
-    for step in range(run.step, spec.steps):
-        run.take(step)
-        if step + 1 in checkpoints:
-            on_history(step + 1, run.checkpoint(step + 1))
-        on_step(step + 1)
+    steps = range(run.step, spec.steps)
+    with sources.batches(parts.sampler, steps) as batches:
+        for step, batch in zip(steps, batches, strict=True):
+            run.take(step, batch)
+            if step + 1 in checkpoints:
+                on_history(step + 1, run.checkpoint(step + 1))
+            on_step(step + 1)
     run.finish(before)
 
 
@@ -165,8 +167,8 @@ class _Training:
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
 
-    def take(self, step: int) -> None:
-        """One step of the optimizer."""
+    def take(self, step: int, batch: Batch) -> None:
+        """One step of the optimizer, on the step's batch."""
         spec, parts = self.spec, self.parts
         if parts.optimizer.restart(spec.steps) == step and self.best.state:
             self._load(self.best.state)
@@ -178,7 +180,7 @@ class _Training:
             group["lr"] = rate
         torch.manual_seed(spec.seed("step", step))  # dropout, the same for every algorithm
         generator = torch.Generator().manual_seed(spec.seed("objective", step))
-        batch = parts.objective.prepare(self.sources.batch(parts.sampler, step), self.network.classes, generator)
+        batch = parts.objective.prepare(batch, self.network.classes, generator)
         closure = Closure(
             self.network,
             lambda forward: parts.objective.loss(forward) + parts.adapter.penalty(self.network),

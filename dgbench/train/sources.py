@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -15,8 +17,10 @@ from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.pixels.normal import Normal
+from dgbench.data.pixels.sent import sent
 from dgbench.data.splits import split
 from dgbench.models.network import Backbone
+from dgbench.train.ahead import ahead
 from dgbench.train.spec import TrainingSpec
 
 RESIDENT = 256 * 2**20
@@ -58,11 +62,11 @@ class Pixels:
 
     def _read(self, rows: Tensor) -> Tensor:
         """uint8 ``[b, h, w, 3]``."""
-        return torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])).to(self.device)
+        return sent(torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])), self.device)
 
     def take(self, rows: Tensor) -> Tensor:
         """uint8 ``[b, 3, h, w]``, the colours of a pixel side by side as they are stored; rows are on the CPU."""
-        found = self._read(rows) if self.resident is None else self.resident.index_select(0, rows.to(self.device))
+        found = self._read(rows) if self.resident is None else self.resident.index_select(0, sent(rows, self.device))
         return found.permute(0, 3, 1, 2)
 
     def ready(self, rows: Tensor) -> Tensor:
@@ -85,7 +89,7 @@ class Features:
 
     def ready(self, rows: Tensor) -> Tensor:
         """Features ``[b, d]``."""
-        return self.values[rows.to(self.values.device)]
+        return self.values[sent(rows, self.values.device)]
 
     def seen(self, rows: Tensor, sampler: Sampler, generator: torch.Generator) -> Tensor:
         """As they are: where the sampler augments, a head learns from pixels."""
@@ -118,6 +122,16 @@ class Sources:
         labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels)).to(self.device)
         return Held(name, inputs, labels, torch.from_numpy(rows.train), torch.from_numpy(rows.validation))
 
+    def batches(self, sampler: Sampler, steps: range) -> AbstractContextManager[Iterator[Batch]]:
+        """The batch of each step, for a ``with`` statement.
+
+        Images for an accelerator are made while the step before is at work. Where a CPU does both there is nothing to
+        gain: its cores have workers, and a thread only takes turns with one of them.
+        """
+        make = partial(self.batch, sampler)
+        beside = self.device.type != "cpu" and isinstance(self.domains[0].inputs, Pixels)
+        return ahead(make, steps) if beside else nullcontext(map(make, steps))
+
     def batch(self, sampler: Sampler, step: int) -> Batch:
         """What the step sees: depends on the step's number, the sources and the trial, not on any step before it."""
         spec = self.spec
@@ -128,6 +142,6 @@ class Sources:
             # On the CPU, so that every device sees the same batch.
             generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
             inputs.append(domain.inputs.seen(rows, sampler, generator))
-            labels.append(domain.labels[rows.to(self.device)])
+            labels.append(domain.labels[sent(rows, self.device)])
             numbers.append(torch.full_like(labels[-1], number))
-        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), torch.cat(taken).to(self.device))
+        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), sent(torch.cat(taken), self.device))

@@ -1,7 +1,10 @@
 """The loop against naive references: what it records, what it restores, what it shares between algorithms."""
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dgbench.algorithms.slots import Sampler
+from dgbench.algorithms.step import Batch
 from dgbench.core.decoding import AS_LOADERS
 from dgbench.core.errors import DGBenchError
 from dgbench.core.precision import Precision
@@ -21,6 +26,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.splits import split
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
+from dgbench.train.ahead import ahead
 from dgbench.train.loop import Parts, train
 from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
@@ -247,3 +253,48 @@ def test_an_accelerator_follows_the_cpu(tmp_path: Path) -> None:
     for key, tensor in effective_state(cpu).items():
         assert effective_state(gpu)[key].device.type == "cuda"
         torch.testing.assert_close(effective_state(gpu)[key].cpu(), tensor, rtol=1e-3, atol=1e-4)
+
+
+# Batches that are made ahead
+
+
+def _beside(self: Sources, sampler: Sampler, steps: range) -> AbstractContextManager[Iterator[Batch]]:
+    """:meth:`Sources.batches`, as it is beside an accelerator."""
+    return ahead(partial(self.batch, sampler), steps)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.safetensors"))}
+    assert found
+    return found
+
+
+_AUGMENTED: dict[str, Any] = {"sampler": ("balanced", {"augmentation": "domainbed"})}
+
+
+def test_a_training_whose_batches_are_made_ahead_has_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train(tmp_path / "in turn", **_AUGMENTED)
+    monkeypatch.setattr(Sources, "batches", _beside)
+    _train(tmp_path / "ahead", **_AUGMENTED)
+    assert _files(tmp_path / "in turn") == _files(tmp_path / "ahead")
+
+
+def test_a_training_that_was_stopped_goes_on_with_batches_made_ahead_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train(tmp_path / "in turn", **_AUGMENTED)
+    monkeypatch.setattr(Sources, "batches", _beside)
+    before = threading.active_count()
+
+    def stop(network: object, sources: object, step: int) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path / "stopped", watch=stop, **_AUGMENTED)
+    assert threading.active_count() == before
+    assert not (tmp_path / "stopped" / "done.json").exists()
+    _train(tmp_path / "stopped", **_AUGMENTED)
+    assert _files(tmp_path / "in turn") == _files(tmp_path / "stopped")

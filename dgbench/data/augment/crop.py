@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dgbench.data.augment.one_image import cut
 from dgbench.data.augment.rows import drawn, pieces
+from dgbench.data.pixels.sent import sent
 
 ATTEMPTS = 10
 """How often a crop is drawn that does not fit into the image, before the middle is taken; as in torchvision."""
@@ -39,7 +40,7 @@ def pad_crop(x: Tensor, generator: torch.Generator, pad: int = 2) -> Tensor:
 def gathered_shift(x: Tensor, shifts: Tensor) -> Tensor:
     """Images ``[n, c, h, w]``, each moved up and left by ``[2, n]`` pixels, where there is no loop over images."""
     n, c, h, w = x.shape
-    top, left = shifts.to(x.device)[:, :, None]
+    top, left = sent(shifts, x.device)[:, :, None]
     rows = (top + torch.arange(h, device=x.device)).clamp(0, h - 1)
     columns = (left + torch.arange(w, device=x.device)).clamp(0, w - 1)
     taken = (rows[:, :, None] * w + columns[:, None, :]).view(n, 1, h * w).expand(n, c, h * w)
@@ -145,7 +146,7 @@ def flip_(x: Tensor, generator: torch.Generator, p: float = 0.5) -> Tensor:
 
 def product_crop(x: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """:func:`resized_crop` as two batched matrix products, where there is no kernel for boxes of many sizes."""
-    top, left, h, w = boxes.to(x.device).T
+    top, left, h, w = sent(boxes, x.device).T
     down, across = _weights(top, h, x.shape[-2], size[0]), _weights(left, w, x.shape[-1], size[1])
     out = down[:, None] @ x.float() @ across[:, None].mT
     return out.round().to(torch.uint8) if x.dtype == torch.uint8 else out

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from dgbench.data.pixels.sent import sent
+
 Operation = Callable[[Tensor, Tensor], object]
 """Changes float images ``[m, 3, h, w]`` in [0, 1] in place, by amounts ``[m, 1, 1, 1]``."""
 
@@ -30,7 +32,7 @@ def pieces(chosen: Tensor, device: torch.device) -> list[slice] | list[Tensor]:
     rows = chosen.nonzero().squeeze(1)
     if device.type == "cpu":
         return [slice(row, row + 1) for row in rows.tolist()]
-    return [rows.to(device)] if len(rows) else []
+    return [sent(rows, device)] if len(rows) else []
 
 
 def in_turn(x: Tensor, operations: Sequence[Operation], chosen: Tensor, amounts: Tensor) -> Tensor:
@@ -66,9 +68,9 @@ def all_at_once(x: Tensor, out: Tensor, operations: Sequence[Operation], chosen:
         for number, operation in enumerate(operations):
             rows = (numbers == number).nonzero().squeeze(1)
             if len(rows):
-                here = rows.to(x.device)
+                here = sent(rows, x.device)
                 images = out[here]
-                operation(images, strengths[rows].to(x.device)[:, None, None, None])
+                operation(images, sent(strengths[rows], x.device)[:, None, None, None])
                 out[here] = images
 
 
