@@ -40,7 +40,8 @@ def imported(*folders: str) -> set[str]:
     nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
-    own = {"dgbench", *(path.stem for path in files), *(path.name for path in (ROOT / "tests").iterdir())}
+    rooms = {path.name for folder in ("scripts", "tests") for path in (ROOT / folder).iterdir()}
+    own = {"dgbench", *(path.stem for path in files), *rooms}
     known = importlib.metadata.packages_distributions()
     foreign = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
     return {normal(name) for module in foreign if module in known or module not in own for name in known[module]}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("numpy", "scipy", "pillow", "torchvision", "kornia", "timm", "open_clip_torch", "safetensors")
+PACKAGES = ("numpy", "scipy", "pillow", "torchvision", "timm", "open_clip_torch", "safetensors")
 """Those that images, networks and numbers go through."""
 CPUINFO = Path("/proc/cpuinfo")
 UNITS = ("amx_bf16", "avx512_bf16", "bf16")
