@@ -57,7 +57,7 @@ def build(
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights)
     lost = {failure.algorithm for failure in failed}
-    finished = set(metrics["algorithm"])
+    finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
     tracks = []
     for name in sorted(set(cells["track"])):
@@ -96,7 +96,7 @@ def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failur
         "draw": range(info.draws),
     }
     for column, values in allowed.items():
-        strangers = sorted(set(metrics[column]) - set(values))
+        strangers = sorted(set(metrics[column].unique()) - set(values))
         if strangers:
             raise StoreError(
                 f"the records hold {column} {strangers}, which the rules of the board '{info.name}' do not ask for "

@@ -115,7 +115,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         StoreError: the board was never run on this store, or the list of its runs is damaged.
     """
     index = index or store.read_index(board)
-    metrics: list[dict[str, Any]] = []
+    metrics: dict[str, list[Any]] = {name: [] for name in METRICS}
     runs: list[dict[str, Any]] = []
     made: list[dict[str, Any]] = []
     failed: list[Failure] = []
@@ -133,12 +133,14 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
             store.say(error)
             continue
         made += [ran, trained]
-        metrics += [entry | in_case(row, entry) for row in result["metrics"]]
+        streams = [in_case(row, entry) for row in result["metrics"]]
+        for name, column in metrics.items():
+            column += [row[name] if name in row else entry[name] for row in streams]
         measured = {"train_seconds": trained["seconds"], "run_seconds": ran["seconds"], "device": trained["device"]}
         runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
     return Records(
         board,
-        table(metrics, METRICS),
+        pl.DataFrame(metrics, METRICS),
         table(runs, RUNS),
         names=tuple(dict.fromkeys(entry["algorithm"] for entry in index["entries"])),
         missing=len(index["entries"]) - len(runs),

@@ -201,16 +201,17 @@ def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = 
     schema = pl.Schema({**{name: cells.schema[name] for name in CANDIDATE}, **dict.fromkeys(COMPUTED, pl.Float64())})
     found = [schema.to_frame()]
     wanted = cells.select(*CANDIDATE, "dataset", "run").unique(maintain_order=True)
-    for (algorithm,), own in wanted.group_by("algorithm", maintain_order=True):
+    for (algorithm, dataset), own in wanted.group_by("algorithm", "dataset", maintain_order=True):
         tables = []
-        for (run, dataset), chosen in own.group_by("run", "dataset", maintain_order=True):
-            predictions = on_target(str(algorithm), str(run))
+        for run in own["run"].unique(maintain_order=True):
+            predictions = on_target(str(algorithm), run)
             if predictions is not None:
-                listed = _listed(known, str(dataset)).alias("familiar")
-                examples = predictions.select(pl.col("step").cast(schema["step"]), *_READ, listed)
-                tables.append(chosen.drop("run", "dataset").join(examples, on="step"))
+                tables.append(predictions.select("step", *_READ).with_columns(run=pl.lit(run)))
         if tables:
-            found.append(measure(pl.concat(tables), CANDIDATE).select(*schema))
+            listed = _listed(known, str(dataset)).alias("familiar")
+            examples = pl.concat(tables).with_columns(pl.col("step").cast(schema["step"]), listed)
+            chosen = own.select(*CANDIDATE, "run").join(examples, on=["run", "step"])
+            found.append(measure(chosen, CANDIDATE).select(*schema))
     return pl.concat(found)
 
 
