@@ -119,7 +119,7 @@ class Sources:
 
     def _hold(self, dataset: Dataset, name: str, inputs: Inputs) -> Held:
         rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
-        labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels)).to(self.device)
+        labels = sent(torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels)), self.device)
         return Held(name, inputs, labels, torch.from_numpy(rows.train), torch.from_numpy(rows.validation))
 
     def batches(self, sampler: Sampler, steps: range) -> AbstractContextManager[Iterator[Batch]]:

@@ -47,6 +47,18 @@ def test_float32_is_float32_as_a_worker_and_what_the_user_wants_afterwards() -> 
         torch.set_float32_matmul_precision("highest")
 
 
+def _new_memory() -> bool:
+    """Whether new memory is filled; reading it would not tell, since fresh pages are zeros."""
+    return torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_only_worker_processes_leave_new_memory_as_it_is() -> None:
+    with Pool(1, ready, "cpu") as pool:
+        assert not pool.submit(_new_memory).result()
+    with as_worker("cpu"):
+        assert _new_memory()
+
+
 @pytest.mark.gpu
 def test_products_on_an_accelerator_are_no_tf32() -> None:
     random = torch.Generator().manual_seed(0)

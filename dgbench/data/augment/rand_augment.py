@@ -94,7 +94,8 @@ def _affine(x: Tensor, *rows: tuple[Tensor | float, Tensor | float, Tensor | flo
         x: The images.
         rows: Of the matrix, which maps x, y and 1 to x and y, in coordinates from -1 to 1; numbers or ``[m, 1, 1, 1]``.
     """
-    cells = [torch.as_tensor(cell, device=x.device).expand(len(x), 1, 1, 1) for row in rows for cell in row]
+    known = (cell if isinstance(cell, Tensor) else x.new_full((), cell) for row in rows for cell in row)  # no copy
+    cells = [cell.expand(len(x), 1, 1, 1) for cell in known]
     grid = F.affine_grid(torch.cat(cells, 1).view(-1, 2, 3), list(x.shape), align_corners=False)
     x.copy_(F.grid_sample(x, grid, mode="nearest", align_corners=False))
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from dgbench.data.pixels.sent import sent
+
 TOGETHER = 2**18
 """Pixels that a CPU normalises at once: what becomes of them stays in its cache from one pass to the next."""
 
@@ -51,5 +53,5 @@ PLAIN = Normal((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 @lru_cache(maxsize=64)
 def _spread(values: Sequence[float], times: int, device: torch.device) -> Tensor:
-    """The values one after another, so often, ``[3 * times]``; made once, since it is copied to the device."""
-    return torch.tensor(values).repeat(times).to(device)
+    """The values one after another, so often, ``[3 * times]``, on the device."""
+    return sent(torch.tensor(values).repeat(times), device)
