@@ -2,12 +2,14 @@
 
     python scripts/measure_augmentation.py
 
-Two ways from the same JPEG files, 227 x 227 pixels as PACS has them, to DomainBed's augmented batches, normalised:
+Ways from the same JPEG files, 227 x 227 pixels as PACS has them, to DomainBed's augmented batches, normalised:
 
-* ``loader``: each image is decoded and transformed by torchvision on PIL images, in the workers of a torch DataLoader;
+* ``item``: each image is decoded and transformed by torchvision on PIL images, in this process;
+* ``loader``: the same, in the workers of a torch DataLoader;
 * ``batch``: images come from a memory-mapped array, decoded once, and dgbench augments whole batches on one thread.
 
-Both run in turns. What counts is the CPU time of all processes. Starting the workers and decoding once are not counted.
+They run in turns, with freed memory kept as dgbench's workers keep it. What counts is the CPU time of all processes.
+Starting the workers and decoding once are not counted.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
+from dgbench.core.memory import keep_freed_memory
 from dgbench.data.augment.domainbed import domainbed
 from dgbench.models.network import Backbone
 from dgbench.train.sources import Pixels
@@ -122,8 +125,11 @@ def report_speed(files: Files, inputs: Pixels, repeats: int, workers: list[int])
     first = Subset(files, range(min(BATCH, len(files) // 2)))
     ours: list[tuple[float, float]] = []
     peers: dict[int, list[tuple[float, float]]] = {number: [] for number in workers}
+    alone: list[tuple[float, float]] = []
     timed(lambda: batches(inputs, 0))
     for repeat in range(repeats):
+        seconds = timed(lambda: (first[row] for row in range(len(first))))
+        alone.append((seconds[0] / len(first), seconds[1] / len(first)))
         for number in workers:
             start = timed(lambda number=number: loader(first, number))
             whole = timed(lambda number=number: loader(files, number))
@@ -132,12 +138,16 @@ def report_speed(files: Files, inputs: Pixels, repeats: int, workers: list[int])
             seconds = timed(lambda repeat=repeat: batches(inputs, repeat))
             ours.append((seconds[0] / len(inputs), seconds[1] / len(inputs)))
     print(f"\n{'':24} {'CPU ms/image':>12} {'images/s/core':>14} {'images/s':>9}   times as fast per core (range)")
+    _line("item, 1 thread", alone, _against(alone, ours[:: len(workers)]))
     for number, times in peers.items():
-        paired = ours[workers.index(number) :: len(workers)]
-        ratios = [peer[0] / own[0] for peer, own in zip(times, paired, strict=True)]
-        note = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        _line(f"loader, {number} worker{'s' * (number > 1)}", times, f"batch against this: {note}")
+        note = _against(times, ours[workers.index(number) :: len(workers)])
+        _line(f"loader, {number} worker{'s' * (number > 1)}", times, note)
     _line("batch, 1 thread", ours, "")
+
+
+def _against(peer: list[tuple[float, float]], ours: list[tuple[float, float]]) -> str:
+    ratios = [theirs[0] / own[0] for theirs, own in zip(peer, ours, strict=True)]
+    return f"batch against this: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _line(name: str, times: list[tuple[float, float]], note: str) -> None:
@@ -168,6 +178,7 @@ def main() -> None:
     if arguments.quick:
         arguments.images, arguments.repeats, arguments.epochs = 96, 3, 1
     torch.set_num_threads(1)
+    keep_freed_memory()
     torch.manual_seed(0)
     random = np.random.Generator(np.random.PCG64(0))
     with tempfile.TemporaryDirectory() as folder:
