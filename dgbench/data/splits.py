@@ -93,15 +93,23 @@ def viewed(dataset: Dataset, domain: str, trial: int, validation: Rows, most: Pe
     """
     if most == "all" or len(validation) <= most:
         return validation
-    random = generator("views", dataset.name, domain, trial)
-    shuffled = random.permutation(validation)
-    labels = dataset.domain(domain).labels[shuffled]
-    turns = np.empty(len(shuffled))  # at which share of all classes a row is taken
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    labels = dataset.domain(domain).labels[validation]
+    return np.sort(validation[by_turns(labels, generator("views", dataset.name, domain, trial))[:most]])
+
+
+def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
+    """Places of examples in a random order of which each beginning has every class by its share.
+
+    First comes one of each class, then whichever class is furthest below its share (Webster's method of apportionment).
+    """
+    shuffled = random.permutation(len(labels))
+    classes = labels[shuffled]
+    turns = np.empty(len(shuffled))  # at which share of all classes an example is taken
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
         turns[members] = (np.arange(len(members)) + 0.5) / len(members)
         turns[members[0]] = 0
-    return np.sort(shuffled[np.argsort(turns, kind="stable")[:most]])
+    return shuffled[np.argsort(turns, kind="stable")]
 
 
 def _draw(labels: Rows, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
