@@ -70,6 +70,8 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
     assert (
         len(re.findall(r"^\| (?:25|50|100|200|all) \| -?\d\.\d{3} \| -?\d\.\d{3} \| ", done.stdout, re.MULTILINE)) == 5
     )
-    written(200)
+    written(20)
+    boards.run(str(path), store=tmp_path / "store", device="cpu", workers=1)
     refused = measured()
-    assert (refused.returncode, "views_per_domain" in refused.stderr) == (1, True)
+    assert refused.returncode == 1
+    assert re.search(r"looks at 20 of 1\d\d images of '[\w-]+': set views_per_domain = 'all'", refused.stderr)
