@@ -43,6 +43,7 @@ FULL: dict[str, Content] = {
     "leaderboards": {
         "defaults": SLOTS,
         "keep": "shown",
+        "selection": {"views_per_domain": 50},
         "search": {"adapter.head": {"kind": "choice", "values": ["random"]}},
     },
 }

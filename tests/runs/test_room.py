@@ -26,7 +26,7 @@ def unit(name: str, *groundwork: str, starts: tuple[str, ...] = ()) -> Unit:
 
 
 def drawing(name: str) -> Drawing:
-    return Drawing("d", 8, "x", "blur", np.arange(3), name)
+    return Drawing("d", 8, "x", ("blur",), np.arange(3), 3, name)
 
 
 def room(root: Path, units: list[Unit], sights: dict[str, list[Sight]], fixed: int = 0) -> Room:
