@@ -116,3 +116,8 @@ class Network(nn.Module):
         for name, parameter in self.backbone.named_parameters():
             if self.info.freezes(name):
                 parameter.requires_grad_(False)
+
+
+def placed(network: Network, device: torch.device) -> Network:
+    """On a device; convolutions are up to twice as fast with channels last, on CPUs and on tensor cores."""
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -71,7 +71,9 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
             continue
         key = _key(training)
         if key not in paces:
-            paces[key] = _observed(plan, left, store, device, key) or network_pace(training, device, workers)
+            paces[key] = _observed(plan, left, store, device, key, passes, sizes) or network_pace(
+                training, device, workers
+            )
         if runs and training.size not in draws:
             draws[training.size] = drawing_pace(training.size)
         pace = paces[key]
@@ -117,12 +119,19 @@ def _key(training: TrainingSpec) -> tuple[str, ...]:
     return training.backbone, str(training.size), training.precision
 
 
-def _observed(plan: Plan, left: Todo, store: Store, device: str, key: tuple[str, ...]) -> Pace | None:
+def _observed(
+    plan: Plan,
+    left: Todo,
+    store: Store,
+    device: str,
+    key: tuple[str, ...],
+    passes: dict[str, float],
+    counts: Counts,
+) -> Pace | None:
     """The pace of finished trainings of a plan, where they were done with the same processor, kind of device and torch.
 
     Of their seconds a part went into looking at held-out images.
     """
-    passes, counts = plan.passes(), Counts(plan)
     learn = []
     alike = (id_ for id_, one in plan.trainings.items() if id_ not in left.first and _key(one) == key)
     for id_ in islice(alike, FINISHED):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgbench.core.backbone_name import parse
 from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
 from dgbench.core.seals import DONE, seal
@@ -27,8 +25,7 @@ from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
-from dgbench.models.backbones import build
-from dgbench.models.backbones.packaged import PACKAGES
+from dgbench.models.backbones import bare
 from dgbench.models.network import Network
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
@@ -59,11 +56,8 @@ def room_for(images: int, features: int) -> int:
 @cache
 def dimension(backbone: str) -> int:
     """How many features a backbone gives of an image. It is built without weights, and without room for them."""
-    name = replace(parse(backbone).untrained(), freeze=None)
-    if name.family == "packaged":
-        name = replace(name, family="timm", architecture=PACKAGES[name.architecture].architecture)
     with torch.device("meta"):
-        return build(name).dim
+        return bare(backbone).dim
 
 
 class FeatureBank:

@@ -27,7 +27,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 from dgbench.data.shifts import shift
 from dgbench.models.backbones import bare, build
-from dgbench.models.network import Network
+from dgbench.models.network import Network, placed
 from dgbench.train.evaluate import CHUNK, evaluating, features
 from dgbench.train.loop import Parts, train
 from dgbench.train.sources import Pixels, Sources
@@ -100,7 +100,7 @@ def _hollow(training: TrainingSpec, device: torch.device) -> Network:
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, _constant(buffer))
     network.requires_grad_(False)
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return placed(network, device)
 
 
 def _constant(buffer: Tensor) -> Tensor:

@@ -79,8 +79,8 @@ def steps(setup: Setup, board: Path, rounds: int, between: Callable[[], object])
     return own, other
 
 
-def bare(network: Network, images: int, pixels: int, precision: str) -> Callable[[], None]:
-    """A step of a network on tensors that lie in memory: forward, backward, AdamW."""
+def bare(network: Network, images: int, pixels: int) -> Callable[[], None]:
+    """A step of a network, in its precision, on tensors that lie in memory: forward, backward, AdamW."""
     x = _noise(images, pixels)
     y = torch.arange(images) % network.classes
     network.eval()
@@ -88,9 +88,7 @@ def bare(network: Network, images: int, pixels: int, precision: str) -> Callable
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            found = network.features(x)
-        F.cross_entropy(network.head(found.float()), y).backward()
+        F.cross_entropy(network(x), y).backward()
         optimizer.step()
 
     return step
@@ -105,7 +103,7 @@ def training_step(setup: Setup, modes: list[Mode]) -> Iterator[Row]:
     images = 3 * setup.size.batch
     for mode in modes:
         board = setup.board(f"step-{mode}", ("erm",), PRECISION[mode], setup.rounds + 2, 1)
-        limit = bare(setup.evaluated(board)[1], images, setup.size.pixels, PRECISION[mode])
+        limit = bare(setup.evaluated(board)[1], images, setup.size.pixels)
         limit()
         own, other = steps(setup, board, setup.rounds, limit)
         own, other = per(own, images), per(other, images)
