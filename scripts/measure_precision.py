@@ -29,7 +29,7 @@ import dgbench
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError
-from dgbench.core.memory import keep_freed_memory
+from dgbench.core.memory import keeping_large_blocks
 from dgbench.core.precision import Precision
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
@@ -88,7 +88,7 @@ def pace(backbone: str) -> dict[Precision, float]:
         for precision, times in taken.items():
             network = Network(built, 2, precision=precision)
             network.to(memory_format=torch.channels_last)
-            with evaluating(network):
+            with evaluating(network), keeping_large_blocks():
                 started = time.process_time()
                 network.features(x)
                 times.append(1000 * (time.process_time() - started) / IMAGES)
@@ -123,7 +123,6 @@ def main() -> None:
         sys.exit(f"measure_precision: {error}")
     print(f"\nBoard '{rules.name}' on {', '.join(rules.dataset)}, {rules.trials} trials, accuracy in %\n")
     report(full, half)
-    keep_freed_memory()
     torch.set_num_threads(1)
     print(
         f"\nAn evaluation, ms an image, on {processor()} (bfloat16 by {bfloat16(torch.device('cpu')) or 'emulation'})\n"

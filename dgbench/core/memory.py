@@ -1,22 +1,48 @@
-"""Freed memory that a process keeps for its next use."""
+"""Freed memory that a process keeps for its next use, where its C library is glibc; elsewhere nothing is done.
+
+By default glibc has large blocks come from the kernel, and go back at once, so a network's activations are fresh pages
+of zeros in every batch. Where a network only looks at batch after batch that was half of the time, and little memory is
+at stake: what was freed is kept then. A training step takes far longer on its pages and holds all its activations at
+once; kept, they would lie in pieces that nothing larger fits into, and a process needs half as much again.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of <malloc.h>
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of <malloc.h>
 _NEVER = 2**31 - 1
+_LARGE = 2**25
+"""Bytes of a large block: the most that glibc lets it be."""
+_MAPPED = 2**16
+"""How many blocks may come from the kernel at a time, as by default."""
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep what it frees, where its C library is glibc; elsewhere nothing is done.
+    """Have this process keep what it frees, but for large blocks."""
+    _set({_TRIM_THRESHOLD: _NEVER, _MMAP_THRESHOLD: _LARGE})
 
-    By default large blocks come from the kernel and go back at once, so a network's activations are fresh pages of
-    zeros in every batch. Where one network looks at batch after batch, that was half of the time. The price: the
-    process stays as large as it once was.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_MMAP_MAX, 0)
-        libc.mallopt(_TRIM_THRESHOLD, _NEVER)
+
+@contextmanager
+def keeping_large_blocks() -> Iterator[None]:
+    """Have this process keep large blocks, too; afterwards what nobody uses goes back."""
+    _set({_MMAP_MAX: 0})
+    try:
+        yield
+    finally:
+        _set({_MMAP_MAX: _MAPPED})
+        if _glibc():
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"
+
+
+def _set(options: dict[int, int]) -> None:
+    if _glibc():
+        for option, value in options.items():
+            ctypes.CDLL(None).mallopt(option, value)

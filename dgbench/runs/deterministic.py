@@ -11,7 +11,7 @@ from dgbench.core.memory import keep_freed_memory
 
 
 def ready(device: str) -> None:
-    """Ready a worker, which looks at batch after batch of one size."""
+    """Ready a worker."""
     keep_freed_memory()
     _deterministic(device)
     _exact()

@@ -9,6 +9,7 @@ import torch
 
 from dgbench.core.errors import RecipeError
 from dgbench.core.files import whole, write_json
+from dgbench.core.memory import keeping_large_blocks
 from dgbench.core.pieces import pieces
 from dgbench.core.provenance import revision
 from dgbench.core.results import RESULT, Result
@@ -59,6 +60,7 @@ def do_training(
         return True
 
 
+@keeping_large_blocks()
 def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, device: torch.device) -> int:
     """Do those runs of a finished training that are not finished; how many there were.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dgbench.core.disk import writing
 from dgbench.core.errors import DamagedError, StoreError
+from dgbench.core.memory import keeping_large_blocks
 from dgbench.core.paths import cache_root
 from dgbench.core.pieces import checkpoint, pieces
 from dgbench.runs.notes import Images, Measured, Note, Predicted, Stage, Steps, Tell
@@ -242,6 +243,7 @@ class Extraction:
         """Images, once for each view."""
         return {"features": self.images}
 
+    @keeping_large_blocks()
     def do(self, store: Store, device: str, tell: Tell) -> None:
         """Extract."""
         import torch

@@ -116,7 +116,7 @@ def launch(
     wanted = sorted({(one.training.dataset, one.training.size) for one in units})
     seen = {one: load(*one, streaming=True) for one in wanted}  # nothing is decoded for that
     below = groundwork(units, store, lambda name, size: seen[name, size])
-    jobs: list[Job] = [*below.jobs, *below.units]
+    jobs: list[Job] = sorted([*below.jobs, *below.units], key=_comes_later)
     workers = min(workers or default_workers(where), len(jobs))
     _say_what_is_tight(plan, store, workers)
     if slow := emulated(plan.board, where):
@@ -138,6 +138,11 @@ def launch(
         del datasets
     tidy(plan, store)
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
+
+
+def _comes_later(job: Job) -> bool:
+    """All but what others start from and itself needs nothing: while that is at work, the rest finds other work."""
+    return not (isinstance(job, Unit) and job.last and not job.needs())
 
 
 def _say_what_is_tight(plan: Plan, store: Store, workers: int) -> None:

@@ -122,6 +122,7 @@ def _looking(network: Network, training: TrainingSpec, device: torch.device) -> 
         images, taken = 1, look(1)
         while taken < ENOUGH and images < CHUNK:
             images = min(CHUNK, 4 * images)
+            look(images)  # and again for every number of images
             taken = look(images)
         while taken < ENOUGH and images < 10 * CHUNK:
             images, taken = images + CHUNK, taken + look(CHUNK)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import pytest
 import torch
@@ -107,10 +106,14 @@ def test_the_weights_of_a_large_network_that_is_timed_take_no_memory(training: T
 
 
 def test_how_long_a_network_learns_follows_from_how_long_it_looks(training: TrainingSpec) -> None:
-    """Against steps of AdamW on the same network with weights of its own: within a factor of two and a bit."""
+    """Against steps of AdamW on the same network with weights of its own: within a factor of two and a bit.
+
+    What else is at work makes everything slower, and nothing faster, so the quickest of some counts.
+    """
     small = replace(training, backbone="timm:resnet18(size=64)", size=64)
     device = torch.device("cpu")
-    looking = timing._at_once(lambda number: timing._looking(timing._hollow(small, device), small, device), 1)
+    hollow = timing._hollow(small, device)
+    looking = timing._at_once(lambda number: min(timing._looking(hollow, small, device) for _ in range(4)), 1)
     network = Network(build("timm:resnet18(size=64)"), 2).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     x, y = torch.randn(16, 3, 64, 64).contiguous(memory_format=torch.channels_last), torch.arange(16) % 2
@@ -121,7 +124,7 @@ def test_how_long_a_network_learns_follows_from_how_long_it_looks(training: Trai
         optimizer.step()
         return (time.thread_time() - started) / 16
 
-    learning = timing._at_once(lambda number: median([step(number) for _ in range(6)]), 1)
+    learning = timing._at_once(lambda number: min(step(number) for _ in range(8)), 1)
     assert timing.LEARN * looking == pytest.approx(learning, rel=1.5)
     assert learning == pytest.approx(timing.LEARN * looking, rel=1.5)
 

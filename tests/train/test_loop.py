@@ -27,7 +27,7 @@ from dgbench.data.splits import split
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
 from dgbench.train.ahead import ahead
-from dgbench.train.loop import Parts, train
+from dgbench.train.loop import Parts, _seed, train
 from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import DECAYS, Initial, StoredTrajectory, initial
@@ -138,6 +138,16 @@ def test_what_is_recorded_equals_averages_taken_naively(tmp_path: Path) -> None:
     history = pl.read_parquet(tmp_path / "history.parquet")
     assert history["step"].to_list() == [3, 3, 6, 6]
     assert trajectory.validation_loss(6) == pytest.approx(history.filter(step=6)["nll"].mean())
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_step_is_seeded_as_torch_seeds(device: str) -> None:
+    for number in (0, 2**63 - 1):
+        torch.manual_seed(number)
+        there, here = torch.rand(5, device=device), torch.rand(5)
+        _seed(number, torch.device(device))
+        assert torch.equal(torch.rand(5, device=device), there)
+        assert torch.equal(torch.rand(5), here)
 
 
 def test_training_learns(tmp_path: Path) -> None:
