@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,6 +57,15 @@ def mapped(path: Path) -> NDArray[Any]:
             raise ValueError("it holds Python objects")
         # A mapping keeps a copy of the descriptor that it was made from, and so the lock.
         return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+def give_back(array: object) -> None:
+    """Give pages that were read back to the system, if they are a mapped file's; it still has them for who reads next.
+
+    While they are mapped, a process is as much larger as the file is long.
+    """
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):
+        array.base.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager

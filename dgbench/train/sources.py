@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
+from dgbench.core.in_use import give_back
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.pixels.normal import Normal
 from dgbench.data.pixels.sent import sent
@@ -62,7 +63,9 @@ class Pixels:
 
     def _read(self, rows: Tensor) -> Tensor:
         """uint8 ``[b, h, w, 3]``."""
-        return sent(torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])), self.device)
+        images = np.ascontiguousarray(self.images[rows.numpy()])
+        give_back(self.images)
+        return sent(torch.from_numpy(images), self.device)
 
     def take(self, rows: Tensor) -> Tensor:
         """uint8 ``[b, 3, h, w]``, the colours of a pixel side by side as they are stored; rows are on the CPU."""

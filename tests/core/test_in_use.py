@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgbench.core.in_use import mapped, unused, use
+from dgbench.core.in_use import give_back, mapped, unused, use
 
 
 def free(path: Path) -> bool:
@@ -48,6 +48,27 @@ def test_a_mapped_file_is_in_use_while_any_part_of_it_lives(path: Path) -> None:
     assert part.tolist() == [[12, 13, 14], [15, 16, 17], [18, 19, 20], [21, 22, 23]]
     del part
     assert free(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel does not say what is mapped")
+def test_pages_that_were_given_back_are_read_again(tmp_path: Path) -> None:
+    path, content = tmp_path / "large.npy", np.random.default_rng(0).integers(0, 256, (8, 1 << 20), np.uint8)
+    np.save(path, content)
+    array = mapped(path)
+
+    def kilobytes() -> int:
+        lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+        assert any(line.endswith(str(path)) for line in lines)
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+    for rows in ([1, 5], [0, 1, 2, 3, 4, 5, 6, 7]):
+        assert np.array_equal(array[rows], content[rows])
+        assert kilobytes() >= 1024 * len(rows)
+        give_back(array)
+        assert kilobytes() < 256
+    assert not free(path)
+    give_back(content)  # which is no file's
+    assert content[0].any()
 
 
 def test_what_cannot_be_mapped_is_let_go(path: Path) -> None:

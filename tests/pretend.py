@@ -1,0 +1,94 @@
+"""An accelerator that is not there, for worker processes: a kind of device is registered before anything is computed.
+
+torch lets Python register a kind of device, and fake tensors have shapes and devices but no values: an operation
+between that device and the CPU raises, and so does asking for a value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import backend_registration
+
+from dgbench.algorithms.step import Batch
+from dgbench.models.backbones import build
+from dgbench.models.network import Network
+from dgbench.runs.parts import parts_of
+from dgbench.runs.plan import make_plan
+from dgbench.train.loop import _Training, attach
+from dgbench.train.sources import Sources
+from small import small_board
+
+PRETEND = "pretend"
+IMAGES = 12
+
+
+def register() -> None:
+    """Have torch know the device; for a process that has computed nothing yet."""
+    backend_registration._setup_privateuseone_for_python_backend(PRETEND)
+    torch.get_device_module(PRETEND).manual_seed = lambda number: None
+    real = torch.autocast
+
+    def autocast(*arguments: Any, enabled: bool = True, **named: Any) -> Any:
+        """A kind of device that has no autocast refuses even one that is switched off."""
+        return real(*arguments, enabled=enabled, **named) if enabled else contextlib.nullcontext()
+
+    torch.autocast = autocast  # type: ignore[assignment,misc]
+
+
+def _move(network: nn.Module) -> None:
+    """Parameters and buffers; a tensor that is neither stays behind, and is found."""
+
+    def there(tensor: Tensor) -> Tensor:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=PRETEND)
+
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(there(parameter), parameter.requires_grad))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, there(buffer))
+
+
+def _batch() -> Batch:
+    whole = [torch.zeros(IMAGES, dtype=torch.int64, device=PRETEND) for _ in range(3)]
+    return Batch(torch.zeros(IMAGES, 3, 16, 16, device=PRETEND), *whole)
+
+
+@contextlib.contextmanager
+def _training(algorithm: str, folder: Path) -> Iterator[_Training]:
+    """A training of a recipe, and fake tensors; networks are built before, as that reads numbers back."""
+    spec = next(spec for spec in make_plan(small_board(algorithm)).trainings.values() if spec.dataset == "digits")
+    parts = parts_of(spec)
+    network = Network(build("dgbench:vit-micro"), 10)
+    attach(spec, parts, network)
+    with FakeTensorMode():
+        _move(network)
+        sources = cast("Sources", SimpleNamespace(device=torch.device(PRETEND)))
+        yield _Training(spec, parts, network, sources, folder, ())
+
+
+def steps(algorithm: str, folder: Path) -> str:
+    """The first step, one in the middle, where penalties have begun, and one after it, where there are moments; where
+    the last loss is."""
+    with _training(algorithm, folder) as training:
+        middle = training.spec.steps // 2
+        for step in (0, middle, middle + 1):
+            training.take(step, _batch())
+        return training.loss.device.type
+
+
+def a_step_with_labels_left_behind(folder: Path) -> None:
+    with _training("erm", folder) as training:
+        training.take(0, _batch().replace(y=torch.zeros(IMAGES, dtype=torch.int64)))
+
+
+def a_value_read_back() -> float:
+    with FakeTensorMode():
+        return float(_batch().x.sum())
