@@ -162,7 +162,8 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 def jittered(image: Tensor, white: float, changes: list[int], amounts: list[float]) -> Tensor:
     memory = image.float().clone()
-    x, scale = jitter(memory, white, changes, amounts, torch.full_like(memory, math.nan))
+    other, spare = torch.full((2, *memory.shape), math.nan)
+    x, scale = jitter(memory, white, changes, amounts, other, spare)
     return x / scale
 
 

@@ -46,7 +46,8 @@ def color_jitter(
     out, (memory, spare) = torch.empty(x.shape), torch.empty(2, *x.shape[1:])
     with torch.inference_mode():  # small tensors, many operations: what autograd keeps of each is a tenth of the time
         for image, turns, strengths, target in zip(x, order.tolist(), amounts.tolist(), out, strict=True):
-            torch.div(*one_image.jitter(memory.copy_(image), white, turns, strengths, spare), out=target)
+            changed, top = one_image.jitter(memory.copy_(image), white, turns, strengths, target, spare)
+            torch.div(changed, top, out=target)
     return out
 
 

@@ -50,11 +50,11 @@ def image_by_image(x: Tensor, generator: torch.Generator, size: tuple[int, int],
     out, found = torch.empty(n, 3, *size), x.new_empty(3, *size)
     memory, spare = torch.empty(2, 3, *size)
     with torch.inference_mode():  # what autograd keeps of many small operations is a tenth of the time
-        for row, image in enumerate(torch.split(x, 1)):
+        for row, (image, target) in enumerate(zip(torch.split(x, 1), out.unbind(), strict=True)):
             cut(image, boxes[row], found, mirrored=mirrored[row])
             changes, strengths = (
                 (order[row] + [GRAY], amounts[row] + [0.0]) if gray[row] else (order[row], amounts[row])
             )
-            image, top = jitter(memory.copy_(found), white, changes, strengths, spare)
-            normalise(image, top, normal, out[row])
+            changed, top = jitter(memory.copy_(found), white, changes, strengths, target, spare)
+            normalise(changed, top, normal, target)
     return out

@@ -9,7 +9,9 @@ image divides. So uint8 images need no scaling, and values are clipped only wher
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +20,7 @@ from dgbench.data.pixels.normal import Normal
 
 LUMA = (0.2989, 0.587, 0.114)
 """What red, green and blue give to gray, as in torchvision."""
+_LUMA = torch.tensor(LUMA)
 
 HUE, GRAY = 3, 4
 """The numbers of two changes; those before are brightness, contrast and saturation."""
@@ -41,30 +44,36 @@ def cut(image: Tensor, box: Sequence[int], out: Tensor, *, mirrored: bool = Fals
 
 
 def jitter(
-    x: Tensor, white: float, changes: Sequence[int], amounts: Sequence[float], spare: Tensor
+    x: Tensor, white: float, changes: Sequence[int], amounts: Sequence[float], other: Tensor, spare: Tensor
 ) -> tuple[Tensor, float]:
-    """Change an image; the answer is in which of the two tensors it then is, and what stands for white.
+    """Change an image; the answer is in which of the first two tensors it then is, and what stands for white.
 
     Args:
         x: Float ``[3, h, w]`` in [0, white], overwritten.
         white: Above 0.
         changes: Brightness (0), contrast, saturation, hue and gray (4): which comes first, second, third, ...
         amounts: Of each: a factor above 0, of hue a share of the circle; nothing is read of gray's.
+        other: Memory of the same shape, where the image is after its hue was turned.
         spare: Memory of the same shape, overwritten.
     """
     for change, amount in zip(changes, amounts, strict=True):
         if change == HUE:
-            _turn_hue(x, amount, spare)
-            x, spare = spare, x
+            _turn_hue(x, amount, other, spare)
+            x, other = other, x
         else:
-            white = _IN_PLACE[change](x, white, amount)
+            white = _IN_PLACE[change](x, white, amount, spare[0])
     return x, white
 
 
 def normalise(x: Tensor, white: float, normal: Normal, out: Tensor) -> None:
-    """Write an image ``[3, h, w]`` in [0, white] as a network wants it."""
-    for plane, target, mean, std in zip(x.unbind(), out.unbind(), normal.mean, normal.std, strict=True):
-        torch.add(torch.tensor(-mean / std), plane, alpha=1 / (white * std), out=target)
+    """Write an image ``[3, h, w]`` in [0, white] as a network wants it; ``out`` may be the image."""
+    for plane, target, shift, std in zip(x.unbind(), out.unbind(), _shifts(normal), normal.std, strict=True):
+        torch.add(shift, plane, alpha=1 / (white * std), out=target)
+
+
+@lru_cache(maxsize=64)
+def _shifts(normal: Normal) -> list[Tensor]:
+    return [torch.tensor(-mean / std) for mean, std in zip(normal.mean, normal.std, strict=True)]
 
 
 def _clip(x: Tensor, white: float, factor: float) -> float:
@@ -74,31 +83,32 @@ def _clip(x: Tensor, white: float, factor: float) -> float:
     return white
 
 
-def _brighten(x: Tensor, white: float, factor: float) -> float:
+def _brighten(x: Tensor, white: float, factor: float, _: Tensor) -> float:
     return _clip(x, white / factor, factor)
 
 
-def _add_contrast(x: Tensor, white: float, factor: float) -> float:
+def _add_contrast(x: Tensor, white: float, factor: float, _: Tensor) -> float:
     mean = sum(share * value for share, value in zip(LUMA, x.mean((1, 2)).tolist(), strict=True))
     x.add_((1 / factor - 1) * mean)
     return _clip(x, white / factor, factor)
 
 
-def _saturate(x: Tensor, white: float, factor: float) -> float:
-    x.add_(_luma(x, 1 / factor - 1))
+def _saturate(x: Tensor, white: float, factor: float, plane: Tensor) -> float:
+    x.add_(_luma(x, 1 / factor - 1, plane))
     return _clip(x, white / factor, factor)
 
 
-def _luma(x: Tensor, scale: float) -> Tensor:
-    return torch.mv(x.flatten(1).T, torch.tensor(LUMA) * scale).view(x.shape[1:])
+def _luma(x: Tensor, scale: float, out: Tensor) -> Tensor:
+    torch.mv(x.flatten(1).T, _LUMA * scale, out=out.view(-1))
+    return out
 
 
-def _gray(x: Tensor, white: float, _: float) -> float:
-    x.copy_(_luma(x, 1))
+def _gray(x: Tensor, white: float, _: float, plane: Tensor) -> float:
+    x.copy_(_luma(x, 1, plane))
     return white
 
 
-def _turn_hue(x: Tensor, share: float, out: Tensor) -> None:
+def _turn_hue(x: Tensor, share: float, out: Tensor, spare: Tensor) -> None:
     """Whole thirds of the circle swap channels; what is left, up to a sixth to either side, is linear but for clipping.
 
     With ``t`` sixths towards the channel ``after``, and ``low`` and ``high`` the least and greatest channel of a pixel,
@@ -108,16 +118,18 @@ def _turn_hue(x: Tensor, share: float, out: Tensor) -> None:
     thirds = round(3 * share)
     sixths = 6 * share - 2 * thirds
     after, rest = (1, abs(sixths)) if sixths > 0 else (-1, abs(sixths))
-    planes = x.unbind()
-    high, low = torch.maximum(planes[0], planes[1]), torch.minimum(planes[0], planes[1])
-    torch.maximum(high, planes[2], out=high)
-    torch.minimum(low, planes[2], out=low)
-    both = low + high
+    # NumPy calls what it can in less time; torch alone multiplies and adds with one rounding.
+    planes, (low, high, both) = x.numpy(), spare.numpy()
+    np.maximum(np.maximum(planes[0], planes[1], out=high), planes[2], out=high)
+    np.minimum(np.minimum(planes[0], planes[1], out=low), planes[2], out=low)
+    np.add(low, high, out=both)
+    channels, turned = x.unbind(), out.numpy()
     for number, target in enumerate(out.unbind()):
         own = number - thirds
-        torch.sub(planes[own % 3], planes[(own + after) % 3], out=target)
-        target.add_(planes[(own - after) % 3], alpha=2 * rest - 1).add_(both, alpha=1 - rest)
-    torch.clamp(out, low, high, out=out)
+        np.subtract(planes[own % 3], planes[(own + after) % 3], out=turned[number])
+        target.add_(channels[(own - after) % 3], alpha=2 * rest - 1)
+    least, greatest, sums = spare.unbind()
+    out.add_(sums, alpha=1 - rest).clamp_(least, greatest)
 
 
 _IN_PLACE = {0: _brighten, 1: _add_contrast, 2: _saturate, GRAY: _gray}
