@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 from typing import Annotated
@@ -13,6 +14,24 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.paths import cache_root, store_root
 from dgbench.core.version import __version__
 
+_VERBS = {
+    "listing": ("list",),
+    "show": ("show",),
+    "schema": ("schema",),
+    "compare": ("compare",),
+    "reproduce": ("reproduce",),
+    "verify": ("verify",),
+    "work": ("plan", "run", "leaderboard"),
+    "models": ("export", "deploy", "predict"),
+    "publishing": ("published", "publish"),
+    "data": ("data",),
+    "cache": ("cache",),
+    "store": ("store",),
+    "submit": ("submit", "kit"),
+    "site": ("site",),
+}
+"""Which verbs each module adds, in the order of the help."""
+
 
 def main() -> None:
     """The entry point ``dgbench``."""
@@ -20,29 +39,14 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
     try:
         with writing(store_root(), cache_root()):
-            program()()
+            program(sys.argv[1] if len(sys.argv) > 1 else None)()
     except DGBenchError as error:
         print(f"dgbench: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def program() -> typer.Typer:
-    """All verbs."""
-    from dgbench.cli.cache import cache
-    from dgbench.cli.compare import compare
-    from dgbench.cli.data import data
-    from dgbench.cli.listing import list_
-    from dgbench.cli.models import models
-    from dgbench.cli.publishing import publishing
-    from dgbench.cli.reproduce import reproduce
-    from dgbench.cli.schema import schema
-    from dgbench.cli.show import show
-    from dgbench.cli.site import site
-    from dgbench.cli.store import store
-    from dgbench.cli.submit import submit
-    from dgbench.cli.verify import verify
-    from dgbench.cli.work import work
-
+def program(verb: str | None = None) -> typer.Typer:
+    """All verbs; where one of them is asked for, the module that has it alone, since each imports what it needs."""
     app = typer.Typer(
         help="Which algorithm generalises to a domain it has never seen, and can that answer be trusted?",
         no_args_is_help=True,
@@ -51,20 +55,9 @@ def program() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    app.command("list")(list_)
-    app.command()(show)
-    app.command()(schema)
-    app.command()(compare)
-    app.command()(reproduce)
-    app.command()(verify)
-    work(app)
-    models(app)
-    publishing(app)
-    data(app)
-    cache(app)
-    store(app)
-    submit(app)
-    site(app)
+    holds = [module for module, verbs in _VERBS.items() if verb in verbs]
+    for module in holds or _VERBS:
+        importlib.import_module(f"dgbench.cli.{module}").add(app)
     return app
 
 

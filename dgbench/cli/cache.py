@@ -27,7 +27,7 @@ class Kind(StrEnum):
     views = "views"
 
 
-def cache(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs that look after the cache."""
     verbs = typer.Typer(help="Look after images that are kept for next time.", no_args_is_help=True)
     verbs.command("ls")(ls)

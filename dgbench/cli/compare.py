@@ -13,6 +13,11 @@ from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.work import Backbone, By, Draws, On, StorePath, Trials
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that compares."""
+    app.command()(compare)
+
+
 def compare(
     algorithms: Annotated[
         list[str],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dgbench.data.disk.findings import Finding
 
 
-def data(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs that look after datasets."""
     verbs = typer.Typer(help="Look after datasets. Write their cards, check them, decode them.", no_args_is_help=True)
     verbs.command("new")(new)

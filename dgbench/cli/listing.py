@@ -30,6 +30,11 @@ class What(StrEnum):
     published = "published"
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that lists."""
+    app.command("list")(list_)
+
+
 def list_(
     what: Annotated[
         What | None, typer.Argument(help="algorithms, datasets, boards, parts or published; all of them if left out")

@@ -33,7 +33,7 @@ from dgbench.runs.progress import Silent, for_people
 Out = Annotated[Path, typer.Option("--out", "-o", help="the folder that the model becomes")]
 
 
-def models(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs that make and use models."""
     app.command()(export)
     app.command()(deploy)

@@ -24,7 +24,7 @@ Push = Annotated[
 Public = Annotated[bool, typer.Option("--public", help="a new repository is for everybody, not for its owner alone")]
 
 
-def publishing(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs of what is published."""
     app.command()(published)
     verbs = typer.Typer(help="Make folders for the Hugging Face Hub.", no_args_is_help=True)

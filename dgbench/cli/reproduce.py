@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from dgbench.api.reproducing import Reproduced
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that does a run again."""
+    app.command()(reproduce)
+
+
 def reproduce(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run's id, or how it begins")],
     board: Annotated[

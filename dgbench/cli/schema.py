@@ -23,6 +23,11 @@ class Record(StrEnum):
 _FORMATS: dict[Record, Format[Any]] = {Record.run: RESULT, Record.submission: SUBMISSION}
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that prints schemas."""
+    app.command()(schema)
+
+
 def schema(
     record: Annotated[Record | None, typer.Argument(help="run or submission; both of them if left out")] = None,
 ) -> None:

@@ -25,6 +25,11 @@ _MANY = 20
 """More domains than this are not shown one by one."""
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that shows one thing."""
+    app.command()(show)
+
+
 def show(
     name: Annotated[str, typer.Argument(help="an algorithm, a dataset, a board, or a part as 'slot.name'")],
     as_json: Json = False,

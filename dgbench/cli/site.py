@@ -12,7 +12,7 @@ from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import StorePath
 
 
-def site(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verb that writes a site."""
     verbs = typer.Typer(help="Boards as a folder of pages.", no_args_is_help=True)
     verbs.callback()(_group)

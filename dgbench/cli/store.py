@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dgbench.runs.verify import Verified
 
 
-def store(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs that look after the store."""
     verbs = typer.Typer(help="Look after finished work.", no_args_is_help=True)
     verbs.callback()(_group)

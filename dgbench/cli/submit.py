@@ -30,13 +30,13 @@ Against = Annotated[
 ]
 
 
-def submit(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs of submissions."""
     verbs = typer.Typer(help="Submit results to a board.", no_args_is_help=True)
     verbs.command("make")(make)
     verbs.command("from-predictions")(from_predictions)
     verbs.command("check")(check)
-    verbs.command("add")(add)
+    verbs.command("add")(add_)
     app.add_typer(verbs, name="submit")
     app.command()(kit)
 
@@ -125,7 +125,7 @@ def check(
         raise typer.Exit(1)
 
 
-def add(
+def add_(
     submissions: Folders,
     board: Against = None,
     into: Annotated[

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from dgbench.runs.again import Again
 
 
+def add(app: typer.Typer) -> None:
+    """Add the verb that does a submission again."""
+    app.command()(verify)
+
+
 def verify(
     what: Annotated[str, typer.Argument(metavar="SUBMISSION|BOARD", help="the folder of a submission, or a board")],
     trainings: Annotated[int, typer.Option(min=1, help="how many trainings, drawn at random")] = 1,

@@ -101,7 +101,7 @@ Track = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; one for each CPU core by default")]
 
 
-def work(app: typer.Typer) -> None:
+def add(app: typer.Typer) -> None:
     """Add the verbs that plan, run and rank."""
     app.command()(plan)
     app.command()(run)

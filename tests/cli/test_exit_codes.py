@@ -37,6 +37,16 @@ def test_the_page_names_the_commands_that_end_with_one() -> None:
     assert set(re.findall(r"^\| `(dgbench [^`]+)` \|", PAGE, re.MULTILINE)) == ends
 
 
+def test_each_verb_is_there_where_its_module_alone_is_imported() -> None:
+    every = typer.main.get_command(program()).commands
+    for verb, command in every.items():
+        alone = typer.main.get_command(program(verb)).commands
+        assert set(alone) <= set(every)
+        assert alone[verb].help == command.help
+    assert len(typer.main.get_command(program("list")).commands) == 1
+    assert list(typer.main.get_command(program("no such verb")).commands) == list(every)
+
+
 def test_the_page_has_every_code() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "dgbench" / "cli").glob("*.py"))
     used = {
