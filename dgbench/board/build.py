@@ -16,7 +16,7 @@ from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure
 from dgbench.selection import criteria
-from dgbench.selection.criteria import CRITERIA, Criterion, choose, scores
+from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Quality, quality
 from dgbench.selection.records import CANDIDATE, CELL, check
@@ -112,11 +112,11 @@ def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> p
     """What was chosen in each cell, what it reached, and what could have been reached."""
     reached = metrics.filter(pl.col("split") == "target")
     source = scores(metrics, runs, CRITERIA["source"]).select(*CANDIDATE, pl.col("score").alias("source_accuracy"))
-    cells = choose(metrics, runs, criterion)
+    cells = best(scores(metrics, runs, criterion))
     for name in ("ceiling", "oracle"):
-        best = choose(metrics, runs, CRITERIA[name]).select(CANDIDATE).join(reached, on=CANDIDATE)
+        first = best(scores(metrics, runs, CRITERIA[name])).select(CANDIDATE).join(reached, on=CANDIDATE)
         columns = {f"{name}_{column}": pl.col(column) for column in ("accuracy", "draw", "step")}
-        cells = cells.join(best.select(*CELL, **columns), on=CELL)
+        cells = cells.join(first.select(*CELL, **columns), on=CELL)
     trained = runs.group_by(CELL).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
     return (
         cells.join(reached.select(*CANDIDATE, "track", "title", "accuracy", "nll", "n", "digest"), on=CANDIDATE)
@@ -245,8 +245,7 @@ def _entry(
 
 def _union(cells: pl.DataFrame, lists: pl.Expr) -> tuple[str, ...]:
     """Every name in a column of lists."""
-    names = cells.select(lists.alias("names"))["names"]
-    return tuple(sorted({name for each in names for name in each}))
+    return tuple(cells.select(lists.list.explode().drop_nulls().unique().sort().alias("names"))["names"])
 
 
 def _sum(frame: pl.DataFrame, column: str) -> float:

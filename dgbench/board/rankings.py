@@ -154,7 +154,8 @@ def ranking(
     """
     cells = _cells(board, measure, measured)
     parts = {str(name): part for (name,), part in cells.group_by("algorithm", maintain_order=True)}
-    tracks = {track.name: _track(track, board, measure, parts) for track in board.tracks}
+    means = _means(cells)
+    tracks = {track.name: _track(track, board, measure, parts, means) for track in board.tracks}
     places = [place for each in tracks.values() for place in each]
     if not any(place.value for place in places):
         first = places[0]
@@ -177,7 +178,22 @@ def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) 
     return cells.filter(pl.col("value").is_null() | pl.col("value").is_not_nan())
 
 
-def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[str, pl.DataFrame]) -> tuple[Place, ...]:
+def _means(cells: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """By algorithm and target the mean over trials."""
+    found: dict[str, dict[str, float]] = {}
+    means = cells.group_by("algorithm", "target", maintain_order=True).agg(pl.col("value").mean())
+    for algorithm, target, mean in means.iter_rows():
+        found.setdefault(algorithm, {})[target] = mean
+    return found
+
+
+def _track(
+    track: Track,
+    board: Leaderboard,
+    measure: Measure,
+    parts: Mapping[str, pl.DataFrame],
+    means: Mapping[str, Mapping[str, float]],
+) -> tuple[Place, ...]:
     known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
     ranked = [entry for entry in track.entries if entry.rank is not None and entry.algorithm in known]
     # those that predict the same are one result, as by accuracy
@@ -194,31 +210,21 @@ def _track(track: Track, board: Leaderboard, measure: Measure, parts: Mapping[st
             made.append(Place(entry, None, None, None, {}, None, "no target has an image that it is about"))
         elif entry.algorithm in known:
             compared = ahead.get(entry.same_as or entry.algorithm) if entry in ranked else None
-            made.append(_place(entry, part, own, compared or _difference(entry, known, board, measure), board, measure))
+            made.append(
+                Place(
+                    entry,
+                    rank=own[0] if own else None,
+                    rank_worst=own[1] if own else None,
+                    value=board.design.estimate(part, "value", measure.within),
+                    targets={t: means[entry.algorithm][t] for t in board.info.domains if t in means[entry.algorithm]},
+                    difference=compared or _difference(entry, known, board, measure),
+                )
+            )
         else:
             made.append(Place(entry, None, None, None, {}, None, _lacking(entry, part, measure)))
     sign = -1 if measure.rises else 1
     made.sort(key=lambda p: (p.rank is None, p.value is None, round(sign * p.value.mean, 12) if p.value else 0))
     return tuple(made)
-
-
-def _place(
-    entry: Entry,
-    cells: pl.DataFrame,
-    ranked: tuple[int, int] | None,
-    difference: Estimate | None,
-    board: Leaderboard,
-    measure: Measure,
-) -> Place:
-    targets = dict(cells.group_by("target").agg(pl.col("value").mean()).iter_rows())
-    return Place(
-        entry,
-        rank=ranked[0] if ranked else None,
-        rank_worst=ranked[1] if ranked else None,
-        value=board.design.estimate(cells, "value", measure.within),
-        targets={target: targets[target] for target in board.info.domains if target in targets},
-        difference=difference,
-    )
 
 
 def _ahead(pairs: Sequence[Pair], reference: str, measure: Measure) -> dict[str, Estimate]:

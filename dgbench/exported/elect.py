@@ -15,6 +15,7 @@ from dgbench.runs.collect import Records
 from dgbench.runs.plan import Entry, Plan
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
+from dgbench.selection.records import check
 
 _PLACE = ("target", "trial")
 _NAMED = 3
@@ -58,6 +59,7 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     names = list(dict.fromkeys(entry.algorithm for entry in standing))
     own = pl.col("algorithm").is_in(names)
     metrics, runs = records.metrics.filter(own), records.runs.filter(own)
+    check(metrics, runs)
     sets = (
         scores(metrics, runs, criterion, within=_PLACE)
         .filter(pl.col("score").is_not_nan())

@@ -27,7 +27,7 @@ from dgbench.runs.collect import in_case, table
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
 from dgbench.selection.criteria import CRITERIA, get, scores
-from dgbench.selection.records import CELL, METRICS, RUNS
+from dgbench.selection.records import CELL, METRICS, RUNS, check
 from dgbench.train.spec import TrainingSpec
 
 Entry = dict[str, Any]
@@ -212,6 +212,7 @@ class Boards:
     ) -> Iterator[tuple[Any, ...]]:
         places = (*CELL, "draw", "step")
         try:
+            check(metrics, runs)
             scored = scores(metrics, runs, get(name)).filter(pl.col("score").is_not_nan())
         except DGBenchError:
             parts = metrics.partition_by(CELL)

@@ -26,6 +26,8 @@ import polars as pl
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.selection.records import CANDIDATE, CELL, check
 
+_STREAM = ("split", "domain", "view", "accuracy", "nll")
+"""What a criterion reads of each stream."""
 _CLEAN = pl.col("view") == "clean"
 
 
@@ -37,8 +39,8 @@ class Criterion:
         name: As boards name it.
         title: As readers see it.
         description: In plain words.
-        keep: The records that count: an expression over the columns of the metrics and ``trained``, the list of
-            shift families that any of the candidates trained with.
+        keep: The records that count: an expression over ``split``, ``domain``, ``view``, ``accuracy``, ``nll``, the
+            columns of a candidate, and ``trained``, the list of shift families that any of the candidates trained with.
         value: What is averaged, one number for each record; higher is better.
         uses_target: Whether it reads the labels of the target domain. Such a criterion never ranks.
     """
@@ -133,7 +135,8 @@ def scores(
 
     Args:
         metrics: Records as :data:`dgbench.selection.records.METRICS`.
-        runs: Records as :data:`dgbench.selection.records.RUNS`.
+        runs: Records as :data:`dgbench.selection.records.RUNS`; both were seen by
+            :func:`dgbench.selection.records.check`, which looks at them once for all criteria.
         criterion: What to score by.
         within: The columns that delimit a set of candidates. Candidates of one set are scored on the same views, so
             a family that one of them trained with is held out for all of them.
@@ -143,17 +146,19 @@ def scores(
         to 12 decimals, so that the order in which a sum was taken breaks no tie.
 
     Raises:
-        StoreError: the records are faulty, candidates of one set were not evaluated on the same streams, or the
-            criterion needs likelihoods that are not known.
+        StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods
+            that are not known.
         RecipeError: training used every family that the criterion could have held out.
     """
-    check(metrics, runs)
     split = "target" if criterion.uses_target else "validation"
     trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
-    visible = metrics.filter(pl.col("split") == split).join(trained, on=list(within))
+    streams = metrics.filter(pl.col("split") == split).select(*CANDIDATE, "run", *_STREAM)
+    visible = streams.join(trained, on=list(within))
     rows = visible.filter(criterion.keep)
-
-    lost = visible.join(rows, on=list(within), how="anti")
+    full = rows.group_by(within).agg(
+        pl.struct("domain", "view").n_unique().alias("full"), pl.col("view").unique().sort().alias("views")
+    )
+    lost = visible.join(full, on=list(within), how="anti")
     if lost.height:
         _refuse(criterion, lost)
 
@@ -165,32 +170,48 @@ def scores(
         )
     scored = (
         rows.group_by(*CANDIDATE, "run", "domain")
-        .agg(criterion.value.mean().alias("score"), pl.col("view").unique().sort().alias("views"), pl.len())
+        .agg(criterion.value.mean().alias("score"), pl.len())
         .group_by(*CANDIDATE, "run")
-        .agg(pl.col("score").mean().round(12), pl.col("views").first(), pl.col("len").sum())
+        .agg(pl.col("score").mean().round(12), pl.col("len").sum())
+        .join(full, on=list(within))
     )
-    full = rows.group_by(within).agg(pl.struct("domain", "view").n_unique().alias("full"))
-    uneven = scored.join(full, on=list(within)).filter(pl.col("len") != pl.col("full")).sort(CANDIDATE)
+    uneven = scored.filter(pl.col("len") != pl.col("full")).sort(CANDIDATE)
     if uneven.height:
         raise StoreError(
             f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
             f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
         )
-    return scored.drop("len").sort(CANDIDATE)
+    return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
 
 
 def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
-    """Choose a draw and a step for each (algorithm, target, trial).
+    """Choose a draw and a step for each (algorithm, target, trial), as :func:`best`.
+
+    Args:
+        metrics, runs, criterion: As for :func:`scores`, but that the records are checked here.
+
+    Raises:
+        StoreError: the records are faulty; else as :func:`scores`.
+        RecipeError: as :func:`scores`.
+    """
+    check(metrics, runs)
+    return best(scores(metrics, runs, criterion))
+
+
+def best(scored: pl.DataFrame) -> pl.DataFrame:
+    """The draw and the step that score best, for each (algorithm, target, trial).
 
     Ties go to the earliest step, then to the lowest draw. A score that is not a number never wins, and a cell that
     has no other is left out.
+
+    Args:
+        scored: Candidates, as :func:`scores` gives them.
 
     Returns:
         One row for each cell: ``algorithm, target, trial, draw, step, run, score, views``.
     """
     return (
-        scores(metrics, runs, criterion)
-        .filter(pl.col("score").is_not_nan())
+        scored.filter(pl.col("score").is_not_nan())
         .sort("score", "step", "draw", descending=[True, False, False])
         .group_by(CELL, maintain_order=True)
         .first()

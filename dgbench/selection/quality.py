@@ -89,6 +89,6 @@ def quality(
         best=design.estimate(sets, "best"),
         blind=design.estimate(sets, "blind"),
         candidates=float(sets.select(pl.col("candidates").mean()).item()),
-        views=tuple(sorted(set.intersection(*map(set, points["views"])))),
+        views=tuple(sorted(set.intersection(*map(set, points["views"].to_list())))),
         points=points.select(*CANDIDATE, "score", "accuracy").sort(CANDIDATE),
     )

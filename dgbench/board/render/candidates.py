@@ -46,21 +46,18 @@ def _panel(quality: Quality, vertical: Scale, domains: tuple[str, ...], titles: 
     points = quality.points.filter(pl.col("score").is_finite())
     horizontal = Scale.spanning(_least(points["score"]), _most(points["score"])) if points.height else vertical
     named = len(titles) * len(domains) <= _PATHS
-    by, digits = (["target", "algorithm"], 1) if named else (["target"], 0)
+    digits = 1 if named else 0
+    found: dict[tuple[str, str], set[tuple[float, float]]] = {}
+    for target, algorithm, x, y in points.select("target", "algorithm", "score", "accuracy").iter_rows():
+        dot = round(horizontal(x), digits), round(PANEL - vertical(y), digits)
+        found.setdefault((target, algorithm if named else ""), set()).add(dot)
     paths = []
-    for key, rows in points.group_by(by, maintain_order=True):
-        dots = sorted(
-            {
-                (round(horizontal(x), digits), round(PANEL - vertical(y), digits))
-                for x, y in rows.select("score", "accuracy").iter_rows()
-            }
-        )
-        target, algorithm = str(key[0]), str(key[1]) if len(key) > 1 else ""
+    for (target, algorithm), dots in found.items():
         number = domains.index(target)
         paths.append(
             {
                 "number": number,
-                "d": "".join(mark(number, x, y) for x, y in dots),
+                "d": "".join(mark(number, x, y) for x, y in sorted(dots)),
                 "algorithm": algorithm,
                 "title": f"{titles.get(algorithm, algorithm)} on {target}" if algorithm else target,
             }
