@@ -267,11 +267,11 @@ def held(card: BoardCard, store: Path | None) -> Records | None:
 
 def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
     """What the store holds, with what was submitted."""
+    if submissions is None or not submissions.is_dir():
+        return records(card, store=store)
     from dgbench.submissions.joined import joined
 
-    found = held(card, store) if submissions and submissions.is_dir() else records(card, store=store)
-    both = joined(card, found, submissions) if submissions else found
-    return both or records(card, store=store)
+    return joined(card, held(card, store), submissions) or records(card, store=store)
 
 
 def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | None = None) -> int:

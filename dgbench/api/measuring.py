@@ -12,11 +12,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api.boards import Board, familiar_to, leaderboard, on_target
+from dgbench.api.boards import Board, familiar_to, leaderboard, on_target, rules
+from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
+    from dgbench.selection.familiar import Familiar
 
 
 def ranking(
@@ -40,15 +44,14 @@ def ranking(
         RecipeError: as for :func:`leaderboard`.
     """
     from dgbench.board.rankings import ranking
-    from dgbench.selection.measures import COMPUTED, get, measured
+    from dgbench.selection.measures import COMPUTED, get
 
     measure = get(metric)
     made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
     if measure.name not in COMPUTED:
         return ranking(made, measure)
-    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
     known = familiar_to(board)
-    return ranking(made, measure, measured(made.cells, read, known), known.said)
+    return ranking(made, measure, _measured(board, made, known, store, submissions), known.said)
 
 
 def rankings(
@@ -61,8 +64,23 @@ def rankings(
         made: What :func:`leaderboard` made of them.
     """
     from dgbench.board.rankings import rankings
-    from dgbench.selection.measures import measured
 
-    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
     known = familiar_to(board)
-    return rankings(made, measured(made.cells, read, known), known.said)
+    return rankings(made, _measured(board, made, known, store, submissions), known.said)
+
+
+def _measured(
+    board: Board, made: Leaderboard, known: Familiar, store: Path | None, submissions: Path | None
+) -> pl.DataFrame:
+    """The chosen models by all that is computed from predictions: those in the store, and those that were submitted."""
+    import polars as pl
+
+    from dgbench.runs.measured import measured
+    from dgbench.selection import measures
+
+    submitted = pl.col("algorithm").is_in(list(made.info.submitted))
+    own = measured(rules(board), Store.at(store), made.cells.filter(~submitted), known)
+    if not made.info.submitted:
+        return own
+    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
+    return pl.concat([own, measures.measured(made.cells.filter(submitted), read, known)])

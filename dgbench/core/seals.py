@@ -68,7 +68,7 @@ def sealed_content(content: Any) -> dict[str, Any]:
 def recalled(path: Path) -> dict[str, Any]:
     """As :func:`read_sealed`; each process reads a file once, unless it changes. Do not change what is given."""
     stat = path.stat()
-    return _recalled(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _recalled(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 @lru_cache(maxsize=64)
@@ -136,7 +136,7 @@ def checked(folder: Path, file: str, files: Files) -> Path:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file."""
     stat = path.stat()
-    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 @lru_cache(maxsize=65536)

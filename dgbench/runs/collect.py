@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, partial
 from typing import Any
 
 import polars as pl
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.errors import DamagedError
-from dgbench.core.files import read_json
 from dgbench.core.results import Status
-from dgbench.core.seals import checked
 from dgbench.core.spec import Spec, canonical
-from dgbench.runs.store import Store
+from dgbench.runs.finished import Finished
+from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import METRICS, RUNS
 
 _WHERE = ("algorithm", "title", "target", "trial", "draw")
+_MEASURED_SINCE = ("train_seconds", "run_seconds", "device")
+ENTRIES = pl.Schema(
+    {
+        **{name: kind for name, kind in RUNS.items() if name not in _MEASURED_SINCE},
+        **{name: pl.String() for name in ("title", "track", "domain")},
+    }
+)
+"""What a board's list says of each run."""
+_ASKED = (*_WHERE, "track", "run")
+_IN_CASE = (
+    pl.when((pl.col("split") == "target") & (pl.col("domain") == pl.col("tested"))).then("target").otherwise("domain")
+)
+"""As :func:`in_case`, of many rows."""
 
 
 @dataclass(frozen=True)
@@ -115,46 +126,51 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         StoreError: the board was never run on this store, or the list of its runs is damaged.
     """
     index = index or store.read_index(board)
-    metrics: dict[str, list[Any]] = {name: [] for name in METRICS}
-    runs: list[dict[str, Any]] = []
-    made: list[dict[str, Any]] = []
-    failed: list[Failure] = []
-    training = cache(partial(store.done, "training"))
-    for entry in index["entries"]:
-        try:
-            trained, ran = training(entry["training"]), store.done("run", entry["run"])
-            if trained is None or ran is None:
-                if (ended := store.failure(entry["training"])) is not None:
-                    where = {key: entry[key] for key in _WHERE}
-                    failed.append(Failure(**where, reason=ended.cause, status=ended.status, last_step=ended.last_step))
-                continue
-            result = read_json(checked(store.folder("run", entry["run"]), "result.json", ran["files"]))
-        except DamagedError as error:
-            store.say(error)
-            continue
-        made += [ran, trained]
-        streams = [in_case(row, entry) for row in result["metrics"]]
-        for name, column in metrics.items():
-            column += [row[name] if name in row else entry[name] for row in streams]
-        measured = {"train_seconds": trained["seconds"], "run_seconds": ran["seconds"], "device": trained["device"]}
-        runs.append(entry | measured | {"hyperparameters": canonical(entry["hyperparameters"])})
+    entries = _entries(index["entries"])
+    trainings, runs = (entries[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
+    found = Finished.of(store, board, trainings, runs)
+    trained = _noted(found, "training", train_seconds="seconds", device="device")
+    ran = _noted(found, "run", run_seconds="seconds")
+    done = entries.join(trained, on="training", maintain_order="left").join(ran, on="run", maintain_order="left")
+    asked = done.select(*_ASKED, pl.col("domain").alias("tested"))
+    streams = asked.join(found.measured, on="run", maintain_order="left_right")
+    made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
+    missing = entries.join(done, on="place", how="anti", maintain_order="left")
     return Records(
         board,
-        pl.DataFrame(metrics, METRICS),
-        table(runs, RUNS),
-        names=tuple(dict.fromkeys(entry["algorithm"] for entry in index["entries"])),
-        missing=len(index["entries"]) - len(runs),
-        failed=tuple(failed),
-        torch=tuple(sorted({piece["torch"] for piece in made})),
-        dgbench=tuple(sorted({piece["dgbench"] for piece in made})),
+        streams.with_columns(domain=_IN_CASE).select(METRICS.names()),
+        done.select(RUNS.names()),
+        names=tuple(entries["algorithm"].unique(maintain_order=True)),
+        missing=missing.height,
+        failed=tuple(_failed(store, missing.filter(~pl.col("run").is_in(sorted(found.damaged))))),
+        torch=tuple(made["torch"].unique().sort()),
+        dgbench=tuple(made["dgbench"].unique().sort()),
         manifests=index["manifests"],
         cases=tuple(index["cases"]),
-        weights=_weights(index["entries"]),
+        weights=_weights(entries),
     )
 
 
-def _weights(entries: list[dict[str, Any]]) -> dict[str, float]:
-    datasets = {entry["target"]: entry["dataset"] for entry in entries}
+def _entries(listed: list[Spec]) -> pl.DataFrame:
+    """A board's list of runs, in its order."""
+    rows = [entry | {"hyperparameters": canonical(entry["hyperparameters"])} for entry in listed]
+    return table(rows, ENTRIES).with_row_index("place")
+
+
+def _noted(found: Finished, kind: Kind, **columns: str) -> pl.DataFrame:
+    """Of a kind of finished work some notes, each under a name of its own."""
+    return found.notes.filter(pl.col("kind") == kind).select(pl.col("id").alias(kind), **columns)
+
+
+def _failed(store: Store, missing: pl.DataFrame) -> Iterator[Failure]:
+    for entry in missing.iter_rows(named=True):
+        if (ended := store.failure(entry["training"])) is not None:
+            where = {key: entry[key] for key in _WHERE}
+            yield Failure(**where, reason=ended.cause, status=ended.status, last_step=ended.last_step)
+
+
+def _weights(entries: pl.DataFrame) -> dict[str, float]:
+    datasets: dict[str, str] = dict(entries.select("target", "dataset").unique(maintain_order=True).iter_rows())
     sizes = Counter(datasets.values())
     return {target: 1 / sizes[dataset] for target, dataset in datasets.items()}
 

@@ -13,6 +13,7 @@ from dgbench.core.seals import checked
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import PREDICTIONS
 
+TABLE = "predictions.parquet"
 WHOSE = pl.Schema(
     {
         "algorithm": pl.String(),
@@ -49,7 +50,7 @@ def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFram
         if isinstance(value, str) and value not in known:
             raise UnknownNameError(f"{name} on '{board.name}'", value, known)
     wanted = [entry for entry in entries if all(entry[name] == value for name, value in only.items())]
-    files = {id_: _file(store, id_) for id_ in dict.fromkeys(entry["run"] for entry in wanted)}
+    files = {id_: intact(store, id_) for id_ in dict.fromkeys(entry["run"] for entry in wanted)}
     rows = [{**{name: entry[name] for name in WHOSE}, "file": files[entry["run"]]} for entry in wanted]
     whose = pl.DataFrame(rows, schema={**WHOSE, "file": pl.String}).drop_nulls("file")
     if not whose.height:
@@ -63,17 +64,17 @@ def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFram
 
 def on_target(store: Store, run: str) -> pl.DataFrame | None:
     """What a run predicted of its target, at every step; None where it is not finished, or damaged, which is said."""
-    path = _file(store, run)
+    path = intact(store, run)
     if path is None:
         return None
     return pl.read_parquet(path, columns=ON_TARGET, glob=False).filter(pl.col("split") == "target")
 
 
-def _file(store: Store, run: str) -> str | None:
+def intact(store: Store, run: str) -> str | None:
     """The path of a finished run's table; None where it is not finished, or damaged, which is said."""
     try:
         note = store.done("run", run)
-        return None if note is None else str(checked(store.folder("run", run), "predictions.parquet", note["files"]))
+        return None if note is None else str(checked(store.folder("run", run), TABLE, note["files"]))
     except DamagedError as error:
         store.say(error)
         return None

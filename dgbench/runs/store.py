@@ -4,7 +4,7 @@
       trainings/<id>/   spec.json  history.parquet  weights/*.safetensors  done.json  (state/, to resume, meanwhile)
       runs/<id>/        spec.json  predictions.parquet  result.json  done.json
       features/<id>/    spec.json  features.npy  done.json   (of frozen backbones)
-      boards/<name>/    <id>.json   (which runs make up the board)
+      boards/<name>/    <id>.json   (which runs make up the board)   <id>/known/   (what was read of them)
       failures/         <id of a training>.json   (why it, or a run of it, failed when it was last tried)
       damaged/          pieces of work that were not what was written
       locks/            of what is being done
@@ -282,14 +282,14 @@ class Store:
             StoreError: there is none, or it is not what was written, or not by this version of dgbench.
         """
         path = self.index(board)
-        damage = index_damage(path)
-        if damage is not None:
-            raise StoreError(f"{damage}; 'dgbench run' sets it aside and writes it again")
-        if not path.is_file():
+        try:
+            content = read_sealed(path)
+        except FileNotFoundError:
             raise StoreError(
                 f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
-            )
-        content = read_sealed(path)
+            ) from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{_damaged(path, error)}; 'dgbench run' sets it aside and writes it again") from error
         if content["schema"] != INDEX:
             raise StoreError(
                 f"{path} was written by another version of dgbench ({content['schema']}; this one reads {INDEX}); "
@@ -341,5 +341,9 @@ def index_damage(path: Path) -> str | None:
         with suppress(FileNotFoundError):
             read_sealed(path)
     except (OSError, ValueError) as error:
-        return f"{path} is damaged ({error})"
+        return _damaged(path, error)
     return None
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error})"

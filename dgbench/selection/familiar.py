@@ -11,6 +11,7 @@ import polars as pl
 
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.familiar import FamiliarCard
+from dgbench.core.spec import identity
 
 _NAMED = 10
 """Domains or classes that a sentence names."""
@@ -24,20 +25,25 @@ class Familiar:
         images: By dataset: of its predictions (``domain``, ``label``, ``sample``), whether the image is listed. Of
             datasets that are not there nothing is said.
         said: Why, for readers, one sentence for each list.
+        identity: Of the images that the lists name; empty where there are none.
     """
 
     images: Mapping[str, pl.Expr] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    identity: str = ""
 
 
 def familiar(cards: Iterable[FamiliarCard]) -> Familiar:
     """All that some lists name."""
     found: dict[str, list[pl.Expr]] = {}
-    said = []
+    said, named = [], []
     for card in cards:
-        found.setdefault(card.dataset, []).append(_named(card))
+        column, values = _named(card)
+        found.setdefault(card.dataset, []).append(pl.col(column).is_in(values))
         said.append(f"Known to {card.backbone}: {_listed(card)} of {card.dataset}. {card.why}")
-    return Familiar({dataset: reduce(or_, images) for dataset, images in found.items()}, tuple(said))
+        named.append([card.dataset, column, values])
+    images = {dataset: reduce(or_, lists) for dataset, lists in found.items()}
+    return Familiar(images, tuple(said), identity({"named": named}) if named else "")
 
 
 def _listed(card: FamiliarCard) -> str:
@@ -48,12 +54,13 @@ def _listed(card: FamiliarCard) -> str:
     return f"{len(card.samples or ()):,} images"
 
 
-def _named(card: FamiliarCard) -> pl.Expr:
+def _named(card: FamiliarCard) -> tuple[str, list[str] | list[int]]:
+    """By which column of predictions a list names images, and by which values."""
     if card.domains is not None:
-        return pl.col("domain").is_in(card.domains)
+        return "domain", list(card.domains)
     if card.samples is not None:
-        return pl.col("sample").is_in(card.samples)
+        return "sample", list(card.samples)
     classes = dataset_card(card.dataset).classes
     assert not isinstance(classes, int)
     assert card.classes is not None
-    return pl.col("label").is_in([classes.index(name) for name in card.classes])
+    return "label", [classes.index(name) for name in card.classes]

@@ -127,7 +127,8 @@ RULE = MEASURES["accuracy"]
 """What ranks every board."""
 COMPUTED = ("macro", "worst_class", "worst_group", "familiar", "unfamiliar", "ece")
 """Those that records do not hold: they are computed from predictions."""
-_READ = ("domain", "sample", "label", "prediction", "confidence", "group")
+EXAMPLE = ("label", "prediction", "confidence", "group")
+"""What is read of each example, but for whether pretraining knows it well."""
 
 OnTarget = Callable[[str, str], pl.DataFrame | None]
 """What an algorithm predicted of its target in a run, at every step: the rows of the split ``target`` of
@@ -158,6 +159,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
     number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
     classes = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
+    shares = pl.col("share").sort_by("label").implode()  # in one order, so that a sum comes to the same bits
     groups = (
         predictions.group_by(*by, "group")
         .agg(right.mean().alias("share"), pl.len().alias("size"))
@@ -177,7 +179,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     )
     return (
         classes.group_by(by)
-        .agg(pl.col("share").mean().alias("macro"), pl.col("share").min().alias("worst_class"))
+        .agg(shares.list.mean().alias("macro"), pl.col("share").min().alias("worst_class"))
         .join(lists, on=by)
         .join(groups, on=by)
         .join(off, on=by)
@@ -202,20 +204,20 @@ def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = 
     found = [schema.to_frame()]
     wanted = cells.select(*CANDIDATE, "dataset", "run").unique(maintain_order=True)
     for (algorithm, dataset), own in wanted.group_by("algorithm", "dataset", maintain_order=True):
-        tables = []
+        tables, is_listed = [], listed(known, str(dataset)).alias("familiar")
         for run in own["run"].unique(maintain_order=True):
             predictions = on_target(str(algorithm), run)
             if predictions is not None:
-                tables.append(predictions.select("step", *_READ).with_columns(run=pl.lit(run)))
+                tables.append(predictions.select("step", *EXAMPLE, is_listed).with_columns(run=pl.lit(run)))
         if tables:
-            listed = _listed(known, str(dataset)).alias("familiar")
-            examples = pl.concat(tables).with_columns(pl.col("step").cast(schema["step"]), listed)
+            examples = pl.concat(tables).with_columns(pl.col("step").cast(schema["step"]))
             chosen = own.select(*CANDIDATE, "run").join(examples, on=["run", "step"])
             found.append(measure(chosen, CANDIDATE).select(*schema))
     return pl.concat(found)
 
 
-def _listed(known: Familiar | None, dataset: str) -> pl.Expr:
+def listed(known: Familiar | None, dataset: str) -> pl.Expr:
+    """Of predictions on a dataset the column ``familiar``, as :func:`measure` takes it."""
     if known is None or not known.images:
         return pl.lit(None, pl.Int8)
     return known.images[dataset].cast(pl.Int8) if dataset in known.images else pl.lit(-1, pl.Int8)

@@ -1,0 +1,125 @@
+"""What finished work says of itself: read from the store once, and again where it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import DamagedError
+from dgbench.core.files import read_json
+from dgbench.core.seals import DONE, checked
+from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
+from dgbench.runs.store import Kind, Store
+
+VERSION = "dgbench.finished/1"
+PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
+NOTES = pl.Schema(
+    {**PIECE, "seconds": pl.Float64(), "device": pl.String(), "torch": pl.String(), "dgbench": pl.String()}
+)
+"""Of each piece what its seal says."""
+MEASURED = pl.Schema(
+    {
+        "run": pl.String(),
+        "step": pl.Int64(),
+        "split": pl.String(),
+        "domain": pl.String(),
+        "view": pl.String(),
+        "accuracy": pl.Float64(),
+        "nll": pl.Float64(),
+        "n": pl.Int64(),
+        "digest": pl.String(),
+    }
+)
+"""Of each run every row of its result."""
+FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
+"""Of each piece every file, its seal among them, as it was when it was read."""
+_TABLES = {"files": FILES, "notes": NOTES, "measured": MEASURED}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What finished work says of itself.
+
+    Attributes:
+        notes: As :data:`NOTES`, of trainings and of runs.
+        measured: As :data:`MEASURED`.
+        damaged: Runs that are finished, but whose result is not what was written.
+    """
+
+    notes: pl.DataFrame
+    measured: pl.DataFrame
+    damaged: frozenset[str]
+
+    @classmethod
+    def of(cls, store: Store, board: BoardCard, trainings: Sequence[str], runs: Sequence[str]) -> Finished:
+        """Of some trainings and runs of a board those that are finished; what is damaged is said.
+
+        Those are read that were not before, or of which a file has another stamp than then.
+        """
+        folder = place(store, board, "finished")
+        known = recalled(folder, VERSION, _TABLES)
+        asked = _pieces([("training", id_) for id_ in trainings] + [("run", id_) for id_ in runs])
+        stale = _changed(store, known["files"].join(asked, on=PIECE.names(), how="semi"))
+        kept = {
+            "files": known["files"].join(stale, on=PIECE.names(), how="anti"),
+            "notes": known["notes"].join(stale, on=PIECE.names(), how="anti"),
+            "measured": known["measured"].join(stale, left_on="run", right_on="id", how="anti"),
+        }
+        fresh, damaged = _read(store, asked.join(kept["notes"], on=PIECE.names(), how="anti", maintain_order="left"))
+        tables = {name: pl.concat([kept[name], fresh[name]]) for name in _TABLES}
+        if stale.height or fresh["notes"].height:
+            noted(store, folder, VERSION, tables)
+        return cls(
+            tables["notes"].join(asked, on=PIECE.names(), how="semi"),
+            tables["measured"].join(asked, left_on="run", right_on="id", how="semi"),
+            damaged,
+        )
+
+
+def _pieces(found: Iterable[tuple[Kind, str]]) -> pl.DataFrame:
+    return pl.DataFrame(list(found), PIECE, orient="row")
+
+
+def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
+    """The pieces of which a file is no longer as it was."""
+    folders = {"training": store.folder("training", ""), "run": store.folder("run", "")}
+    roots = {kind: f"{folder}/" for kind, folder in folders.items()}  # text: joining many thousands of paths takes time
+    now = (stamp(f"{roots[kind]}{id_}/{file}") for kind, id_, file in files.select(*PIECE, "file").iter_rows())
+    rows = zip(files.select(*PIECE).iter_rows(), files.select(*STAMP).iter_rows(), now, strict=True)
+    return _pieces({piece for piece, before, there in rows if there != before})
+
+
+def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], frozenset[str]]:
+    """Read pieces, and the stamps of their files before that; which runs have a damaged result."""
+    files: list[tuple[Any, ...]] = []
+    notes: list[tuple[Any, ...]] = []
+    measured: dict[str, list[Any]] = {name: [] for name in MEASURED}
+    damaged = set()
+    for kind, id_ in pieces.iter_rows():
+        folder = store.folder(kind, id_)
+        before = stamp(folder / DONE)
+        note = store.done(kind, id_)
+        if note is None or before is None:
+            continue
+        stamps = {DONE: before} | {file: stamp(folder / file) or NO_STAMP for file in note["files"]}
+        if kind == "run":
+            try:
+                rows = read_json(checked(folder, "result.json", note["files"]))["metrics"]
+            except DamagedError as error:
+                store.say(error)
+                damaged.add(id_)
+                continue
+            for name, column in measured.items():
+                column += [id_] * len(rows) if name == "run" else [row[name] for row in rows]
+        notes.append((kind, id_, *(note[name] for name in ("seconds", "device", "torch", "dgbench"))))
+        files += [(kind, id_, file, *found) for file, found in stamps.items()]
+    fresh = {
+        "files": pl.DataFrame(files, FILES, orient="row"),
+        "notes": pl.DataFrame(notes, NOTES, orient="row"),
+        "measured": pl.DataFrame(measured, MEASURED),
+    }
+    return fresh, frozenset(damaged)

@@ -1,0 +1,97 @@
+"""Other numbers than accuracy, of runs in the store: what was predicted is read once, and again where it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.runs.predictions import TABLE, intact
+from dgbench.runs.remembered import STAMP, Stamp, noted, place, recalled, stamp
+from dgbench.runs.store import Store
+from dgbench.selection.familiar import Familiar
+from dgbench.selection.measures import COMPUTED, EXAMPLE, listed, measure
+from dgbench.selection.records import CANDIDATE
+
+VERSION = "dgbench.measured/1"
+"""The number is raised whenever :func:`~dgbench.selection.measures.measure` comes to other numbers, too."""
+MEASURES = pl.Schema(
+    {
+        "run": pl.String(),
+        "step": pl.Int64(),
+        "lists": pl.String(),
+        **dict.fromkeys(COMPUTED, pl.Float64()),
+        **STAMP,
+    }
+)
+"""Of each run and step the numbers, by which lists of what pretraining knows, and of which file of predictions."""
+
+_AT_ONCE = 64 * 2**20
+"""Bytes of files that are read together."""
+
+
+def measured(board: BoardCard, store: Store, cells: pl.DataFrame, known: Familiar) -> pl.DataFrame:
+    """Judge models whose runs are in the store, as :func:`dgbench.selection.measures.measured` does.
+
+    Args:
+        board: The rules.
+        store: Holds the runs.
+        cells: Which models: columns as there.
+        known: What pretraining knows well.
+    """
+    wanted = cells.select(*CANDIDATE, "dataset", "run").unique(maintain_order=True)
+    runs = wanted.select("run", "dataset").unique(maintain_order=True)
+    folder = place(store, board, "measured")
+    before = recalled(folder, VERSION, {"measured": MEASURES})["measured"].filter(pl.col("lists") == known.identity)
+    kept = before.join(_changed(store, before.join(runs, on="run", how="semi")), on="run", how="anti")
+    fresh = [*_judged(store, runs.join(kept, on="run", how="anti", maintain_order="left"), known)]
+    found = pl.concat([kept, *fresh])
+    if fresh:
+        noted(store, folder, VERSION, {"measured": found})
+    return wanted.join(found, on=["run", "step"]).select(*CANDIDATE, *COMPUTED)
+
+
+def _changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
+    """The runs whose predictions are no longer those that were read."""
+    found, root = before.select("run", *STAMP).unique(), store.folder("run", "")
+    changed = [run for run, *was in found.iter_rows() if stamp(f"{root}/{run}/{TABLE}") != tuple(was)]
+    return pl.DataFrame({"run": changed}, {"run": pl.String()})
+
+
+def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.DataFrame]:
+    """Of runs whose predictions are whole every step; what is damaged is said."""
+    for (dataset,), runs in unread.group_by("dataset", maintain_order=True):
+        for files in _together(store, runs["run"]):
+            stamps = pl.DataFrame(
+                [(path, run, *seen) for path, (run, seen) in files.items()],
+                {"file": pl.String(), "run": pl.String(), **STAMP},
+                orient="row",
+            )
+            rows = pl.scan_parquet(list(files), include_file_paths="file", glob=False).filter(split="target")
+            examples = rows.select("file", "step", *EXAMPLE, listed(known, str(dataset)).alias("familiar")).collect()
+            numbered = examples.with_columns(pl.col("file").cast(pl.Enum(list(files))))
+            found = measure(numbered, ["file", "step"]).with_columns(pl.col("file").cast(pl.String))
+            yield (
+                found.join(stamps, on="file")
+                .with_columns(lists=pl.lit(known.identity))
+                .select(pl.col(name).cast(kind) for name, kind in MEASURES.items())
+            )
+
+
+def _together(store: Store, runs: Iterable[str]) -> Iterator[dict[str, tuple[str, Stamp]]]:
+    """Files of predictions, each with its run and its stamp before it was hashed; as many as are read at once."""
+    files: dict[str, tuple[str, Stamp]] = {}
+    taken = 0
+    for run in runs:
+        seen = stamp(store.folder("run", run) / TABLE)
+        path = intact(store, run)
+        if path is None or seen is None:
+            continue
+        files[path] = run, seen
+        taken += seen[1]
+        if taken > _AT_ONCE:
+            yield files
+            files, taken = {}, 0
+    if files:
+        yield files

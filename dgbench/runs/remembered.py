@@ -1,0 +1,82 @@
+"""Tables beside the list of a board's runs: what was read of its finished work, so that it is read once.
+
+    store/boards/<name>/<id>/known/<what>/   *.parquet  done.json
+
+Nothing is in them that the store does not say, and it is believed only where a cheap look shows that it is still said:
+each row is of files whose *stamps* are noted, and a file whose stamp has changed is read again. A table that is gone,
+damaged, of another version or of another store is no loss. It is written whole, where it can be written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+
+from dgbench.core.cards import BoardCard
+from dgbench.core.disk import DiskError, writing
+from dgbench.core.errors import DamagedError
+from dgbench.core.files import whole_folder
+from dgbench.core.locks import alone
+from dgbench.core.seals import checked, seal, sealed
+from dgbench.runs.store import Store
+
+STAMP = pl.Schema({"inode": pl.UInt64(), "size": pl.Int64(), "modified": pl.Int64(), "changed": pl.Int64()})
+"""By what a file is known again: whoever writes it changes one of these, even where he puts its time back."""
+
+NO_STAMP = (0, 0, 0, 0)
+"""Of a file that went while it was read."""
+
+Tables = dict[str, pl.DataFrame]
+Stamp = tuple[int, int, int, int]
+
+log = logging.getLogger(__name__)
+
+
+def stamp(path: str | Path) -> Stamp | None:
+    """The values of :data:`STAMP` of a file; None where it is not there."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - many thousands of them
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def place(store: Store, board: BoardCard, what: str) -> Path:
+    """The folder of some tables."""
+    return store.index(board).with_suffix("") / "known" / what
+
+
+def recalled(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Tables:
+    """Tables as they were noted; empty ones where there are none that are whole and of this version.
+
+    Args:
+        folder: Theirs.
+        version: What they mean; the number in it is raised whenever that changes.
+        schemas: Of each.
+    """
+    empty = {name: schema.to_frame() for name, schema in schemas.items()}
+    try:
+        note = sealed(folder)
+        if note is None or note.get("version") != version:
+            return empty
+        found = {name: pl.read_parquet(checked(folder, f"{name}.parquet", note["files"])) for name in schemas}
+    except (DamagedError, OSError, ValueError, pl.exceptions.PolarsError) as error:
+        log.debug("%s is made again (%r)", folder, error)
+        return empty
+    return found if all(found[name].schema == schema for name, schema in schemas.items()) else empty
+
+
+def noted(store: Store, folder: Path, version: str, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Note tables for next time, in place of those that are there; not where another process does, or nobody can."""
+    name = "-".join(folder.relative_to(store.root).parts)
+    with suppress(DiskError), writing(store.root), alone(store.root / "locks" / f"{name}.lock") as mine:
+        if mine:
+            with whole_folder(folder) as made:
+                for table, content in tables.items():
+                    content.write_parquet(made / f"{table}.parquet")
+                seal(made, {"version": version})
