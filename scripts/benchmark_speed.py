@@ -66,7 +66,7 @@ def main() -> None:
     keep_freed_memory()
     size = QUICK if asked.quick else Size()
     size = size if asked.workers is None else dataclasses.replace(size, workers=asked.workers)
-    modes: list[Mode] = ["parity", "fast"] if bfloat16(CPU) else ["parity"]
+    modes: list[Mode] = ["parity", "fast"] if bfloat16(CPU.type) else ["parity"]
     machine = described(size, modes)
     said = [f"{key}: {value}" for key, value in machine.items()]
     tell = (lambda text: None) if asked.json else partial(print, flush=True)
@@ -91,7 +91,7 @@ def described(size: Size, modes: list[Mode]) -> dict[str, object]:
     return {
         "machine": f"{machine['processor']}, {cores()} cores, {machine['vectors']}",
         "software": f"Python {machine['python']}, torch {torch.__version__}",
-        "bfloat16": bfloat16(CPU) or "emulated by torch, many times slower: no fast rows",
+        "bfloat16": bfloat16(CPU.type) or "emulated by torch, many times slower: no fast rows",
         "size": f"{size.images} images, ResNet-18 at {size.pixels} px, {size.steps} steps of 3 x {size.batch}",
     }
 

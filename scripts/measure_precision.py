@@ -124,9 +124,7 @@ def main() -> None:
     print(f"\nBoard '{rules.name}' on {', '.join(rules.dataset)}, {rules.trials} trials, accuracy in %\n")
     report(full, half)
     torch.set_num_threads(1)
-    print(
-        f"\nAn evaluation, ms an image, on {processor()} (bfloat16 by {bfloat16(torch.device('cpu')) or 'emulation'})\n"
-    )
+    print(f"\nAn evaluation, ms an image, on {processor()} (bfloat16 by {bfloat16('cpu') or 'emulation'})\n")
     for backbone in dict.fromkeys(rules.tracks.values()):
         print(f"* {backbone}: {', '.join(f'{ms:.1f} in {name}' for name, ms in pace(backbone).items())}")
 

@@ -29,7 +29,7 @@ from dgbench.core.files import write_json
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
-from dgbench.runs.launch import index
+from dgbench.runs.index import index
 from dgbench.runs.plan import Plan, RunSpec, make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import PREDICTIONS, scores_kept, summarise

@@ -7,10 +7,7 @@ is differentiable by one ordinary backward.
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.step import Forward
 
 

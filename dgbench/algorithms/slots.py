@@ -11,14 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-import torch
-from torch import Tensor
-
+from dgbench.algorithms.later import Network, Normal, Tensor, torch
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
 from dgbench.core.registry import Slot
-from dgbench.data.pixels.normal import Normal
-from dgbench.models.network import Network
 
 Track = Literal["inductive", "online"]
 Ground = Literal["moving features", "several domains", "batch statistics"]

@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from dgbench.models.network import Network
+from dgbench.algorithms.later import F, Network, Tensor, nn, torch
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]

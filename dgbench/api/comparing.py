@@ -161,7 +161,7 @@ def _listed(card: BoardCard, asked: BoardCard, store: Store) -> dict[str, Any]:
             index = store.read_index(listed)
             if {entry["algorithm"] for entry in index["entries"]} >= set(asked.algorithms):
                 return index
-    from dgbench.runs.launch import index as index_of
+    from dgbench.runs.index import index as index_of
     from dgbench.runs.plan import make_plan
 
     return index_of(make_plan(asked))

@@ -213,7 +213,7 @@ def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None
 
 def _device(asked: Device | None, origin: Origin) -> str:
     """What to compute on: what was asked for, or the kind that the run was done on, or else what there is."""
-    from dgbench.runs.launch import resolve_device
+    from dgbench.runs.device import resolve_device
 
     if asked is not None:
         return resolve_device(asked)

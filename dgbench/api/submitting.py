@@ -74,7 +74,7 @@ def make_submissions(
     Raises:
         StoreError: runs of one are missing, or something is there under its name. Then none is written.
     """
-    from dgbench.runs.launch import index
+    from dgbench.runs.index import index
     from dgbench.runs.plan import make_plan
     from dgbench.submissions.make import make
 

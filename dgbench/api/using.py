@@ -56,7 +56,7 @@ def export(
     """
     from dgbench.exported.choose import chosen
     from dgbench.exported.write import refuse_foreign, write
-    from dgbench.runs.launch import resolve_device
+    from dgbench.runs.device import resolve_device
 
     card, kept, path = rules(board), Store.at(store), Path(folder)
     refuse_foreign(path)
@@ -136,7 +136,7 @@ def predict(
         DGBenchError: the folder is no exported model, or a path leads nowhere.
     """
     from dgbench.exported.predict import pictures_of, predictions, table
-    from dgbench.runs.launch import resolve_device
+    from dgbench.runs.device import resolve_device
 
     read = load(model, resolve_device(device)) if isinstance(model, str | Path) else model
     given, _ = pictures_of([pictures] if isinstance(pictures, str | Path) else pictures)

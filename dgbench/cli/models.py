@@ -141,7 +141,7 @@ def predict(
     """
     from dgbench.data.pixels.suffixes import say_left_out
     from dgbench.exported.predict import pictures_of, predictions, write_csv
-    from dgbench.runs.launch import resolve_device
+    from dgbench.runs.device import resolve_device
 
     read = using.load(model, resolve_device(device.value))
     given, others = pictures_of(images)

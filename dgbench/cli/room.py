@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show_room(console: Console, room: Sizes, keep: Keep, store: Store) -> None:
     """The room that the whole board takes, once it is done."""
     from dgbench.data.cache.kept import shelf
-    from dgbench.runs.features import shelf as features_of
+    from dgbench.runs.feature_shelf import shelf as features_of
 
     table = new_table()
     table.add_column("on disk, once all is done")

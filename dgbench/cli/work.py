@@ -125,9 +125,10 @@ def plan(
 
     Which trainings serve which runs, what is finished, and about how long the rest takes.
     """
+    from dgbench.runs.device import default_workers, resolve_device
     from dgbench.runs.emulated import emulated
     from dgbench.runs.estimate import estimate
-    from dgbench.runs.launch import asked, default_workers, resolve_device
+    from dgbench.runs.index import asked
     from dgbench.runs.overlap import idle, sharing
     from dgbench.runs.sizes import sizes
     from dgbench.runs.todo import todo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -25,3 +26,12 @@ def revision() -> str:
     except (OSError, subprocess.CalledProcessError):
         return f"{__version__} (revision unknown)"
     return f"{__version__} ({printed.stdout.strip()})"
+
+
+@functools.cache
+def code(*packages: str) -> str:
+    """A digest of the files of some of dgbench's packages: what they say may change whenever it does."""
+    root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -16,7 +16,7 @@ from dgbench.core.recipe import compose
 from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
 from dgbench.runs.collect import Records, collect
-from dgbench.runs.launch import index
+from dgbench.runs.index import index
 from dgbench.runs.plan import Entry, Plan, make_plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store

@@ -12,7 +12,9 @@ from dgbench.exported.elect import elect
 from dgbench.exported.write import refuse_foreign, write
 from dgbench.runs.all_domains import on_all_domains
 from dgbench.runs.collect import collect
-from dgbench.runs.launch import DeviceName, index, launch, resolve_device
+from dgbench.runs.device import DeviceName, resolve_device
+from dgbench.runs.index import index
+from dgbench.runs.launch import launch
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import ranking

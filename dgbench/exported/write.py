@@ -21,7 +21,8 @@ from dgbench.core.spec import Spec
 from dgbench.exported.card import BACKBONE, CONFIG, HEAD, MEMORY, README, Expectation, ModelCard, is_export, write_card
 from dgbench.exported.choose import Choice
 from dgbench.exported.readme import readme
-from dgbench.models.backbones import packaged, timm
+from dgbench.models.backbones import timm
+from dgbench.models.backbones.packages import PACKAGES
 from dgbench.models.network import Backbone, Network
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.predict import Bench
@@ -121,7 +122,7 @@ def _described(
 ) -> dict[str, Any]:
     library, architecture, options = "dgbench", name.architecture, {}
     if name.family == "packaged":
-        library, architecture, options = "timm", packaged.PACKAGES[architecture].architecture, {"num_classes": 0}
+        library, architecture, options = "timm", PACKAGES[architecture].architecture, {"num_classes": 0}
     elif name.family == "timm":
         library, options = "timm", timm.options(name)
     elif name.family == "open_clip":

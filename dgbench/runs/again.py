@@ -24,8 +24,9 @@ from dgbench.core.processes import Pool
 from dgbench.core.results import Measurement, Result
 from dgbench.core.seals import described
 from dgbench.runs.deterministic import ready
+from dgbench.runs.device import DeviceName
 from dgbench.runs.execute import do_runs, do_training
-from dgbench.runs.launch import DeviceName, launch
+from dgbench.runs.launch import launch
 from dgbench.runs.notes import Note, Steps, Tell
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, RunSpec

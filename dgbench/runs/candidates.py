@@ -7,12 +7,15 @@ piece. One that is made of many (SWAD's mean) can be kept itself, so that the ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dgbench.algorithms.slots import Averaging, State
 from dgbench.core.errors import StoreError
 from dgbench.core.pieces import candidate, step_of
 from dgbench.core.spec import Spec
-from dgbench.train.trajectory import StoredTrajectory
+
+if TYPE_CHECKING:
+    from dgbench.train.trajectory import StoredTrajectory
 
 
 def candidates(averaging: Averaging, spec: Spec, trajectory: StoredTrajectory) -> Iterator[tuple[int, State]]:

@@ -21,11 +21,11 @@ from dgbench.data.cache.prepare import Format
 from dgbench.data.catalogue import listing
 from dgbench.data.pixels.square import squared
 from dgbench.runs.counts import Counts
+from dgbench.runs.pace import LEARN, Pace
 from dgbench.runs.paces import drawing_pace, network_pace
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import Store
-from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import Todo
 from dgbench.train.environment import processor
 from dgbench.train.spec import TrainingSpec

@@ -7,7 +7,7 @@ extracted once for each (backbone and its weights, preprocessing, dataset, domai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,32 +20,20 @@ from torch import Tensor
 from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
 from dgbench.core.seals import DONE, seal
-from dgbench.core.shelf import Piece, Shelf, piece
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
 from dgbench.models.backbones import bare
 from dgbench.models.network import Network
+from dgbench.runs.feature_shelf import shelf
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.sources import Pixels
 from dgbench.train.spec import TrainingSpec
 
-LIMIT = "DGBENCH_FEATURES_LIMIT"
 _NOTES = 4096
 """Bytes that the seal of features takes, at most."""
-
-
-def shelf(store: Store) -> Shelf:
-    """The features of a store: below a bound, the least recently used go first."""
-    return Shelf(store.root, ("features",), "the features of a store", LIMIT, lambda: _find(store))
-
-
-def _find(store: Store) -> Iterator[Piece | None]:
-    for id_ in store.pieces("features"):
-        folder = store.folder("features", id_)
-        yield piece(folder, folder / DONE, store.lock("features", id_))
 
 
 def room_for(images: int, features: int) -> int:

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import torch
 
 from dgbench.core.amounts import in_words
-from dgbench.core.cards import Keep
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DGBenchError
-from dgbench.core.processes import Pool, cores
+from dgbench.core.processes import Pool
 from dgbench.data.cache.kept import shelf
 from dgbench.data.cache.prepare import room_for
 from dgbench.data.cache.streamed import Streamed
@@ -28,10 +26,12 @@ from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.deterministic import ready
+from dgbench.runs.device import DeviceName, default_workers, resolve_device
 from dgbench.runs.emulated import emulated
 from dgbench.runs.failures import Failure
-from dgbench.runs.features import shelf as features_of
+from dgbench.runs.feature_shelf import shelf as features_of
 from dgbench.runs.groundwork import groundwork
+from dgbench.runs.index import asked, index
 from dgbench.runs.jobs import Job, Unit, unit
 from dgbench.runs.keeping import let_go
 from dgbench.runs.notes import STAGES, Stage
@@ -41,13 +41,12 @@ from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.room import Budget, Room
 from dgbench.runs.setting import stored
 from dgbench.runs.sizes import to_be_written
-from dgbench.runs.store import INDEX, Store
+from dgbench.runs.store import Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import Todo, todo
 from dgbench.runs.tracking import Tracking
 from dgbench.runs.wishes import Boards
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 log = logging.getLogger(__name__)
 
 
@@ -179,11 +178,6 @@ def units_of(plan: Plan, left: Todo) -> list[Unit]:
     ]
 
 
-def asked(plan: Plan, store: Store) -> Boards | None:
-    """The board of a plan by itself, where its rules say which weights stay."""
-    return None if plan.board.keep is None else Boards(store, [index(plan, plan.board.keep)])
-
-
 def tidy(plan: Plan, store: Store) -> None:
     """Let go of what is still there and no board wants.
 
@@ -192,40 +186,3 @@ def tidy(plan: Plan, store: Store) -> None:
     boards = Boards.of(store)
     for id_ in plan.trainings:
         let_go(boards, id_, lambda spec: stored(spec, store, torch.device("cpu")))
-
-
-def default_workers(device: str) -> int:
-    """One for each CPU core that this process may use; one where an accelerator does the work."""
-    return cores() if device == "cpu" else 1
-
-
-def resolve_device(name: DeviceName) -> str:
-    """The device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        DGBenchError: that device is not there.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if not there[name]:
-        available = ", ".join(device for device, here in there.items() if here)
-        raise DGBenchError(f"device '{name}' is not there; this machine has {available}")
-    return name
-
-
-def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
-    """The runs of a board, as plain JSON: enough to collect its results without torch, and to say what stays."""
-    starts = {
-        id_: {kind: start for kind in ("weights", "reference") if (start := getattr(spec, kind)) in spec.starts_from()}
-        for id_, spec in plan.trainings.items()
-    }
-    return {
-        "schema": INDEX,
-        "criterion": plan.board.criterion,
-        "keep": keep,
-        "starts": {id_: found for id_, found in starts.items() if found},
-        "manifests": {name: known.manifest for name, known in plan.datasets.items()},
-        "cases": [case.name for case in plan.cases],
-        "entries": [entry.row() for entry in plan.entries],
-    }

@@ -8,7 +8,7 @@ from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, canonical
-from dgbench.train.loop import Parts
+from dgbench.train.parts import Parts
 from dgbench.train.spec import TrainingSpec
 
 _MADE: dict[tuple[Slot, str], Any] = {}

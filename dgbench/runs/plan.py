@@ -23,7 +23,7 @@ from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline, outline
-from dgbench.models.zero_shot import templates_of
+from dgbench.models.wording import templates_of
 from dgbench.runs.pretraining import Start, start
 from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
 

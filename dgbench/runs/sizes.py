@@ -5,39 +5,27 @@ Networks are built without memory for their weights, and images are counted, so 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-
-import torch
-from torch import nn
+from dataclasses import dataclass
 
 from dgbench.algorithms.slots import Averaging
-from dgbench.core.backbone_name import BackboneName, parse
 from dgbench.core.cards import Keep
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.pieces import candidate, checkpoint, every, is_segment
 from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
-from dgbench.models.backbones import build
-from dgbench.models.backbones.packaged import PACKAGES
-from dgbench.models.network import Backbone, Network
 from dgbench.runs.counts import Counts
 from dgbench.runs.parts import on_features, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.shapes import Shape, shapes
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.predictions import bytes_per_row
-from dgbench.train.loop import attach
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.trajectory import initial
 
 _FLOAT = 4
 _TRAININGS = "trainings"
-_HEADER = 100
-"""Bytes that a file of weights has beside each tensor."""
 _RUN, _STREAM = 12_000, 300
 """Bytes of a run beside its predictions: of its files as such, and of the metrics of each stream."""
 _TRAINING, _CHECKPOINT = 4_000, 90
@@ -69,21 +57,6 @@ class Sizes:
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """Of the network of a training.
-
-    Attributes:
-        moving: Bytes of one piece of its way.
-        state: Bytes that it resumes from, without running averages.
-        features: Length of a feature.
-    """
-
-    moving: int
-    state: int
-    features: int
-
-
 def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     """How much room a plan takes.
 
@@ -104,8 +77,9 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     lookers: dict[tuple[str, ...], set[str]] = {}
     features: dict[tuple[str, ...], float] = {}
     decoded: dict[tuple[str, int], float] = {}
+    shape_of = shapes(plan.trainings, {t.dataset: dataset_card(t.dataset).class_count for t in plan.trainings.values()})
     for id_, training in plan.trainings.items():
-        shape = _shape(plan, training)
+        shape = shape_of[id_]
         last = id_ in pretrained or (id_ in started and keep != "none")
         stays = shape.moving * _stays(training, runs[id_], keep, plan.board.draws, last=last)
         kept += stays
@@ -184,7 +158,7 @@ def _last_candidate(part: Averaging, spec: Spec, steps: Sequence[int]) -> str:
     return next(iter(made)) if len(made) == 1 else candidate(spec, steps[-1])
 
 
-def _passing(training: TrainingSpec, runs: Sequence[RunSpec], shape: _Shape, *, last: bool) -> float:
+def _passing(training: TrainingSpec, runs: Sequence[RunSpec], shape: Shape, *, last: bool) -> float:
     """Bytes of a training at work: what it writes, and two states, since a new one is there before the old goes."""
     steps = training.checkpoint_steps()
     writes = {checkpoint(steps[-1])} if last else set()
@@ -213,59 +187,3 @@ def _decoded(counts: Counts, training: TrainingSpec) -> float:
     if isinstance(card.reader, BuiltIn):
         return 0.0
     return 3 * training.size**2 * sum(counts.domain(training.dataset, domain.name) for domain in card.domains)
-
-
-def _shape(plan: Plan, training: TrainingSpec) -> _Shape:
-    classes = (
-        plan.cards[training.dataset].class_count
-        if training.dataset in plan.cards
-        else dataset_card(training.dataset).class_count
-    )
-    return _measured(_Key(training, classes))
-
-
-class _Key:
-    """A training, as far as the shape of its network goes."""
-
-    def __init__(self, training: TrainingSpec, classes: int) -> None:
-        self.training = training
-        self.classes = classes
-        parts = [training.parts["adapter"], training.parts["sampler"]]
-        self._key = (training.backbone, classes, len(training.sources), *map(canonical, parts))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
-@cache
-def _measured(key: _Key) -> _Shape:
-    training, parts = key.training, parts_of(key.training)
-    backbone = _backbone(training.backbone)
-    module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
-    with torch.device("meta"):
-        network = Network(replace(backbone, module=module), key.classes)
-        attach(training, parts, network)
-    moving = initial(network).moving
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    held = sum(tensor.numel() for tensor in network.state_dict().values())
-    return _Shape(
-        moving=_FLOAT * sum(tensor.numel() for tensor in moving.values()) + _HEADER * len(moving),
-        state=_FLOAT * (held + 2 * trained),
-        features=backbone.dim,
-    )
-
-
-@cache
-def _backbone(name: str) -> Backbone:
-    with torch.device("meta"):
-        return build(_bare(parse(name)))
-
-
-def _bare(name: BackboneName) -> BackboneName:
-    """The network of a name without published weights: what packages carry are networks of timm."""
-    if name.family == "packaged":
-        return BackboneName("timm", PACKAGES[name.architecture].architecture, size=name.size, freeze=name.freeze)
-    return BackboneName(name.family, name.architecture, size=name.size, freeze=name.freeze)

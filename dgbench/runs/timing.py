@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -28,14 +28,13 @@ from dgbench.data.manifest import assemble
 from dgbench.data.shifts import shift
 from dgbench.models.backbones import bare, build
 from dgbench.models.network import Network, placed
+from dgbench.runs.pace import LEARN, Pace
 from dgbench.train.evaluate import CHUNK, evaluating, features
-from dgbench.train.loop import Parts, train
+from dgbench.train.loop import train
+from dgbench.train.parts import Parts
 from dgbench.train.sources import Pixels, Sources
 from dgbench.train.spec import TrainingSpec
 
-LEARN = 3.5
-"""How often longer an image takes in a training step than in an evaluation: its backward pass costs two forward passes,
-and the rest is the optimizer's, the averages' and augmentation's. Measured: 3.3 to 3.9, in float32 and bfloat16."""
 STEPS, SKIPPED = 12, 2
 """Steps that are timed at most, and how many of them only warm up."""
 IMAGES = 16
@@ -46,19 +45,6 @@ SMALL = 10_000_000
 """Weights of a network of which real steps are timed, at most: they have gradients and moments, too."""
 ENOUGH = 0.1
 """Seconds of looking that say how long an image takes."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds an image, with as many at work as there will be workers.
-
-    Attributes:
-        learn: Of a training step with one forward-and-backward pass, optimizer and running averages included.
-        look: Of an evaluation.
-    """
-
-    learn: float
-    look: float
 
 
 def timed(training: TrainingSpec, device: str, workers: int) -> Pace:

@@ -6,8 +6,10 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("numpy", "scipy", "pillow", "torchvision", "timm", "open_clip_torch", "safetensors")
 """Those that images, networks and numbers go through."""
@@ -23,23 +25,27 @@ def environment(device: torch.device) -> dict[str, str]:
     Args:
         device: What computes. What a name has no value for on this machine has an empty text.
     """
+    import torch  # here, as a plan asks for the processor alone
+
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": bfloat16(device) or "emulated",
+        "bfloat16": bfloat16(device.type) or "emulated",
         "threads": str(torch.get_num_threads()),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         **{name: _version(name) for name in PACKAGES},
     }
 
 
-def bfloat16(device: torch.device) -> str:
-    """What multiplies bfloat16 numbers on a device; empty where torch only emulates it, many times slower."""
-    if device.type == "cuda":
+def bfloat16(device: str) -> str:
+    """What multiplies bfloat16 numbers on a kind of device; empty where torch only emulates it, many times slower."""
+    if device == "cuda":
+        import torch
+
         return "tensor cores" if torch.cuda.is_bf16_supported(including_emulation=False) else ""
-    if device.type == "mps":
+    if device == "mps":
         return "Metal"
     flags = (_told("flags") or _told("Features")).split()  # as x86 and ARM call them
     return next((unit for unit in UNITS if unit in flags), "")

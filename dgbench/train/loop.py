@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler, State
+from dgbench.algorithms.slots import State
 from dgbench.algorithms.step import Batch, Closure
 from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
@@ -31,6 +31,7 @@ from dgbench.models.network import Network
 from dgbench.train.environment import environment
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
 from dgbench.train.layout import check_layouts, laid_out_like
+from dgbench.train.parts import Parts
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import Recorder, save
@@ -43,16 +44,6 @@ _HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
 History = Sequence[dict[str, Any]]
 """What checkpoints measured on held-out clean images: a row for each checkpoint and source domain, with ``step``,
 ``loss``, ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts that shape a training."""
-
-    sampler: Sampler
-    adapter: Adapter
-    objective: Objective
-    optimizer: Optimizer
 
 
 @dataclass

@@ -13,14 +13,8 @@ from dgbench.core.dataset_card import Wording
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
-from dgbench.models.zero_shot import (
-    TEMPLATES,
-    class_embeddings,
-    sentences,
-    set_zero_shot_head,
-    spoken,
-    zero_shot_head,
-)
+from dgbench.models.wording import TEMPLATES, sentences, spoken
+from dgbench.models.zero_shot import class_embeddings, set_zero_shot_head, zero_shot_head
 
 CLASSES = ("Alarm_Clock", "dog", "t-shirt")
 

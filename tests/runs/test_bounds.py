@@ -21,7 +21,7 @@ from dgbench.data.cache.contents import contents
 from dgbench.data.cache.kept import shelf
 from dgbench.data.catalogue import load
 from dgbench.data.disk.look import look, write
-from dgbench.runs.features import shelf as features_of
+from dgbench.runs.feature_shelf import shelf as features_of
 from dgbench.runs.groundwork import Groundwork, groundwork
 from dgbench.runs.jobs import Drawing, Extraction, unit
 from dgbench.runs.plan import make_plan

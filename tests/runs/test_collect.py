@@ -12,7 +12,7 @@ import pytest
 import dgbench
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
-from dgbench.runs.launch import index
+from dgbench.runs.index import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import summarise

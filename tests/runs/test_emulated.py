@@ -51,7 +51,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 )
 def test_what_multiplies_is_read_from_what_the_system_tells(flags: str, unit: str, machine: Path) -> None:
     machine.write_text(f"processor: 0\nmodel name: Some  CPU\n{flags}\nprocessor: 1\n", encoding="utf-8")
-    assert environment.bfloat16(torch.device("cpu")) == unit
+    assert environment.bfloat16("cpu") == unit
     assert environment.environment(torch.device("cpu"))["bfloat16"] == (unit or "emulated")
     assert emulated(board("float32"), "cpu") == ""
     said = emulated(board("bfloat16"), "cpu")

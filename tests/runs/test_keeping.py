@@ -23,8 +23,9 @@ from dgbench.runs import keeping
 from dgbench.runs.candidates import candidate_at
 from dgbench.runs.collect import in_case, table
 from dgbench.runs.execute import do_training
+from dgbench.runs.index import index
 from dgbench.runs.keeping import excess, let_go
-from dgbench.runs.launch import index, tidy, units_of
+from dgbench.runs.launch import tidy, units_of
 from dgbench.runs.notes import Measured, Note, Predicted
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, make_plan

@@ -12,7 +12,7 @@ from dgbench.api import boards
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
 from dgbench.runs import execute, setting
-from dgbench.runs.launch import index
+from dgbench.runs.index import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose

@@ -14,6 +14,7 @@ from dgbench.core.paths import cache_root
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs import paces, timing
+from dgbench.runs.pace import LEARN, Pace
 from dgbench.runs.plan import make_plan
 from dgbench.train.spec import TrainingSpec
 from small import small_board
@@ -34,11 +35,11 @@ def times(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which backbones were timed."""
     seen: list[str] = []
 
-    def timed(training: TrainingSpec, device: str, workers: int) -> timing.Pace:
+    def timed(training: TrainingSpec, device: str, workers: int) -> Pace:
         seen.append(training.backbone)
-        return timing.Pace(3.0 * len(seen), 1.0)
+        return Pace(3.0 * len(seen), 1.0)
 
-    monkeypatch.setattr(paces, "timed", timed)
+    monkeypatch.setattr(timing, "timed", timed)
     return seen
 
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_read_is_said_and_timed_again(
 def test_no_more_than_so_many_are_kept(
     training: TrainingSpec, times: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paces, "MOST", 3)
+    monkeypatch.setattr("dgbench.core.known.MOST", 3)
     for size in (16, 20, 24, 28):
         paces.network_pace(replace(training, size=size), "cpu", 2)
     kept = json.loads((cache_root() / "paces.json").read_text())["paces"]
@@ -125,11 +126,11 @@ def test_how_long_a_network_learns_follows_from_how_long_it_looks(training: Trai
         return (time.thread_time() - started) / 16
 
     learning = timing._at_once(lambda number: min(step(number) for _ in range(8)), 1)
-    assert timing.LEARN * looking == pytest.approx(learning, rel=1.5)
-    assert learning == pytest.approx(timing.LEARN * looking, rel=1.5)
+    assert LEARN * looking == pytest.approx(learning, rel=1.5)
+    assert learning == pytest.approx(LEARN * looking, rel=1.5)
 
 
 def test_real_steps_of_a_small_network_are_timed(training: TrainingSpec) -> None:
     pace = timing.timed(training, "cpu", 2)
     assert 0 < pace.look < pace.learn < 1
-    assert pace.learn != timing.LEARN * pace.look
+    assert pace.learn != LEARN * pace.look

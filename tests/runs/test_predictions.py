@@ -14,7 +14,7 @@ import dgbench
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.core.seals import seal
-from dgbench.runs.launch import index
+from dgbench.runs.index import index
 from dgbench.runs.plan import Plan, make_plan
 from dgbench.runs.predictions import WHOSE
 from dgbench.runs.store import Store

@@ -9,7 +9,8 @@ from dgbench.core.cards import CaseRules, SelectionRules
 from dgbench.core.dataset_card import dataset_card
 from dgbench.data.catalogue import load
 from dgbench.runs.groundwork import groundwork
-from dgbench.runs.launch import index, tidy, units_of
+from dgbench.runs.index import index
+from dgbench.runs.launch import tidy, units_of
 from dgbench.runs.plan import make_plan
 from dgbench.runs.sizes import sizes, to_be_written
 from dgbench.runs.store import Store

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
-
+from dgbench.algorithms.later import Network, nn
 from dgbench.algorithms.slots import Adapter
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)

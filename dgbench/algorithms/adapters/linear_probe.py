@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dgbench.algorithms.later import Network
 from dgbench.algorithms.slots import Adapter
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)

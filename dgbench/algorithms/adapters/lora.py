@@ -16,10 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dgbench.algorithms.later import Network, Role
 from dgbench.algorithms.slots import Adapter
 from dgbench.core.units import Count, Positive
-from dgbench.models.low_rank import adapt
-from dgbench.models.network import Network, Role
 
 TARGETS: dict[str, tuple[Role, ...]] = {"qv": ("q", "v"), "qkv": ("q", "k", "v")}
 
@@ -44,4 +43,6 @@ class LoRA(Adapter):
 
     def attach(self, network: Network, domains: int) -> None:
         """Freeze the backbone and add ``B A`` to the targets of every block."""
+        from dgbench.models.low_rank import adapt
+
         adapt(network, TARGETS[self.targets], self.rank, scale=self.alpha / self.rank)

@@ -18,13 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from dgbench.algorithms.later import Network, Tensor, torch
 from dgbench.algorithms.slots import Adapter
 from dgbench.core.units import Count, NonNegative
-from dgbench.models.low_rank import adapt, low_rank_deltas
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,14 @@ class PEGO(Adapter):
 
     def attach(self, network: Network, domains: int) -> None:
         """Freeze the backbone and add N changes to q and v (or the pointwise pair) of every block."""
+        from dgbench.models.low_rank import adapt
+
         adapt(network, ("q", "v"), self.rank, terms=self.groups)
 
     def penalty(self, network: Network) -> Tensor:
         """The weighted orthogonality penalty over all changed matrices."""
+        from dgbench.models.low_rank import low_rank_deltas
+
         total = torch.zeros((), device=network.head.weight.device)
         for weight, delta in low_rank_deltas(network):
             total = total + non_orthogonality(weight, delta.A, delta.B)

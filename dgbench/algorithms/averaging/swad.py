@@ -30,7 +30,6 @@ from dgbench.algorithms.averaging.averaged import Averaged
 from dgbench.algorithms.slots import State, Trajectory
 from dgbench.core import pieces
 from dgbench.core.units import Count, NonNegative
-from dgbench.models.effective import weighted_mean
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class SWAD(Averaged):
 
     def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
         """One candidate; its step is the valley's last."""
+        from dgbench.models.effective import weighted_mean
+
         losses = [trajectory.validation_loss(step) for step in trajectory.steps]
         counts = (released_counts if self.legacy_double_count else valley_counts)(
             losses, self.converge, self.tolerance, self.ratio

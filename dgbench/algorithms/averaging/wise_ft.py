@@ -20,7 +20,6 @@ from dgbench.algorithms.averaging.averaged import Averaged
 from dgbench.algorithms.slots import State, Trajectory
 from dgbench.core.pieces import checkpoint
 from dgbench.core.units import Fraction
-from dgbench.models.effective import weighted_mean
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class WiSEFT(Averaged):
 
     def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
         """One candidate."""
+        from dgbench.models.effective import weighted_mean
+
         step = trajectory.steps[-1]
         ends = [(1 - self.alpha, trajectory.initial()), (self.alpha, trajectory.at(step))]
         yield step, weighted_mean(ends)

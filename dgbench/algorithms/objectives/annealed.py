@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import Fraction, NonNegative

@@ -17,10 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Fraction, NonNegative

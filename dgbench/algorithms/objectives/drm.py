@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Forward
 

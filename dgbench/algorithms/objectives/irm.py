@@ -16,10 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch.nn.functional as F
-from torch import Tensor
-
 from dgbench.algorithms.head_statistics import residuals
+from dgbench.algorithms.later import F, Tensor
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward

@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.optimizers.descent import Descent
 
 

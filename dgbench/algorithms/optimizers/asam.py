@@ -15,13 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.nn.utils import get_total_norm
-
+from dgbench.algorithms.later import Network, Tensor, nn, torch
 from dgbench.algorithms.optimizers.sam import SAM, TINY
 from dgbench.core.units import NonNegative
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -44,4 +40,4 @@ class ASAM(SAM):
         scaled = [self.scale_bias or id(w) not in biases for w in weights]
         T = [w.detach().abs() + self.eta if s else torch.ones_like(w) for w, s in zip(weights, scaled, strict=True)]
         Tg = torch._foreach_mul(T, slopes)
-        return torch._foreach_mul(torch._foreach_mul(T, Tg), self.rho / (get_total_norm(Tg) + TINY))
+        return torch._foreach_mul(torch._foreach_mul(T, Tg), self.rho / (nn.utils.get_total_norm(Tg) + TINY))

@@ -20,16 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor
-from torch.nn.utils import get_total_norm
-
+from dgbench.algorithms.later import Network, Tensor, nn, torch
 from dgbench.algorithms.optimizers.adamw import AdamW
 from dgbench.algorithms.optimizers.descent import Descent
 from dgbench.algorithms.optimizers.sgd import SGD
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import NonNegative
-from dgbench.models.network import Network
 
 TINY = 1e-12
 _BASES: dict[str, type[Descent]] = {"adamw": AdamW, "sgd": SGD}
@@ -78,4 +74,4 @@ class SAM(Descent):
 
     def ascent(self, network: Network, weights: list[Tensor], slopes: list[Tensor]) -> tuple[Tensor, ...]:
         """The perturbation ``e``, a tensor for each weight tensor."""
-        return torch._foreach_mul(slopes, self.rho / (get_total_norm(slopes) + TINY))
+        return torch._foreach_mul(slopes, self.rho / (nn.utils.get_total_norm(slopes) + TINY))

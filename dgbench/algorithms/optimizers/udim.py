@@ -32,10 +32,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from dgbench.algorithms.head_statistics import gradient_moments, squared_norms
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.optimizers.sam import SAM, TINY
 from dgbench.algorithms.step import Closure, Forward
 from dgbench.core.units import Fraction, NonNegative

@@ -18,14 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from dgbench.algorithms.later import F, Network, Tensor, torch
 from dgbench.algorithms.slots import Predictor, Source, Stream, Track
 from dgbench.core.errors import RecipeError
 from dgbench.core.units import Count, NonNegative, Positive
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import Tensor, nn
-
+from dgbench.algorithms.later import Network, Tensor, nn
 from dgbench.algorithms.slots import Predictor, Source, Stream
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from dgbench.algorithms.later import F, Network, Tensor, torch
 from dgbench.algorithms.slots import Predictor, Source, Stream
 from dgbench.core.units import NonNegative
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
+from dgbench.algorithms.later import F, Network, Tensor, nn, torch
 from dgbench.algorithms.slots import Predictor, Source, Stream, Track
 from dgbench.core.units import Count
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -61,11 +57,11 @@ class _All(Stream):
         self.sums.zero_()
         self._join(self.start)
 
-    @torch.no_grad()
     def _join(self, features: Tensor) -> None:
-        logits = self.head(features)
-        entropy = torch.special.entr(F.softmax(logits, 1)).sum(1)
-        self._keep(F.normalize(features, dim=1), logits.argmax(1), entropy)
+        with torch.no_grad():
+            logits = self.head(features)
+            entropy = torch.special.entr(F.softmax(logits, 1)).sum(1)
+            self._keep(F.normalize(features, dim=1), logits.argmax(1), entropy)
 
     def _keep(self, supports: Tensor, labels: Tensor, entropy: Tensor) -> None:
         self.sums += F.one_hot(labels, len(self.sums)).to(supports).T @ supports

@@ -13,20 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor
-
+from dgbench.algorithms.later import Normal, Tensor, torch
 from dgbench.algorithms.slots import Sampler
-from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
-from dgbench.data.augment.domainbed import domainbed
-from dgbench.data.augment.rand_augment import FAMILIES, rand_augment
-from dgbench.data.pixels.normal import Normal
 
 _FAMILIES = {
     "none": frozenset[str](),
     "crop": frozenset({"geometric"}),
     "domainbed": frozenset({"arithmetic", "color", "contrast", "geometric"}),
-    "rand_augment": FAMILIES | {"geometric"},
+    "rand_augment": frozenset({"arithmetic", "color", "contrast", "geometric"}),
 }
 """The shift families that each augmentation touches."""
 
@@ -62,6 +56,10 @@ class Balanced(Sampler):
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """As ``augmentation`` says; images keep their size."""
+        from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
+        from dgbench.data.augment.domainbed import domainbed
+        from dgbench.data.augment.rand_augment import rand_augment
+
         size = (x.shape[-2], x.shape[-1])
         match self.augmentation:
             case "none":
@@ -77,6 +75,8 @@ class Balanced(Sampler):
     def augmented(self, x: Tensor, generator: torch.Generator, normal: Normal) -> Tensor:
         """DomainBed's colours and the network's are one pass."""
         if self.augmentation == "domainbed":
+            from dgbench.data.augment.domainbed import domainbed
+
             return domainbed(x, generator, (x.shape[-2], x.shape[-1]), normal)
         return normal(self.augment(x, generator))
 

@@ -150,5 +150,3 @@ ENTRIES = (
     _entry("Solarize", "arithmetic", _solarize),
     _entry("AutoContrast", "contrast", _autocontrast),
 )
-FAMILIES = frozenset[str]().union(*(entry.families for entry in ENTRIES))
-"""All shift families that the operations touch."""

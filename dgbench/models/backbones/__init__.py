@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from dgbench.core.backbone_name import BY_CONTENT, PACKAGED, BackboneName, parse
 from dgbench.core.backbone_options import Normalization
 from dgbench.core.errors import DGBenchError
-from dgbench.models.backbones import open_clip, packaged, small, timm
+from dgbench.core.known import known, versions
+from dgbench.core.provenance import code
+from dgbench.models.backbones import hub
 from dgbench.models.backbones.facts import CLIP, HALF, IMAGENET, Facts
 from dgbench.models.backbones.hub import UNKNOWN
 from dgbench.models.backbones.own.folder import Folder, look_into
 from dgbench.models.backbones.own.source import found, path_of, seen
-from dgbench.models.network import Backbone
+from dgbench.models.backbones.packages import PACKAGES, file_of
 
-__all__ = ["UNKNOWN", "Facts", "bare", "build", "facts", "names", "settled"]
+if TYPE_CHECKING:
+    from torch import nn
 
-_FAMILIES: dict[str, ModuleType] = {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}
+    from dgbench.models.network import Backbone
+
+__all__ = ["LIBRARIES", "UNKNOWN", "Facts", "bare", "build", "facts", "names", "settled"]
+
+LIBRARIES = ("torch", "timm", "open_clip_torch")
+"""Packages whose versions decide what a network is."""
 _STATISTICS: dict[Normalization, Any] = {"imagenet": IMAGENET, "clip": CLIP, "half": HALF}
 
 
 def names() -> tuple[str, ...]:
     """The backbones that need no hub: dgbench's own, and those whose weights packages carry."""
+    from dgbench.models.backbones import small
+
     return (*(f"dgbench:{name}" for name in small.BUILDERS), *PACKAGED)
 
 
@@ -41,7 +49,7 @@ def build(name: str | BackboneName) -> Backbone:
         DGBenchError: weights cannot be had, or an option does not fit the network.
     """
     parsed = replace(settled(parse(name) if isinstance(name, str) else name), pretrained_on=None)
-    return _as_named(parsed, _FAMILIES[parsed.family].build(parsed))
+    return _as_named(parsed, _family(parsed).build(parsed))
 
 
 def bare(name: str) -> Backbone:
@@ -53,7 +61,7 @@ def bare(name: str) -> Backbone:
         UnknownNameError, DGBenchError: as :func:`build`.
     """
     parsed = replace(parse(name), weights=None, under=None, pretrained_on=None, freeze=None)
-    return _as_named(parsed, _FAMILIES[parsed.family].bare(parsed))
+    return _as_named(parsed, _family(parsed).bare(parsed))
 
 
 def _as_named(parsed: BackboneName, backbone: Backbone) -> Backbone:
@@ -69,7 +77,7 @@ def _as_named(parsed: BackboneName, backbone: Backbone) -> Backbone:
 
 
 def facts(name: str, fetch: bool) -> Facts:
-    """What is known of a backbone without reading its weights.
+    """What is known of a backbone without reading its weights; once known, it is kept in the cache.
 
     Args:
         name: Of the backbone.
@@ -77,11 +85,26 @@ def facts(name: str, fetch: bool) -> Facts:
 
     Raises:
         UnknownNameError: there is no such family, network, tag or option.
-        DGBenchError: an option does not fit the network, or weights cannot be fetched.
+        DGBenchError: an option does not fit the network, or weights cannot be fetched, or are not where they should be.
     """
     parsed = replace(settled(parse(name)), pretrained_on=None)
-    known: Facts = _FAMILIES[parsed.family].facts(parsed, fetch)
-    return known
+    find: Callable[[], Facts] = lambda: _family(parsed).facts(parsed)  # noqa: E731
+    if parsed.weights is not None:
+        return find()  # it is said of a file
+    of = f"{parsed.canonical}, {versions(*LIBRARIES)}, dgbench {code('models')}"
+    told = known("backbones/1", Facts, {of: find})[of]
+    if fetch and parsed.family == "packaged":
+        file_of(PACKAGES[parsed.architecture])
+    if told.source is None:
+        return told
+    return replace(told, weights=hub.fingerprint(*told.source, parsed.canonical, fetch=fetch))
+
+
+def _family(name: BackboneName) -> ModuleType:
+    """Who builds a backbone. What is known of it takes neither them nor torch."""
+    from dgbench.models.backbones import open_clip, packaged, small, timm
+
+    return {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}[name.family]
 
 
 def settled(name: BackboneName) -> BackboneName:
@@ -101,8 +124,10 @@ def settled(name: BackboneName) -> BackboneName:
     else:
         path = path_of(name.weights)
         folder = look_into(path, name) if path.is_dir() else Folder(path)
+    import torch
+
     with torch.device("meta"):
-        plain: Backbone = _FAMILIES[name.family].bare(BackboneName(name.family, name.architecture))
+        plain: Backbone = _family(name).bare(BackboneName(name.family, name.architecture))
     pooling = getattr(plain.module, "global_pool", None)
     pooling = getattr(pooling, "pool_type", pooling)
     if folder.pooling and isinstance(pooling, str) and pooling != folder.pooling:
@@ -136,6 +161,8 @@ def _checkpoint(module: nn.Module, name: BackboneName) -> None:
 
     Batch normalisation in training mode would see each batch twice and move its statistics twice.
     """
+    from torch import nn
+
     if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules()):
         raise DGBenchError(
             f"backbone '{name.network}': checkpointing would move batch normalisation's statistics twice"

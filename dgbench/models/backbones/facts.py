@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from torch import nn
-
 from dgbench.core.backbone_name import UNTOLD
-from dgbench.models.backbones.matrices import find_matrices
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -28,6 +25,7 @@ class Facts:
         pretrained_on: The data of published weights.
         under: Where one's own weights are in their file, if only that tells them from others in it.
         report: What was found in the file of one's own weights, and what was left out, in words.
+        source: Where published weights are: a repository of the Hugging Face hub, and what the file may be called.
     """
 
     size: int
@@ -36,12 +34,7 @@ class Facts:
     pretrained_on: str | None = None
     under: str | None = None
     report: str = ""
-
-
-def provided(module: nn.Module) -> frozenset[str]:
-    """What an image network offers to parts."""
-    by_batch = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
-    return frozenset({"low_rank"} if find_matrices(module) else ()) | ({"batch_statistics"} if by_batch else set())
+    source: tuple[str, tuple[str, ...]] | None = None
 
 
 _DATA = {

@@ -16,11 +16,12 @@ from torch import Tensor
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.models.backbones import hub
-from dgbench.models.backbones.facts import CLIP, Facts, pretraining_data, provided
+from dgbench.models.backbones.facts import CLIP, Facts, pretraining_data
 from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
+from dgbench.models.backbones.provided import provided
 from dgbench.models.network import Backbone
 
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -49,8 +50,8 @@ def _described(name: BackboneName, tower: Any) -> Backbone:
     return Backbone(name.canonical, tower, dim, size, mean, std, matrices=find_matrices(tower))
 
 
-def facts(name: BackboneName, fetch: bool) -> Facts:
-    """What is known of a model; its weights are hashed if they are on this machine, or may be fetched.
+def facts(name: BackboneName) -> Facts:
+    """What is known of a model, and where its published weights are.
 
     Raises:
         UnknownNameError, DGBenchError: as ``build``.
@@ -69,8 +70,7 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
         return replace(known, provides=provides, weights=name.weights, under=under, report=own.report)
     if tag is None or name.tag is None:
         return known
-    weights = hub.fingerprint(*_source(tag), name.canonical, fetch=fetch)
-    return replace(known, weights=weights, pretrained_on=pretraining_data(name.tag))
+    return replace(known, pretrained_on=pretraining_data(name.tag), source=_source(tag))
 
 
 def towers(name: BackboneName) -> Any:

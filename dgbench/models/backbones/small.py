@@ -16,11 +16,12 @@ from torch import nn
 
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import UnknownNameError
-from dgbench.models.backbones.facts import HALF, Facts, provided
+from dgbench.models.backbones.facts import HALF, Facts
 from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
+from dgbench.models.backbones.provided import provided
 from dgbench.models.network import Backbone
 
 SIDE = 16
@@ -43,8 +44,8 @@ def build(name: BackboneName) -> Backbone:
 bare = build
 
 
-def facts(name: BackboneName, fetch: bool) -> Facts:
-    """What is known of it; there is nothing to fetch.
+def facts(name: BackboneName) -> Facts:
+    """What is known of it.
 
     Raises:
         UnknownNameError: no small backbone has that name.

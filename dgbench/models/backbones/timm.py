@@ -21,11 +21,12 @@ from torch import Tensor
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.errors import DGBenchError, UnknownNameError, did_you_mean
 from dgbench.models.backbones import hub
-from dgbench.models.backbones.facts import Facts, pretraining_data, provided
+from dgbench.models.backbones.facts import Facts, pretraining_data
 from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.backbones.own.fit import Adapt, Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
+from dgbench.models.backbones.provided import provided
 from dgbench.models.network import Backbone
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -63,8 +64,8 @@ def _described(name: BackboneName, config: Any, module: Any) -> Backbone:
     return Backbone(name.canonical, module, dim, size, config.mean, config.std, matrices=find_matrices(module))
 
 
-def facts(name: BackboneName, fetch: bool) -> Facts:
-    """What is known of a network of timm; its weights are hashed if they are on this machine, or may be fetched.
+def facts(name: BackboneName) -> Facts:
+    """What is known of a network of timm, and where its published weights are.
 
     Raises:
         UnknownNameError: timm has no such network or tag.
@@ -79,8 +80,8 @@ def facts(name: BackboneName, fetch: bool) -> Facts:
         return replace(known, weights=name.weights, under=fitted.under if fitted.several else None, report=report)
     if name.tag is None:
         return known
-    weights = hub.fingerprint(config.hf_hub_id, _files(config), name.canonical, fetch=fetch)
-    return replace(known, weights=weights, pretrained_on=pretraining_data(name.tag))
+    source = (config.hf_hub_id, _files(config))
+    return replace(known, pretrained_on=pretraining_data(name.tag), source=source)
 
 
 def _config(name: BackboneName) -> Any:

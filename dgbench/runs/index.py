@@ -1,0 +1,30 @@
+"""The list of a board's runs, as a store keeps it."""
+
+from __future__ import annotations
+
+from dgbench.core.cards import Keep
+from dgbench.runs.plan import Plan
+from dgbench.runs.store import INDEX, Store
+from dgbench.runs.wishes import Boards
+
+
+def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
+    """The runs of a board, as plain JSON: enough to collect its results without torch, and to say what stays."""
+    starts = {
+        id_: {kind: start for kind in ("weights", "reference") if (start := getattr(spec, kind)) in spec.starts_from()}
+        for id_, spec in plan.trainings.items()
+    }
+    return {
+        "schema": INDEX,
+        "criterion": plan.board.criterion,
+        "keep": keep,
+        "starts": {id_: found for id_, found in starts.items() if found},
+        "manifests": {name: known.manifest for name, known in plan.datasets.items()},
+        "cases": [case.name for case in plan.cases],
+        "entries": [entry.row() for entry in plan.entries],
+    }
+
+
+def asked(plan: Plan, store: Store) -> Boards | None:
+    """The board of a plan by itself, where its rules say which weights stay."""
+    return None if plan.board.keep is None else Boards(store, [index(plan, plan.board.keep)])

@@ -1,0 +1,101 @@
+"""How large the networks of trainings are. They are built to see it, without memory for weights; the cache keeps it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from dgbench.core.backbone_name import BackboneName, parse
+from dgbench.core.known import known, versions
+from dgbench.core.provenance import code
+from dgbench.core.spec import canonical
+from dgbench.core.units import Count
+from dgbench.models.backbones import LIBRARIES, build
+from dgbench.models.backbones.packages import PACKAGES
+from dgbench.runs.parts import on_features, parts_of
+from dgbench.train.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from dgbench.models.network import Backbone
+
+_FLOAT = 4
+_HEADER = 100
+"""Bytes that a file of weights has beside each tensor."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of the network of a training.
+
+    Attributes:
+        moving: Bytes of one piece of its way.
+        state: Bytes that it resumes from, without running averages.
+        features: Length of a feature.
+    """
+
+    moving: Count
+    state: Count
+    features: Count
+
+
+def shapes(trainings: Mapping[str, TrainingSpec], classes: Mapping[str, int]) -> dict[str, Shape]:
+    """The shapes of the networks of trainings, by id.
+
+    Args:
+        trainings: By id.
+        classes: How many the datasets have, by name.
+    """
+    of = {id_: _of(training, classes[training.dataset]) for id_, training in trainings.items()}
+    wanted = {of[id_]: partial(_measured, training, classes[training.dataset]) for id_, training in trainings.items()}
+    found = known("shapes/1", Shape, wanted)
+    return {id_: found[key] for id_, key in of.items()}
+
+
+def _of(training: TrainingSpec, classes: int) -> str:
+    """All that the shape of its network depends on."""
+    adapter, sampler = (canonical(training.parts[slot]) for slot in ("adapter", "sampler"))
+    return (
+        f"{_bare(parse(training.backbone)).canonical}, {classes} classes, {len(training.sources)} domains, {adapter}, "
+        f"{sampler}, {versions(*LIBRARIES)}, dgbench {code('algorithms', 'models', 'train')}"
+    )
+
+
+def _measured(training: TrainingSpec, classes: int) -> Shape:
+    import torch  # all of them here, as what is known takes no torch
+    from torch import nn
+
+    from dgbench.models.network import Network
+    from dgbench.train.loop import attach
+    from dgbench.train.trajectory import initial
+
+    parts, backbone = parts_of(training), _backbone(_bare(parse(training.backbone)))
+    module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
+    with torch.device("meta"):
+        network = Network(replace(backbone, module=module), classes)
+        attach(training, parts, network)
+    moving = initial(network).moving
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    held = sum(tensor.numel() for tensor in network.state_dict().values())
+    return Shape(
+        moving=_FLOAT * sum(tensor.numel() for tensor in moving.values()) + _HEADER * len(moving),
+        state=_FLOAT * (held + 2 * trained),
+        features=backbone.dim,
+    )
+
+
+@cache
+def _backbone(name: BackboneName) -> Backbone:
+    import torch
+
+    with torch.device("meta"):
+        return build(name)
+
+
+def _bare(name: BackboneName) -> BackboneName:
+    """The network of a name without published weights: what packages carry are networks of timm."""
+    if name.family == "packaged":
+        return BackboneName("timm", PACKAGES[name.architecture].architecture, size=name.size, freeze=name.freeze)
+    return BackboneName(name.family, name.architecture, size=name.size, freeze=name.freeze)
