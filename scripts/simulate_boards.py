@@ -21,7 +21,6 @@ the worst, picked after looking.
 from __future__ import annotations
 
 import argparse
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +30,8 @@ from dgbench.api.boards import rules
 from dgbench.core.cards import CaseRules
 from dgbench.core.cases import Case, Place, cases
 from dgbench.selection.design import Design
-from dgbench.selection.statistics import Estimate, difference, estimate, pairs, ranks
+from dgbench.selection.pairs import pairs, ranks
+from dgbench.selection.statistics import Estimate, estimate
 
 LETTERS = "abcdefghijklmnopqrst"
 PICTURES = 1000
@@ -127,9 +127,9 @@ def measure(law: Law, design: Design, boards: int, seed: int = 0) -> Found:
     for _ in range(boards):
         reached, truth = law.draw(random)
         means += [_covers(estimate(values, *shape), truth) for values in reached.values()]
-        couples = itertools.combinations(reached.values(), 2)
-        differences += [_covers(difference(one, other, *shape), 0.0) for one, other in couples]
-        torn.append(max(low for low, _ in ranks(reached, pairs(reached, *shape)).values()) > 1)
+        compared = pairs(reached, *shape)
+        differences += [_covers(pair.difference, 0.0) for pair in compared]
+        torn.append(max(low for low, _ in ranks(reached, compared).values()) > 1)
     return Found(*(float(np.mean(each)) for each in (means, differences, torn)))
 
 

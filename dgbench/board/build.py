@@ -8,11 +8,13 @@ with target labels is carried along and ranks nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
+from dgbench.board.standing import Standing
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure
 from dgbench.selection import criteria
@@ -20,7 +22,7 @@ from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Quality, quality
 from dgbench.selection.records import CANDIDATE, CELL, check
-from dgbench.selection.statistics import POSITIVE, Pair, ranks
+from dgbench.selection.statistics import POSITIVE, Estimate
 
 _PLACE = ("target", "trial")
 
@@ -59,10 +61,28 @@ def build(
     lost = {failure.algorithm for failure in failed}
     finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
+    parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
+    standing = Standing.of({name: parts[name] for name in _complete(cells, runs, info)}, twins, design, "accuracy")
     tracks = []
     for name in sorted(set(cells["track"])):
-        entries, pairs = _entries(cells.filter(pl.col("track") == name), cells, runs, twins, design, info)
-        tracks.append(Track(name, entries, pairs, *(judged.get(name) or _judged(name, metrics, runs, info))))
+        members = set(cells.filter(pl.col("track") == name)["algorithm"])
+        own = {algorithm: parts[algorithm] for algorithm in info.algorithms if algorithm in members}
+        ranked = standing.ranks(own)
+        entries = [
+            _entry(
+                part,
+                _runs(runs, algorithm),
+                ranked.get(algorithm),
+                _ahead(algorithm, parts, standing, design, info.reference),
+                twins[algorithm],
+                design,
+                info,
+            )
+            for algorithm, part in own.items()
+        ]
+        entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
+        quality_of = judged.get(name) or _judged(name, metrics, runs, info)
+        tracks.append(Track(name, tuple(entries), standing.pairs(own), *quality_of))
     return Leaderboard(
         info,
         criterion,
@@ -71,6 +91,7 @@ def build(
         failed=tuple(failed),
         cells=cells,
         design=design,
+        standing=standing,
         seconds=_sum(runs.unique("training"), "train_seconds") + _sum(runs.unique("run"), "run_seconds"),
         seconds_unshared=_sum(runs.unique(["algorithm", "training"]), "train_seconds") + _sum(runs, "run_seconds"),
         devices=tuple(sorted(set(runs["device"]))),
@@ -148,34 +169,23 @@ def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str
     return twins
 
 
-def _entries(
-    track: pl.DataFrame,
-    cells: pl.DataFrame,
-    runs: pl.DataFrame,
-    twins: Mapping[str, str],
-    design: Design,
-    info: BoardInfo,
-) -> tuple[tuple[Entry, ...], tuple[Pair, ...]]:
-    """The algorithms of a track by their means, and every pair of those that are ranked."""
-    reference = cells.filter(pl.col("algorithm") == info.reference)
-    parts = {str(key): part for (key,), part in track.group_by("algorithm")}
-    own = {algorithm: parts[algorithm] for algorithm in info.algorithms if algorithm in parts}
-    complete = {
-        algorithm: part
-        for algorithm, part in own.items()
-        if part.height == len(info.domains) * info.trials and _runs(runs, algorithm).height == info.runs
-    }
-    # Those that predict the same are one result: they are compared, and count as better, once.
-    results = {twins[algorithm]: part for algorithm, part in complete.items()}
-    pairs = design.pairs(results, "accuracy")
-    places = ranks(results, pairs)
-    ranked = {algorithm: places[twins[algorithm]] for algorithm in complete}
-    entries = [
-        _entry(part, _runs(runs, algorithm), reference, ranked.get(algorithm), twins[algorithm], design, info)
-        for algorithm, part in own.items()
+def _complete(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> list[str]:
+    """The algorithms that have all that the rules ask for, in the order of the rules."""
+    chosen = Counter(cells["algorithm"].to_list())
+    done = Counter(runs["algorithm"].to_list())
+    return [
+        name for name in info.algorithms if chosen[name] == len(info.domains) * info.trials and done[name] == info.runs
     ]
-    entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
-    return tuple(entries), pairs
+
+
+def _ahead(
+    algorithm: str, parts: Mapping[str, pl.DataFrame], standing: Standing, design: Design, reference: str
+) -> Estimate | None:
+    """What an algorithm has more than the reference: as pairs have it, else in the cells that both have."""
+    if algorithm == reference or reference not in parts:
+        return None
+    known = standing.between(algorithm, reference)
+    return design.ahead(parts[algorithm], parts[reference], "accuracy") if known is None else known
 
 
 def _judged(
@@ -201,14 +211,13 @@ def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:
 def _entry(
     cells: pl.DataFrame,
     runs: pl.DataFrame,
-    reference: pl.DataFrame,
     ranked: tuple[int, int] | None,
+    difference: Estimate | None,
     twin: str,
     design: Design,
     info: BoardInfo,
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
-    difference = design.ahead(cells, reference, "accuracy") if algorithm != info.reference else None
     parts = {str(target): part for (target,), part in cells.partition_by("target", as_dict=True).items()}
     targets = {target: design.estimate(parts[target], "accuracy") for target in info.domains if target in parts}
     views = pl.col("views").list.set_difference(["clean"])

@@ -13,7 +13,8 @@ from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.runs.collect import Records
 from dgbench.selection.design import Lead
 from dgbench.selection.measures import OnTarget
-from dgbench.selection.statistics import LEVEL, RESOLUTION, adjusted
+from dgbench.selection.pairs import adjusted
+from dgbench.selection.statistics import LEVEL, RESOLUTION
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,11 @@ class Leaderboard(leaderboard.Leaderboard):
         """The leaderboard of a part, computed anew from the records: what rules that name no more would have given.
 
         Means and intervals are over the targets that are left, a rank counts the algorithms that are left, and Holm's
-        correction is over their pairs alone. So fewer algorithms separate more easily. That is right where the part
-        was settled before anybody saw a result, as the rules of a board are. Where it was picked after looking, ranks
-        and intervals promise less than they say: of twenty equal algorithms the best and the worst are "separated" on
-        42 % of simulated boards of three trials, in place of 5 %. A part says that it is one wherever it is shown.
+        correction is over their pairs alone; variances are moderated with theirs alone, and not at all where fewer
+        than four are left. That is right where the part was settled before anybody saw a result, as the rules of a
+        board are. Where it was picked after looking, ranks and intervals promise less than they say: of twenty equal
+        algorithms the best and the worst are "separated" on 42 % of simulated boards of three trials, in place of 5 %.
+        A part says that it is one wherever it is shown.
         The difference from ERM is there where ERM is.
 
         Args:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Repeat
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.design import Design, Lead
+from dgbench.selection.pairs import Pair
 from dgbench.selection.quality import Quality
-from dgbench.selection.statistics import Estimate, Pair
+from dgbench.selection.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Entry:
         datasets: Accuracy on each dataset it has.
         worst: The target with the lowest mean.
         gap: Accuracy on clean source validation images minus accuracy on the target, for the same models.
-        difference: Accuracy minus that of the reference, cell by cell; None for the reference itself.
+        difference: Accuracy minus that of the reference, cell by cell; None for the reference itself. Where both are
+            ranked, on whatever track, its error is moderated together with those of all pairs.
         ceiling: Accuracy of the best candidate in each cell: no selection exceeds it. Uses target labels, never
             ranks.
         oracle: Accuracy of the best draw in each cell at its last step, the reference benchmark's rule. Uses target
@@ -177,6 +180,7 @@ class Leaderboard:
         failed: The runs that were tried and failed.
         cells: One row for each (algorithm, target, trial): what was chosen, and what it reached.
         design: Which of the cells are independent, and what each of them counts.
+        standing: How the ranked algorithms of all tracks compare.
         seconds: Work that was done, each training counted once.
         seconds_unshared: Work that the same runs would have needed had each algorithm trained for itself.
         devices: What the trainings ran on.
@@ -191,6 +195,7 @@ class Leaderboard:
     failed: tuple[Failure, ...]
     cells: pl.DataFrame
     design: Design
+    standing: Standing
     seconds: float
     seconds_unshared: float
     devices: tuple[str, ...]
@@ -205,6 +210,8 @@ class Leaderboard:
     def compare(self, one: str, other: str) -> Lead:
         """Accuracy of one algorithm minus that of another, paired cell by cell.
 
+        The total of two that are ranked has the interval that it has among all pairs of the board.
+
         Raises:
             UnknownNameError: one of them is not on this board.
             StoreError: there is no cell in which both have a finished run.
@@ -216,7 +223,8 @@ class Leaderboard:
         compared = self.design.compare(first, second, "accuracy")
         if compared is None:
             raise StoreError(f"'{one}' and '{other}' have no finished runs on the same target and trial; run the board")
-        return compared
+        total = self.standing.between(one, other)
+        return compared if total is None else replace(compared, total=total)
 
     def __repr__(self) -> str:
         tracks = ", ".join(f"{len(track.entries)} {track.name}" for track in self.tracks)

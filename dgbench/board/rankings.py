@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
 from dgbench.selection.measures import COMPUTED, MEASURES, RULE, Measure
 from dgbench.selection.records import CANDIDATE
-from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Pair, Range, ranks
+from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Range
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,10 @@ def ranking(
     """
     cells = _cells(board, measure, measured)
     parts = {str(name): part for (name,), part in cells.group_by("algorithm", maintain_order=True)}
+    known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
     means = _means(cells)
-    tracks = {track.name: _track(track, board, measure, parts, means) for track in board.tracks}
+    standing = _standing(board, measure, known)
+    tracks = {track.name: _track(track, board, measure, parts, known, means, standing) for track in board.tracks}
     places = [place for each in tracks.values() for place in each]
     if not any(place.value for place in places):
         first = places[0]
@@ -187,29 +190,37 @@ def _means(cells: pl.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
+def _standing(board: Leaderboard, measure: Measure, known: Mapping[str, pl.DataFrame]) -> Standing:
+    """How those that are ranked by accuracy stand by a measure, turned around where less is better."""
+    sign = 1 if measure.rises else -1
+    entries = {entry.algorithm: entry for entry in board.entries}
+    ranked = {
+        name: known[name].with_columns(pl.col("value") * sign)
+        for name in board.info.algorithms
+        if name in known and entries[name].rank is not None
+    }
+    # those that predict the same are one result, as by accuracy
+    twins = {name: entry.same_as or name for name, entry in entries.items()}
+    return Standing.of(ranked, twins, board.design, "value", _differences(measure))
+
+
 def _track(
     track: Track,
     board: Leaderboard,
     measure: Measure,
     parts: Mapping[str, pl.DataFrame],
+    known: Mapping[str, pl.DataFrame],
     means: Mapping[str, Mapping[str, float]],
+    standing: Standing,
 ) -> tuple[Place, ...]:
-    known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
-    ranked = [entry for entry in track.entries if entry.rank is not None and entry.algorithm in known]
-    # those that predict the same are one result, as by accuracy
-    results = {entry.same_as or entry.algorithm: known[entry.algorithm] for entry in ranked}
-    turned = results if measure.rises else {name: part.with_columns(-pl.col("value")) for name, part in results.items()}
-    pairs = board.design.pairs(turned, "value", _differences(measure))
-    places = ranks(results, pairs)
-    ahead = _ahead(pairs, board.info.reference, measure)
+    places = standing.ranks([entry.algorithm for entry in track.entries])
     made = []
     for entry in track.entries:
         part = parts.get(entry.algorithm)
-        own = places.get(entry.same_as or entry.algorithm) if entry in ranked else None
         if part is None:
             made.append(Place(entry, None, None, None, {}, None, "no target has an image that it is about"))
         elif entry.algorithm in known:
-            compared = ahead.get(entry.same_as or entry.algorithm) if entry in ranked else None
+            own = places.get(entry.algorithm)
             made.append(
                 Place(
                     entry,
@@ -217,7 +228,7 @@ def _track(
                     rank_worst=own[1] if own else None,
                     value=board.design.estimate(part, "value", measure.within),
                     targets={t: means[entry.algorithm][t] for t in board.info.domains if t in means[entry.algorithm]},
-                    difference=compared or _difference(entry, known, board, measure),
+                    difference=_ahead(entry.algorithm, known, board, measure, standing),
                 )
             )
         else:
@@ -227,21 +238,17 @@ def _track(
     return tuple(made)
 
 
-def _ahead(pairs: Sequence[Pair], reference: str, measure: Measure) -> dict[str, Estimate]:
-    """The values of the others minus that of the reference, from the pairs that it is in."""
-    forth = {pair.first: pair.difference for pair in pairs if pair.second == reference}
-    back = {pair.second: -pair.difference for pair in pairs if pair.first == reference}
-    return {name: one if measure.rises else -one for name, one in (forth | back).items()}
-
-
-def _difference(
-    entry: Entry, known: Mapping[str, pl.DataFrame], board: Leaderboard, measure: Measure
+def _ahead(
+    algorithm: str, known: Mapping[str, pl.DataFrame], board: Leaderboard, measure: Measure, standing: Standing
 ) -> Estimate | None:
-    """The same of one that is in no such pair: the runs that both have."""
-    reference = known.get(board.info.reference)
-    if reference is None or entry.algorithm == board.info.reference:
+    """The value of an algorithm minus that of the reference: as pairs have it, else in the cells that both have."""
+    reference = board.info.reference
+    if algorithm == reference or reference not in known:
         return None
-    return board.design.ahead(known[entry.algorithm], reference, "value", _differences(measure))
+    found = standing.between(algorithm, reference)
+    if found is None:
+        return board.design.ahead(known[algorithm], known[reference], "value", _differences(measure))
+    return found if measure.rises else -found
 
 
 def _differences(measure: Measure) -> Range:

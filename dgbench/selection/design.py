@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from dgbench.selection import statistics
-from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Pair, Range
+from dgbench.selection import pairs, statistics
+from dgbench.selection.pairs import Contrasts
+from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Range
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,14 @@ class Design:
         targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
         return Lead(self.difference(paired, column, "other"), targets)
 
-    def pairs(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> tuple[Pair, ...]:
-        """Every pair of algorithms by a column of their tables; every table has the same targets and trials."""
+    def contrasts(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> Contrasts:
+        """Every two algorithms by a column of their tables; every table has the same targets and trials."""
         tables = {name: self._values(each, column) for name, each in cells.items()}
         if not tables:
-            return ()
+            return Contrasts()
         weights, clusters = self.shape(next(iter(tables.values()))[0])
         values = {name: values for name, (_, values) in tables.items()}
-        return statistics.pairs(values, weights, clusters, within)
+        return pairs.contrasts(values, weights, clusters, within)
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""

@@ -14,19 +14,18 @@ independent: one value for each trial, in each cluster. Clusters are the strata.
     df       = (sum_c v_c)^2 / sum_c v_c^2 / (n_c - 1)    (Welch and Satterthwaite)
 
 Where each target has trainings of its own, each is a cluster. One cluster gives the ordinary t-interval. Weights differ
-on boards of several datasets, where each dataset counts once. Paired comparisons are the same thing on differences.
-Trials of different clusters are taken as independent.
+on boards of several datasets, where each dataset counts once. Trials of different clusters are taken as independent.
+
+A paired difference is the same thing on differences. Of many pairs each variance can do better than by itself:
+:mod:`dgbench.selection.pairs`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,6 @@ Values = Sequence[Sequence[float]]
 """One sequence for each target: its values by trial. Within a cluster trials stand in one order, and NaN marks a trial
 that a target has not."""
 Matrix = NDArray[np.float64]
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,8 @@ def estimate(
     Raises:
         ValueError: there is no target, or one without values, or weights or clusters do not fit.
     """
-    matrix = _matrix(values)
-    return _estimate(matrix, _largest(matrix), weights, clusters)
+    matrix = matrix_of(values)
+    return _estimate(matrix, largest_in(matrix), weights, clusters)
 
 
 def difference(
@@ -166,12 +164,12 @@ def difference(
     """The mean of ``first - second``, paired value by value: the same target, the same trial."""
     if list(map(len, first)) != list(map(len, second)):
         raise ValueError("a paired difference needs the same targets and trials on both sides")
-    one, other = _matrix(first), _matrix(second)
+    one, other = matrix_of(first), matrix_of(second)
     # What rounding does to a difference depends on the numbers that were subtracted.
-    return _estimate(one - other, max(_largest(one), _largest(other)), weights, clusters)
+    return _estimate(one - other, max(largest_in(one), largest_in(other)), weights, clusters)
 
 
-def _matrix(values: Values) -> Matrix:
+def matrix_of(values: Values) -> Matrix:
     """Targets by trials, NaN where there is nothing."""
     matrix = np.full((len(values), max(map(len, values), default=0)), np.nan)
     for row, given in zip(matrix, values, strict=True):
@@ -179,24 +177,62 @@ def _matrix(values: Values) -> Matrix:
     return matrix
 
 
-def _largest(matrix: Matrix) -> float:
+def largest_in(matrix: Matrix) -> float:
+    """The largest value by size, which says what is rounding; 0 where there is none."""
     return float(np.abs(matrix[~np.isnan(matrix)]).max(initial=0.0))
 
 
 def _estimate(
     matrix: Matrix, scale: float, weights: Sequence[float] | None, clusters: Sequence[Hashable] | None
 ) -> Estimate:
-    return _estimates(matrix[None], np.array([scale]), weights, clusters)[0]
+    return measured(matrix[None], np.array([scale]), weights, clusters).alone()[0]
 
 
-def _estimates(
+@dataclass(frozen=True)
+class Measured:
+    """Means of many matrices that are NaN in the same places, and how far chance can be measured in them.
+
+    Attributes:
+        means: (matrices,).
+        n: How many independent values each has.
+        within: What values there can be.
+        variances: (matrices, clusters), what each cluster adds to the variance of the mean; None where chance cannot
+            be measured.
+        free: (clusters,), the degrees of freedom of each cluster.
+    """
+
+    means: Matrix
+    n: int
+    within: Range
+    variances: Matrix | None = None
+    free: Matrix | None = None
+
+    def alone(self) -> list[Estimate]:
+        """Each estimate from its own trials alone."""
+        if self.variances is None or self.free is None:
+            return self.estimates(None, None)
+        totals = self.variances.sum(axis=1)
+        # shares of the total, not variances: their squares cannot underflow
+        shares = self.variances / np.where(totals > 0, totals, 1.0)[:, None]
+        dfs = np.where(totals > 0, 1 / np.maximum((shares**2 / self.free).sum(axis=1), 1e-300), self.free.sum())
+        return self.estimates(totals, dfs)
+
+    def estimates(self, variances: Matrix | None, dfs: Matrix | None) -> list[Estimate]:
+        """Estimates with these variances of the means and their degrees of freedom; with neither where it is None."""
+        if variances is None or dfs is None:
+            return [Estimate(mean, self.n, within=self.within) for mean in self.means.tolist()]
+        known = zip(self.means.tolist(), np.sqrt(variances).tolist(), dfs.tolist(), strict=True)
+        return [Estimate(mean, self.n, error, df, self.within) for mean, error, df in known]
+
+
+def measured(
     batch: Matrix,
     scales: Matrix,
     weights: Sequence[float] | None,
     clusters: Sequence[Hashable] | None,
     within: Range = ANY,
-) -> list[Estimate]:
-    """Estimates of many matrices at once, targets by trials, that are NaN in the same places.
+) -> Measured:
+    """What is known of many matrices at once, targets by trials, that are NaN in the same places.
 
     Args:
         batch: (matrices, targets, trials).
@@ -220,20 +256,13 @@ def _estimates(
     whole = covered == member.sum(axis=1, keepdims=True)
     n, trials = int((covered > 0).sum()), whole.sum(axis=1)
     if (whole != (covered > 0)).any() or (trials < 2).any():
-        return [Estimate(mean, n, within=within) for mean in means.tolist()]
+        return Measured(means, n, within)
     sums = member @ (shares[:, None] * values)
     deviations = np.where(whole, sums - sums.sum(axis=2, keepdims=True) / trials[:, None], 0.0)
     floors = RESOLUTION * scales[:, None] * (member @ shares)
     variances = (deviations**2).sum(axis=2) / (trials - 1) / trials
     variances[np.abs(deviations).max(axis=2) <= floors] = 0.0
-    totals = variances.sum(axis=1)
-    # parts of the total, not variances: their squares cannot underflow
-    parts = variances / np.where(totals > 0, totals, 1.0)[:, None]
-    dfs = np.where(totals > 0, 1 / np.maximum((parts**2 / (trials - 1)).sum(axis=1), 1e-300), n - len(trials))
-    return [
-        Estimate(mean, n, error, df, within)
-        for mean, error, df in zip(means.tolist(), np.sqrt(totals).tolist(), dfs.tolist(), strict=True)
-    ]
+    return Measured(means, n, within, variances, trials - 1.0)
 
 
 def _members(targets: int, clusters: Sequence[Hashable] | None) -> Matrix:
@@ -246,88 +275,6 @@ def _members(targets: int, clusters: Sequence[Hashable] | None) -> Matrix:
     member = np.zeros((len(rows), targets))
     member[[rows[cluster] for cluster in clusters], np.arange(targets)] = 1.0
     return member
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two algorithms, compared over all targets and trials.
-
-    Attributes:
-        first, second: Their names.
-        difference: What the first has more than the second; its interval is that of this pair alone.
-        p: p-value after Holm's correction over all pairs; 1 where chance cannot be measured.
-    """
-
-    first: str
-    second: str
-    difference: Estimate
-    p: float
-
-    @property
-    def better(self) -> str | None:
-        """Which of them is shown to be better; None where the data cannot separate them."""
-        if self.p > 1 - LEVEL:
-            return None
-        return self.first if self.difference.mean > 0 else self.second
-
-
-def pairs(
-    scores: Mapping[str, Values],
-    weights: Sequence[float] | None = None,
-    clusters: Sequence[Hashable] | None = None,
-    within: Range = ANY,
-) -> tuple[Pair, ...]:
-    """Every pair of algorithms by its paired difference; Holm's procedure over all pairs decides which differ.
-
-    The correction runs over all pairs, and not only over those with the best mean, because the best mean was picked
-    by the same data: with the smaller family, twenty equal algorithms were torn apart in up to 18 % of simulated
-    boards.
-
-    Args:
-        scores: The values of each algorithm, over the same targets and trials for all.
-        weights, clusters: Of the targets, as in :func:`estimate`.
-        within: What values a difference can take.
-    """
-    names = list(itertools.combinations(scores, 2))
-    if not names:
-        return ()
-    matrices = {name: _matrix(values) for name, values in scores.items()}
-    largest = {name: _largest(matrix) for name, matrix in matrices.items()}
-    batch = np.stack([matrices[a] - matrices[b] for a, b in names])
-    if (np.isnan(batch) != np.isnan(batch[0])).any():
-        raise ValueError("a paired difference needs the same targets and trials on both sides")
-    scales = np.array([max(largest[a], largest[b]) for a, b in names])
-    gaps = dict(zip(names, _estimates(batch, scales, weights, clusters, within), strict=True))
-    # Where chance cannot be measured the pair stays in the family, as one that nothing speaks against.
-    p_values = adjusted({pair: 1.0 if d.p is None else d.p for pair, d in gaps.items()})
-    return tuple(Pair(a, b, gaps[a, b], p_values[a, b]) for a, b in gaps)
-
-
-def ranks(names: Iterable[str], compared: Iterable[Pair]) -> dict[str, tuple[int, int]]:
-    """Rank algorithms as far as the data can separate them: the best and the worst rank that each may have.
-
-    The best is one more than the number of those shown to be better, the worst is the number of all without those
-    shown to be worse. Algorithms share ranks: rank 1 is the group of all whom nobody is shown to beat, whatever their
-    means, and with a single trial everyone may have any rank. With a confidence of LEVEL, the true ranks of all
-    algorithms lie in these intervals (M. Mogstad, J. P. Romano, A. M. Shaikh, D. Wilhelm, "Inference for Ranks with
-    Applications to Mobility across Neighbourhoods and Academic Achievement across Countries", Review of Economic
-    Studies 2024).
-    """
-    listed, beaten, beats = list(names), Counter[str](), Counter[str]()
-    for pair in compared:
-        if pair.better is not None:
-            beats[pair.better] += 1
-            beaten[pair.second if pair.better == pair.first else pair.first] += 1
-    return {name: (1 + beaten[name], len(listed) - beats[name]) for name in listed}
-
-
-def adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """Holm's step-down p-values: at a family-wise error of 5 % those are rejected whose own is at most .05."""
-    largest, found = 0.0, {}
-    for rank, key in enumerate(sorted(p_values, key=lambda k: p_values[k])):
-        largest = max(largest, min((len(p_values) - rank) * p_values[key], 1.0))
-        found[key] = largest
-    return found
 
 
 def mcnemar(first: int, second: int) -> float:

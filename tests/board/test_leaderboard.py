@@ -16,6 +16,7 @@ from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure
+from dgbench.selection.pairs import contrasts
 from dgbench.selection.statistics import estimate
 
 
@@ -56,6 +57,59 @@ def test_every_number_by_hand() -> None:
     assert made.compare("erm", "sam").total.mean == pytest.approx(-0.1)
     assert (sam.cost.train, sam.cost.predict, sam.cost.passes) == (10.5, 2.0, 2.0)
     assert sam.runs == 4
+
+
+FIVE = {"erm": 0.5, "sam": 0.6, "irm": 0.4, "mixup": 0.52, "coral": 0.48}
+
+
+def on_two_tracks(metrics: pl.DataFrame, online: set[str]) -> pl.DataFrame:
+    other = pl.when(pl.col("algorithm").is_in(online)).then(pl.lit("online")).otherwise(pl.lit("inductive"))
+    return metrics.with_columns(track=other)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 5])
+@pytest.mark.parametrize("domains", [("a",), ("a", "b"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("online", [set(), {"irm", "mixup"}, {"erm"}])
+def test_the_difference_from_erm_is_that_of_the_pair(trials: int, domains: tuple[str, ...], online: set[str]) -> None:
+    """On boards of every size, whichever track the two are on; and it is the same wherever it is asked for."""
+    metrics, runs = board(FIVE, trials=trials, domains=("z", *domains), noise=0.01)
+    kept = pl.col("target") != "z"
+    rules = info(trials=trials, domains=domains, algorithms=tuple(FIVE))
+    made = build(on_two_tracks(metrics.filter(kept), online), runs.filter(kept), rules)
+    scores = {
+        name: made.cells.filter(pl.col("algorithm") == name).sort("target", "trial")["accuracy"].reshape((-1, trials))
+        for name in FIVE
+    }
+    expected = contrasts({name: values.to_numpy().tolist() for name, values in scores.items()})
+    pairs = {(pair.first, pair.second): pair.difference for track in made.tracks for pair in track.pairs}
+    for name, entry in ((entry.algorithm, entry) for entry in made.entries if entry.algorithm != "erm"):
+        own = expected.between(name, "erm")
+        assert own is not None
+        assert entry.difference is not None
+        assert (entry.difference.mean, entry.difference.error, entry.difference.df) == pytest.approx(
+            (own.mean, own.error, own.df)
+        )
+        assert (entry.difference.margin is None) == (trials == 1)
+        assert entry.difference == made.compare(name, "erm").total
+        assert entry.difference == -made.compare("erm", name).total
+        if ("erm", name) in pairs:
+            assert entry.difference == -pairs["erm", name]
+    tracks = [len(track.entries) for track in made.tracks]
+    assert len(pairs) == sum(n * (n - 1) // 2 for n in tracks), "a track is ranked by its own pairs alone"
+
+
+def test_who_is_not_ranked_is_compared_by_the_cells_it_has() -> None:
+    metrics, runs = board(FIVE, trials=3, noise=0.01)
+    lost = (pl.col("algorithm") == "sam") & (pl.col("target") == "b") & (pl.col("trial") == 1)
+    names = tuple(FIVE)
+    made = build(metrics.filter(~lost), runs.filter(~lost), info(trials=3, algorithms=names))
+    whole = build(metrics, runs, info(trials=3, algorithms=names))
+    sam, erm = (made.cells.filter(pl.col("algorithm") == name) for name in ("sam", "erm"))
+    assert entries(made)["sam"].difference == made.design.ahead(sam, erm, "accuracy")
+    assert entries(made)["irm"].difference != entries(whole)["irm"].difference, "it lends its variances to nobody"
+    lost = (pl.col("algorithm") == "erm") & (pl.col("target") == "b") & (pl.col("trial") == 1)
+    made = build(metrics.filter(~lost), runs.filter(~lost), info(trials=3, algorithms=names))
+    assert {entry.difference.n for entry in made.entries if entry.difference is not None} == {5}
 
 
 def test_algorithms_without_a_common_cell_are_not_compared() -> None:

@@ -135,12 +135,15 @@ def test_a_domain_stands_for_every_case_that_tests_it() -> None:
     assert whole.filter(targets=["print > handwritten"]).info.domains == ("print > handwritten",)
 
 
-def test_fewer_comparisons_separate_more_and_the_board_says_that_it_is_a_part(tmp_path: Path) -> None:
+def test_a_part_is_corrected_for_its_own_pairs_and_the_board_says_that_it_is_a_part(tmp_path: Path) -> None:
     whole = Leaderboard.of(records(rules()))
     pair = min(whole.tracks[0].pairs, key=lambda each: each.p)
+    assert pair.p == pytest.approx(6 * pair.difference.p), "Holm multiplies the smallest of six by six"
     (alone,) = whole.filter(algorithms=[pair.first, pair.second]).tracks[0].pairs
-    assert alone.difference == pair.difference, "the interval of one comparison is its own"
-    assert alone.p == pytest.approx(pair.p / 6), "Holm multiplies the smallest of six by six, the only one by one"
+    assert alone.difference.mean == pair.difference.mean
+    assert alone.p == alone.difference.p, "and the only one by one"
+    cells = [whole.cells.filter(pl.col("algorithm") == name) for name in (pair.first, pair.second)]
+    assert alone.difference == whole.design.ahead(*cells, "accuracy"), "of two each is measured by its own trials"
     made = whole.filter(algorithms=["erm", "sam"])
     assert made.info.part == "2 of 5 algorithms"
     made.write(tmp_path)

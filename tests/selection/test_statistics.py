@@ -12,19 +12,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgbench.selection.statistics import (
-    CORRELATION,
-    LEVEL,
-    SHARE,
-    Estimate,
-    Range,
-    Values,
-    adjusted,
-    difference,
-    estimate,
-    pairs,
-    ranks,
-)
+from dgbench.selection.pairs import adjusted, pairs, ranks
+from dgbench.selection.statistics import CORRELATION, LEVEL, SHARE, Estimate, Range, Values, difference, estimate
 
 accuracies = st.integers(0, 1000).map(lambda n: n / 1000)
 

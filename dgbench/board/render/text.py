@@ -37,9 +37,10 @@ LEVELS = {
 """What the levels of submissions say."""
 
 RANKING = (
-    "Rank: one more than the number of algorithms that are significantly better (paired t-tests over trials, "
-    f"Holm over all pairs, {_ERROR}). Algorithms that share a rank form a group; rank 1 is the group of all "
-    "whom nobody is shown to beat. A low mean with a good rank has trials that scatter too widely to place it."
+    "Rank: one more than the number of algorithms that are significantly better (paired t-tests over trials, with "
+    f"variances moderated over all pairs, Holm over the pairs of a track, {_ERROR}). Algorithms that share a rank form "
+    "a group; rank 1 is the group of all whom nobody is shown to beat. A low mean with a good rank has trials that "
+    "scatter too widely to place it."
 )
 RANKS = (
     "Where two ranks are given they are the ends of an interval: the second is the number of results on the track "
@@ -47,7 +48,8 @@ RANKS = (
 )
 ADJUSTED = (
     "Ranks are corrected for comparing every pair, and hold together; a difference from one algorithm has the interval "
-    "of that comparison alone, uncorrected, so it may lie on one side of zero where the ranks separate nobody."
+    "of that comparison alone, uncorrected, so it may lie on one side of zero where the ranks separate nobody. All of "
+    "it is about these targets, trained for again; about other domains like these it says nothing."
 )
 ACCURACY = (
     f"Accuracy: mean over targets of the mean over trials, in per cent, ± half of the {_LEVEL} t-interval "

@@ -1,0 +1,71 @@
+"""The ways that are compared by simulation, against scipy where they meet it; and what the comparison finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from scripts_loaded import load_script
+
+from dgbench.selection.pairs import pairs
+
+simulation = load_script("simulate_statistics")
+
+
+def drawn(shape: tuple[int, int, int], boards: int = 20) -> np.ndarray:
+    return np.asarray(simulation.Setting("", shape, simulation.unequal).draw(np.random.default_rng(0), boards))
+
+
+def means(boards: np.ndarray) -> np.ndarray:
+    return np.array([simulation._pairs(board.mean(axis=(1, 2))) for board in boards])
+
+
+def test_what_ships_is_what_is_judged() -> None:
+    boards = drawn((6, 4, 3))
+    boards[:, 0] += 5
+    found = simulation.shipped(boards, "moderated").found(means(boards))
+    for board, separated in zip(boards, found, strict=True):
+        expected = pairs({f"a{n}": values.tolist() for n, values in enumerate(board)})
+        assert separated.tolist() == [pair.better is not None for pair in expected]
+    assert 0 < found.sum() < found.size
+
+
+def test_with_two_algorithms_random_targets_are_a_t_test_over_targets() -> None:
+    boards = drawn((2, 5, 3))
+    judged = simulation.mixed(boards)
+    for board, half in zip(boards, judged.half[:, 0], strict=True):
+        low, high = scipy.stats.ttest_rel(*board.mean(axis=2)).confidence_interval()
+        assert half == pytest.approx((high - low) / 2)
+
+
+def test_one_trial_in_each_of_two_targets_apart_is_the_layout_of_the_range() -> None:
+    """Tukey's test of algorithms with one target, once what trials share is taken away: the residual by hand."""
+    (board,) = drawn((5, 1, 6), boards=1)
+    rest = board[:, 0] - board[:, 0].mean(axis=0) - board[:, 0].mean(axis=1, keepdims=True) + board.mean()
+    error = np.sqrt((rest**2).sum() / 20 / 6)
+    gap = scipy.stats.studentized_range.ppf(0.95, 5, 20) * error
+    judged = simulation.ranged(board[None])
+    assert judged.found(np.array([[gap * 1.001, gap * 0.999]])).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("board", ["quick", "emoji"])
+def test_noise_of_a_board_has_the_variances_of_its_submissions(board: str) -> None:
+    setting = simulation.stored(board)
+    noise = setting.noise(np.random.default_rng(0), (3000, *setting.shape))
+    cells = simulation.pl.read_csv(simulation.BOARDS / board / "cells.csv").filter(
+        simulation.pl.col("track") == "inductive"
+    )
+    own = cells.group_by("algorithm", "target").agg((simulation.pl.col("accuracy") * 100).var())["accuracy"].mean()
+    assert noise.var(axis=(0, 3)).mean() == pytest.approx(own, rel=0.05)
+    assert {"quick": 16, "emoji": 8}[board] == setting.shape[0]
+
+
+def test_moderated_variances_hold_their_error_and_find_most_of_those_that_do() -> None:
+    """200 boards: a share of .05 has a standard error of .015."""
+    setting = simulation.Setting("", (10, 4, 3), simulation.unequal)
+    found = simulation.measure(setting, simulation.WAYS, 200)
+    assert found["moderated"].torn <= 0.05 + 2 * 0.0155
+    assert abs(found["moderated"].covered - 0.95) <= 0.02
+    assert found["moderated"].power > 2 * found["own"].power
+    assert found["bootstrap"].torn > 0.3, "three trials are too few to draw from"
+    assert found["range"].torn > 0.05 + 2 * 0.0155, "spreads differ"
