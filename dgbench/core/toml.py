@@ -117,9 +117,8 @@ def _strange(content: Mapping[str, Any]) -> Iterator[str]:
     pending: list[tuple[tuple[str | int, ...], Any]] = [((), content)]
     while pending:
         where, value = pending.pop()
-        field = _field(where)
         if len(where) > DEEPEST:
-            yield f"{field}: is deeper than {DEEPEST} levels, which no card is"
+            yield f"{_field(where)}: is deeper than {DEEPEST} levels, which no card is"
         elif isinstance(value, Mapping):
             for key in value:
                 if isinstance(key, str) and _CONTROL.search(key):
@@ -127,15 +126,21 @@ def _strange(content: Mapping[str, Any]) -> Iterator[str]:
             pending += (((*where, key), item) for key, item in reversed(list(value.items())))
         elif isinstance(value, list | tuple):
             pending += (((*where, number), item) for number, item in reversed(list(enumerate(value))))
-        elif isinstance(value, str):
-            if _CONTROL.search(value):
-                yield f"{field}: text holds no control characters, got {shown(value)}"
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield f"{field}: expected a finite number, got {value}"
-        elif isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
-            yield f"{field}: expected a number below 2^63, got {shown(value)}"
-        elif not isinstance(value, int | float | None):
-            yield f"{field}: expected text, a number, true or false, a list or a table, got {shown(value)}"
+        elif problem := _strange_value(value):
+            yield f"{_field(where)}: {problem}"
+
+
+def _strange_value(value: Any) -> str | None:
+    """What is wrong with a value that holds no others."""
+    if isinstance(value, str):
+        return f"text holds no control characters, got {shown(value)}" if _CONTROL.search(value) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, got {value}"
+    if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+        return f"expected a number below 2^63, got {shown(value)}"
+    if not isinstance(value, int | float | None):
+        return f"expected text, a number, true or false, a list or a table, got {shown(value)}"
+    return None
 
 
 def _field(where: Iterable[str | int]) -> str:
