@@ -1,6 +1,6 @@
 """How often do five ways to compare algorithms err, and how much do they find? Boards whose truth is known, simulated.
 
-    python scripts/simulate_statistics.py                     # two Markdown tables, in some minutes
+    python scripts/simulate_statistics.py                     # three Markdown tables, in some minutes
     python scripts/simulate_statistics.py --boards 200 --settings equal quick
 
 In trial k algorithm a reaches on target t, in points,
@@ -24,7 +24,8 @@ them is better; the share of 95 % intervals that cover the true difference; and 
 found, where the better ones are so by four standard errors of a difference.
 
 The second table draws targets at random too, and asks how often intervals cover the difference over all domains from
-which they are drawn: the other question, which fixed targets do not answer.
+which they are drawn: the other question, which fixed targets do not answer. The third looks at what moderation costs:
+pairs that scatter more than others are covered less often than those that scatter less.
 """
 
 from __future__ import annotations
@@ -316,6 +317,25 @@ def domains_like_these(setting: Setting, boards: int, seed: int = 0) -> dict[str
     return {name: float((np.abs(means) <= way(drawn).half).mean()) for name, way in WAYS.items()}
 
 
+def by_scatter(shape: tuple[int, int, int], boards: int, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """How often intervals cover what is true, of the tenth of pairs that scatter least and of that which does most.
+
+    Scatter is what it is in truth, on boards of unequal spreads.
+    """
+    random = np.random.default_rng(seed)
+    spreads = _spreads(random, (boards, *shape))
+    drawn = spreads * random.standard_normal((boards, *shape))
+    means = _pairs(np.moveaxis(drawn.mean(axis=(2, 3)), 0, 1)).T
+    of_each = np.moveaxis((spreads**2).sum(axis=(2, 3)), 0, 1)
+    scatter = np.array([one + other for one, other in itertools.combinations(of_each, 2)]).T
+    place = scatter.argsort(axis=1).argsort(axis=1) / scatter.shape[1]
+    found = {}
+    for way in ("own", "moderated"):
+        covers = np.abs(means) <= WAYS[way](drawn).half
+        found[way] = (float(covers[place < 0.1].mean()), float(covers[place >= 0.9].mean()))
+    return found
+
+
 def main() -> None:
     """Simulate, and print a row for each setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -337,6 +357,12 @@ def main() -> None:
     for targets in (4, 10):
         covered = domains_like_these(Setting("", (8, targets, 3), unequal), arguments.boards)
         print(f"| {targets} | {' | '.join(f'{share:.2f}' for share in covered.values())} |", flush=True)
+    print("\nUnequal spreads: intervals that cover, of the tenth of pairs that scatter least and most\n")
+    print("| algorithms, targets, trials | own: least | most | moderated: least | most |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for shape in ((16, 4, 3), (16, 4, 10)):
+        ends = [end for pair in by_scatter(shape, arguments.boards).values() for end in pair]
+        print(f"| {', '.join(map(str, shape))} | {' | '.join(f'{share:.2f}' for share in ends)} |", flush=True)
 
 
 if __name__ == "__main__":

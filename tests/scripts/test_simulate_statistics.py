@@ -69,3 +69,10 @@ def test_moderated_variances_hold_their_error_and_find_most_of_those_that_do() -
     assert found["moderated"].power > 2 * found["own"].power
     assert found["bootstrap"].torn > 0.3, "three trials are too few to draw from"
     assert found["range"].torn > 0.05 + 2 * 0.0155, "spreads differ"
+
+
+def test_pairs_that_scatter_most_are_covered_least() -> None:
+    found = simulation.by_scatter((8, 4, 3), 150)
+    least, most = found["moderated"]
+    assert most < 0.95 < least
+    assert abs(found["own"][0] - found["own"][1]) < 0.03
