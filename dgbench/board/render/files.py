@@ -37,16 +37,16 @@ def write(board: Leaderboard, folder: Path, frame: Frame = ALONE, others: Rankin
     texts = {
         "leaderboard.html": html.render(board, frame, others),
         "leaderboard.md": markdown.render(board),
-        "leaderboard.csv": _csv(table(board)),
+        "leaderboard.csv": comma_separated(table(board)),
         "leaderboard.tex": latex.render(board),
-        "cells.csv": _csv(cells(board)),
-        "pairs.csv": _csv(pairs(board)),
-        "criteria.csv": _csv(qualities(board)),
+        "cells.csv": comma_separated(cells(board)),
+        "pairs.csv": comma_separated(pairs(board)),
+        "criteria.csv": comma_separated(qualities(board)),
     }
     if papers := bibtex.bibliography(entry.algorithm for entry in board.entries):
         texts["methods.bib"] = papers
     if others is not None and others.known:
-        texts["measures.csv"] = _csv(pl.concat(ranking.to_polars() for ranking in others.known.values()))
+        texts["measures.csv"] = comma_separated(pl.concat(ranking.to_polars() for ranking in others.known.values()))
     paths = []
     for name, content in texts.items():
         with whole(folder / name) as temporary:
@@ -117,7 +117,7 @@ def qualities(board: Leaderboard) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _csv(frame: pl.DataFrame) -> str:
+def comma_separated(frame: pl.DataFrame) -> str:
     """As comma-separated values, of which no spreadsheet takes one for a formula and no terminal for a command."""
     return frame.rename(visible).with_columns(pl.selectors.string().map_elements(_inert, pl.String)).write_csv()
 

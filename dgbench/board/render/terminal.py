@@ -23,9 +23,7 @@ def show(board: Leaderboard, console: Console) -> None:
     info = board.info
     heading = Text(visible(info.title), style="bold")
     console.print(heading.append(f"  version {info.version}, rules {info.rules}", style="not bold"))
-    for track in board.tracks:
-        console.print(_table(board, track, console.width))
-        _lines(console, text.warnings(board, track), "yellow")
+    show_tables(board, console)
     backbones = dict.fromkeys(text.backbone(track) for track in board.tracks)
     reading = [
         text.selection(board),
@@ -38,6 +36,13 @@ def show(board: Leaderboard, console: Console) -> None:
     ]
     _lines(console, reading, "dim")
     _lines(console, text.notes(board), "yellow")
+
+
+def show_tables(board: Leaderboard, console: Console) -> None:
+    """Print the table of every track, and what a reader must know before believing it."""
+    for track in board.tracks:
+        console.print(_table(board, track, console.width))
+        _lines(console, text.warnings(board, track), "yellow")
 
 
 def show_ranking(ranking: Ranking, console: Console) -> None:
