@@ -28,6 +28,7 @@ _VERBS = {
     "cache": ("cache",),
     "store": ("store",),
     "submit": ("submit", "kit"),
+    "sweeps": ("import",),
     "site": ("site",),
 }
 """Which verbs each module adds, in the order of the help."""
