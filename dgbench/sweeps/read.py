@@ -93,7 +93,7 @@ def read_sweep(folder: Path) -> Sweep:
     """Read a sweep: every folder in ``folder`` that has a ``results.jsonl``, whatever it is called.
 
     Raises:
-        StoreError: there is no such folder, or no job in it.
+        StoreError: there is no such folder, or no job in it, or something in it cannot be read.
         RecordError: a line does not fit; the message names the file, the line and the field.
     """
     if not folder.is_dir():
@@ -101,13 +101,17 @@ def read_sweep(folder: Path) -> Sweep:
     jobs: list[Job] = []
     empty: list[str] = []
     cut: list[str] = []
-    for place in sorted(each for each in folder.iterdir() if each.is_dir()):
-        name = visible(place.name)
-        found = _job(place, name, cut)
-        if found is None:
-            empty.append(name)
-        else:
-            jobs.append(found)
+    try:
+        for place in sorted(each for each in folder.iterdir() if each.is_dir()):
+            name = visible(place.name)
+            found = _job(place, name, cut)
+            if found is None:
+                empty.append(name)
+            else:
+                jobs.append(found)
+    except OSError as error:
+        where = visible(str(error.filename or folder))
+        raise StoreError(f"{where}: cannot be read ({error.strerror or error})") from error
     if not jobs:
         raise StoreError(
             f"{folder}: no folder in it has a results.jsonl with a record; name the folder that sweep.py had as "
@@ -166,17 +170,14 @@ def _job(place: Path, name: str, cut: list[str]) -> Job | None:
 
 def _lines(path: Path, where: str) -> Iterator[tuple[int, bytes]]:
     """Every line of a file with its number, none of them longer than it may be."""
-    try:
-        with path.open("rb") as file:
-            for number in itertools.count(1):
-                line = file.readline(LONGEST + 1)
-                if len(line) > LONGEST:
-                    raise RecordError(f"{where}, line {number}: has more than {LONGEST:,} bytes, and so {_FOREIGN}")
-                if not line:
-                    return
-                yield number, line
-    except OSError as error:
-        raise RecordError(f"{where}: cannot be read ({error.strerror or error})") from error
+    with path.open("rb") as file:
+        for number in itertools.count(1):
+            line = file.readline(LONGEST + 1)
+            if len(line) > LONGEST:
+                raise RecordError(f"{where}, line {number}: has more than {LONGEST:,} bytes, and so {_FOREIGN}")
+            if not line:
+                return
+            yield number, line
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,17 @@ def test_what_holds_no_sweep_is_said(tmp_path: Path) -> None:
             read_sweep(folder)
 
 
+def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write_job(tmp_path, [line()])
+
+    def refused(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(StoreError, match=f"{place}/results.jsonl: cannot be read .Permission denied"):
+        read_sweep(tmp_path)
+
+
 def test_no_pipe_is_waited_for_and_no_endless_line_read(tmp_path: Path) -> None:
     place = write_job(tmp_path, [line()])
     path = place / "results.jsonl"
