@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
     from dgbench.board.rankings import Ranking
+    from dgbench.board.selected import Selection
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
     from dgbench.core.errors import (
@@ -85,6 +86,7 @@ __all__ = [
     "RecordError",
     "Records",
     "Reproduced",
+    "Selection",
     "StoreError",
     "Summary",
     "Track",
@@ -136,6 +138,7 @@ _TYPES = {
         "Track",
     ),
     "dgbench.board.rankings": ("Ranking",),
+    "dgbench.board.selected": ("Selection",),
     "dgbench.api.comparing": ("Comparison",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),

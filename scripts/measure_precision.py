@@ -56,7 +56,7 @@ def predicted(rules: BoardCard, precision: Precision, store: Path, workers: int 
     summary = dgbench.run(board, store=store, device="cpu", workers=workers, progress=for_people())
     if summary.failed:
         raise DGBenchError("; ".join(f"training {id_} failed: {error}" for id_, error in summary.failed.items()))
-    chosen = dgbench.select(board, store=store).lazy()
+    chosen = dgbench.select(board, store=store).cells.lazy()
     found = dgbench.predictions(board, store=store).filter(pl.col("split") == "target")
     found = found.join(chosen, on=[*CELL, "draw", "step"], how="semi")
     return found.select(*CELL, "sample", "label", "prediction").collect()

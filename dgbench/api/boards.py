@@ -13,6 +13,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep, board_card, board_names
 from dgbench.core.disk import writing
-from dgbench.core.errors import CardError, StoreError
+from dgbench.core.errors import CardError, DGBenchError, StoreError
 from dgbench.core.paths import cache_root, shipped
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dgbench.board.interactive import Leaderboard
+    from dgbench.board.selected import Selection
     from dgbench.runs.collect import Records
     from dgbench.runs.events import Tracker
     from dgbench.runs.launch import Summary
@@ -166,8 +168,8 @@ def predictions(
     Returns:
         Columns ``algorithm, target, trial, draw, run, dataset``, then those that a run keeps
         (:data:`dgbench.selection.predictions.PREDICTIONS`): which example it is and what group it belongs to, its class
-        and the predicted one, confidence, logits. ``frame.join(select(board).lazy(), on=["algorithm", "target",
-        "trial", "draw", "step"], how="semi")`` is left of the chosen models.
+        and the predicted one, confidence, logits. ``frame.join(select(board).cells.lazy(), on=["algorithm",
+        "target", "trial", "draw", "step"], how="semi")`` is left of the chosen models.
 
     Raises:
         UnknownNameError: the board has no such algorithm or target.
@@ -180,22 +182,53 @@ def predictions(
     return predictions(rules(board), Store.at(store), **asked)
 
 
-def select(board: Board, criterion: str | None = None, *, store: Path | None = None) -> pl.DataFrame:
-    """The model that a criterion chooses, for every algorithm, target and trial.
+def select(
+    board: Board,
+    criterion: str | None = None,
+    *,
+    algorithms: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> Selection:
+    """The model that a criterion chooses for every algorithm, target and trial, and what others would have chosen.
+
+    The leaderboard by that criterion is made of these models: ``select(board).cells`` names them.
 
     Args:
         board: Name, path or rules.
-        criterion: ``source``, ``augmented``, ... ; by default the board's own.
-        store: Where finished work is kept.
+        criterion: ``source``, ``augmented``, ... ; by default the board's own. ``ceiling`` and ``oracle`` choose by
+            target labels, for looking.
+        algorithms: Only these: recipes such as ``"pego + sam"``, or names of submissions.
+        targets: Only these: names of targets, or of domains, which stand for every target that tests them.
+        trials: Only these.
+        store: Where finished work is kept: by the board's list of runs, or by one of ``algorithms`` alone.
+        submissions: Where those to the board lie; by default beside its ``board.toml``, and nowhere for rules.
 
-    Returns:
-        Columns ``algorithm, target, trial, draw, step, run, score, views``: the chosen draw and checkpoint, the run
-        that holds its predictions, its score, and the views of the validation images that the score was taken on.
+    Raises:
+        UnknownNameError: there is no such criterion, or no such algorithm, target or trial on the board.
+        StoreError: nothing is there, or nothing that is asked for.
+        RecipeError: the criterion has nothing to select by.
     """
-    from dgbench.selection.criteria import choose, get
+    from dgbench.board.selected import selected
+    from dgbench.selection.criteria import get
 
-    found = records(board, store=store)
-    return choose(found.metrics, found.runs, get(criterion or found.board.criterion))
+    card = _listed(rules(board), algorithms, Store.at(store))
+    by = get(criterion or card.criterion)
+    if submissions is None and not isinstance(board, BoardCard):
+        submissions = submissions_of(board)
+    found = _joined(card, store, submissions)
+    return selected(found, by, algorithms=algorithms, targets=targets, trials=trials)
+
+
+def _listed(card: BoardCard, algorithms: Sequence[str] | None, store: Store) -> BoardCard:
+    """The rules with these algorithms, where the store has a list of their runs; else as they are."""
+    with suppress(DGBenchError):  # a name may be that of a submission, and no recipe
+        asked = rules(card, algorithms=algorithms)
+        if store.index(asked).is_file():
+            return asked
+    return card
 
 
 def leaderboard(

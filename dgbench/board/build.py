@@ -102,14 +102,7 @@ def build(
 
 def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failure]) -> None:
     """Refuse records that the rules do not ask for: one more draw for one algorithm is an unfair search."""
-    if metrics.is_empty() and failed:
-        first = failed[0]
-        raise StoreError(
-            f"the board '{info.name}' has no finished run: {len(failed)} failed, the first of them {first.title} on "
-            f"target {first.target}, trial {first.trial}: {first.reason}"
-        )
-    if metrics.is_empty():
-        raise StoreError(f"the board '{info.name}' has no finished run yet; run it, then compute the leaderboard")
+    refuse_unfinished(metrics, info.name, failed)
     allowed = {
         "algorithm": info.algorithms,
         "target": info.domains,
@@ -123,6 +116,22 @@ def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failur
                 f"the records hold {column} {strangers}, which the rules of the board '{info.name}' do not ask for "
                 f"({', '.join(map(str, values))}); leave these records out"
             )
+
+
+def refuse_unfinished(metrics: pl.DataFrame, board: str, failed: Sequence[Failure]) -> None:
+    """Refuse records without a finished run, and runs without their target.
+
+    Raises:
+        StoreError: there is none, or one that was not evaluated on its target.
+    """
+    if metrics.is_empty() and failed:
+        first = failed[0]
+        raise StoreError(
+            f"the board '{board}' has no finished run: {len(failed)} failed, the first of them {first.title} on "
+            f"target {first.target}, trial {first.trial}: {first.reason}"
+        )
+    if metrics.is_empty():
+        raise StoreError(f"the board '{board}' has no finished run yet; run it, then compute the leaderboard")
     reached = metrics.filter(pl.col("split") == "target").select(CANDIDATE)
     blind = metrics.join(reached, on=CANDIDATE, how="anti")
     if blind.height:

@@ -40,23 +40,20 @@ def part(
     """
     names, cases, runs = found.names, found.cases, found.runs
     if algorithms is not None:
-        asked = {_normal(name) for name in _listed("algorithms", algorithms)}
-        _check("algorithm", asked, names)
-        names = tuple(name for name in names if name in asked)
+        names = algorithms_named(names, algorithms)
     if track is not None:
         tracks = dict(found.metrics.select("algorithm", "track").unique().iter_rows())
-        _check("track", [track], tracks.values())
+        check_names("track", [track], tracks.values())
         names = tuple(name for name in names if tracks.get(name) == track)
     if backbone is not None:
-        _check("backbone", [backbone], runs["backbone"])
+        check_names("backbone", [backbone], runs["backbone"])
         runs = runs.filter(pl.col("backbone") == backbone)
         names = tuple(name for name in names if name in set(runs["algorithm"]))
     if datasets is not None:
-        _check("dataset", _listed("datasets", datasets), found.board.dataset)
+        check_names("dataset", _listed("datasets", datasets), found.board.dataset)
         cases = tuple(case for case in cases if _place(found.board, case)[0] in datasets)
     if targets is not None:
-        _check("target", _listed("targets", targets), {*cases, *(_place(found.board, case)[1] for case in cases)})
-        cases = tuple(case for case in cases if case in targets or _place(found.board, case)[1] in targets)
+        cases = cases_named(found.board, cases, targets)
 
     runs = runs.filter(pl.col("algorithm").is_in(names), pl.col("target").is_in(cases))
     if not runs.height:
@@ -83,6 +80,41 @@ def part(
     return _without_prefix(whole, f"{board.dataset[0]}/") if alone else whole
 
 
+def algorithms_named(names: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
+    """Those of a board's algorithms that recipes, or the names of submissions, ask for; in the board's order.
+
+    Raises:
+        UnknownNameError: one of them is not there.
+        CardError: they are given as one text.
+    """
+    wanted = {_normal(name) for name in _listed("algorithms", asked)}
+    check_names("algorithm", wanted, names)
+    return tuple(name for name in names if name in wanted)
+
+
+def cases_named(board: BoardCard, cases: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
+    """Those of a board's cases that are asked for by name, or by the domain that they test; in the board's order.
+
+    Raises:
+        UnknownNameError: one of them is not there.
+        CardError: they are given as one text.
+    """
+    check_names("target", _listed("targets", asked), {*cases, *(_place(board, case)[1] for case in cases)})
+    return tuple(case for case in cases if case in asked or _place(board, case)[1] in asked)
+
+
+def check_names(kind: str, asked: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse what a board does not have.
+
+    Raises:
+        UnknownNameError: one of the names is not known.
+    """
+    there = list(dict.fromkeys(known))
+    for name in asked:
+        if name not in there:
+            raise UnknownNameError(f"{kind} on this board", name, there)
+
+
 def in_words(whole: Records, kept: Records) -> str:
     """What is left, for readers: ``3 of 18 algorithms; on print``. Empty where it is all."""
     said = []
@@ -99,13 +131,6 @@ def _listed(what: str, names: Sequence[str]) -> Sequence[str]:
     if isinstance(names, str):
         raise CardError(f"{what}: expected a list of names, got the text '{names}'; write ['{names}']")
     return names
-
-
-def _check(kind: str, asked: Iterable[str], known: Iterable[str]) -> None:
-    there = list(dict.fromkeys(known))
-    for name in asked:
-        if name not in there:
-            raise UnknownNameError(f"{kind} on this board", name, there)
 
 
 def _normal(name: str) -> str:

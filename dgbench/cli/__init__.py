@@ -22,6 +22,7 @@ _VERBS = {
     "reproduce": ("reproduce",),
     "verify": ("verify",),
     "work": ("plan", "run", "leaderboard"),
+    "select": ("select",),
     "models": ("export", "deploy", "predict"),
     "publishing": ("published", "publish"),
     "data": ("data",),

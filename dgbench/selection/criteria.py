@@ -199,10 +199,7 @@ def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> p
 
 
 def best(scored: pl.DataFrame) -> pl.DataFrame:
-    """The draw and the step that score best, for each (algorithm, target, trial).
-
-    Ties go to the earliest step, then to the lowest draw. A score that is not a number never wins, and a cell that
-    has no other is left out.
+    """The draw and the step that score best, for each (algorithm, target, trial): the first as :func:`ordered`.
 
     Args:
         scored: Candidates, as :func:`scores` gives them.
@@ -210,13 +207,19 @@ def best(scored: pl.DataFrame) -> pl.DataFrame:
     Returns:
         One row for each cell: ``algorithm, target, trial, draw, step, run, score, views``.
     """
-    return (
-        scored.filter(pl.col("score").is_not_nan())
-        .sort("score", "step", "draw", descending=[True, False, False])
-        .group_by(CELL, maintain_order=True)
-        .first()
-        .sort(CELL)
-    )
+    return ordered(scored).group_by(CELL, maintain_order=True).first().sort(CELL)
+
+
+def ordered(scored: pl.DataFrame) -> pl.DataFrame:
+    """Candidates, the best first.
+
+    Ties go to the earliest step, then to the lowest draw. A score that is not a number never wins: such candidates are
+    left out, and with them a cell that has no others.
+
+    Args:
+        scored: Candidates, as :func:`scores` gives them.
+    """
+    return scored.filter(pl.col("score").is_not_nan()).sort("score", "step", "draw", descending=[True, False, False])
 
 
 def _refuse(criterion: Criterion, lost: pl.DataFrame) -> None:

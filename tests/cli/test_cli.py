@@ -130,7 +130,8 @@ def test_json_says_what_the_tables_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["list"], ["show"], ["plan"], ["run"], ["leaderboard"], ["data"], ["data", "new"], ["cache"]]
+    "verb",
+    [[], ["list"], ["show"], ["plan"], ["run"], ["leaderboard"], ["select"], ["data"], ["data", "new"], ["cache"]],
 )
 def test_help_is_a_short_option_and_loses_no_word(verb: list[str]) -> None:
     done = dgbench(*verb, "-h")

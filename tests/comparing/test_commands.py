@@ -31,7 +31,7 @@ def test_what_the_store_holds_is_compared_and_written_as_a_page(room: Room) -> N
     (one,) = told["against"]
     # naively, from the predictions of the models that were chosen
     card = rules(room.board)
-    chosen = dgbench.select(card, store=room.store)
+    chosen = dgbench.select(card, store=room.store).cells
     predictions = dgbench.predictions(card, store=room.store).filter(pl.col("split") == "target").collect()
     place = ["algorithm", "target", "trial", "draw", "step"]
     kept = predictions.join(chosen.select(place).cast({"step": pl.Int32}), on=place, how="semi")
@@ -134,6 +134,28 @@ def test_a_submission_is_compared_with_what_was_run_here(room: Room, tmp_path: P
         dgbench.compare(str(board), ["erm", "t3a"], store=tmp_path / "empty")
     twin = dgbench.compare(str(board), ["sam", "sam@1"], store=room.store)
     assert twin.against[0].same
+
+
+def test_the_command_that_select_prints_exports_the_model_that_it_names(room: Room, tmp_path: Path) -> None:
+    asked = ["-a", "sam", "--target", "dot-matrix", "--trial", "0", "--criterion", "source", "--store", room.store]
+    done = within("select", room.board, *asked)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[-1]
+    assert shlex.split(line) == [
+        "dgbench", "export", room.board, "sam", "--target", "dot-matrix", "--trial", "0", "--criterion", "source",
+        "--store", str(room.store), "--out", "model",
+    ]  # fmt: skip
+    exported = within(*shlex.split(line)[1:-1], tmp_path / "model", "--json", "--device", "cpu")
+    assert exported.returncode == 0, exported.stderr
+    card = json.loads(exported.stdout)["selection"]
+    (one,) = json.loads(within("select", room.board, *asked, "--json").stdout)["cells"]
+    assert [card[key] for key in ("target", "trial", "draw", "step")] == [
+        one[key] for key in ("target", "trial", "draw", "step")
+    ]
+    assert (card["run"], card["score"]) == (one["run"], one["score"])
+    # what target labels choose leaves no board
+    looked = within("select", room.board, *asked[:6], "--criterion", "ceiling", "--store", room.store)
+    assert "dgbench export" not in looked.stdout
 
 
 def test_the_commands_of_the_page_can_be_given() -> None:

@@ -104,7 +104,7 @@ def test_what_was_chosen_stays_and_predictions_are_those_of_a_store_that_keeps_a
     rules = board(*ALL)
     carry_out(rules, tmp_path)
     assert predictions(tmp_path) == predictions(everything)
-    chosen = boards.select(rules, store=tmp_path)
+    chosen = boards.select(rules, store=tmp_path).cells
     checkpoints = {f"{step:06d}" for name, step in chosen.select("algorithm", "step").iter_rows() if name in (
         "erm", "t3a", "adanpc"
     )}  # fmt: skip
@@ -235,7 +235,7 @@ def test_the_one_candidate_that_stayed_is_found_and_another_is_refused(tmp_path:
     plan = make_plan(rules)
     erm, swad = (next(plan.runs[e.run] for e in plan.entries if e.algorithm == name) for name in ("erm", "swad"))
     trajectory = stored(plan.trainings[erm.training], Store(tmp_path), CPU)
-    chosen = dict(boards.select(rules, store=tmp_path).select("algorithm", "step").iter_rows())
+    chosen = dict(boards.select(rules, store=tmp_path).cells.select("algorithm", "step").iter_rows())
     for name, run in (("erm", erm), ("swad", swad)):
         part = part_of("averaging", run.averaging, "here")
         assert candidate_at(part, run.averaging, trajectory, chosen[name])

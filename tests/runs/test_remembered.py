@@ -114,6 +114,7 @@ def test_a_second_look_opens_no_file_of_a_run(store: Store, read: list[str]) -> 
     assert tables(store) == first
     assert read == []
     dgbench.leaderboard(RULES, store=store.root, criterion="source")  # other checkpoints of the same runs
+    dgbench.select(RULES, store=store.root)
     assert read == []
 
 

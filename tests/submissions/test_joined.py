@@ -133,3 +133,18 @@ def test_the_table_of_both_is_that_of_the_store(board: BoardCard, into: Path, tm
     assert from_records(both).cells.equals(own.cells)
     submitted = dgbench.leaderboard(board, store=tmp_path / "none", submissions=into)
     assert submitted.cells.equals(own.cells)
+
+
+def test_models_are_selected_from_submissions_as_on_the_leaderboard(
+    board: BoardCard, into: Path, tmp_path: Path
+) -> None:
+    made = dgbench.select(board, store=tmp_path / "none", submissions=into)
+    assert made.submitted == {"erm": "erm@1", "sam": "sam@1"}
+    lead = dgbench.leaderboard(board, store=tmp_path / "none", submissions=into).cells
+    same = ("algorithm", "target", "trial", "draw", "step", "run", "score", "accuracy")
+    assert sorted(made.cells.select(same).rows()) == sorted(lead.select(same).rows())
+    one = dgbench.select(
+        board, algorithms=["sam"], targets=["print"], trials=[0], store=tmp_path / "none", submissions=into
+    )
+    assert one.cells.height == 1
+    assert not one.exportable, "its weights are with those who submitted it"

@@ -99,7 +99,7 @@ def test_validation_is_the_mean_over_sources_of_what_the_runs_predicted(told: To
 
 
 def test_what_is_selected_is_what_the_board_shows(told: Told) -> None:
-    chosen = boards.select(told.rules, store=told.store)
+    chosen = boards.select(told.rules, store=told.store).cells
     keys = ("algorithm", "target", "trial", "draw", "step", "run", "score")
     heard = of(told.events, Selected)
     assert sorted(tuple(getattr(event, key) for key in keys) for event in heard) == sorted(chosen.select(keys).rows())

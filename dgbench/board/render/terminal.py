@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.rankings import Ranking
-from dgbench.board.render import measures, text
+from dgbench.board.render import measures, selected, text
+from dgbench.board.selected import Selection
 from dgbench.core.visible import visible
 
 _FIXED, _EACH = 72, 12
 """Columns that the table takes without targets and for each of them; the other renderings have them all."""
+_WIDE = 110
+"""Columns that a table of chosen models takes; a narrower one says less."""
 
 
 def show(board: Leaderboard, console: Console) -> None:
@@ -61,6 +64,27 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     _lines(console, [measures.caption(ranking), text.RANKING, text.ADJUSTED], "dim")
 
 
+def show_selection(selection: Selection, console: Console) -> None:
+    """Print a table of chosen models for each algorithm, and how to read them."""
+    heading = Text(visible(selection.board), style="bold")
+    console.print(heading.append(f"  selected by {selection.criterion.title}", style="not bold"))
+    headings = selected.HEADER if console.width >= _WIDE else selected.BRIEF
+    for title, rows in selected.tables(selection):
+        table = _grid(title)
+        for name in headings:
+            folds, known = name in ("Target", "Chosen by"), "dim" if name in selected.LABELLED else ""
+            side: JustifyMethod = "left" if folds or name == "Run" else "right"
+            table.add_column(name, justify=side, no_wrap=not folds, overflow="fold", style=known)
+        for row in rows:
+            shown = (row.cells[selected.HEADER.index(name)] for name in headings)
+            table.add_row(*(Text(visible(cell)) for cell in shown), style="" if row.chosen else "dim")
+        console.print(table)
+    _lines(console, selected.warnings(selection), "yellow")
+    by = selection.criterion
+    reading = [selected.agreement(selection), f"{by.title}: {by.description}", selected.READING, selected.REACHED]
+    _lines(console, reading, "dim")
+
+
 def _domains(board: Leaderboard, width: int) -> tuple[str, ...]:
     """The targets that have a column."""
     return board.info.domains if _FIXED + _EACH * len(board.info.domains) <= width else ()
@@ -78,7 +102,7 @@ def _table(board: Leaderboard, track: Track, width: int) -> Table:
 
 def _empty(track: str, headings: Iterable[str]) -> Table:
     title, _ = text.TRACKS[track]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table = _grid(title)
     for heading in headings:
         left = heading == "Algorithm"
         # a name breaks at its own hyphens, so that many domains fit beside each other
@@ -94,6 +118,11 @@ def _empty(track: str, headings: Iterable[str]) -> Table:
             header_style="dim" if ceiling else "bold",
         )
     return table
+
+
+def _grid(title: str) -> Table:
+    heading = Text(visible(title))
+    return Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
 
 
 def _lines(console: Console, lines: Iterable[str], style: str) -> None:

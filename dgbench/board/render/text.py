@@ -253,18 +253,24 @@ def part(board: Leaderboard) -> list[str]:
 
 def notes(board: Leaderboard) -> list[str]:
     """What holds for the whole board: that it is a part, what failed, what is missing, and that nothing was tuned."""
-    lines = part(board)
-    failures: dict[tuple[str, str, str], list[Failure]] = {}
-    for failure in board.failed:
-        failures.setdefault((failure.status, failure.title, failure.reason), []).append(failure)
-    for (status, title, reason), places in failures.items():
-        shown = "; ".join(f"target {place.target}, trial {place.trial}" for place in places[:_PLACES])
-        more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-        lines.append(f"{status.capitalize()}: {title} on {shown}{more}: {reason}")
+    lines = [*part(board), *failures(board.failed)]
     if board.absent:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
     lines += _repeats(board)
     return [*lines, UNTUNED] if board.info.draws == 1 else lines
+
+
+def failures(failed: Sequence[Failure]) -> list[str]:
+    """Runs that could not be done, a line for each algorithm and reason."""
+    alike: dict[tuple[str, str, str], list[Failure]] = {}
+    for failure in failed:
+        alike.setdefault((failure.status, failure.title, failure.reason), []).append(failure)
+    lines = []
+    for (status, title, reason), places in alike.items():
+        shown = "; ".join(f"target {place.target}, trial {place.trial}" for place in places[:_PLACES])
+        more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+        lines.append(f"{status.capitalize()}: {title} on {shown}{more}: {reason}")
+    return lines
 
 
 def _repeats(board: Leaderboard) -> list[str]:

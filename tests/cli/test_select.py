@@ -1,0 +1,95 @@
+"""``dgbench select`` on a store, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from comparing.called import within
+from scripts_loaded import load_script
+from submissions.boards import write_board
+
+import dgbench
+from dgbench.api.boards import rules
+from dgbench.runs.store import Store
+
+
+@dataclass(frozen=True)
+class Room:
+    """A board of one's own, and a store that holds drawn results of it."""
+
+    board: str
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
+    folder = tmp_path_factory.mktemp("selected")
+    board = write_board(folder / "small", "erm", "sam", "t3a")
+    load_script("measure_store").fill(Store(folder / "store"), rules(board))
+    return Room(board, folder / "store")
+
+
+CHOICE = ("algorithm", "target", "trial", "draw", "step", "run", "score", "accuracy")
+
+
+@pytest.mark.parametrize("criterion", ["source", "augmented"])
+def test_it_names_the_models_of_the_leaderboard(room: Room, criterion: str) -> None:
+    done = within("select", room.board, "--store", room.store, "--criterion", criterion, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    made = dgbench.leaderboard(room.board, criterion=criterion, store=room.store)
+    found = {
+        tuple(c["with_target_labels"][key] if key == "accuracy" else c[key] for key in CHOICE) for c in told["cells"]
+    }
+    assert found == set(made.cells.select(CHOICE).iter_rows())
+    assert told["export"] is None
+    assert told["missing"] == 0
+
+
+def test_it_imports_no_torch(room: Room) -> None:
+    code = (
+        "import atexit, sys; from dgbench.cli import main\n"
+        "names = 'torch', 'torchvision', 'timm', 'kornia'\n"
+        "atexit.register(lambda: print([name for name in names if name in sys.modules]))\n"
+        "sys.argv = ['dgbench', 'select', *sys.argv[1:]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, room.board, "--store", room.store], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Accuracy*" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--criterion", "augmentd"], "no criterion named 'augmentd'. Did you mean 'augmented'"),
+        (["-a", "smm"], "no algorithm on this board named 'smm'. Did you mean 'sam'"),
+        (["--target", "prnt"], "no target on this board named 'prnt'. Did you mean 'print'"),
+        (["--trial", "4"], "no trial on this board named '4'"),
+        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run' fills it"),
+    ],
+)
+def test_a_wrong_name_is_one_message_and_exit_code_2(room: Room, asked: list[str], words: str) -> None:
+    done = within("select", room.board, "--store", room.store, *asked)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_runs_count_by_the_boards_list_and_by_that_of_the_algorithms_alone(room: Room, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(room.store, tmp_path / "store"))
+    whole = dgbench.select(room.board, algorithms=["t3a", "erm"], store=store).cells
+    assert whole["algorithm"].unique(maintain_order=True).to_list() == ["erm", "t3a"]
+    kept, alone = Store(store), rules(room.board, algorithms=["t3a", "erm"])
+    listed = kept.read_index(rules(room.board))
+    entries = [entry for entry in listed["entries"] if entry["algorithm"] in ("t3a", "erm")]
+    kept.index(rules(room.board)).unlink()
+    kept.write_index(alone, listed | {"entries": entries})
+    assert dgbench.select(room.board, algorithms=["t3a", "erm"], store=store).cells.equals(whole)
