@@ -1,6 +1,6 @@
 """How often do five ways to compare algorithms err, and how much do they find? Boards whose truth is known, simulated.
 
-    python scripts/simulate_statistics.py                     # three Markdown tables, in some minutes
+    python scripts/simulate_statistics.py                     # four Markdown tables, in some minutes
     python scripts/simulate_statistics.py --boards 200 --settings equal quick
 
 In trial k algorithm a reaches on target t, in points,
@@ -25,7 +25,11 @@ found, where the better ones are so by four standard errors of a difference.
 
 The second table draws targets at random too, and asks how often intervals cover the difference over all domains from
 which they are drawn: the other question, which fixed targets do not answer. The third looks at what moderation costs:
-pairs that scatter more than others are covered less often than those that scatter less.
+pairs, and means, that scatter more than others are covered less often than those that scatter less.
+
+The fourth is about the mean of one algorithm: how often its interval covers the truth, and half of a median interval,
+with variances of its own trials and with moderated ones. What a trial gives to all algorithms does not cancel there; so
+boards are drawn on which it is nothing, as large as above, and so large that it hides all else (10).
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +46,15 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from scipy.stats import studentized_range
 
-from dgbench.selection.pairs import Variances, contrasts
+from dgbench.selection.means import means
+from dgbench.selection.moderated import Variances
+from dgbench.selection.pairs import contrasts
 from dgbench.selection.statistics import LEVEL
 
 Values = NDArray[np.float64]
 BOARDS = Path(__file__).parents[1] / "leaderboards"
 RESAMPLES = 200
+SHARED = (0.0, 3.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,14 @@ class Setting:
         shape: Algorithms, independent targets, trials.
         noise: Draws what is an algorithm's own, for a number of boards: (boards, algorithms, targets, trials).
         step: The difference that one picture more makes, in points; 0 where values are not rounded.
+        shared: Standard deviation of what a trial gives to all algorithms.
     """
 
     title: str
     shape: tuple[int, int, int]
     noise: Callable[[np.random.Generator, tuple[int, ...]], Values]
     step: float = 0.0
+    shared: float = 3.0
 
     def draw(self, random: np.random.Generator, boards: int, fixed: bool = True) -> Values:
         """Boards of equal algorithms; where targets are not fixed they are drawn from domains without number."""
@@ -72,7 +81,7 @@ class Setting:
         interaction = 2 * random.standard_normal((boards, algorithms, targets, 1))
         if fixed:
             interaction -= interaction.mean(axis=2, keepdims=True)
-        shared = 3 * random.standard_normal((boards, 1, targets, trials))
+        shared = self.shared * random.standard_normal((boards, 1, targets, trials))
         found = interaction + shared + self.noise(random, (boards, *self.shape))
         return np.round(found / self.step) * self.step if self.step else found
 
@@ -336,6 +345,32 @@ def by_scatter(shape: tuple[int, int, int], boards: int, seed: int = 0) -> dict[
     return found
 
 
+def means_by_scatter(shape: tuple[int, int, int], boards: int, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """The same of means, where trials give nothing to all algorithms: there they borrow most."""
+    random = np.random.default_rng(seed)
+    spreads = _spreads(random, (boards, *shape))
+    drawn = spreads * random.standard_normal((boards, *shape))
+    place = (spreads**2).sum(axis=(2, 3)).argsort(axis=1).argsort(axis=1) / shape[0]
+    ways: tuple[Variances, ...] = ("own", "moderated")
+    found = {}
+    for way in ways:
+        known = [means(dict(enumerate(board)), variances=way).values() for board in drawn.tolist()]
+        covers = np.array([[abs(one.mean) <= (one.margin or 0.0) for one in board] for board in known])
+        found[way] = (float(covers[place < 0.1].mean()), float(covers[place >= 0.9].mean()))
+    return found
+
+
+def of_means(setting: Setting, variances: Variances, boards: int, seed: int = 0) -> tuple[float, float]:
+    """Of the mean of one algorithm: how often its interval covers what is true, and half of a median interval."""
+    margins, covers = [], []
+    for board in setting.draw(np.random.default_rng(seed), boards).tolist():
+        for one in means(dict(enumerate(board)), variances=variances).values():
+            if one.margin is not None:
+                margins.append(one.margin)
+                covers.append(abs(one.mean) <= one.margin)
+    return float(np.mean(covers)), float(np.median(margins))
+
+
 def main() -> None:
     """Simulate, and print a row for each setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -357,12 +392,26 @@ def main() -> None:
     for targets in (4, 10):
         covered = domains_like_these(Setting("", (8, targets, 3), unequal), arguments.boards)
         print(f"| {targets} | {' | '.join(f'{share:.2f}' for share in covered.values())} |", flush=True)
-    print("\nUnequal spreads: intervals that cover, of the tenth of pairs that scatter least and most\n")
-    print("| algorithms, targets, trials | own: least | most | moderated: least | most |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for shape in ((16, 4, 3), (16, 4, 10)):
-        ends = [end for pair in by_scatter(shape, arguments.boards).values() for end in pair]
-        print(f"| {', '.join(map(str, shape))} | {' | '.join(f'{share:.2f}' for share in ends)} |", flush=True)
+    print("\nUnequal spreads: intervals that cover, of the tenth that scatters least and most\n")
+    print("| of | algorithms, targets, trials | own: least | most | moderated: least | most |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for of, ask in (("pairs", by_scatter), ("means", means_by_scatter)):
+        for shape in ((16, 4, 3), (16, 4, 10)):
+            ends = [f"{end:.2f}" for way in ask(shape, arguments.boards).values() for end in way]
+            print(f"| {of} | {', '.join(map(str, shape))} | {' | '.join(ends)} |", flush=True)
+    print("\nMeans: intervals that cover, half of a median one; a trial gives to all algorithms 0, 3 or 10 points\n")
+    heads = [f" {shared:g}: own | moderated |" for shared in SHARED]
+    print(f"| setting | algorithms, targets, trials |{''.join(heads)}")
+    print(f"| --- | --- |{' --- |' * 2 * len(SHARED)}")
+    few = [Setting("unequal spreads", shape, unequal) for shape in ((4, 4, 2), (4, 2, 2), (16, 2, 2), (8, 1, 2))]
+    for setting in [*(known[name] for name in arguments.settings), *few]:
+        made = [
+            of_means(replace(setting, shared=shared), way, arguments.boards)
+            for shared in SHARED
+            for way in ("own", "moderated")
+        ]
+        told = " | ".join(f"{covered:.3f} {half:.2f}" for covered, half in made)
+        print(f"| {setting.title} | {', '.join(map(str, setting.shape))} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

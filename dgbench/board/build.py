@@ -62,7 +62,10 @@ def build(
     finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
-    standing = Standing.of({name: parts[name] for name in _complete(cells, runs, info)}, twins, design, "accuracy")
+    complete = {name: parts[name] for name in _complete(cells, runs, info)}
+    standing = Standing.of(complete, twins, design, "accuracy")
+    means = design.means(complete, "accuracy")
+    likelihoods = design.means({name: part for name, part in complete.items() if _finite(part)}, "nll", POSITIVE)
     tracks = []
     for name in sorted(set(cells["track"])):
         members = set(cells.filter(pl.col("track") == name)["algorithm"])
@@ -73,6 +76,8 @@ def build(
                 part,
                 _runs(runs, algorithm),
                 ranked.get(algorithm),
+                means.get(algorithm) or design.estimate(part, "accuracy"),
+                likelihoods.get(algorithm) or (design.estimate(part, "nll", POSITIVE) if _finite(part) else None),
                 _ahead(algorithm, parts, standing, design, info.reference),
                 twins[algorithm],
                 design,
@@ -221,6 +226,8 @@ def _entry(
     cells: pl.DataFrame,
     runs: pl.DataFrame,
     ranked: tuple[int, int] | None,
+    accuracy: Estimate,
+    nll: Estimate | None,
     difference: Estimate | None,
     twin: str,
     design: Design,
@@ -240,8 +247,8 @@ def _entry(
         runs=runs.height,
         same_as=twin if twin != algorithm else None,
         without_effect="; ".join(sorted(set(runs["without_effect"]) - {""})),
-        accuracy=design.estimate(cells, "accuracy"),
-        nll=design.estimate(cells, "nll", POSITIVE) if cells["nll"].is_finite().all() else None,
+        accuracy=accuracy,
+        nll=nll,
         targets=targets,
         datasets={str(name): design.estimate(part, "accuracy") for (name,), part in sorted(cells.group_by("dataset"))},
         worst=min(targets, key=lambda target: targets[target].mean),
@@ -259,6 +266,11 @@ def _entry(
         ),
         level=info.levels.get(algorithm, ""),
     )
+
+
+def _finite(cells: pl.DataFrame) -> bool:
+    """Whether the likelihoods of all cells are known."""
+    return bool(cells["nll"].is_finite().all())
 
 
 def _union(cells: pl.DataFrame, lists: pl.Expr) -> tuple[str, ...]:

@@ -99,10 +99,11 @@ class Entry:
         same_as: The first algorithm of the board that made the very same predictions in every cell, if that is another
             one: the two are one result.
         without_effect: Which parts of its recipe act on nothing here, and why; empty where all have an effect.
-        accuracy: On targets: mean over targets of the mean over trials.
-        nll: The same mean of the negative log-likelihood, in nats; None where it is not finite in some cell.
-        targets: Accuracy on each target it has.
-        datasets: Accuracy on each dataset it has.
+        accuracy: On targets: mean over targets of the mean over trials. Of those that are ranked, on whatever track,
+            variances are moderated together.
+        nll: The same of the negative log-likelihood, in nats; None where it is not finite in some cell.
+        targets: Accuracy on each target it has, by its own trials alone.
+        datasets: Accuracy on each dataset it has, by its own trials alone.
         worst: The target with the lowest mean.
         gap: Accuracy on clean source validation images minus accuracy on the target, for the same models.
         difference: Accuracy minus that of the reference, cell by cell; None for the reference itself. Where both are

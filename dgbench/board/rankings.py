@@ -157,8 +157,12 @@ def ranking(
     parts = {str(name): part for (name,), part in cells.group_by("algorithm", maintain_order=True)}
     known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
     means = _means(cells)
-    standing = _standing(board, measure, known)
-    tracks = {track.name: _track(track, board, measure, parts, known, means, standing) for track in board.tracks}
+    ranked = _ranked(board, known)
+    standing = _standing(board, measure, ranked)
+    values = board.design.means(ranked, "value", measure.within)
+    tracks = {
+        track.name: _track(track, board, measure, parts, known, means, standing, values) for track in board.tracks
+    }
     places = [place for each in tracks.values() for place in each]
     if not any(place.value for place in places):
         first = places[0]
@@ -190,18 +194,19 @@ def _means(cells: pl.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def _standing(board: Leaderboard, measure: Measure, known: Mapping[str, pl.DataFrame]) -> Standing:
-    """How those that are ranked by accuracy stand by a measure, turned around where less is better."""
+def _ranked(board: Leaderboard, known: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Those that are ranked by accuracy, and of which the measure is known."""
+    ranked = {entry.algorithm for entry in board.entries if entry.rank is not None}
+    return {name: known[name] for name in board.info.algorithms if name in known and name in ranked}
+
+
+def _standing(board: Leaderboard, measure: Measure, ranked: Mapping[str, pl.DataFrame]) -> Standing:
+    """How algorithms stand by a measure, turned around where less is better."""
     sign = 1 if measure.rises else -1
-    entries = {entry.algorithm: entry for entry in board.entries}
-    ranked = {
-        name: known[name].with_columns(pl.col("value") * sign)
-        for name in board.info.algorithms
-        if name in known and entries[name].rank is not None
-    }
+    turned = {name: part.with_columns(pl.col("value") * sign) for name, part in ranked.items()}
     # those that predict the same are one result, as by accuracy
-    twins = {name: entry.same_as or name for name, entry in entries.items()}
-    return Standing.of(ranked, twins, board.design, "value", _differences(measure))
+    twins = {entry.algorithm: entry.same_as or entry.algorithm for entry in board.entries}
+    return Standing.of(turned, twins, board.design, "value", _differences(measure))
 
 
 def _track(
@@ -212,6 +217,7 @@ def _track(
     known: Mapping[str, pl.DataFrame],
     means: Mapping[str, Mapping[str, float]],
     standing: Standing,
+    values: Mapping[str, Estimate],
 ) -> tuple[Place, ...]:
     places = standing.ranks([entry.algorithm for entry in track.entries])
     made = []
@@ -226,7 +232,7 @@ def _track(
                     entry,
                     rank=own[0] if own else None,
                     rank_worst=own[1] if own else None,
-                    value=board.design.estimate(part, "value", measure.within),
+                    value=values.get(entry.algorithm) or board.design.estimate(part, "value", measure.within),
                     targets={t: means[entry.algorithm][t] for t in board.info.domains if t in means[entry.algorithm]},
                     difference=_ahead(entry.algorithm, known, board, measure, standing),
                 )

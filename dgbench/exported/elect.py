@@ -16,6 +16,7 @@ from dgbench.runs.plan import Entry, Plan
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import check
+from dgbench.selection.statistics import Estimate
 
 _PLACE = ("target", "trial")
 _NAMED = 3
@@ -53,6 +54,7 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
         RecipeError: the criterion has nothing to select by.
     """
     standing, failed = _standing(plan, records)
+    together = list(dict.fromkeys(entry.algorithm for entry in standing))
     tracks = {entry.track for entry in standing}
     track = "inductive" if "inductive" in tracks else "online"
     standing = [entry for entry in standing if entry.track == track]
@@ -75,8 +77,9 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     entry = next(e for e in standing if (e.algorithm, e.draw, e.target, e.trial) == (best, draw, target, trial))
     cells = reached_cells(records, criterion)
     design = Design.of(records.runs, records.weights)
+    means = _means(design, cells, together)
     rivals = [
-        Rival(algorithm=name, title=_title(standing, name), score=score, accuracy=_mean(design, cells, name))
+        Rival(algorithm=name, title=_title(standing, name), score=score, accuracy=over_trials(means[name]))
         for name, score in ranking
     ]
     reached = cells.filter(pl.col("algorithm") == best)
@@ -149,8 +152,12 @@ def _title(entries: Sequence[Entry], algorithm: str) -> str:
     return next(entry.title for entry in entries if entry.algorithm == algorithm)
 
 
-def _mean(design: Design, cells: pl.DataFrame, algorithm: str) -> Measured:
-    return over_trials(design.estimate(cells.filter(pl.col("algorithm") == algorithm), "accuracy"))
+def _means(design: Design, cells: pl.DataFrame, algorithms: Sequence[str]) -> dict[str, Estimate]:
+    """As the board has them: with the variances of all algorithms of both tracks that have a model in every cell."""
+    parts = {name: part for name in algorithms if (part := cells.filter(pl.col("algorithm") == name)).height}
+    full = max(part.height for part in parts.values())
+    known = design.means({name: part for name, part in parts.items() if part.height == full}, "accuracy")
+    return {name: known.get(name) or design.estimate(part, "accuracy") for name, part in parts.items()}
 
 
 def _covers(mean: Measured, targets: int) -> str:

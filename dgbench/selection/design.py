@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from dgbench.selection import pairs, statistics
+from dgbench.selection import means, pairs, statistics
 from dgbench.selection.pairs import Contrasts
 from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Range
 
@@ -57,6 +57,14 @@ class Design:
         """
         targets, values = self._values(cells, column)
         return replace(statistics.estimate(values, *self.shape(targets)), within=within)
+
+    def means(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = SHARE) -> dict[str, Estimate]:
+        """The mean of every algorithm by a column of their tables; every table has the same targets and trials."""
+        tables = {name: self._values(each, column) for name, each in cells.items()}
+        if not tables:
+            return {}
+        values = {name: values for name, (_, values) in tables.items()}
+        return means.means(values, *self.shape(next(iter(tables.values()))[0]), within)
 
     def difference(self, cells: pl.DataFrame, first: str, second: str, within: Range = DIFFERENCE) -> Estimate:
         """The mean of one column minus another, paired in each row."""

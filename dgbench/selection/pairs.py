@@ -2,12 +2,8 @@
 
 A board has a paired difference for every pair of algorithms, and two degrees of freedom for each cluster of three
 trials. So the variances of four algorithms or more are *moderated*: each is drawn towards what those of all pairs have
-in common (:mod:`dgbench.selection.moderated`), with the degrees of freedom that this is worth.
-
-    s^2      = sum_c v_c                       of a pair, as :mod:`dgbench.selection.statistics` has it
-    share_c  ~ sum over pairs of v_c / s       they sum to 1
-    d        = 1 / sum_c share_c^2 / (n_c - 1)
-    df       = min(d0 + d, (A - 1) d / 2)      d0: of the prior; A: algorithms
+in common, with the degrees of freedom that this is worth (:mod:`dgbench.selection.moderated`). Those of pairs that have
+an algorithm in common depend on each other: together they have the worth of A - 1, where A is the number of algorithms.
 
 ``docs/statistics.md`` shows what that finds, and how often it errs.
 """
@@ -18,18 +14,13 @@ import itertools
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from dgbench.selection.moderated import prior
+from dgbench.selection.moderated import TOGETHER, Variances, together
 from dgbench.selection.statistics import ANY, LEVEL, Estimate, Measured, Range, Values, largest_in, matrix_of, measured
 
-TOGETHER = 4
-"""From so many algorithms on the variances of their differences are moderated together. Of three, what one has in
-common with two others is worth less than what it costs to find out."""
-
-Variances = Literal["moderated", "own"]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -118,31 +109,18 @@ def contrasts(
 def _together(found: Measured, compared: Sequence[tuple[str, str]]) -> list[Estimate]:
     """Estimates of differences whose variances are drawn towards what they have in common.
 
-    The clusters' shares are those of all pairs, since those of one are as badly known as its variance. A mean of the
-    pairs' own shares would lie too near to equal ones, for what is small in a sum is noise, too; a sum of variances
-    would be that of the pair that scatters most; the roots of their totals as weights lie between. Variances of pairs
-    that have an algorithm in common depend on each other, so their degrees of freedom stay below half of what all
-    algorithms but one bring. Pairs whose trials all gave the same stay what they are, and algorithms that differ by a
-    constant count once.
+    Algorithms that differ by a constant count once.
 
     Args:
         found: Of every pair of some algorithms.
         compared: The pairs.
     """
-    if found.variances is None or found.free is None:
+    if found.variances is None:
         return found.alone()
-    totals = found.variances.sum(axis=1)
-    some = totals > 0
+    some = found.variances.sum(axis=1) > 0
     copies = {second for (_, second), differs in zip(compared, some.tolist(), strict=True) if not differs}
     distinct = len(set(itertools.chain.from_iterable(compared)) - copies)
-    if distinct < TOGETHER:
-        return found.alone()
-    parts = (found.variances[some] / np.sqrt(totals[some])[:, None]).sum(axis=0)
-    df = float(1 / ((parts / parts.sum()) ** 2 / found.free).sum())
-    common = prior(totals[some], df)
-    gained = min(common.df + df, (distinct - 1) * df / 2)
-    moderate = np.where(some, common.moderate(totals, df), 0.0)
-    return found.estimates(moderate, np.where(some, gained, found.free.sum()))
+    return together(found, distinct - 1) if distinct >= TOGETHER else found.alone()
 
 
 def pairs(

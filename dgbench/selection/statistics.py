@@ -16,8 +16,8 @@ independent: one value for each trial, in each cluster. Clusters are the strata.
 Where each target has trainings of its own, each is a cluster. One cluster gives the ordinary t-interval. Weights differ
 on boards of several datasets, where each dataset counts once. Trials of different clusters are taken as independent.
 
-A paired difference is the same thing on differences. Of many pairs each variance can do better than by itself:
-:mod:`dgbench.selection.pairs`.
+A paired difference is the same thing on differences. Of many algorithms each variance can do better than by itself:
+:mod:`dgbench.selection.means`, and :mod:`dgbench.selection.pairs`.
 """
 
 from __future__ import annotations
@@ -196,16 +196,21 @@ class Measured:
         means: (matrices,).
         n: How many independent values each has.
         within: What values there can be.
-        variances: (matrices, clusters), what each cluster adds to the variance of the mean; None where chance cannot
-            be measured.
+        scatter: (matrices, clusters, trials), by how much each trial lies off the mean, scaled so that the squares of
+            all trials sum to the variance of the mean; None where chance cannot be measured.
         free: (clusters,), the degrees of freedom of each cluster.
     """
 
     means: Matrix
     n: int
     within: Range
-    variances: Matrix | None = None
+    scatter: Matrix | None = None
     free: Matrix | None = None
+
+    @cached_property
+    def variances(self) -> Matrix | None:
+        """(matrices, clusters), what each cluster adds to the variance of the mean."""
+        return None if self.scatter is None else np.asarray((self.scatter**2).sum(axis=2))
 
     def alone(self) -> list[Estimate]:
         """Each estimate from its own trials alone."""
@@ -260,9 +265,8 @@ def measured(
     sums = member @ (shares[:, None] * values)
     deviations = np.where(whole, sums - sums.sum(axis=2, keepdims=True) / trials[:, None], 0.0)
     floors = RESOLUTION * scales[:, None] * (member @ shares)
-    variances = (deviations**2).sum(axis=2) / (trials - 1) / trials
-    variances[np.abs(deviations).max(axis=2) <= floors] = 0.0
-    return Measured(means, n, within, variances, trials - 1.0)
+    deviations[np.abs(deviations).max(axis=2) <= floors] = 0.0
+    return Measured(means, n, within, deviations / np.sqrt(trials * (trials - 1))[:, None], trials - 1.0)
 
 
 def _members(targets: int, clusters: Sequence[Hashable] | None) -> Matrix:

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
+from dgbench.board.rankings import ranking
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure
+from dgbench.selection.means import means
+from dgbench.selection.measures import RULE
 from dgbench.selection.pairs import contrasts
-from dgbench.selection.statistics import estimate
+from dgbench.selection.statistics import SHARE, Estimate, estimate
 
 
 def test_every_number_by_hand() -> None:
@@ -110,6 +113,53 @@ def test_who_is_not_ranked_is_compared_by_the_cells_it_has() -> None:
     lost = (pl.col("algorithm") == "erm") & (pl.col("target") == "b") & (pl.col("trial") == 1)
     made = build(metrics.filter(~lost), runs.filter(~lost), info(trials=3, algorithms=names))
     assert {entry.difference.n for entry in made.entries if entry.difference is not None} == {5}
+
+
+SERVED = {
+    "leave-one-domain-out": {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")},
+    "single-source": {"a > b": ("a",), "a > c": ("a",), "b > a": ("b",)},
+    "fixed": {"fog": ("photo",), "snow": ("photo",), "rain": ("photo",)},
+}
+
+
+@pytest.mark.parametrize("protocol", SERVED)
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_means_of_ranked_algorithms_lend_each_other_their_variances(protocol: str, trials: int) -> None:
+    """On boards of every protocol, on both tracks; a copy lends nothing, and who lacks a run has its own."""
+    random, served = np.random.default_rng(0), SERVED[protocol]
+    skills = FIVE | {"copy": FIVE["coral"], "mixup + sam": 0.55}
+    drawn = {name: skill + 0.02 * random.standard_normal((len(served), trials)) for name, skill in skills.items()}
+    drawn["copy"] = drawn["coral"]
+    metrics, runs = tables(
+        candidate(name, target, trial, clean=dict.fromkeys(sources, 0.9), on_target=drawn[name][row, trial])
+        for name in skills
+        for row, (target, sources) in enumerate(served.items())
+        for trial in range(trials)
+        if (name, row, trial) != ("mixup + sam", 1, trials - 1)
+    )
+    rules = info(domains=tuple(served), trials=trials, algorithms=tuple(skills))
+    made = build(on_two_tracks(metrics, {"irm", "mixup"}), runs, rules)
+    expected = means({name: drawn[name].tolist() for name in FIVE}, clusters=tuple(served.values()), within=SHARE)
+    expected["copy"] = expected["coral"]
+    values = {place.entry.algorithm: place.value for places in ranking(made, RULE).tracks.values() for place in places}
+    for entry in made.entries:
+        assert entry.accuracy == values[entry.algorithm]
+        if entry.algorithm in expected:
+            one = expected[entry.algorithm]
+            assert known(entry.accuracy) == pytest.approx(known(one))
+            if entry.nll is not None and trials > 1:
+                assert (entry.nll.error, entry.nll.df) == pytest.approx((one.error, one.df)), "it is 1 - accuracy here"
+        else:
+            cells = made.cells.filter(pl.col("algorithm") == entry.algorithm)
+            assert (entry.rank, entry.accuracy) == (None, made.design.estimate(cells, "accuracy"))
+        assert entry.targets == {
+            target: made.design.estimate(part, "accuracy")
+            for (target,), part in made.cells.filter(pl.col("algorithm") == entry.algorithm).group_by("target")
+        }
+
+
+def known(one: Estimate) -> tuple[Any, ...]:
+    return one.mean, one.n, one.error, one.df
 
 
 def test_algorithms_without_a_common_cell_are_not_compared() -> None:

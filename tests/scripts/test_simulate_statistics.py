@@ -71,8 +71,17 @@ def test_moderated_variances_hold_their_error_and_find_most_of_those_that_do() -
     assert found["range"].torn > 0.05 + 2 * 0.0155, "spreads differ"
 
 
-def test_pairs_that_scatter_most_are_covered_least() -> None:
-    found = simulation.by_scatter((8, 4, 3), 150)
+@pytest.mark.parametrize(("ask", "boards"), [("by_scatter", 150), ("means_by_scatter", 600)])
+def test_those_that_scatter_most_are_covered_least(ask: str, boards: int) -> None:
+    found = getattr(simulation, ask)((10, 4, 3), boards)
     least, most = found["moderated"]
     assert most < 0.95 < least
-    assert abs(found["own"][0] - found["own"][1]) < 0.03
+    assert abs(found["own"][0] - found["own"][1]) < 0.04
+
+
+@pytest.mark.parametrize("shared", [0.0, 3.0])
+def test_means_cover_and_borrow_what_algorithms_do_not_share(shared: float) -> None:
+    setting = simulation.Setting("", (8, 4, 2), simulation.unequal, shared=shared)
+    (own, wide), (moderated, narrow) = (simulation.of_means(setting, way, 300) for way in ("own", "moderated"))
+    assert 0.93 <= moderated <= own + 0.01
+    assert narrow < wide * (0.7 if shared == 0 else 1)

@@ -53,8 +53,9 @@ ADJUSTED = (
 )
 ACCURACY = (
     f"Accuracy: mean over targets of the mean over trials, in per cent, ± half of the {_LEVEL} t-interval "
-    "(targets fixed, trials repeated). n counts what is independent: trials, once for each set of source domains. "
-    "Targets that one training serves move together, so they are averaged within a trial and count once. "
+    "(targets fixed, trials repeated; the variances of four ranked algorithms or more are moderated together, on a "
+    "single target or dataset each has its own). n counts what is independent: trials, once for each set of source "
+    "domains. Targets that one training serves move together, so they are averaged within a trial and count once. "
     "Without ± chance cannot be measured: there is a single trial, or all gave the same."
 )
 GAP = "Gap: accuracy on held-out source images minus accuracy on the target, for the same models, in points."
