@@ -88,7 +88,9 @@ def test_the_numbers_are_the_boards_on_every_page(site: Path) -> None:
     board = shown_board()
     for criterion, made in board.leaderboards.items():
         folder = site / "boards" / "quick" / criterion
-        assert pl.read_csv(folder / "leaderboard.csv").equals(pl.read_csv(files._csv(files.table(made)).encode()))
+        assert pl.read_csv(folder / "leaderboard.csv").equals(
+            pl.read_csv(files.comma_separated(files.table(made)).encode())
+        )
         assert text.headline(made.tracks[0]) in (folder / "leaderboard.html").read_text(encoding="utf-8")
     for entry in board.own.entries:
         page = (site / "algorithms" / f"{entry.algorithm}.html").read_text(encoding="utf-8")
