@@ -70,8 +70,13 @@ def workshop(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:  # a signal, whose own way out of the block it must not cut short
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(handle)
 
 
 def clear(folder: Path) -> bool:

@@ -164,3 +164,20 @@ def test_what_is_no_workshop_stays(tmp_path: Path) -> None:
     assert not any(clear(path) for path in workshops(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
     assert not clear(tmp_path / "absent")
+
+
+def test_a_signal_while_a_failure_is_cleared_away_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends two workers at once: one is stopped while it clears away what it could not write."""
+    real, signals = locks.shutil.rmtree, [KeyboardInterrupt]
+
+    def rmtree(folder: Path, *, ignore_errors: bool) -> None:
+        if signals:
+            raise signals.pop()
+        real(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(locks.shutil, "rmtree", rmtree)
+    with pytest.raises(KeyboardInterrupt), whole(tmp_path / "x.json"):
+        raise ValueError
+    assert [*tmp_path.iterdir()] == []
