@@ -14,6 +14,7 @@ from dgbench.core.files import read_json
 from dgbench.core.seals import DONE, checked
 from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
 from dgbench.runs.store import Kind, Store
+from dgbench.selection.records import METRICS
 
 VERSION = "dgbench.finished/1"
 PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
@@ -21,19 +22,8 @@ NOTES = pl.Schema(
     {**PIECE, "seconds": pl.Float64(), "device": pl.String(), "torch": pl.String(), "dgbench": pl.String()}
 )
 """Of each piece what its seal says."""
-MEASURED = pl.Schema(
-    {
-        "run": pl.String(),
-        "step": pl.Int64(),
-        "split": pl.String(),
-        "domain": pl.String(),
-        "view": pl.String(),
-        "accuracy": pl.Float64(),
-        "nll": pl.Float64(),
-        "n": pl.Int64(),
-        "digest": pl.String(),
-    }
-)
+_RESULT = ("run", "step", "split", "domain", "view", "accuracy", "nll", "n", "digest")
+MEASURED = pl.Schema({name: METRICS[name] for name in _RESULT})
 """Of each run every row of its result."""
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""

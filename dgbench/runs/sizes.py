@@ -77,7 +77,8 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     lookers: dict[tuple[str, ...], set[str]] = {}
     features: dict[tuple[str, ...], float] = {}
     decoded: dict[tuple[str, int], float] = {}
-    shape_of = shapes(plan.trainings, {t.dataset: dataset_card(t.dataset).class_count for t in plan.trainings.values()})
+    names = {training.dataset for training in plan.trainings.values()}
+    shape_of = shapes(plan.trainings, {name: dataset_card(name).class_count for name in names})
     for id_, training in plan.trainings.items():
         shape = shape_of[id_]
         last = id_ in pretrained or (id_ in started and keep != "none")
