@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from comparing.called import within
 from scripts_loaded import load_script
 from submissions.boards import write_board
 
 import dgbench
 from dgbench.api.boards import rules
+from dgbench.cli import program
 from dgbench.runs.store import Store
 
 
@@ -93,3 +97,31 @@ def test_runs_count_by_the_boards_list_and_by_that_of_the_algorithms_alone(room:
     kept.index(rules(room.board)).unlink()
     kept.write_index(alone, listed | {"entries": entries})
     assert dgbench.select(room.board, algorithms=["t3a", "erm"], store=store).cells.equals(whole)
+
+
+def test_the_commands_of_the_page_run_on_a_full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    section = page.partition("## Which model was chosen, and why?")[2]
+    block = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DGBENCH_STORE", raising=False)
+    load_script("measure_store").fill(Store(tmp_path / "store"), rules("quick"))
+    beside, source, one = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+
+    done = within(*beside)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[1] for row in rows if row[:1] == ["dot-matrix"]] == ["0", "1", "2"]
+    assert {"source", "oracle*"} <= set(re.findall(r"[a-z_]+\*?", done.stdout))
+
+    done = within(*source, "--json")
+    assert done.returncode == 0, done.stderr
+    made = dgbench.leaderboard("quick", criterion="source").cells
+    chosen = {tuple(cell[key] for key in CHOICE[:-2]) for cell in json.loads(done.stdout)["cells"]}
+    assert chosen == set(made.select(CHOICE[:-2]).iter_rows())
+
+    done = within(*one)
+    assert done.returncode == 0, done.stderr
+    tool, verb, *words = shlex.split(done.stdout.splitlines()[-1])
+    assert (tool, verb) == ("dgbench", "export")
+    typer.main.get_command(program()).commands[verb].make_context(verb, words)
