@@ -42,8 +42,8 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_a_run_is_done_again_bit_for_bit_and_the_store_stays_as_it_is(room: Room) -> None:
+    run = run_of(room, "t3a")  # looking a run up notes what was read, once
     before = content(room.store)
-    run = run_of(room, "t3a")
     done = process(room.folder, "reproduce", run[:8], "--board", room.board, "--store", room.store)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"run {run}" in done.stdout
