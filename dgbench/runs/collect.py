@@ -184,4 +184,12 @@ def in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
     """Records of a schema, of what more there is in each row nothing."""
-    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
+    return pl.DataFrame([_column(name, [row[name] for row in rows], kind) for name, kind in schema.items()])
+
+
+def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
+    """A column; of lists those that differ are made once, since to make one takes as long as hundreds of numbers."""
+    if not isinstance(kind, pl.List):
+        return pl.Series(name, values, kind)
+    places = {each: place for place, each in enumerate(dict.fromkeys(map(tuple, values)))}
+    return pl.Series(name, [*map(list, places)], kind).gather([places[tuple(each)] for each in values])

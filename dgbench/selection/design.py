@@ -128,7 +128,8 @@ class Design:
 def _by_target(cells: pl.DataFrame, column: str) -> dict[str, dict[int, float]]:
     """The values of a column by target and trial."""
     found: dict[str, dict[int, float]] = {}
-    for target, trial, value in zip(cells["target"], cells["trial"], cells[column], strict=True):
+    columns = (cells[name].to_list() for name in ("target", "trial", column))
+    for target, trial, value in zip(*columns, strict=True):
         found.setdefault(target, {})[trial] = value
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -17,6 +18,7 @@ from dgbench.board.render.bibtex import cards
 from dgbench.board.render.candidates import look, mark, panels
 from dgbench.board.render.chosen import Chosen, chosen
 from dgbench.board.render.comparisons import matrix
+from dgbench.board.render.compiled import Compiled
 from dgbench.board.render.diagram import diagram
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.board.render.measures import heading, switched
@@ -64,6 +66,7 @@ def environment(*packages: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.bytecode_cache = Compiled(Path(__file__).with_name("templates") / "__pycache__", made)
     made.globals.update(
         text=text,
         panels=panels,
