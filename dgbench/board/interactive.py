@@ -77,11 +77,11 @@ class Leaderboard(leaderboard.Leaderboard):
         """The same runs, with models selected by another criterion.
 
         Args:
-            criterion: ``source``, ``source_nll``, ``augmented``, ``augmented_all``.
+            criterion: ``source``, ``augmented``, ... (:data:`dgbench.selection.criteria.CRITERIA`).
 
         Raises:
             UnknownNameError: there is no such criterion.
-            RecipeError: it reads target labels, or has nothing to select by.
+            RecipeError: it sees something of the target, or has nothing to select by.
         """
         made = from_records(self.records, criterion, self)
         return self._of(replace(made, info=replace(made.info, part=self.info.part)), self.records)

@@ -58,7 +58,7 @@ class ShownBoard:
         first, refusals = from_records(records), {}
         boards = {own: first}
         for name, criterion in CRITERIA.items():
-            if name != own and not criterion.uses_target:
+            if name != own and criterion.ranks:
                 try:
                     boards[name] = from_records(records, name, first)
                 except DGBenchError as error:

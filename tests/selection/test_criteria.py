@@ -8,7 +8,7 @@ import pytest
 from board.synthetic import FAMILIES, candidate, tables
 
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
-from dgbench.selection.criteria import CRITERIA, Criterion, choose, get, scores
+from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, choose, get, scores
 from dgbench.selection.records import CANDIDATE
 
 
@@ -39,6 +39,10 @@ ONE = candidate(
         ("source_nll", -(0.1 + 0.2) / 2),
         ("augmented", ((0.6 + 0.2) / 2 + (0.4 + 0.1) / 2) / 2),
         ("augmented_all", ((0.6 + 0.2 + 0.7) / 3 + (0.4 + 0.1 + 0.9) / 3) / 2),
+        ("source_worst", 0.8),
+        ("augmented_worst", (0.2 + 0.1) / 2),
+        ("augmented_logit", sum(math.log(a / (1 - a)) for a in (0.6, 0.2, 0.4, 0.1)) / 4),
+        ("augmented_no_edges", (0.6 + 0.4) / 2),
         ("oracle", 0.35),
     ],
 )
@@ -58,6 +62,23 @@ def test_a_constant_classifier_scores_the_class_prior() -> None:
     constant = candidate("constant", clean=prior, shifted=dict.fromkeys(FAMILIES, prior))
     assert only_score("augmented", constant) == pytest.approx(0.2)
     assert only_score("source", constant) == pytest.approx(0.2)
+
+
+def test_none_and_all_count_as_half_an_image() -> None:
+    """There are 100 images in each stream, so right to wrong is at most 199 to 1."""
+    extremes = candidate("erm", shifted={"blur": {"a": 1.0}, "weather": {"a": 1.0}, "color": {"a": 0.0}})
+    assert only_score("augmented_logit", extremes) == pytest.approx(math.log(199) / 3)
+
+
+def test_the_worst_is_no_number_where_one_is_none() -> None:
+    unknown = candidate("erm", clean={"a": 0.9, "c": math.nan}, shifted={"blur": {"a": math.nan, "c": 0.9}})
+    assert math.isnan(only_score("source_worst", unknown))
+    assert math.isnan(only_score("augmented_worst", unknown))
+
+
+def test_without_edges_there_must_be_another_family() -> None:
+    with pytest.raises(StoreError, match=r"hold only the views clean, edges"):
+        choose(*tables([candidate("erm", shifted={"edges": {"a": 0.5}})]), get("augmented_no_edges"))
 
 
 def test_renaming_the_families_leaves_the_score() -> None:
@@ -95,9 +116,16 @@ def test_strict_refuses_when_training_used_every_family() -> None:
     assert only_score("augmented_all", everything) == 0.5
 
 
-def test_missing_views_are_reported() -> None:
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if "shifted images" in criterion.needs])
+def test_missing_views_are_reported(name: str) -> None:
     with pytest.raises(StoreError, match="evaluate the missing views"):
-        choose(*tables([candidate("erm")]), get("augmented"))
+        choose(*tables([candidate("erm")]), get(name))
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_every_need_is_explained(name: str) -> None:
+    assert set(CRITERIA[name].needs) <= set(NEEDS)
+    assert CRITERIA[name].needs
 
 
 def test_candidates_on_different_streams_are_not_compared() -> None:
@@ -145,7 +173,7 @@ def test_the_oracle_looks_once_at_the_last_step() -> None:
     assert chosen("oracle", *pool) == (1, 1)
 
 
-@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if not criterion.uses_target])
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.ranks])
 def test_no_honest_criterion_reads_the_target(name: str) -> None:
     pool = [
         candidate("erm", draw=d, clean={"a": 0.5 + 0.1 * d}, shifted={"blur": {"a": 0.6 - 0.1 * d}}, on_target=0.3 * d)

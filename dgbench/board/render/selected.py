@@ -63,12 +63,12 @@ def tables(selection: Selection) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _rows(selection: Selection, cell: _Row, others: list[_Row]) -> Iterator[Row]:
-    by = [_mark(selection.criterion.name), *_agreeing(others)]
+    by = _mark(selection.criterion.name) + _agreeing(others)
     alone = cell["next_score"] is None
     margin = "–" if alone else f"tie of {1 + cell['tied']}" if cell["tied"] else _signed(cell["margin"])
     why = [_score(cell["score"]), "–" if alone else _score(cell["next_score"]), margin, str(cell["candidates"])]
     place = (cell["target"], str(cell["trial"]))
-    yield Row((*place, *_model(cell), ", ".join(by), *why, *_reached(cell)), chosen=True)
+    yield Row((*place, *_model(cell), by, *why, *_reached(cell)), chosen=True)
     apart: dict[tuple[int, int], list[_Row]] = {}
     for one in others:
         if not one["same"]:
@@ -81,12 +81,12 @@ def _rows(selection: Selection, cell: _Row, others: list[_Row]) -> Iterator[Row]
         yield Row(("", "", *_model(first), names, *why, *_reached(first)), chosen=False)
 
 
-def _agreeing(others: list[_Row]) -> list[str]:
-    """Who else chooses the same, in few words."""
+def _agreeing(others: list[_Row]) -> str:
+    """Who else chooses the same, in few words; each name is preceded by a comma."""
     agree, differ = ([_mark(one["criterion"]) for one in others if one["same"] == same] for same in (True, False))
-    if not agree or len(differ) > 1:
-        return agree
-    return [f"all others but {differ[0]}" if differ else "all others"]
+    if len(differ) >= len(agree):
+        return "".join(f", {name}" for name in agree)
+    return ", all others" + (f" but {', '.join(differ)}" if differ else "")
 
 
 def agreement(selection: Selection) -> str:
@@ -112,7 +112,17 @@ def warnings(selection: Selection) -> list[str]:
         f"{name} on {target}, trial {trial}: every score is not a number, so nothing is chosen."
         for name, target, trial in selection.without
     ]
-    return lines + [f"{_mark(criterion)}: {why}." for (criterion, _), why in selection.refusals.items()]
+    return [*lines, *_refused(selection)]
+
+
+def _refused(selection: Selection) -> Iterator[str]:
+    """Criteria that choose nothing of some algorithm: each once, with the first reason."""
+    algorithms: dict[str, list[str]] = {}
+    for criterion, algorithm in selection.refusals:
+        algorithms.setdefault(criterion, []).append(algorithm)
+    for criterion, (first, *more) in algorithms.items():
+        others = f" (and nothing of {len(more)} more algorithms)" if more else ""
+        yield f"{_mark(criterion)}: {selection.refusals[criterion, first]}{others}."
 
 
 def as_data(selection: Selection) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Criteria: by what number is one of several trained models chosen? Higher is better, for each of them.
+
+A criterion is a name, an explanation, what it needs, and a choice of records: the mean over domains of the mean over
+views is taken of those. Unless it needs target labels, the rows of the target domain are taken away before its filter
+runs: it cannot read them, even by mistake. Families of criteria have a file each.
+"""
+
+from __future__ import annotations
+
+from dgbench.core.errors import RecipeError, UnknownNameError
+from dgbench.selection.criteria.augmented import (
+    AUGMENTED,
+    AUGMENTED_ALL,
+    AUGMENTED_LOGIT,
+    AUGMENTED_NO_EDGES,
+    AUGMENTED_WORST,
+)
+from dgbench.selection.criteria.criterion import NEEDS, Criterion, Need
+from dgbench.selection.criteria.labelled import CEILING, ORACLE
+from dgbench.selection.criteria.scores import best, choose, ordered, scores
+from dgbench.selection.criteria.source import SOURCE, SOURCE_NLL, SOURCE_WORST
+
+__all__ = ["CRITERIA", "NEEDS", "Criterion", "Need", "best", "choose", "get", "ordered", "ranking", "scores"]
+
+CRITERIA = {
+    criterion.name: criterion
+    for criterion in (
+        SOURCE,
+        SOURCE_NLL,
+        AUGMENTED,
+        AUGMENTED_ALL,
+        SOURCE_WORST,
+        AUGMENTED_WORST,
+        AUGMENTED_LOGIT,
+        AUGMENTED_NO_EDGES,
+        CEILING,
+        ORACLE,
+    )
+}
+
+
+def get(name: str) -> Criterion:
+    """The criterion of that name; raises UnknownNameError when there is none."""
+    if name not in CRITERIA:
+        raise UnknownNameError("criterion", name, CRITERIA)
+    return CRITERIA[name]
+
+
+def ranking(name: str, board: str) -> Criterion:
+    """The criterion of that name, if it may rank.
+
+    Raises:
+        UnknownNameError: there is no such criterion.
+        RecipeError: it sees something of the target.
+    """
+    criterion = get(name)
+    if not criterion.ranks:
+        seen = "reads target labels" if criterion.uses_target else "looks at images of the target"
+        honest = ", ".join(other for other, c in CRITERIA.items() if c.ranks)
+        raise RecipeError(f"'{board}' would select by '{name}', which {seen} and may not rank; choose one of {honest}")
+    return criterion

@@ -1,0 +1,76 @@
+"""What a criterion is: which records count, what is averaged over them, and what must be there for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+Need = Literal["held-out images", "shifted images", "target images", "target labels"]
+NEEDS: Mapping[Need, str] = {
+    "held-out images": "labelled images of the training domains that no training saw",
+    "shifted images": "some of these, changed by shifts of image families",
+    "target images": "images of the target, without their labels",
+    "target labels": "the labels of the target, which nobody has when choosing",
+}
+"""What a criterion may need, in plain words."""
+
+CLEAN = pl.col("view") == "clean"
+"""Images as they are."""
+UNSEEN = ~CLEAN & ~pl.col("trained").list.contains(pl.col("view"))
+"""Images under the shift families that no candidate trained with."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A way to choose a model.
+
+    The score is the mean over domains of the mean over views, of the records that count, unless ``least`` says
+    otherwise. Higher is better.
+
+    Attributes:
+        name: As boards name it.
+        title: As readers see it.
+        description: In plain words.
+        needs: What must be there.
+        keep: The records that count: an expression over ``split``, ``domain``, ``view``, ``accuracy``, ``nll``, ``n``,
+            the columns of a candidate, and ``trained``, the list of shift families that any of the candidates trained
+            with.
+        value: What is averaged, one number for each record.
+        least: ``domain``: the lowest of the domains' means counts; ``view``: the lowest of the means over domains that
+            views have.
+    """
+
+    name: str
+    title: str
+    description: str
+    needs: tuple[Need, ...] = ("held-out images",)
+    keep: pl.Expr = field(compare=False, default_factory=lambda: CLEAN)
+    value: pl.Expr = field(compare=False, default_factory=lambda: pl.col("accuracy"))
+    least: Literal["domain", "view"] | None = None
+
+    @property
+    def uses_target(self) -> bool:
+        """Whether it reads the labels of the target domain. Such a criterion never ranks."""
+        return "target labels" in self.needs
+
+    @property
+    def uses_unlabelled_target(self) -> bool:
+        """Whether it looks at the target's images without their labels. It never ranks beside those that do not."""
+        return "target images" in self.needs
+
+    @property
+    def ranks(self) -> bool:
+        """Whether a board may be ranked by it: nothing of the target is seen."""
+        return not (self.uses_target or self.uses_unlabelled_target)
+
+    @property
+    def said(self) -> str:
+        """How the score comes from the views that count, for whoever looks at these."""
+        return {
+            None: "the mean over domains of the mean over these views",
+            "domain": "the lowest of the means over these views that domains have",
+            "view": "the lowest of the means over domains that these views have",
+        }[self.least]

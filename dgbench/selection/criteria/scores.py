@@ -1,0 +1,124 @@
+"""Scores of candidates by a criterion, and who scores best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from dgbench.core.errors import RecipeError, StoreError
+from dgbench.selection.criteria.criterion import Criterion
+from dgbench.selection.records import CANDIDATE, CELL, check
+
+_STREAM = ("split", "domain", "view", "accuracy", "nll", "n")
+"""What a criterion reads of each stream."""
+
+
+def scores(
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, within: Sequence[str] = CELL
+) -> pl.DataFrame:
+    """Score every candidate.
+
+    Args:
+        metrics: Records as :data:`dgbench.selection.records.METRICS`.
+        runs: Records as :data:`dgbench.selection.records.RUNS`; both were seen by
+            :func:`dgbench.selection.records.check`, which looks at them once for all criteria.
+        criterion: What to score by.
+        within: The columns that delimit a set of candidates. Candidates of one set are scored on the same views, so
+            a family that one of them trained with is held out for all of them.
+
+    Returns:
+        One row for each candidate: ``algorithm, target, trial, draw, step, run, score, views``. Scores are rounded
+        to 12 decimals, so that the order in which a sum was taken breaks no tie.
+
+    Raises:
+        StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods
+            that are not known.
+        RecipeError: training used every family that the criterion could have held out.
+    """
+    split = "target" if criterion.uses_target else "validation"
+    trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
+    streams = metrics.filter(pl.col("split") == split).select(*CANDIDATE, "run", *_STREAM)
+    visible = streams.join(trained, on=list(within))
+    rows = visible.filter(criterion.keep)
+    full = rows.group_by(within).agg(
+        pl.struct("domain", "view").n_unique().alias("full"), pl.col("view").unique().sort().alias("views")
+    )
+    lost = visible.join(full, on=list(within), how="anti")
+    if lost.height:
+        _refuse(criterion, lost)
+
+    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan()).sort(CELL)
+    if unknown.height and "nll" in criterion.value.meta.root_names():
+        raise StoreError(
+            f"'{criterion.name}' scores by likelihoods, and of '{unknown['algorithm'][0]}' (target "
+            f"{unknown['target'][0]}) they are not known: only classes were predicted"
+        )
+    score = pl.col("score")
+    scored = (
+        rows.group_by(*CANDIDATE, "run", criterion.least or "domain")
+        .agg(criterion.value.mean().alias("score"), pl.len())
+        .group_by(*CANDIDATE, "run")
+        .agg((score.nan_min() if criterion.least else score.mean()).round(12), pl.col("len").sum())
+        .join(full, on=list(within))
+    )
+    uneven = scored.filter(pl.col("len") != pl.col("full")).sort(CANDIDATE)
+    if uneven.height:
+        raise StoreError(
+            f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
+            f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
+        )
+    return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+
+
+def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
+    """Choose a draw and a step for each (algorithm, target, trial), as :func:`best`.
+
+    Args:
+        metrics, runs, criterion: As for :func:`scores`, but that the records are checked here.
+
+    Raises:
+        StoreError: the records are faulty; else as :func:`scores`.
+        RecipeError: as :func:`scores`.
+    """
+    check(metrics, runs)
+    return best(scores(metrics, runs, criterion))
+
+
+def best(scored: pl.DataFrame) -> pl.DataFrame:
+    """The draw and the step that score best, for each (algorithm, target, trial): the first as :func:`ordered`.
+
+    Args:
+        scored: Candidates, as :func:`scores` gives them.
+
+    Returns:
+        One row for each cell: ``algorithm, target, trial, draw, step, run, score, views``.
+    """
+    return ordered(scored).group_by(CELL, maintain_order=True).first().sort(CELL)
+
+
+def ordered(scored: pl.DataFrame) -> pl.DataFrame:
+    """Candidates, the best first.
+
+    Ties go to the earliest step, then to the lowest draw. A score that is not a number never wins: such candidates are
+    left out, and with them a cell that has no others.
+
+    Args:
+        scored: Candidates, as :func:`scores` gives them.
+    """
+    return scored.filter(pl.col("score").is_not_nan()).sort("score", "step", "draw", descending=[True, False, False])
+
+
+def _refuse(criterion: Criterion, lost: pl.DataFrame) -> None:
+    name, target, trained = lost.sort(CELL).select("algorithm", "target", "trained").row(0)
+    evaluated = sorted(set(lost["view"]) - {"clean"})
+    if evaluated and set(evaluated) <= set(trained):
+        raise RecipeError(
+            f"'{criterion.name}' has no shift family left for '{name}' (target {target}): its candidates trained with "
+            f"{', '.join(trained)}, and only {', '.join(evaluated)} were evaluated. Keep a family out of the sampler, "
+            "or select by 'source'"
+        )
+    raise StoreError(
+        f"'{criterion.name}' finds nothing to score for '{name}' (target {target}): the records hold only the views "
+        f"{', '.join(sorted(set(lost['view'])))}; evaluate the missing views"
+    )
