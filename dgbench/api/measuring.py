@@ -34,8 +34,8 @@ def ranking(
     """A board by another number than accuracy, for looking: the same chosen models, and the same statistics.
 
     Args:
-        metric: ``macro``, ``worst_class``, ``worst_group``, ``familiar``, ``unfamiliar``, ``nll``, ``ece``, or
-            ``accuracy``, which is the rule.
+        metric: ``macro``, ``macro_f1``, ``worst_class``, ``worst_group``, ``adjusted``, ``familiar``, ``unfamiliar``,
+            ``nll``, ``ece``, or ``accuracy``, which is the rule.
         board, criterion, store, submissions: As for :func:`leaderboard`.
 
     Raises:

@@ -78,7 +78,8 @@ By = Annotated[str | None, typer.Option("--criterion", help="what selects models
 Metric = Annotated[
     str | None,
     typer.Option(
-        help="rank by another number than accuracy: macro, worst_class, worst_group, familiar, unfamiliar, nll, ece"
+        help="rank by another number than accuracy: macro, macro_f1, worst_class, worst_group, adjusted, familiar, "
+        "unfamiliar, nll, ece"
     ),
 ]
 Backbone = Annotated[

@@ -62,6 +62,57 @@ class Wording(Card):
     names: dict[str, str] = Field(default_factory=dict)
 
 
+def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} must differ; named twice: {', '.join(twice)}")
+    return names
+
+
+Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group"]
+"""What may rank a board: shares, of which more is better; :data:`dgbench.selection.measures.MEASURES` has them."""
+
+
+class OfficialGroup(Card):
+    """Examples that the dataset's authors judge models by on their own.
+
+    Attributes:
+        name: What people call it.
+        where: What its examples have in the columns of the table, or the metadata fields, that tell groups apart.
+        counts: Whether it is among those of which the worst is taken.
+        weight: What it counts in the adjusted average: its examples in the official training part.
+    """
+
+    name: Text
+    where: dict[str, str] = Field(min_length=1)
+    counts: bool = True
+    weight: float | None = Field(default=None, gt=0)
+
+
+class Official(Card):
+    """How the dataset's authors judge models.
+
+    Attributes:
+        measure: What ranks, and selects, on boards of this dataset.
+        groups: Those of the measure ``worst_group``, and of the adjusted average. Predictions note the place of an
+            example's group in this list; every example must be in one.
+    """
+
+    measure: Headline = "accuracy"
+    groups: tuple[OfficialGroup, ...] = ()
+
+    @model_validator(mode="after")
+    def _groups_differ(self) -> Official:
+        _unique("groups", tuple(group.name for group in self.groups))
+        if len({tuple(sorted(group.where)) for group in self.groups}) > 1:
+            raise ValueError("'groups' must all say 'where' by the same columns")
+        if len({group.weight is None for group in self.groups}) > 1:
+            raise ValueError("'groups' have a 'weight' each, or none has")
+        if self.measure == "worst_group" and not any(group.counts for group in self.groups):
+            raise ValueError("measure 'worst_group' needs 'groups' that count")
+        return self
+
+
 class DatasetCard(Card):
     """One dataset.
 
@@ -74,6 +125,7 @@ class DatasetCard(Card):
             the data root itself.
         classes: Names, a label is a position in them; or how many there are, where the data names them.
         domains: In the order of the dataset.
+        official: How its authors judge models, where that is not by accuracy.
         shared_groups: Whether a group's number means the same in all domains (one concept, drawn by several hands), so
             that a split takes the same groups everywhere.
         resize: How an image becomes a square: ``stretch`` it, or scale the short side to 8/7 and ``crop`` the centre.
@@ -97,6 +149,7 @@ class DatasetCard(Card):
     roots: tuple[str, ...] = ()
     classes: tuple[Text, ...] | Annotated[int, Field(ge=2)]
     domains: tuple[DomainCard, ...] = Field(min_length=1)
+    official: Official = Official()
     shared_groups: bool = False
     resize: Literal["stretch", "crop"] = "stretch"
     alpha: Alpha = "drop"
@@ -133,6 +186,10 @@ class DatasetCard(Card):
                 raise ValueError(f"domain '{domain.name}' is without '{strange[0]}', which is no class of the card")
             if len(set(domain.without)) >= self.class_count:
                 raise ValueError(f"domain '{domain.name}' is without any class; take it off the card")
+        if self.official.groups and self.reader.kind not in ("table", "wilds"):
+            raise ValueError(
+                "'official.groups' are told apart by columns; only readers 'table' and 'wilds' look at them"
+            )
         if not (self.path or self.roots or self.reader.kind in ("built-in", "hub", "union")):
             raise ValueError("a dataset on disk needs 'roots' (names of its folder) or a 'path'")
         return self
@@ -155,13 +212,6 @@ class DatasetCard(Card):
             return "?"
         rough = any(domain.count is None for domain in self.domains)
         return f"{'~' if rough else ''}{sum(filter(None, counts)):,}"
-
-
-def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{what} must differ; named twice: {', '.join(twice)}")
-    return names
 
 
 OWN = Path("datasets")

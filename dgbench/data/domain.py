@@ -33,6 +33,8 @@ class Domain:
         labels: Class numbers, int64 ``[n]``.
         groups: Examples with one group number (one font family, one display) never part ways in a split, int64 ``[n]``.
         official: ``train``, ``validation`` or ``test`` for each example, where the dataset comes with splits.
+        judged: The official group of each example, by its place on the card, int64 ``[n]``; None where there is none.
+            Models are judged by it; splits do not look at it.
         contents: What examples are named by (:mod:`dgbench.data.samples`), uint64 ``[n]``; by the pixels of ``inputs``
             where it is not given.
     """
@@ -43,6 +45,7 @@ class Domain:
     groups: NDArray[np.int64]
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
+    judged: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

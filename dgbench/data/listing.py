@@ -57,6 +57,8 @@ class DomainListing:
         labels: Class numbers, int64 ``[n]``.
         groups: Pictures with one group number never part ways in a split, int64 ``[n]``.
         official: ``train``, ``validation`` or ``test`` for each picture, where the dataset comes with splits; ``<U10``.
+        judged: The official group of each picture, by its place on the card, int64 ``[n]``; None where there is none.
+            Splits do not look at it.
         contents: The first 64 bits of the digest of each picture, uint64 ``[n]``, once they are known.
     """
 
@@ -66,6 +68,7 @@ class DomainListing:
     groups: NDArray[np.int64]
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
+    judged: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,6 +77,22 @@ class DomainListing:
         """Those of the dataset's classes that it has no example of."""
         there = np.bincount(self.labels, minlength=len(classes)) > 0
         return tuple(name for name, is_there in zip(classes, there, strict=True) if not is_there)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An official part, in the order of the dataset's own table, without its pictures.
+
+    Attributes:
+        labels: Class numbers, int64 ``[n]``.
+        judged: As of :class:`DomainListing`.
+    """
+
+    labels: NDArray[np.int64]
+    judged: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True)

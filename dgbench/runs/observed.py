@@ -20,14 +20,16 @@ from dgbench.train.evaluate import score
 def examples(dataset: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
     """Some rows of a domain, whatever predicts them: the columns ``index, sample, group, label``.
 
-    Where no group has two examples, and none is in two domains, there are no groups.
+    The group is the official one, by its place on the dataset's card, where there are such, else that of splits; where
+    no group of these has two examples, and none is in two domains, there are no groups.
     """
     held = _named(dataset, domain)
-    grouped = dataset.shared_groups or len(np.unique(held.groups)) < len(held)
+    groups = held.groups if held.judged is None else held.judged
+    grouped = held.judged is not None or dataset.shared_groups or len(np.unique(groups)) < len(held)
     columns = {
         "index": rows,
         "sample": sample_names(held, rows),
-        "group": held.groups[rows] if grouped else [None] * len(rows),
+        "group": groups[rows] if grouped else [None] * len(rows),
         "label": held.labels[rows],
     }
     return pl.DataFrame(columns, schema_overrides={name: PREDICTIONS[name] for name in columns})

@@ -5,15 +5,26 @@ c_i the confidence in it::
 
     accuracy      mean_i [p_i = y_i]
     macro         mean over the classes k that occur of a_k = mean_{i: y_i = k} [p_i = y_i]
+    macro_f1      mean over the classes k that occur of 2 |{i: y_i = k = p_i}| / (|{i: y_i = k}| + |{i: p_i = k}|)
     worst_class   min_k a_k
-    worst_group   min over the groups g of at least ten examples of mean_{i in g} [p_i = y_i]
+    worst_group   min over the groups g of at least ten examples of a_g = mean_{i in g} [p_i = y_i]; of official groups,
+                  over those that count and have an example
+    adjusted      sum_g w_g a_g / sum_g w_g over official groups with weights w_g, each of which has an example
     familiar      mean of [p_i = y_i] over the images that pretraining knows well, where a list says which; unfamiliar:
                   over the others
     nll           mean_i -log P_i(y_i), in nats
     ece           sum_b |sum_{i in b} ([p_i = y_i] - c_i)| / n, over fifteen bins b = ((j - 1) / 15, j / 15] of c
 
 ``ece`` is the expected calibration error of C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern
-Neural Networks", ICML 2017. Groups are those of the dataset: displays, families of typefaces, people.
+Neural Networks", ICML 2017. Groups are those of the dataset: displays, families of typefaces, people. Where its authors
+judge by groups of their own (``official.groups`` on the card: regions; a bird and its background), they are these,
+however small.
+
+Of the sets of WILDS (P. W. Koh et al., "WILDS: A Benchmark of in-the-Wild Distribution Shifts", ICML 2021) and of
+Waterbirds (S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020) these are the
+official numbers: ``dataset.eval`` of the package ``wilds`` gives the same for iWildCam (``F1-macro_all``), FMoW
+(``acc_worst_region``), Camelyon17 (``acc_avg``) and Waterbirds (``acc_wg``, ``adj_acc_avg``). One thing differs: in
+``adj_acc_avg`` a group without an example counts as one that is always wrong; here nothing is known then.
 """
 
 from __future__ import annotations
@@ -24,6 +35,7 @@ from typing import Literal
 
 import polars as pl
 
+from dgbench.core.dataset_card import OfficialGroup, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
 from dgbench.selection.familiar import Familiar
 from dgbench.selection.records import CANDIDATE
@@ -75,6 +87,12 @@ MEASURES = {
             "no more than rare ones.",
         ),
         Measure(
+            "macro_f1",
+            "macro F1",
+            "The mean over classes of F1, the harmonic mean of the share of their images that are found and the share "
+            "that is right of what is taken for them; classes without an image do not count.",
+        ),
+        Measure(
             "worst_class",
             "accuracy on the worst class",
             "The share of images that are classified correctly in the class where that is lowest.",
@@ -85,6 +103,14 @@ MEASURES = {
             "The share of images that are classified correctly in the group where that is lowest. Groups are the "
             f"dataset's own, such as people or places; those of fewer than {LEAST} images do not count.",
             unknown=f"the images of {{target}} belong to no groups of at least {LEAST}",
+        ),
+        Measure(
+            "adjusted",
+            "adjusted accuracy",
+            "The mean over the dataset's official groups of the share of their images that are classified correctly, "
+            "each weighted by its images in the official training part.",
+            unknown="{target} does not have images of all groups that the dataset's card gives a weight to",
+            optional=True,
         ),
         Measure(
             "familiar",
@@ -125,7 +151,7 @@ MEASURES = {
 
 RULE = MEASURES["accuracy"]
 """What ranks every board."""
-COMPUTED = ("macro", "worst_class", "worst_group", "familiar", "unfamiliar", "ece")
+COMPUTED = ("macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "ece")
 """Those that records do not hold: they are computed from predictions."""
 EXAMPLE = ("label", "prediction", "confidence", "group")
 """What is read of each example, but for whether pretraining knows it well."""
@@ -142,7 +168,7 @@ def get(name: str) -> Measure:
     return MEASURES[name]
 
 
-def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[OfficialGroup] = ()) -> pl.DataFrame:
     """Judge predictions.
 
     Args:
@@ -150,6 +176,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
             and ``familiar``, 1 where pretraining knows the image well, 0 where it does not, another number where
             nothing is said of its dataset; null where no list is given at all.
         by: The columns that tell targets, models and so on apart.
+        official: The official groups on the dataset's card, whose places ``group`` holds then.
 
     Returns:
         One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known. ``familiar``
@@ -160,14 +187,22 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
     classes = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
     shares = pl.col("share").sort_by("label").implode()  # in one order, so that a sum comes to the same bits
+    taken = predictions.group_by(*by, pl.col("prediction").alias("label")).agg(pl.len().alias("taken"))
+    f1 = (
+        predictions.group_by(*by, "label")
+        .agg(right.sum().alias("found"), pl.len().alias("size"))
+        .join(taken, on=[*by, "label"], how="left")
+        .with_columns(share=2 * pl.col("found") / (pl.col("size") + pl.col("taken").fill_null(0)))
+        .group_by(by)
+        .agg(shares.list.mean().alias("macro_f1"))
+    )
     groups = (
         predictions.group_by(*by, "group")
         .agg(right.mean().alias("share"), pl.len().alias("size"))
         .group_by(by)
         .agg(
-            pl.when(pl.col("group").is_not_null().all())
-            .then(pl.col("share").filter(pl.col("size") >= LEAST).min())
-            .alias("worst_group")
+            pl.when(pl.col("group").is_not_null().all()).then(value).alias(name)
+            for name, value in _over_groups(official)
         )
     )
     bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
@@ -180,11 +215,26 @@ def measure(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return (
         classes.group_by(by)
         .agg(shares.list.mean().alias("macro"), pl.col("share").min().alias("worst_class"))
+        .join(f1, on=by)
         .join(lists, on=by)
         .join(groups, on=by)
         .join(off, on=by)
         .select(*by, *COMPUTED)
     )
+
+
+def _over_groups(official: Sequence[OfficialGroup]) -> tuple[tuple[str, pl.Expr], ...]:
+    """What follows from a row for each ``group``, with its ``share`` and ``size``."""
+    share, group = pl.col("share"), pl.col("group")
+    if not official:
+        worst, adjusted = share.filter(pl.col("size") >= LEAST).min(), pl.lit(None, pl.Float64)
+    else:
+        weights = [each.weight or 0.0 for each in official]
+        weight = group.replace_strict(dict(enumerate(weights)), default=None, return_dtype=pl.Float64)
+        worst = share.filter(group.is_in([place for place, each in enumerate(official) if each.counts])).min()
+        there = (pl.len() == len(official)) & (sum(weights) > 0)
+        adjusted = pl.when(there).then((share * weight).sort_by(group).sum() / (sum(weights) or 1.0))
+    return ("worst_group", worst), ("adjusted", adjusted)
 
 
 def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = None) -> pl.DataFrame:
@@ -212,8 +262,13 @@ def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = 
         if tables:
             examples = pl.concat(tables).with_columns(pl.col("step").cast(schema["step"]))
             chosen = own.select(*CANDIDATE, "run").join(examples, on=["run", "step"])
-            found.append(measure(chosen, CANDIDATE).select(*schema))
+            found.append(measure(chosen, CANDIDATE, official_groups(str(dataset))).select(*schema))
     return pl.concat(found)
+
+
+def official_groups(dataset: str) -> tuple[OfficialGroup, ...]:
+    """Those on the card of a dataset; none where it has no card."""
+    return dataset_card(dataset).official.groups if dataset in dataset_names() else ()
 
 
 def listed(known: Familiar | None, dataset: str) -> pl.Expr:

@@ -58,7 +58,8 @@ PREDICTIONS = pl.Schema(
 or, in submissions of other code, ``again`` (the target, seen in another order); ``domain`` is a domain of the dataset,
 ``view`` is ``clean`` or the shift family that the image went through. ``index`` is the example's row in its domain.
 ``sample`` names it wherever the data lies (``dgbench.data.samples``): 16 hexadecimal digits, unique in a domain.
-``group`` is the number of its group, null where the dataset has none. ``label`` and ``prediction`` are class numbers,
+``group`` is the number of its group, null where the dataset has none; where the dataset's card has official groups, the
+place of one of these. ``label`` and ``prediction`` are class numbers,
 ``confidence`` and ``p_label`` the probabilities of these two, in [0, 1]; both are null in a whole stream of which only
 classes are known, as methods of other code bases may predict them.
 

@@ -125,7 +125,7 @@ def _data(name: str, manifest: str) -> Dataset:
     """A dataset without its pictures: nothing is decoded."""
     listing, now = found(name)
     domains = tuple(
-        Domain(d.name, np.empty((len(d), 0, 0, 3), np.uint8), d.labels, d.groups, d.official, d.contents)
+        Domain(d.name, np.empty((len(d), 0, 0, 3), np.uint8), d.labels, d.groups, d.official, d.contents, d.judged)
         for d in listing.domains
     )
     return Dataset(listing.name, listing.classes, domains, now, listing.shared_groups)

@@ -32,7 +32,7 @@ def judged(of: Leaderboard) -> pl.DataFrame:
     """Every measure is the accuracy, but the calibration error, which is what lacks to one."""
     cells = of.cells.select(*CANDIDATE, "accuracy")
     columns = {name: pl.col("accuracy") for name in COMPUTED} | {"ece": 1 - pl.col("accuracy")}
-    columns |= dict.fromkeys(("familiar", "unfamiliar"), pl.lit(None, pl.Float64))
+    columns |= dict.fromkeys(("adjusted", "familiar", "unfamiliar"), pl.lit(None, pl.Float64))
     return cells.select(*CANDIDATE, **columns)
 
 
@@ -112,7 +112,7 @@ def test_what_only_classes_are_known_of_has_no_likelihood_and_says_so() -> None:
 def test_what_predictions_are_not_at_hand_of_is_named_and_the_others_are_ranked() -> None:
     of = made()
     found = rankings(of, judged(of).filter(pl.col("algorithm") != "irm").with_columns(worst_group=None))
-    assert set(found.known) == {"macro", "worst_class", "nll", "ece"}
+    assert set(found.known) == {"macro", "macro_f1", "worst_class", "nll", "ece"}
     assert "belong to no groups of at least 10" in found.refusals["worst_group"]
     last = found.known["macro"].tracks["inductive"][-1]
     assert last.lacking == "the predictions of IRM on a are not at hand"

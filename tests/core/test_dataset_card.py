@@ -137,3 +137,28 @@ def test_a_misspelt_field_of_the_reader_is_named(tmp_path: Path) -> None:
     with pytest.raises(CardError, match=r"pacs\.toml") as error:
         dataset_card(str(path))
     assert "layout" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("official", "what"),
+    [
+        ({"measure": "nll"}, "'accuracy', 'macro', 'macro_f1', 'worst_class' or 'worst_group'"),
+        ({"measure": "worst_group"}, "needs 'groups' that count"),
+        ({"groups": [{"name": "a", "where": {"y": "0"}}] * 2}, "groups must differ; named twice: a"),
+        ({"groups": [{"name": "a", "where": {}}]}, "at least 1 item"),
+        ({"groups": [{"name": n, "where": {n: "0"}} for n in "ab"]}, "by the same columns"),
+        (
+            {"groups": [{"name": n, "where": {"y": n}, **w} for n, w in (("a", {"weight": 1}), ("b", {}))]},
+            "'weight' each",
+        ),
+    ],
+)
+def test_official_groups_that_nobody_could_tell_apart(official: dict[str, object], what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        DatasetCard.model_validate(content("waterbirds") | {"official": official})
+
+
+def test_official_groups_need_columns() -> None:
+    groups = content("waterbirds")["official"]
+    with pytest.raises(ValidationError, match="only readers 'table' and 'wilds' look at them"):
+        DatasetCard.model_validate(content("digits") | {"official": groups})

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, recall_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from dgbench.core.errors import UnknownNameError
 from dgbench.selection.measures import BINS, COMPUTED, LEAST, MEASURES, get, measure, measured
@@ -65,6 +65,9 @@ def test_measures_are_what_they_are_called(seed: int, n: int, classes: int, grou
         recalls = recall_score(labels, predicted, labels=np.unique(labels), average=None, zero_division=0)
         assert row["macro"] == pytest.approx(np.mean(recalls))
         assert row["worst_class"] == pytest.approx(min(recalls))
+        f1 = f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
+        assert row["macro_f1"] == pytest.approx(f1)
+        assert row["adjusted"] is None
         assert row["worst_group"] == pytest.approx(worst_group(own))
         assert row["ece"] == pytest.approx(ece(own), abs=1e-6)
         assert 0 <= row["ece"] <= 1

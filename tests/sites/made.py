@@ -81,8 +81,8 @@ def predicted(algorithm: str, run: str) -> pl.DataFrame:
 def measured(board: Leaderboard) -> pl.DataFrame:
     """Other measures than accuracy, that follow from it; calibration is the worse the more accurate a model is."""
     right = pl.col("accuracy")
-    other = {"macro": right / 2, "worst_class": right / 4, "ece": right / 8}
-    other |= dict.fromkeys(("worst_group", "familiar", "unfamiliar"), pl.lit(None, pl.Float64))
+    other = {"macro": right / 2, "macro_f1": right / 3, "worst_class": right / 4, "ece": right / 8}
+    other |= dict.fromkeys(("worst_group", "adjusted", "familiar", "unfamiliar"), pl.lit(None, pl.Float64))
     return board.cells.select(*CANDIDATE, **other)
 
 

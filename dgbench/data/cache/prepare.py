@@ -119,7 +119,7 @@ def prepare(
         raise DataError(f"the images just written to {made.folder} are not what was written; is the disk sound?")
     shelf().used(made.folder / ABOUT)
     domains = tuple(
-        Domain(domain.name, array, domain.labels, domain.groups, domain.official, domain.contents)
+        Domain(domain.name, array, domain.labels, domain.groups, domain.official, domain.contents, domain.judged)
         for domain, array in zip(listing.domains, arrays, strict=True)
     )
     made_as = form(size, resize, decoding)

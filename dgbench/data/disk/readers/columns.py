@@ -143,6 +143,36 @@ def row_groups(card: DatasetCard, count: int) -> Rows:
     return np.arange(count, dtype=np.int64)
 
 
+def judged_by(card: DatasetCard) -> tuple[str, ...]:
+    """The columns that tell the official groups of a card apart."""
+    return tuple(sorted({name for group in card.official.groups for name in group.where}))
+
+
+def official_groups(card: DatasetCard, column: Callable[[str], Sequence[str]], where: str) -> Rows | None:
+    """The official group of every row, by its place on the card, int64 ``[n]``; None where the card has none.
+
+    Args:
+        card: Says what the examples of each group have in which columns.
+        column: Of that name, a value for each row.
+        where: What errors call the table.
+
+    Raises:
+        DataError: a row is in no group.
+    """
+    groups = card.official.groups
+    if not groups:
+        return None
+    names = judged_by(card)
+    places = {tuple(group.where[name] for name in names): place for place, group in enumerate(groups)}
+    rows = list(zip(*(in_words(column(name)) for name in names), strict=True))
+    if strangers := sorted({row for row in rows if row not in places}):
+        said = ", ".join(f"{name} '{value}'" for name, value in zip(names, strangers[0], strict=True))
+        raise DataError(
+            f"{where}: {said} is in none of the 'official.groups' on the card of '{card.name}'; add it there"
+        )
+    return np.array([places[row] for row in rows], np.int64)
+
+
 def has_columns(wanted: Sequence[str | None], there: Sequence[str], where: str) -> None:
     """Refuse columns that are not there.
 
@@ -164,6 +194,7 @@ def listed(
     labels: Rows,
     groups: Rows,
     official: NDArray[np.str_] | None,
+    judged: Rows | None = None,
 ) -> Listing:
     """The listing of a table: for each domain its rows, and what columns say of them.
 
@@ -172,14 +203,19 @@ def listed(
         classes: By number.
         domains: The rows of each domain of the card.
         pictures: The pictures of some rows.
-        labels, groups, official: Of every row of the table; no splits where it has none.
+        labels, groups, official, judged: Of every row of the table; no splits and no official groups where it has none.
     """
     return Listing(
         card.name,
         classes,
         tuple(
             DomainListing(
-                domain.name, pictures(rows), labels[rows], groups[rows], None if official is None else official[rows]
+                domain.name,
+                pictures(rows),
+                labels[rows],
+                groups[rows],
+                None if official is None else official[rows],
+                judged=None if judged is None else judged[rows],
             )
             for domain, rows in zip(card.domains, domains, strict=True)
         ),

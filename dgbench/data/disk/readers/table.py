@@ -17,13 +17,18 @@ from dgbench.data.disk.readers.columns import (
     group_column,
     has_columns,
     in_words,
+    judged_by,
     listed,
+    official_groups,
     row_groups,
     split_column,
 )
 from dgbench.data.disk.readers.sheet import SHOWN, Columns, Form, open_sheet
-from dgbench.data.listing import Listing
+from dgbench.data.listing import Listing, Part
 from dgbench.data.pixels.pictures import Files
+
+_PARTS = {"train": "train", "val": "validation", "test": "test"}
+"""Official parts as WILDS calls them."""
 
 
 def read(card: DatasetCard, reader: Table, root: Path) -> Listing:
@@ -34,11 +39,29 @@ def read(card: DatasetCard, reader: Table, root: Path) -> Listing:
             there.
     """
     sheet = open_sheet(root / reader.file, Form(reader.encoding, reader.separator))
-    used = [
-        name for name in (reader.image, reader.label, reader.domain, reader.split, reader.group) if name is not None
-    ]
+    said = (reader.image, reader.label, reader.domain, reader.split, reader.group)
+    used = list(dict.fromkeys(name for name in (*said, *judged_by(card)) if name is not None))
     has_columns(used, sheet.header, str(sheet.path))
     return listing(card, reader, root, sheet.columns(used))
+
+
+def parts(card: DatasetCard, reader: Table, root: Path) -> dict[str, Part]:
+    """The rows of each official part: ``train``, ``val``, ``test``; nothing where the card names no column of splits.
+
+    Raises:
+        DataError: as :func:`read`, but for images, which are not looked for.
+    """
+    if reader.split is None:
+        return {}
+    sheet = open_sheet(root / reader.file, Form(reader.encoding, reader.separator))
+    used = list(dict.fromkeys((reader.label, reader.split, *judged_by(card))))
+    has_columns(used, sheet.header, str(sheet.path))
+    column, path = sheet.columns(used).values, str(sheet.path)
+    labels = label_numbers(card, in_words(column[reader.label]), f"{path}, column '{reader.label}'")[1]
+    official = split_column(in_words(column[reader.split]), reader.splits, f"{path}, column '{reader.split}'")
+    judged = official_groups(card, lambda name: column[name], path)
+    rows = {name: np.flatnonzero(official == meaning) for name, meaning in _PARTS.items()}
+    return {name: Part(labels[own], None if judged is None else judged[own]) for name, own in rows.items()}
 
 
 def listing(card: DatasetCard, reader: Table, root: Path, table: Columns) -> Listing:
@@ -52,8 +75,9 @@ def listing(card: DatasetCard, reader: Table, root: Path, table: Columns) -> Lis
     groups = group_column(in_words(column[reader.group])) if reader.group else row_groups(card, len(labels))
     folder = root / reader.folder
     images = np.array(files_of(column[reader.image], folder, str(path), table.lines), object)
+    judged = official_groups(card, lambda name: column[name], str(path))
     return listed(
-        card, classes, rows, lambda of_domain: Files(folder, tuple(images[of_domain])), labels, groups, official
+        card, classes, rows, lambda of_domain: Files(folder, tuple(images[of_domain])), labels, groups, official, judged
     )
 
 

@@ -31,7 +31,7 @@ def read(card: DatasetCard, reader: Union, root: Path) -> Listing:
         if not found:
             there = ", ".join(d.name for d in listings[dataset].domains)
             raise CardError(f"{card.name}: reader.members: '{dataset}' has no domain '{name}'; it has {there}")
-        domains.append(replace(found[0], name=domain.name))
+        domains.append(replace(found[0], name=domain.name, judged=None))
     (first, expected), *others = ((dataset, listing.classes) for dataset, listing in listings.items())
     for dataset, classes in others:
         if classes != expected:

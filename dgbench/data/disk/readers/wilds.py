@@ -16,8 +16,8 @@ from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Wilds
 from dgbench.data.disk.naming import hint
-from dgbench.data.disk.readers.columns import domain_rows, listed, row_groups
-from dgbench.data.listing import Listing
+from dgbench.data.disk.readers.columns import domain_rows, listed, official_groups, row_groups
+from dgbench.data.listing import Listing, Part
 from dgbench.data.pixels.pictures import Files
 
 _SPLITS = {
@@ -40,6 +40,23 @@ The package only hands out decoded images. Paths can be checked and hashed, and 
 """
 
 
+def parts(card: DatasetCard, reader: Wilds, root: Path) -> dict[str, Part]:
+    """What the package's ``get_subset`` has of each split, by the package's name for it.
+
+    Args:
+        card, reader, root: As for :func:`read`.
+
+    Raises:
+        DataError: as :func:`read`.
+    """
+    data = _dataset(reader, root)
+    where = str(data.data_dir)
+    labels = _labels(card, data, where)
+    judged = official_groups(card, lambda name: _field(data, name, where).tolist(), where)
+    rows = {name: np.flatnonzero(data.split_array == number) for name, number in data.split_dict.items()}
+    return {name: Part(labels[own], None if judged is None else judged[own]) for name, own in rows.items()}
+
+
 def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
     """The rows of the official splits, in order.
 
@@ -60,16 +77,13 @@ def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
         values = ["train" if parts[row].startswith("id_") else parts[row] for row in used]
     else:
         values = _field(data, reader.domain, where)[used].tolist()
-    labels = data.y_array.numpy().astype(np.int64).reshape(-1)
-    if labels.min() < 0 or labels.max() >= card.class_count:
-        raise DataError(
-            f"{where}: labels go from {labels.min()} to {labels.max()}, but the card says {card.class_count} classes"
-        )
+    labels = _labels(card, data, where)
     groups = row_groups(card, len(data))
     if reader.group:
         groups = np.unique(_field(data, reader.group, where), return_inverse=True)[1].astype(np.int64)
     official = np.array([_SPLITS.get(name, "") for name in parts], "<U10")
     images = np.array(_IMAGES[reader.dataset](data), object)
+    judged = official_groups(card, lambda name: _field(data, name, where).tolist(), where)
     of_domains = domain_rows(card, values, f"{where}, {reader.domain}")
     paths, classes = images[used], _class_names(card, data)
     return listed(
@@ -80,6 +94,7 @@ def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
         labels[used],
         groups[used],
         official[used],
+        None if judged is None else judged[used],
     )
 
 
@@ -126,6 +141,15 @@ def _no_question_for_updates() -> Iterator[None]:
             del sys.modules["outdated"]
         else:
             sys.modules["outdated"] = before  # type: ignore[assignment]
+
+
+def _labels(card: DatasetCard, data: Any, where: str) -> NDArray[np.int64]:
+    labels: NDArray[np.int64] = data.y_array.numpy().astype(np.int64).reshape(-1)
+    if labels.min() < 0 or labels.max() >= card.class_count:
+        raise DataError(
+            f"{where}: labels go from {labels.min()} to {labels.max()}, but the card says {card.class_count} classes"
+        )
+    return labels
 
 
 def _field(data: Any, name: str, where: str) -> NDArray[np.str_]:

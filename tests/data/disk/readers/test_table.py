@@ -1,11 +1,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
+from dgbench.data.cache.content import identified
+from dgbench.data.cache.streamed import stream
 from dgbench.data.disk.readers import read
+from dgbench.runs.observed import examples
 
 MakeCard = Callable[..., DatasetCard]
 Plant = Callable[..., Path]
@@ -46,6 +51,31 @@ def test_waterbirds_as_its_authors_distribute_it(plant: Plant) -> None:
     assert (land.labels.tolist(), water.labels.tolist()) == ([1, 0], [1, 0])
     assert land.official is not None
     assert land.official.tolist() == ["validation", "test"]
+    names = [group.name for group in dataset_card("waterbirds").official.groups]
+    assert land.judged is not None
+    assert water.judged is not None
+    assert [names[place] for place in land.judged] == ["waterbird on land", "landbird on land"]
+    assert [names[place] for place in water.judged] == ["waterbird on water", "landbird on water"]
+    assert land.groups.tolist() == [1, 2], "splits know nothing of them"
+
+
+def test_official_groups_are_noted_with_predictions_and_change_no_data(make_card: MakeCard, plant: Plant) -> None:
+    rows = ["000.png,c,x,p1", "001.png,d,x,p2", "002.png,c,y,p2", "003.png,d,y,p1"]
+    root = table(plant(".", count=4), rows, f"{HEADER},site")
+    groups = [
+        {"name": f"{label} at {site}", "where": {"label": label, "site": site}}
+        for site in ("p1", "p2")
+        for label in "cd"
+    ]
+    plain = read(make_card(READER, ["x", "y"], ["c", "d"]), root)
+    listing = read(make_card(READER, ["x", "y"], ["c", "d"], official={"groups": groups}), root)
+    assert identified(listing, root)[1] == identified(plain, root)[1]
+    data = stream(identified(listing, root)[0], "m", 4, "stretch", Decoding())
+    assert examples(data, "y", np.array([0, 1]))["group"].to_list() == [2, 1]
+    with pytest.raises(DataError, match=r"images\.csv: label 'd', site 'p2' is in none of the 'official\.groups'"):
+        read(make_card(READER, ["x", "y"], ["c", "d"], official={"groups": groups[:3]}), root)
+    with pytest.raises(DataError, match="no column 'site'"):
+        read(make_card({**READER}, ["x", "y"], ["c", "d"], official={"groups": groups}), table(root, ["000.png,c,x"]))
 
 
 def test_numbers_are_positions_in_the_card_and_sort_as_numbers_without_one(make_card: MakeCard, plant: Plant) -> None:
