@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.sweeps.domainbed import Table
+    from dgbench.sweeps.wilds import Cell
 
 
 class Protocol(StrEnum):
@@ -32,6 +33,7 @@ def add(app: typer.Typer) -> None:
     verbs = typer.Typer(help="Tables of what other benchmarks have run.", no_args_is_help=True)
     verbs.callback()(_group)
     verbs.command("domainbed")(domainbed)
+    verbs.command("wilds")(wilds)
     app.add_typer(verbs, name="import")
 
 
@@ -98,6 +100,87 @@ def domainbed(
         _say(lines, "yellow")
         if csv is not None:
             print(f"csv  {csv.resolve()}")
+
+
+def wilds(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="holds files of predictions, or folders that do")],
+    epoch: Annotated[str | None, typer.Option(help="which of several epochs counts: best, last or a number")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write the numbers as a table")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge predictions that are written as for the leaderboards of WILDS, by the official measures.
+
+    Files are read as data, against the labels of the dataset on this machine; nothing is put into a store.
+    """
+    from dgbench.board.render.files import comma_separated
+    from dgbench.core.files import whole
+    from dgbench.sweeps.wilds import notes, read_predictions
+
+    found = read_predictions(folder, epoch)
+    lines, rows = [*notes(found)], _judged(found.cells)
+    if csv is not None:
+        with whole(csv) as temporary:
+            temporary.write_text(comma_separated(rows), encoding="utf-8")
+    if as_json:
+        print_json({"notes": lines, "rows": rows.to_dicts()})
+    elif not quiet:
+        _show_judged(found.cells)
+        _say(lines, "yellow")
+        if csv is not None:
+            print(f"csv  {csv.resolve()}")
+
+
+def _judged(cells: Iterable[Cell]) -> pl.DataFrame:
+    """A row for each method, split and measure; shares in [0, 1], unrounded."""
+    import polars as pl
+
+    rows = []
+    for cell in cells:
+        for name in cell.values:
+            mean = cell.estimate(name)
+            rows.append(
+                {
+                    "dataset": cell.dataset,
+                    "method": cell.method,
+                    "split": cell.split,
+                    "measure": name,
+                    "mean": None if mean is None else mean.mean,
+                    "low": None if mean is None else mean.low,
+                    "high": None if mean is None else mean.high,
+                    "deviation": cell.deviation(name),
+                    "seeds": len(cell.seeds),
+                    "examples": cell.examples,
+                }
+            )
+    numbers = dict.fromkeys(("mean", "low", "high", "deviation"), pl.Float64())
+    return pl.DataFrame(rows, schema_overrides=numbers)
+
+
+def _show_judged(cells: Sequence[Cell]) -> None:
+    from dgbench.board.render import text
+    from dgbench.core.dataset_card import dataset_card
+    from dgbench.sweeps.wilds import measures_of
+
+    console = screen()
+    for dataset in dict.fromkeys(cell.dataset for cell in cells):
+        card = dataset_card(dataset)
+        asked = measures_of(card)
+        console.print(Text(f"{card.title}, by {asked[0].title}", style="bold"))
+        table = new_table()
+        for heading in ("Method", "Split"):
+            table.add_column(heading)
+        for heading in ("Images", "Seeds", *(each.title[0].upper() + each.title[1:] for each in asked)):
+            table.add_column(heading, justify="right")
+        for cell in cells:
+            if cell.dataset == dataset:
+                means = [cell.estimate(each.name) for each in asked]
+                values = ["–" if mean is None else text.with_margin(mean) for mean in means]
+                row = (cell.method, cell.split, f"{cell.examples:,}", str(len(cell.seeds)), *values)
+                table.add_row(*map(Text, row))
+        console.print(table)
+        console.print()
+    _say(["In per cent: mean over seeds, ± half of its 95 % t-interval."], "dim")
 
 
 def _cells(tables: Iterable[Table]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The commands of *Import a sweep of DomainBed* run as they stand there."""
+"""The commands of *Import what others have run* run as they stand there."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def test_the_commands_of_the_page_run_in_their_order(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     write_sweep(tmp_path / "DIR", draws=1)
     before = {path: path.read_bytes() for path in (tmp_path / "DIR").rglob("*") if path.is_file()}
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    block, _ = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     ours, reference, table = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     said = [within(*words) for words in (ours, reference, table)]
     assert [one.returncode for one in said] == [0, 0, 0], [one.stderr for one in said]
