@@ -163,11 +163,14 @@ def test_the_line_is_the_regression_on_the_probit_scale(made: Leaderboard) -> No
     assert plot is not None
     probit = scipy.stats.norm.ppf
     fit = scipy.stats.linregress(probit([0.80, 0.85, 0.70, 0.95]), probit([0.50, 0.60, 0.42, 0.66]))
-    assert f"slope {fit.slope:.2f}, R² {fit.rvalue**2:.2f} over 4 algorithms" in plot.caption
+    said = f"slope {fit.slope:.2f}, intercept {fit.intercept:.2f}, R² {fit.rvalue**2:.2f} over 4 algorithms"
+    assert said.replace("-", "−") in plot.caption
     where = {dot.algorithm: dot for dot in plot.dots}
     assert where["irm"].x < where["erm"].x < where["sam"].x < where["swad"].x
     assert where["irm"].y > where["erm"].y > where["sam"].y > where["swad"].y
-    assert where["sam"].said == "SAM: 85.0 % on the source, 60.0 % on the target"
+    above = 100 * (0.60 - scipy.stats.norm.cdf(fit.intercept + fit.slope * probit(0.85)))
+    above = f"{above:+.1f}".replace("-", "−")
+    assert where["sam"].said == f"SAM: 85.0 % on the source, 60.0 % on the target, {above} points off the line"
     assert on_the_line(made_of({"erm": 0.5, "sam": 0.6})) is None
     same = on_the_line(made)
     assert same is not None

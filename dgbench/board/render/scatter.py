@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri
-
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.board.render.axes import Scale
+from dgbench.board.render.text import signed
 from dgbench.core.amounts import duration
+from dgbench.selection import line as on_line
 
 WIDTH, HEIGHT = 200.0, 110.0
 """Of a plot without its labels, in the units of its view box."""
@@ -19,8 +18,6 @@ _LINE, _LETTER = 3.9, 2.2
 """Height of a label and mean width of its letters, in the same units."""
 _LABELLED = 30
 """With more algorithms than this the dots say their names only when they are pointed at, or reached by key."""
-_EDGE = 0.0005
-"""Accuracies are drawn no nearer to 0 and 1 than this: on a probit scale those are infinitely far."""
 
 
 @dataclass(frozen=True)
@@ -67,30 +64,30 @@ class Plot:
 def on_the_line(board: Leaderboard) -> Plot | None:
     """Accuracy on the target against accuracy on the source, both on a probit scale, with the line fitted through.
 
-    After J. Miller et al., "Accuracy on the Line: On the Strong Correlation Between Out-of-Distribution and
-    In-Distribution Generalization", ICML 2021: there, models of one kind lie on a line on this scale; what lies above
-    it generalises better than its source accuracy says. None where fewer than three algorithms have entered.
+    See :mod:`dgbench.selection.line`. None where fewer algorithms have entered than a line needs.
     """
-    if len(board.entries) < 3:
+    if len(board.entries) < on_line.LEAST:
         return None
     sources = [entry.accuracy.mean + entry.gap.mean for entry in board.entries]
     targets = [entry.accuracy.mean for entry in board.entries]
     across, up = _Axis.of_shares(sources, _probit), _Axis.of_shares(targets, _probit)
-    source, target = list(map(_probit, sources)), list(map(_probit, targets))
+    line = on_line.fit(sources, targets)
+    above = line.robustness(sources, targets).tolist() if line else [None] * len(sources)
     said = [
-        f"{100 * x:.1f} % on the source, {100 * y:.1f} % on the target" for x, y in zip(sources, targets, strict=True)
+        f"{100 * x:.1f} % on the source, {100 * y:.1f} % on the target"
+        + ("" if more is None else f", {signed(more)} points off the line")
+        for x, y, more in zip(sources, targets, above, strict=True)
     ]
     caption = "Source accuracies do not differ, so no line is fitted."
-    line = None
-    if max(source) - min(source) > 1e-6 and max(target) - min(target) > 1e-6:
-        slope, offset = statistics.linear_regression(source, target)
-        share = statistics.correlation(source, target) ** 2
-        line = _through(slope, offset, across, up)
+    if line:
         caption = (
-            f"The line is fitted on the probit scale: slope {slope:.2f}, R² {share:.2f} over {len(source)} algorithms."
+            f"The line is fitted on the probit scale: slope {line.slope:.2f}, intercept {line.intercept:.2f}, "
+            f"R² {line.r2:.2f} over {line.n} algorithms."
         ).replace("-", "−")
     axes = ("accuracy on held-out source images, %", "accuracy on the target, %")
-    return _plot(board, board.entries, list(zip(source, target, strict=True)), said, across, up, line, caption, axes)
+    drawn = _through(line.slope, line.intercept, across, up) if line else None
+    values = list(zip(map(_probit, sources), map(_probit, targets), strict=True))
+    return _plot(board, board.entries, values, said, across, up, drawn, caption, axes)
 
 
 def by_cost(board: Leaderboard) -> Plot | None:
@@ -141,7 +138,7 @@ def _room(values: Sequence[float], least: float) -> tuple[float, float]:
 
 
 def _probit(share: float) -> float:
-    return float(ndtri(min(max(share, _EDGE), 1 - _EDGE)))
+    return float(on_line.probit(share))
 
 
 def _through(slope: float, offset: float, across: _Axis, up: _Axis) -> tuple[float, float, float, float] | None:
