@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         select,
     )
     from dgbench.api.comparing import Comparison, compare
-    from dgbench.api.measuring import ranking
+    from dgbench.api.measuring import published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
     from dgbench.api.reproducing import Reproduced, reproduce
     from dgbench.api.submitting import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
     from dgbench.board.rankings import Ranking
     from dgbench.board.selected import Selection
+    from dgbench.board.statistics import Statistics
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
     from dgbench.core.errors import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
+    from dgbench.literature.statistics import PublishedStatistics
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
     from dgbench.runs.launch import Summary
@@ -81,12 +83,14 @@ __all__ = [
     "ModelCard",
     "Plan",
     "Progress",
+    "PublishedStatistics",
     "Ranking",
     "RecipeError",
     "RecordError",
     "Records",
     "Reproduced",
     "Selection",
+    "Statistics",
     "StoreError",
     "Summary",
     "Track",
@@ -109,12 +113,14 @@ __all__ = [
     "publish_board",
     "publish_model",
     "published",
+    "published_statistics",
     "ranking",
     "records",
     "reproduce",
     "rules",
     "run",
     "select",
+    "statistics",
     "submission_from_predictions",
     "verify",
     "write_kit",
@@ -139,6 +145,7 @@ _TYPES = {
     ),
     "dgbench.board.rankings": ("Ranking",),
     "dgbench.board.selected": ("Selection",),
+    "dgbench.board.statistics": ("Statistics",),
     "dgbench.api.comparing": ("Comparison",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
@@ -154,6 +161,7 @@ _TYPES = {
     "dgbench.exported.card": ("ModelCard",),
     "dgbench.exported.model": ("Model",),
     "dgbench.api.reproducing": ("Reproduced",),
+    "dgbench.literature.statistics": ("PublishedStatistics",),
     "dgbench.runs.again": ("Again",),
     "dgbench.runs.collect": ("Records",),
     "dgbench.runs.launch": ("Summary",),
@@ -171,7 +179,7 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
-    "ranking": "dgbench.api.measuring",
+    **dict.fromkeys(("published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
     "compare": "dgbench.api.comparing",
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
     "reproduce": "dgbench.api.reproducing",

@@ -216,9 +216,7 @@ def select(
 
     card = _listed(rules(board), algorithms, Store.at(store))
     by = get(criterion or card.criterion)
-    if submissions is None and not isinstance(board, BoardCard):
-        submissions = submissions_of(board)
-    found = _joined(card, store, submissions)
+    found = with_submitted(card, store, beside(board, submissions))
     return selected(found, by, algorithms=algorithms, targets=targets, trials=trials)
 
 
@@ -248,9 +246,7 @@ def leaderboard(
     """
     from dgbench.board.interactive import Leaderboard
 
-    if submissions is None and not isinstance(board, BoardCard):
-        submissions = submissions_of(board)
-    return Leaderboard.of(_joined(rules(board), store, submissions), criterion)
+    return Leaderboard.of(with_submitted(rules(board), store, beside(board, submissions)), criterion)
 
 
 def on_target(
@@ -264,9 +260,7 @@ def on_target(
     """
     from dgbench.submissions.joined import on_target
 
-    if submissions is None and not isinstance(board, BoardCard):
-        submissions = submissions_of(board)
-    return on_target(Store.at(store), submitted, submissions)
+    return on_target(Store.at(store), submitted, beside(board, submissions))
 
 
 def familiar_to(board: Board) -> Familiar:
@@ -290,6 +284,11 @@ def submissions_of(board: Board) -> Path | None:
     return submissions_of(board.name) if board.name in board_names() else None
 
 
+def beside(board: Board, submissions: Path | None) -> Path | None:
+    """Where submissions are looked for: where it is said, else beside a board that has a file."""
+    return submissions_of(board) if submissions is None and not isinstance(board, BoardCard) else submissions
+
+
 def held(card: BoardCard, store: Path | None) -> Records | None:
     """What the store holds of a board; None where it was never run there."""
     try:
@@ -298,7 +297,7 @@ def held(card: BoardCard, store: Path | None) -> Records | None:
         return None
 
 
-def _joined(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
+def with_submitted(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
     """What the store holds, with what was submitted."""
     if submissions is None or not submissions.is_dir():
         return records(card, store=store)
@@ -334,7 +333,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
     for board in board_names() if boards is None else boards:
         card, submitted = rules(board), submissions_of(board)
         begun = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
-        found = _joined(card, store, submitted) if begun or boards is not None else None
+        found = with_submitted(card, store, submitted) if begun or boards is not None else None
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:

@@ -1,7 +1,8 @@
-"""The public functions that look at boards by other numbers than accuracy.
+"""The public functions that look at boards by other numbers than accuracy, and by other statistics than the ranks.
 
     ranking = dgbench.ranking("quick", "ece")
     print([(place.entry.title, place.rank, place.value.mean) for place in ranking.tracks["inductive"]])
+    print(dgbench.statistics("quick").line.slope)
 
 Boards and the store are given as for :mod:`dgbench.api.boards`. Accuracy is the rule of every board; the rest is
 for looking.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api.boards import Board, familiar_to, leaderboard, on_target, rules
+from dgbench.api.boards import Board, beside, familiar_to, leaderboard, on_target, rules, with_submitted
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
+    from dgbench.board.statistics import Statistics
+    from dgbench.literature.statistics import PublishedStatistics
     from dgbench.selection.familiar import Familiar
 
 
@@ -52,6 +55,45 @@ def ranking(
         return ranking(made, measure)
     known = familiar_to(board)
     return ranking(made, measure, _measured(board, made, known, store, submissions), known.said)
+
+
+def statistics(
+    board: Board,
+    *,
+    criterion: str | None = None,
+    control: str | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> Statistics:
+    """Statistics beside the ranks: tests by ranks, what accuracies vary by, and accuracy on the line.
+
+    Args:
+        board, criterion, store, submissions: As for :func:`leaderboard`.
+        control: What Wilcoxon's test holds the others against, in place of the board's reference.
+
+    Raises:
+        UnknownNameError: the control is not on the board.
+        StoreError, RecipeError: as for :func:`leaderboard`.
+    """
+    from dgbench.board.statistics import statistics
+
+    return statistics(with_submitted(rules(board), store, beside(board, submissions)), criterion, control)
+
+
+def published_statistics(source: str, *, control: str | None = None) -> PublishedStatistics:
+    """Tests by ranks of the tables of a publication, over its datasets, and what its ways of selection lost.
+
+    Args:
+        source: Its name, as :func:`dgbench.published` has it: ``domainbed``.
+        control: The method that Wilcoxon's test holds the others against; ERM where it is there.
+
+    Raises:
+        UnknownNameError: there is no such publication, or no such method in it.
+        DGBenchError: none of its tables has three methods on two datasets.
+    """
+    from dgbench.literature.statistics import published_statistics
+
+    return published_statistics(source, control)
 
 
 def rankings(

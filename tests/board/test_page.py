@@ -280,9 +280,10 @@ def test_a_diagram_joins_whom_the_data_cannot_separate_and_its_lines_do_not_cros
     assert drawn is not None
     places = [label.x for label in drawn.labels]
     assert places == sorted(places, reverse=True), "the better, the further right"
-    low, high = drawn.ticks[0], drawn.ticks[-1]
-    for label in drawn.labels:
-        share = (label.entry.accuracy.mean - low[1]) / (high[1] - low[1])
+    low, high = ((x, float(said) / 100) for x, said in (drawn.ticks[0], drawn.ticks[-1]))
+    for label, entry in zip(drawn.labels, found.results, strict=True):
+        share = (entry.accuracy.mean - low[1]) / (high[1] - low[1])
+        assert (label.name, label.said) == (entry.algorithm, text.percent(entry.accuracy.mean))
         assert label.x == pytest.approx(low[0] + share * (high[0] - low[0]), abs=0.1)
     joined = [{n for n, x in enumerate(places) if left + 3.9 <= x <= right - 3.9} for left, right, _ in drawn.bars]
     assert joined == [set(range(first, last + 1)) for first, last in found.groups]
