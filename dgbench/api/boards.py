@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -276,6 +277,36 @@ def familiar_to(board: Board) -> Familiar:
     return familiar(familiar_cards(beside.with_name("familiar")) if beside else ())
 
 
+def measured(
+    board: Board,
+    cells: pl.DataFrame,
+    submitted: Mapping[str, str],
+    known: Familiar,
+    *,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> pl.DataFrame:
+    """Models by all that is computed from predictions: those in the store, and those that were submitted.
+
+    Args:
+        board, store, submissions: As for :func:`leaderboard`.
+        cells: Which models, as :func:`dgbench.selection.measures.measured` takes them.
+        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
+        known: What pretraining knows well.
+    """
+    import polars as pl
+
+    from dgbench.runs.measured import measured
+    from dgbench.selection import measures
+
+    others = pl.col("algorithm").is_in(list(submitted))
+    own = measured(rules(board), Store.at(store), cells.filter(~others), known)
+    if not submitted:
+        return own
+    read = on_target(board, submitted, store=store, submissions=submissions)
+    return pl.concat([own, measures.measured(cells.filter(others), read, known)])
+
+
 def submissions_of(board: Board) -> Path | None:
     """Where the submissions to a board lie: beside its rules. None where these have no file."""
     if not isinstance(board, BoardCard):
@@ -337,8 +368,10 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         if found is None or (boards is None and found.metrics.is_empty()):
             waiting.append(card)
         else:
+            known = familiar_to(board)
+            judge = partial(measured, board, submitted=found.submitted, known=known, store=store)
             read = on_target(board, found.submitted, store=store)
-            shown.append(ShownBoard.of(found, read, familiar_to(board)))
+            shown.append(ShownBoard.of(found, judge, read, known.said))
     names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
     there = [name for name in names if showable(name)]
     galleries = {name: gallery(name) for name in there}

@@ -13,17 +13,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api.boards import Board, beside, familiar_to, leaderboard, on_target, rules, with_submitted
-from dgbench.runs.store import Store
+from dgbench.api.boards import Board, beside, familiar_to, leaderboard, measured, rules, with_submitted
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
     from dgbench.board.statistics import Statistics
     from dgbench.literature.statistics import PublishedStatistics
-    from dgbench.selection.familiar import Familiar
 
 
 def ranking(
@@ -53,8 +49,9 @@ def ranking(
     made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
     if measure.name not in COMPUTED:
         return ranking(made, measure)
-    known = familiar_to(board)
-    return ranking(made, measure, _measured(board, made, known, store, submissions), known.said)
+    known, submitted = familiar_to(board), made.info.submitted
+    judged = measured(board, made.cells, submitted, known, store=store, submissions=submissions)
+    return ranking(made, measure, judged, known.said)
 
 
 def statistics(
@@ -107,22 +104,6 @@ def rankings(
     """
     from dgbench.board.rankings import rankings
 
-    known = familiar_to(board)
-    return rankings(made, _measured(board, made, known, store, submissions), known.said)
-
-
-def _measured(
-    board: Board, made: Leaderboard, known: Familiar, store: Path | None, submissions: Path | None
-) -> pl.DataFrame:
-    """The chosen models by all that is computed from predictions: those in the store, and those that were submitted."""
-    import polars as pl
-
-    from dgbench.runs.measured import measured
-    from dgbench.selection import measures
-
-    submitted = pl.col("algorithm").is_in(list(made.info.submitted))
-    own = measured(rules(board), Store.at(store), made.cells.filter(~submitted), known)
-    if not made.info.submitted:
-        return own
-    read = on_target(board, made.info.submitted, store=store, submissions=submissions)
-    return pl.concat([own, measures.measured(made.cells.filter(submitted), read, known)])
+    known, submitted = familiar_to(board), made.info.submitted
+    judged = measured(board, made.cells, submitted, known, store=store, submissions=submissions)
+    return rankings(made, judged, known.said)

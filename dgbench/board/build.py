@@ -8,6 +8,7 @@ with target labels is carried along and ranks nothing.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -97,8 +98,8 @@ def build(
         cells=cells,
         design=design,
         standing=standing,
-        seconds=_sum(runs.unique("training"), "train_seconds") + _sum(runs.unique("run"), "run_seconds"),
-        seconds_unshared=_sum(runs.unique(["algorithm", "training"]), "train_seconds") + _sum(runs, "run_seconds"),
+        seconds=_sum(_once(runs, "training"), "train_seconds") + _sum(_once(runs, "run"), "run_seconds"),
+        seconds_unshared=_sum(_once(runs, "algorithm", "training"), "train_seconds") + _sum(runs, "run_seconds"),
         devices=tuple(sorted(set(runs["device"]))),
         pictures=pictures or {},
         provenance=provenance or {},
@@ -252,7 +253,7 @@ def _entry(
         targets=targets,
         datasets={str(name): design.estimate(part, "accuracy") for (name,), part in sorted(cells.group_by("dataset"))},
         worst=min(targets, key=lambda target: targets[target].mean),
-        gap=design.difference(cells, "source_accuracy", "accuracy"),
+        gap=_gap(cells, design),
         difference=difference,
         ceiling=design.estimate(cells, "ceiling_accuracy"),
         oracle=design.estimate(cells, "oracle_accuracy"),
@@ -260,12 +261,20 @@ def _entry(
         held_out=_union(cells.filter(views.list.len() > 0), pl.col("trained").list.set_difference(views)),
         contaminated=_union(cells, pl.col("trained").list.set_intersection(views)),
         cost=Cost(
-            train=_sum(runs.unique("training"), "train_seconds") / runs.n_unique("training"),
+            train=_sum(_once(runs, "training"), "train_seconds") / runs.n_unique("training"),
             predict=_sum(runs, "run_seconds") / runs.height,
             passes=_sum(runs, "passes") / runs.height,
         ),
         level=info.levels.get(algorithm, ""),
     )
+
+
+def _gap(cells: pl.DataFrame, design: Design) -> Estimate | None:
+    """Accuracy on the source minus that on the target; None where the models of some target have none on the source."""
+    known = cells.filter(pl.col("source_accuracy").is_not_nan())
+    if known["target"].n_unique() < cells["target"].n_unique():
+        return None
+    return design.difference(cells, "source_accuracy", "accuracy")
 
 
 def _finite(cells: pl.DataFrame) -> bool:
@@ -278,5 +287,11 @@ def _union(cells: pl.DataFrame, lists: pl.Expr) -> tuple[str, ...]:
     return tuple(cells.select(lists.list.explode().drop_nulls().unique().sort().alias("names"))["names"])
 
 
+def _once(runs: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """The first run of each training, or of whatever else runs share."""
+    return runs.unique(by, keep="first")
+
+
 def _sum(frame: pl.DataFrame, column: str) -> float:
-    return float(frame.select(pl.col(column).sum()).item())
+    """Rounded once, so that it is the same in whichever order the rows stand."""
+    return math.fsum(frame[column])

@@ -105,7 +105,8 @@ class Entry:
         targets: Accuracy on each target it has, by its own trials alone.
         datasets: Accuracy on each dataset it has, by its own trials alone.
         worst: The target with the lowest mean.
-        gap: Accuracy on clean source validation images minus accuracy on the target, for the same models.
+        gap: Accuracy on clean source validation images minus accuracy on the target, for the same models; None where
+            on some target none of them has a number on the source.
         difference: Accuracy minus that of the reference, cell by cell; None for the reference itself. Where both are
             ranked, on whatever track, its error is moderated together with those of all pairs.
         ceiling: Accuracy of the best candidate in each cell: no selection exceeds it. Uses target labels, never
@@ -134,7 +135,7 @@ class Entry:
     targets: Mapping[str, Estimate]
     datasets: Mapping[str, Estimate]
     worst: str
-    gap: Estimate
+    gap: Estimate | None
     difference: Estimate | None
     ceiling: Estimate
     oracle: Estimate
@@ -143,6 +144,11 @@ class Entry:
     contaminated: tuple[str, ...]
     cost: Cost
     level: str = ""
+
+    @property
+    def on_source(self) -> float | None:
+        """Mean accuracy of the same models on held-out source images: that on targets, and the gap."""
+        return None if self.gap is None else self.accuracy.mean + self.gap.mean
 
 
 @dataclass(frozen=True, repr=False)

@@ -88,13 +88,11 @@ def statistics(found: Records, criterion: str | None = None, control: str | None
     control = board.standing.results.get(control or board.info.reference)
     reached = _each_draw(found, board)
     lines = _lines(board)
+    known = [(entry.on_source, entry.accuracy.mean) for entry in board.entries if entry.on_source is not None]
     return Statistics(
         board,
         tuple(_of(track, board, reached, control) for track in board.tracks),
-        fit(
-            [entry.accuracy.mean + entry.gap.mean for entry in board.entries],
-            [entry.accuracy.mean for entry in board.entries],
-        ),
+        fit([source for source, _ in known], [target for _, target in known]),
         lines,
         _robustness(board, lines),
     )
@@ -154,7 +152,7 @@ def _lines(board: Leaderboard) -> dict[str, Line]:
     means = board.cells.group_by("algorithm", "target").agg(pl.col("source_accuracy", "accuracy").mean())
     lines = {}
     for target in board.info.domains:
-        own = means.filter(pl.col("target") == target).sort("algorithm")
+        own = means.filter(pl.col("target") == target, pl.col("source_accuracy").is_not_nan()).sort("algorithm")
         line = fit(own["source_accuracy"].to_list(), own["accuracy"].to_list())
         if line is not None:
             lines[target] = line
@@ -162,13 +160,17 @@ def _lines(board: Leaderboard) -> dict[str, Line]:
 
 
 def _robustness(board: Leaderboard, lines: Mapping[str, Line]) -> dict[str, Estimate]:
-    """By how much each ranked algorithm lies above the lines; nothing where a target has none."""
+    """By how much each ranked algorithm lies above the lines; nothing where a target has none.
+
+    One that has no number on the source in some cell is left out.
+    """
     if set(lines) != set(board.info.domains):
         return {}
     parts = [
         own.with_columns(robustness=pl.Series(lines[str(target)].robustness(own["source_accuracy"], own["accuracy"])))
         for (target,), own in board.cells.group_by("target", maintain_order=True)
     ]
-    ranked = {entry.algorithm for entry in board.entries if entry.rank is not None}
+    unknown = set(board.cells.filter(pl.col("source_accuracy").is_nan())["algorithm"])
+    ranked = {entry.algorithm for entry in board.entries if entry.rank is not None} - unknown
     cells = pl.concat(parts).filter(pl.col("algorithm").is_in(ranked)).group_by("algorithm", maintain_order=True)
     return board.design.means({str(name): part for (name,), part in cells}, "robustness", DIFFERENCE)

@@ -119,6 +119,9 @@ def _strange(content: Mapping[str, Any]) -> Iterator[str]:
         where, value = pending.pop()
         if len(where) > DEEPEST:
             yield f"{_field(where)}: is deeper than {DEEPEST} levels, which no card is"
+        elif isinstance(value, str | int | float):  # nearly all of a record: asked first
+            if problem := _strange_value(value):
+                yield f"{_field(where)}: {problem}"
         elif isinstance(value, Mapping):
             for key in value:
                 if isinstance(key, str) and _CONTROL.search(key):
@@ -126,11 +129,12 @@ def _strange(content: Mapping[str, Any]) -> Iterator[str]:
             pending += (((*where, key), item) for key, item in reversed(list(value.items())))
         elif isinstance(value, list | tuple):
             pending += (((*where, number), item) for number, item in reversed(list(enumerate(value))))
-        elif problem := _strange_value(value):
-            yield f"{_field(where)}: {problem}"
+        elif not isinstance(value, BaseModel | None):  # a model was looked at when it was read
+            expected = "text, a number, true or false, a list or a table"
+            yield f"{_field(where)}: expected {expected}, got {shown(value)}"
 
 
-def _strange_value(value: Any) -> str | None:
+def _strange_value(value: str | float) -> str | None:
     """What is wrong with a value that holds no others."""
     if isinstance(value, str):
         return f"text holds no control characters, got {shown(value)}" if _CONTROL.search(value) else None
@@ -138,8 +142,6 @@ def _strange_value(value: Any) -> str | None:
         return f"expected a finite number, got {value}"
     if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
         return f"expected a number below 2^63, got {shown(value)}"
-    if not isinstance(value, int | float | None):
-        return f"expected text, a number, true or false, a list or a table, got {shown(value)}"
     return None
 
 

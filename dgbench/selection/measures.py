@@ -206,7 +206,8 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
         )
     )
     bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
-    off = bins.group_by(by).agg((pl.col("off").sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
+    gaps = pl.col("off").sort_by("bin")
+    off = bins.group_by(by).agg((gaps.sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
     listed = pl.col("familiar").is_not_null().all()
     lists = predictions.group_by(by).agg(
         pl.when(listed).then(right.filter(pl.col("familiar") == number).mean().fill_null(float("nan"))).alias(name)

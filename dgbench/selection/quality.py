@@ -62,7 +62,10 @@ def quality(
     truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
     # a score that is not a number ranks below every number
     score = pl.col("score").fill_nan(float("-inf"))
-    points = scores(metrics, runs, criterion, within=_SET).with_columns(score).join(truth, on=CANDIDATE)
+    scored = scores(metrics, runs, criterion, within=_SET).with_columns(score)
+    points = scored.join(
+        truth, on=CANDIDATE, maintain_order="left"
+    )  # in one order, so that means come to the same bits
     score, accuracy = pl.col("score"), pl.col("accuracy")
     sets = (
         points.group_by(_SET)

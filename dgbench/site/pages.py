@@ -231,8 +231,12 @@ def _best(board: ShownBoard, dataset: str) -> list[tuple[str, Entry, Estimate]]:
 
 
 def _shifts(board: ShownBoard, dataset: str) -> list[tuple[str, float, float]]:
-    """For each target what the reference reaches on held-out source images and on the target."""
+    """For each target what the reference reaches on held-out source images and on the target, where both are known."""
     cells = board.own.cells.filter((pl.col("algorithm") == board.own.info.reference) & (pl.col("dataset") == dataset))
-    means = cells.group_by("target", maintain_order=True).agg(pl.col("source_accuracy", "accuracy").mean())
+    means = (
+        cells.filter(pl.col("source_accuracy").is_not_nan())
+        .group_by("target", maintain_order=True)
+        .agg(pl.col("source_accuracy", "accuracy").mean())
+    )
     found = {row[0]: row for row in means.iter_rows()}
     return [found[target] for target in board.own.info.domains if target in found]

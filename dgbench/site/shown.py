@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
@@ -19,8 +19,7 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.names import file_name
 from dgbench.runs.collect import Records
 from dgbench.selection.criteria import CRITERIA
-from dgbench.selection.familiar import Familiar
-from dgbench.selection.measures import OnTarget, measured
+from dgbench.selection.measures import OnTarget
 from dgbench.selection.records import CANDIDATE
 
 
@@ -43,13 +42,20 @@ class ShownBoard:
     misses: Misses = field(default_factory=Misses)
 
     @classmethod
-    def of(cls, records: Records, on_target: OnTarget, known: Familiar | None = None) -> ShownBoard:
+    def of(
+        cls,
+        records: Records,
+        judge: Callable[[pl.DataFrame], pl.DataFrame],
+        on_target: OnTarget,
+        familiar: Sequence[str] = (),
+    ) -> ShownBoard:
         """The leaderboards of records by every criterion that may rank, and by every measure.
 
         Args:
             records: What was measured.
+            judge: Says of chosen models what :func:`dgbench.selection.measures.measured` says of them.
             on_target: Where the predictions are that it was measured on.
-            known: What pretraining knows well, if that is listed.
+            familiar: What pretraining knows well, in words.
 
         Raises:
             DGBenchError: the board's own criterion cannot rank it.
@@ -65,9 +71,8 @@ class ShownBoard:
                     refusals[name] = str(error)
         # criteria often choose the same model, and it is judged once
         chosen = pl.concat(board.cells.select(*CANDIDATE, "dataset", "run") for board in boards.values())
-        judged = measured(chosen, on_target, known)
-        said = known.said if known else ()
-        ranked = {name: rankings(board, judged, said) for name, board in boards.items()}
+        judged = judge(chosen)
+        ranked = {name: rankings(board, judged, familiar) for name, board in boards.items()}
         return cls(records, boards, refusals, ranked, misses(first.cells, on_target))
 
     @property

@@ -134,7 +134,7 @@ def from_table(table: pl.DataFrame) -> tuple[Row, ...]:
         if long:
             raise RecordError(f"{where}: {long[0]}: is longer than {_LONGEST:,} characters")
         result = RESULT.read(read_json_text(cells["result"], f"{where}: result"), f"{where}: result")
-        found.append(validated(cells | {"result": result.model_dump()}, Row, where))
+        found.append(validated(cells | {"result": result}, Row, where))
     return tuple(found)
 
 

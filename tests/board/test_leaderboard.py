@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.rankings import ranking
+from dgbench.board.render import files, html, text
+from dgbench.board.render.scatter import on_the_line
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure
 from dgbench.selection.means import means
@@ -256,6 +260,53 @@ def test_shared_trainings_are_paid_once() -> None:
     # 2 trainings of 10 s for 4 runs of 1 s
     assert made.seconds == 24
     assert made.seconds_unshared == 44
+
+
+def test_seconds_come_to_the_same_bits_in_any_order() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=7, noise=0.01)
+    random = np.random.default_rng(0)
+    odd = runs.with_columns(train_seconds=random.lognormal(3, 2, runs.height), run_seconds=random.random(runs.height))
+    found = set()
+    for seed in range(20):
+        made = build(metrics, odd.sample(fraction=1, shuffle=True, seed=seed), info(trials=7))
+        cost = entries(made)["sam"].cost
+        found.add((made.seconds, made.seconds_unshared, cost.train, cost.predict, cost.passes))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("lost", ["all", "one trial"])
+def test_a_model_without_a_number_on_the_source_has_no_gap(lost: str) -> None:
+    """On some target all of them: there is none to speak of. Of one trial alone: that of the others."""
+    pool = [
+        candidate(
+            name, target, trial, clean={"s": math.nan if (name, target) == ("sam", "b") and trial <= last else 0.9},
+            shifted={"blur": {"s": 0.6 + 0.05 * trial}}, on_target=0.5 + 0.1 * trial,
+        )
+        for name in ("erm", "sam", "irm", "swad")
+        for target in ("a", "b")
+        for trial in range(2)
+        for last in [1 if lost == "all" else 0]
+    ]  # fmt: skip
+    rules = info(criterion="augmented", algorithms=("erm", "sam", "irm", "swad"))
+    made = build(*tables(pool), rules)
+    sam, erm = (entries(made)[name] for name in ("sam", "erm"))
+    assert sam.rank == erm.rank == 1
+    assert erm.gap is not None
+    assert erm.gap.mean == pytest.approx(0.35)
+    plot = on_the_line(made)
+    assert plot is not None
+    header, shown = text.header(made, ["a", "b"]), text.row(sam, made, ["a", "b"])
+    row = files.table(made).filter(algorithm="sam")
+    if lost == "all":
+        assert sam.gap is None
+        assert shown[header.index("Gap")] == "–"
+        assert row["gap"][0] is None
+        assert [dot.algorithm for dot in plot.dots] == ["erm", "irm", "swad"]
+    else:
+        assert sam.gap is not None
+        assert sam.gap.mean == pytest.approx(((0.4 + 0.3) / 2 + 0.3) / 2)
+        assert len(plot.dots) == 4
+    assert not re.search(r"\bnan\b", html.render(made), re.IGNORECASE)
 
 
 def test_contamination_is_carried_to_the_entry() -> None:

@@ -256,6 +256,32 @@ def test_while_another_process_notes_nothing_is_written(store: Store) -> None:
     assert (folder / DONE).is_file()
 
 
+def test_a_site_takes_from_notes_what_was_computed_from_predictions(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def built(name: str) -> dict[str, str]:
+        dgbench.build_site(tmp_path / name, [RULES], store=store.root)
+        return {str(path.relative_to(tmp_path / name)): path.read_text() for path in tmp_path.rglob("measures.csv")}
+
+    first = built("site")
+    assert len(first) > 1
+    for module in (measured, measures):
+        monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("it was noted"))
+    assert built("site") == first
+
+
+def test_the_calibration_error_comes_to_the_same_bits_each_time() -> None:
+    random = np.random.default_rng(0)
+    rows = pl.DataFrame(
+        {
+            "step": random.integers(0, 50, 5000), "label": 0, "prediction": random.integers(0, 2, 5000),
+            "confidence": random.random(5000), "group": 0, "familiar": pl.Series([None] * 5000, dtype=pl.Int8),
+        }
+    )  # fmt: skip
+    found = [measures.measure(rows, ["step"]).sort("step")["ece"].to_list() for _ in range(10)]
+    assert found == found[:1] * 10
+
+
 def test_the_mean_over_classes_comes_to_the_same_bits_in_any_order() -> None:
     random = np.random.default_rng(0)
     rows = pl.DataFrame(

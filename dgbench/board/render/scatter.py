@@ -64,12 +64,13 @@ class Plot:
 def on_the_line(board: Leaderboard) -> Plot | None:
     """Accuracy on the target against accuracy on the source, both on a probit scale, with the line fitted through.
 
-    See :mod:`dgbench.selection.line`. None where fewer algorithms have entered than a line needs.
+    See :mod:`dgbench.selection.line`. None where fewer algorithms have a gap than a line needs.
     """
-    if len(board.entries) < on_line.LEAST:
+    known = [(entry, entry.on_source) for entry in board.entries if entry.on_source is not None]
+    if len(known) < on_line.LEAST:
         return None
-    sources = [entry.accuracy.mean + entry.gap.mean for entry in board.entries]
-    targets = [entry.accuracy.mean for entry in board.entries]
+    entries, sources = [entry for entry, _ in known], [source for _, source in known]
+    targets = [entry.accuracy.mean for entry in entries]
     across, up = _Axis.of_shares(sources, _probit), _Axis.of_shares(targets, _probit)
     line = on_line.fit(sources, targets)
     above = line.robustness(sources, targets).tolist() if line else [None] * len(sources)
@@ -87,7 +88,7 @@ def on_the_line(board: Leaderboard) -> Plot | None:
     axes = ("accuracy on held-out source images, %", "accuracy on the target, %")
     drawn = _through(line.slope, line.intercept, across, up) if line else None
     values = list(zip(map(_probit, sources), map(_probit, targets), strict=True))
-    return _plot(board, board.entries, values, said, across, up, drawn, caption, axes)
+    return _plot(board, entries, values, said, across, up, drawn, caption, axes)
 
 
 def by_cost(board: Leaderboard) -> Plot | None:

@@ -181,7 +181,7 @@ def row(entry: Entry, board: Leaderboard, domains: Sequence[str]) -> list[str]:
         str(entry.accuracy.n),
         *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
         percent(entry.targets[entry.worst].mean),
-        percent(entry.gap.mean),
+        percent(entry.gap.mean) if entry.gap else "–",
         with_margin(entry.difference, sign=True) if entry.difference else "–",
         percent(entry.ceiling.mean),
         percent(entry.oracle.mean),

@@ -225,7 +225,7 @@ def _lined(statistics: Statistics, board: Leaderboard) -> Section:
     rows = [
         [
             entry.title,
-            text.percent(entry.accuracy.mean + entry.gap.mean),
+            "–" if entry.on_source is None else text.percent(entry.on_source),
             text.percent(entry.accuracy.mean),
             text.with_margin(statistics.robustness[entry.algorithm], sign=True),
         ]
