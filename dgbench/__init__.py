@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         select,
     )
     from dgbench.api.comparing import Comparison, compare
+    from dgbench.api.judging import CriteriaBoard, criteria
     from dgbench.api.measuring import published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
     from dgbench.api.reproducing import Reproduced, reproduce
@@ -71,6 +72,7 @@ __all__ = [
     "CardError",
     "Checked",
     "Comparison",
+    "CriteriaBoard",
     "DGBenchError",
     "DataError",
     "DiskError",
@@ -100,6 +102,7 @@ __all__ = [
     "build_site",
     "check_submission",
     "compare",
+    "criteria",
     "deploy",
     "export",
     "for_people",
@@ -147,6 +150,7 @@ _TYPES = {
     "dgbench.board.selected": ("Selection",),
     "dgbench.board.statistics": ("Statistics",),
     "dgbench.api.comparing": ("Comparison",),
+    "dgbench.api.judging": ("CriteriaBoard",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
     "dgbench.core.errors": (
@@ -181,6 +185,7 @@ _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     **dict.fromkeys(("published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
     "compare": "dgbench.api.comparing",
+    "criteria": "dgbench.api.judging",
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
     "reproduce": "dgbench.api.reproducing",
     **dict.fromkeys(_SUBMITTING, "dgbench.api.submitting"),

@@ -29,8 +29,15 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         StoreError: there are no records, or not those that the rules ask for.
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
+    info = info_of(found, criterion)
+    pictures = _pictures(found.board, found.cases) if known is None else known.pictures
+    return build(found.metrics, found.runs, info, pictures, provenance(found), found.failed, known)
+
+
+def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
+    """What a leaderboard must know of a board's rules and data; another criterion may select in place of its own."""
     card = found.board
-    info = BoardInfo(
+    return BoardInfo(
         name=card.name,
         title=card.title,
         version=card.version,
@@ -49,8 +56,6 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         submitted=found.submitted,
         repeats=found.repeats,
     )
-    pictures = _pictures(card, found.cases) if known is None else known.pictures
-    return build(found.metrics, found.runs, info, pictures, _provenance(found), found.failed, known)
 
 
 def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
@@ -60,7 +65,8 @@ def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
     return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
 
 
-def _provenance(found: Records) -> dict[str, str]:
+def provenance(found: Records) -> dict[str, str]:
+    """What the numbers of a board were computed with, and its page is."""
     return {
         "data": ", ".join(f"{name} {manifest}" for name, manifest in found.manifests.items()),
         "computed with dgbench": ", ".join(found.dgbench),

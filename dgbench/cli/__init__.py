@@ -24,6 +24,7 @@ _VERBS = {
     "verify": ("verify",),
     "work": ("plan", "run", "leaderboard"),
     "select": ("select",),
+    "criteria": ("criteria",),
     "statistics": ("statistics",),
     "models": ("export", "deploy", "predict"),
     "publishing": ("published", "publish"),

@@ -99,14 +99,18 @@ def test_runs_count_by_the_boards_list_and_by_that_of_the_algorithms_alone(room:
     assert dgbench.select(room.board, algorithms=["t3a", "erm"], store=store).cells.equals(whole)
 
 
-def test_the_commands_of_the_page_run_on_a_full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
-    section = page.partition("## Which model was chosen, and why?")[2]
-    block = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+def commands(page: str, section: str = "") -> list[list[str]]:
+    """The first block of commands on a page, or in a section of it, without the program's name."""
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").partition(section or "# ")[2]
+    block = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
+    return [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+
+
+def test_the_commands_of_the_pages_run_on_a_full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
     load_script("measure_store").fill(Store(tmp_path / "store"), rules("quick"))
-    beside, source, one = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    beside, source, one = commands("compare.md", "## Which model was chosen, and why?")
 
     done = within(*beside)
     assert done.returncode == 0, done.stderr
@@ -125,3 +129,8 @@ def test_the_commands_of_the_page_run_on_a_full_store(tmp_path: Path, monkeypatc
     tool, verb, *words = shlex.split(done.stdout.splitlines()[-1])
     assert (tool, verb) == ("dgbench", "export")
     typer.main.get_command(program()).commands[verb].make_context(verb, words)
+
+    shown, written = (within(*command) for command in commands("criteria.md"))
+    assert (shown.returncode, written.returncode) == (0, 0), shown.stderr + written.stderr
+    assert "Choosing the method" in shown.stdout
+    assert (tmp_path / "judged" / "criteria.html").is_file()

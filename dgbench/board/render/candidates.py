@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from dgbench.board.leaderboard import Track
 from dgbench.board.render.axes import Scale
-from dgbench.selection.quality import Quality
+from dgbench.selection.criteria import Criterion
 
 COLOURS, SHAPES = 8, 3
 """What a dot can look like: every colour in every shape."""
@@ -19,15 +20,27 @@ _PATHS = 1_200
 
 
 def panels(track: Track, domains: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One panel for each criterion of a track: :func:`drawn`."""
+    titles = {entry.algorithm: entry.title for entry in track.entries}
+    return drawn([(quality.criterion, quality.points) for quality in track.qualities], domains, titles)
+
+
+def drawn(
+    scored: Sequence[tuple[Criterion, pl.DataFrame]], domains: tuple[str, ...], titles: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """One panel for each criterion: score against accuracy on the target, a dot for each candidate.
 
     All panels share the vertical axis. Dots are zero-length strokes of one path for each domain and algorithm, and dots
     that fall on the same spot are drawn once, so a board with thousands of candidates stays a small file.
+
+    Args:
+        scored: Criteria, each with its points: ``algorithm, target, score, accuracy``.
+        domains: The targets, in the order of their looks.
+        titles: Of the algorithms, by name.
     """
-    accuracies = pl.concat([quality.points["accuracy"] for quality in track.qualities])
+    accuracies = pl.concat([points["accuracy"] for _, points in scored])
     vertical = Scale.spanning(_least(accuracies), _most(accuracies))
-    titles = {entry.algorithm: entry.title for entry in track.entries}
-    return [_panel(quality, vertical, domains, titles) for quality in track.qualities]
+    return [_panel(criterion, points, vertical, domains, titles) for criterion, points in scored]
 
 
 def look(number: int) -> str:
@@ -42,8 +55,10 @@ def mark(number: int, x: float = 5, y: float = 5, reach: float = 1.1) -> str:
     return f"M{x - reach:.4g} {y:g}h{2 * reach:g}M{x:g} {y - reach:.4g}v{2 * reach:g}"
 
 
-def _panel(quality: Quality, vertical: Scale, domains: tuple[str, ...], titles: dict[str, str]) -> dict[str, Any]:
-    points = quality.points.filter(pl.col("score").is_finite())
+def _panel(
+    criterion: Criterion, points: pl.DataFrame, vertical: Scale, domains: tuple[str, ...], titles: Mapping[str, str]
+) -> dict[str, Any]:
+    points = points.filter(pl.col("score").is_finite())
     horizontal = Scale.spanning(_least(points["score"]), _most(points["score"])) if points.height else vertical
     named = len(titles) * len(domains) <= _PATHS
     digits = 1 if named else 0
@@ -62,7 +77,7 @@ def _panel(quality: Quality, vertical: Scale, domains: tuple[str, ...], titles: 
                 "title": f"{titles.get(algorithm, algorithm)} on {target}" if algorithm else target,
             }
         )
-    return {"quality": quality, "horizontal": horizontal, "vertical": vertical, "paths": paths}
+    return {"criterion": criterion, "horizontal": horizontal, "vertical": vertical, "paths": paths}
 
 
 def _least(values: pl.Series) -> float:

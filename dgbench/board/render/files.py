@@ -85,7 +85,7 @@ def pairs(board: Leaderboard) -> pl.DataFrame:
             "track": track.name,
             "first": pair.first,
             "second": pair.second,
-            **_columns("difference", pair.difference),
+            **columns("difference", pair.difference),
             "p_corrected": pair.p,
             "better": pair.better,
         }
@@ -104,9 +104,9 @@ def qualities(board: Leaderboard) -> pl.DataFrame:
         {
             "track": track.name,
             "criterion": quality.criterion.name,
-            **_columns("picked", quality.picked),
-            **_columns("regret", quality.regret),
-            **_columns("correlation", quality.correlation),
+            **columns("picked", quality.picked),
+            **columns("regret", quality.regret),
+            **columns("correlation", quality.correlation),
             "best": quality.best.mean,
             "blind": quality.blind.mean,
             "candidates": quality.candidates,
@@ -145,12 +145,12 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "held_out": " ".join(entry.held_out),
         "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
-        **_columns("accuracy", entry.accuracy),
+        **columns("accuracy", entry.accuracy),
         **{f"accuracy_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
         "nll": _mean(entry.nll),
         "worst_target": entry.worst,
-        **_columns("gap", entry.gap),
-        **_columns(f"versus_{board.info.reference}", entry.difference),
+        **columns("gap", entry.gap),
+        **columns(f"versus_{board.info.reference}", entry.difference),
         "ceiling_unranked": entry.ceiling.mean,
         "oracle_unranked": entry.oracle.mean,
         "train_seconds": entry.cost.train,
@@ -160,7 +160,8 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
     }
 
 
-def _columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
+def columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:
+    """An estimate as four columns: its mean, both ends of its interval, and of how many independent values it is."""
     return {
         name: _mean(value),
         f"{name}_low": value.low if value else None,

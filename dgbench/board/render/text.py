@@ -304,7 +304,7 @@ def quality_row(quality: Quality) -> list[str]:
         quality.criterion.title,
         with_margin(quality.picked),
         with_margin(quality.regret),
-        "–" if correlation is None else _coefficient(correlation),
+        "–" if correlation is None else coefficient(correlation),
     ]
 
 
@@ -318,7 +318,8 @@ def baselines(track: Track) -> list[list[str]]:
     ]
 
 
-def _coefficient(estimate: Estimate) -> str:
+def coefficient(estimate: Estimate) -> str:
+    """A correlation with its interval: ``0.54 (0.41 to 0.65)``."""
     ends = "" if estimate.interval is None else " ({:.2f} to {:.2f})".format(*estimate.interval)
     return f"{estimate.mean:.2f}{ends}".replace("-", "−")
 

@@ -1,0 +1,88 @@
+"""``dgbench criteria`` on a store, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from comparing.called import within
+from scripts_loaded import load_script
+from submissions.boards import write_board
+
+import dgbench
+from dgbench.api.boards import rules
+from dgbench.core.cards import board_card
+from dgbench.runs.store import Store
+
+
+@dataclass(frozen=True)
+class Room:
+    """A board of one's own, and a store that holds drawn results of it."""
+
+    board: str
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
+    folder = tmp_path_factory.mktemp("judged")
+    board = write_board(folder / "small", "erm", "sam")
+    load_script("measure_store").fill(Store(folder / "store"), rules(board))
+    return Room(board, folder / "store")
+
+
+def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) -> None:
+    done = within("criteria", room.board, "--store", room.store, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    made = dgbench.criteria(room.board, store=room.store)
+    assert told["said"] == made.said
+    assert pl.DataFrame(told["criteria"], made.to_polars().schema).equals(made.to_polars())
+    assert {Path(path).name for path in told["files"]} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert pl.read_csv(tmp_path / "out" / "models.csv").height == made.to_polars("models").height == 2 * 2 * 2
+    assert [made.to_polars(name).is_empty() for name in ("curves", "pairs")] == [False, False]
+
+
+def test_it_imports_no_torch_and_prints_tables_and_where_files_lie(room: Room) -> None:
+    code = (
+        "import atexit, sys; from dgbench.cli import main\n"
+        "names = 'torch', 'torchvision', 'timm', 'kornia'\n"
+        "atexit.register(lambda: print([name for name in names if name in sys.modules]))\n"
+        "sys.argv = ['dgbench', 'criteria', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", code, room.board, "--store", room.store]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[-1] == "[]"
+    assert [line.split()[0] for line in lines[-7:-1]] == ["html", "md", "csv", "csv", "csv", "csv"]
+    assert all(Path(line.split(maxsplit=1)[1]).is_file() for line in lines[-7:-1])
+    assert any("augmented validation" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run' fills it"),
+        (["-a", "smm"], "Did you mean 'sam'"),
+    ],
+)
+def test_what_is_not_there_is_one_message_and_exit_code_2(room: Room, asked: list[str], words: str) -> None:
+    done = within("criteria", room.board, "--store", room.store, *asked)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_boards_on_the_page_have_as_many_models_as_it_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "criteria.md").read_text(encoding="utf-8")
+    targets = {"criteria-digits": 4, "criteria-emoji": 3, "criteria-digits-trained": 4}
+    for name, cases in targets.items():
+        card = board_card(name)
+        models = cases * len(card.algorithms) * card.draws * card.trials
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert row.endswith(f"| {models:,} |")
+        assert f"{card.draws} draws of {len(card.algorithms)} algorithms, {card.trials} trials" in row
