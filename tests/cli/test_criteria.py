@@ -5,35 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pytest
+from cli.rooms import Room
 from comparing.called import within
-from scripts_loaded import load_script
-from submissions.boards import write_board
 
 import dgbench
-from dgbench.api.boards import rules
 from dgbench.core.cards import board_card
-from dgbench.runs.store import Store
-
-
-@dataclass(frozen=True)
-class Room:
-    """A board of one's own, and a store that holds drawn results of it."""
-
-    board: str
-    store: Path
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
-    folder = tmp_path_factory.mktemp("judged")
-    board = write_board(folder / "small", "erm", "sam")
-    load_script("measure_store").fill(Store(folder / "store"), rules(board))
-    return Room(board, folder / "store")
 
 
 def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) -> None:
@@ -44,7 +24,7 @@ def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) 
     assert told["said"] == made.said
     assert pl.DataFrame(told["criteria"], made.to_polars().schema).equals(made.to_polars())
     assert {Path(path).name for path in told["files"]} == {path.name for path in (tmp_path / "out").iterdir()}
-    assert pl.read_csv(tmp_path / "out" / "models.csv").height == made.to_polars("models").height == 2 * 2 * 2
+    assert pl.read_csv(tmp_path / "out" / "models.csv").height == made.to_polars("models").height == 3 * 2 * 2
     assert [made.to_polars(name).is_empty() for name in ("curves", "pairs")] == [False, False]
 
 

@@ -8,36 +8,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import typer
+from cli.rooms import Room
 from comparing.called import within
 from scripts_loaded import load_script
-from submissions.boards import write_board
 
 import dgbench
 from dgbench.api.boards import rules
 from dgbench.cli import program
 from dgbench.runs.store import Store
-
-
-@dataclass(frozen=True)
-class Room:
-    """A board of one's own, and a store that holds drawn results of it."""
-
-    board: str
-    store: Path
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
-    folder = tmp_path_factory.mktemp("selected")
-    board = write_board(folder / "small", "erm", "sam", "t3a")
-    load_script("measure_store").fill(Store(folder / "store"), rules(board))
-    return Room(board, folder / "store")
-
 
 CHOICE = ("algorithm", "target", "trial", "draw", "step", "run", "score", "accuracy")
 
