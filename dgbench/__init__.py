@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         select,
     )
     from dgbench.api.comparing import Comparison, compare
+    from dgbench.api.diagnosing import Diagnosis, diagnose
     from dgbench.api.judging import CriteriaBoard, criteria
     from dgbench.api.measuring import published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
@@ -75,6 +76,7 @@ __all__ = [
     "CriteriaBoard",
     "DGBenchError",
     "DataError",
+    "Diagnosis",
     "DiskError",
     "Entry",
     "Estimate",
@@ -104,6 +106,7 @@ __all__ = [
     "compare",
     "criteria",
     "deploy",
+    "diagnose",
     "export",
     "for_people",
     "leaderboard",
@@ -150,6 +153,7 @@ _TYPES = {
     "dgbench.board.selected": ("Selection",),
     "dgbench.board.statistics": ("Statistics",),
     "dgbench.api.comparing": ("Comparison",),
+    "dgbench.api.diagnosing": ("Diagnosis",),
     "dgbench.api.judging": ("CriteriaBoard",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
@@ -185,6 +189,7 @@ _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     **dict.fromkeys(("published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
     "compare": "dgbench.api.comparing",
+    "diagnose": "dgbench.api.diagnosing",
     "criteria": "dgbench.api.judging",
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
     "reproduce": "dgbench.api.reproducing",

@@ -35,6 +35,7 @@ REFERENCE = {
     "boards": ("Boards", "dgbench.api.boards"),
     "measuring": ("Other numbers than accuracy", "dgbench.api.measuring"),
     "comparing": ("Comparing", "dgbench.api.comparing"),
+    "diagnosing": ("What a dataset is like", "dgbench.api.diagnosing"),
     "reproducing": ("Doing again", "dgbench.api.reproducing"),
     "submissions": ("Submissions", "dgbench.api.submitting"),
     "models": ("Models", "dgbench.api.using"),

@@ -35,13 +35,26 @@ def portraits(name: str, manifest: str, wanted: Iterable[tuple[str, int]]) -> di
         manifest: Of the data that the rows were counted in.
         wanted: Domains and rows.
     """
+    asked = list(wanted)
+    return pictured(name, asked) if asked and outline(name).manifest == manifest else {}
+
+
+def pictured(name: str, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+    """A PNG of single examples of the data that is on this machine, by domain and row.
+
+    Args:
+        name: Of the dataset.
+        wanted: Domains and rows.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: it is not on this machine, or not what its card says.
+    """
     rows: dict[str, list[int]] = {}
     for domain, row in dict.fromkeys(wanted):
         rows.setdefault(domain, []).append(row)
-    if not rows or outline(name).manifest != manifest:
-        return {}
     found: dict[tuple[str, int], bytes] = {}
-    for shown in thumbnails(name, _SIDE):
+    for shown in thumbnails(name, _SIDE) if rows else ():
         own = rows.get(shown.name, [])
         images = shown.inputs[np.array(own, dtype=np.int64)] if own else ()
         found |= {(shown.name, row): _png(image, 1) for row, image in zip(own, images, strict=True)}

@@ -29,6 +29,7 @@ _VERBS = {
     "models": ("export", "deploy", "predict"),
     "publishing": ("published", "publish"),
     "data": ("data",),
+    "diagnose": ("diagnose",),
     "cache": ("cache",),
     "store": ("store",),
     "submit": ("submit", "kit"),

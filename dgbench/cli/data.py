@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dgbench.cli.bars import Bar, shown_bars
 from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.core.names import readable
 
@@ -57,8 +54,8 @@ def new(
 
     given = {"image": image, "label": label, "domain": domain, "split": split, "group": group}
     columns = {kind: column for kind, column in given.items() if column is not None}
-    with _bars(False) as bars:
-        draft = look(source, name, columns, layout, _Bar(bars, "looking"))
+    with shown_bars(False) as bars:
+        draft = look(source, name, columns, layout, Bar(bars, "looking"))
     path = write(draft, OWN)
     if as_json:
         print_json({"wrote": path, "found": draft.said, "card": draft.content})
@@ -95,8 +92,8 @@ def check_(
     from dgbench.data.disk.check import check
 
     found = listing(name)
-    with _bars(quiet) as bars:
-        findings = check(dataset_card(name), found, _Bar(bars, "checking"))
+    with shown_bars(quiet) as bars:
+        findings = check(dataset_card(name), found, Bar(bars, "checking"))
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     elif not quiet:
@@ -135,9 +132,9 @@ def prepare_(
 
     started = time.perf_counter()
     card = dataset_card(name)
-    with _bars(quiet) as bars:
-        listing, manifest = found(name, _Bar(bars, "reading"))
-        show = _Bar(bars, "decoding")
+    with shown_bars(quiet) as bars:
+        listing, manifest = found(name, Bar(bars, "reading"))
+        show = Bar(bars, "decoding")
         prepared = prepare(listing, manifest, size, card.resize, card.decoding, workers=workers, progress=show)
     if quiet:
         return
@@ -147,30 +144,3 @@ def prepare_(
         f"{prepared.name}: {sum(map(len, prepared.domains)):,} images of {size} x {size} pixels in "
         f"{len(prepared.domains)} domains lie in {folder} ({in_words(occupied)}, {time.perf_counter() - started:.1f} s)"
     )
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Progress]:
-    """Bars on stderr, with the time that remains; none where it is to be quiet."""
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("elapsed,"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-        TextColumn("to go"),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), disable=quiet) as bars:
-        yield bars
-
-
-class _Bar:
-    """One bar, which shows itself when there is something to show."""
-
-    def __init__(self, bars: Progress, title: str) -> None:
-        self.bars = bars
-        self.task = bars.add_task(title, total=None, visible=False)
-
-    def __call__(self, done: int, total: int) -> None:
-        self.bars.update(self.task, completed=done, total=total, visible=True)

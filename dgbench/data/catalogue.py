@@ -163,13 +163,21 @@ def thumbnails(name: str, side: int) -> Sequence[Domain]:
         UnknownNameError: there is no such dataset.
         DataError: it is not on this machine, or not what its card says.
     """
-    card = dataset_card(name)
-    root = _root(card)
-    native = _native(name, root, _Listener(silent))
+    native = _native(name, _root(dataset_card(name)), _Listener(silent))
     if native is not None and all(max(domain.inputs.shape[1:3]) <= side for domain in native.domains):
         return native.domains
-    listing = _listing(name, root) if native is None else _as_listing(native)
-    return [streamed(domain, side, card.resize, card.decoding) for domain in listing.domains]
+    return squares(name, side)
+
+
+def squares(name: str, side: int) -> Sequence[Domain]:
+    """The domains of a dataset, with square images of ``side`` pixels, decoded when asked for; nothing is digested.
+
+    Raises:
+        UnknownNameError: there is no such dataset.
+        DataError: it is not on this machine, or not what its card says.
+    """
+    card = dataset_card(name)
+    return [streamed(domain, side, card.resize, card.decoding) for domain in listing(name).domains]
 
 
 def _root(card: DatasetCard) -> Path:

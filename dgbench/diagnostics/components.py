@@ -28,8 +28,8 @@ def components(points: Points, seed: int) -> NDArray[np.float64]:
         raise DataError("all images that were looked at are the same; there is nothing to diagnose")
     count = min(COMPONENTS, len(points) - 1, points.shape[1])
     fit = PCA(count, random_state=seed % 2**32)
-    found: NDArray[np.float64] = fit.fit_transform(np.asarray(points, dtype=np.float64))
-    variance = fit.explained_variance_
+    found: NDArray[np.float64] = np.asarray(fit.fit_transform(points), dtype=np.float64)
+    variance = np.asarray(fit.explained_variance_, dtype=np.float64)
     real = variance > _NOISE * variance[0]
     whitened: NDArray[np.float64] = found[:, real] / np.sqrt(variance[real])
     return whitened

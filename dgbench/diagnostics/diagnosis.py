@@ -14,6 +14,7 @@ from dgbench.core.seeds import seed
 from dgbench.diagnostics.arrays import Labels, Points
 from dgbench.diagnostics.components import components
 from dgbench.diagnostics.difficulty import Task, difficulty
+from dgbench.diagnostics.distances import distances
 from dgbench.diagnostics.domain_classifier import told_apart
 from dgbench.diagnostics.intrinsic_dimension import maximum_likelihood, two_nearest_neighbours
 from dgbench.diagnostics.label_priors import prior_distance
@@ -21,7 +22,7 @@ from dgbench.diagnostics.near_duplicates import near_duplicates
 from dgbench.diagnostics.sharpness import Sharpness, across, sharpness
 from dgbench.diagnostics.shift import Shift, shift
 
-_POOLED, _POOLED_NEIGHBOURS = 4000, 5
+_POOLED, _POOLED_NEIGHBOURS = 2000, 5
 """Images whose dimension stands for the dataset's, and k of its estimate, as the paper on difficulty has it."""
 Reduced: TypeAlias = NDArray[np.float64]
 """Principal components of one domain's points."""
@@ -164,7 +165,7 @@ def diagnose(
     side: int,
     images: int,
     backbone: str | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[], None] = lambda: None,
 ) -> Diagnosis:
     """Every diagnostic of every domain, pair of domains, and of all together.
 
@@ -173,22 +174,19 @@ def diagnose(
         classes: How many it has.
         seen: The domains.
         side, images, backbone: As :class:`Diagnosis` tells them.
-        progress: Is told how many domains and pairs are done, and how many there are.
+        progress: Is called after each domain and each pair.
     """
-    pairs = list(itertools.combinations(range(len(seen)), 2))
-    steps = itertools.count(1)
-    total = len(seen) + len(pairs)
     within = []
     for one in seen:
         within.append(_within(one))
-        progress(next(steps), total)
+        progress()
     points = np.concatenate([one.points for one in seen])
     middle = points.mean(0)
     reduced = np.split(components(points, seed("components", dataset)), np.cumsum([len(one.rows) for one in seen])[:-1])
     between = []
-    for first, second in pairs:
+    for first, second in itertools.combinations(range(len(seen)), 2):
         between.append(_between(dataset, seen[first], seen[second], reduced[first], reduced[second], middle))
-        progress(next(steps), total)
+        progress()
     sharpest = max(
         found.value or 0 for found in (*(one.sharpness for one in within), *(two.sharpness for two in between))
     )
@@ -197,19 +195,14 @@ def diagnose(
 
 
 def _within(one: Seen) -> Within:
-    features = None if one.features is None else _dimensions(one.features)
-    return Within(
-        one.name,
-        len(one.rows),
-        len(one.every_label),
-        _dimensions(one.images),
-        features,
-        sharpness(one.images, one.labels),
-    )
+    apart = distances(one.images, one.images)
+    features = None if one.features is None else _dimensions(distances(one.features, one.features))
+    sharp = sharpness(apart, one.labels)
+    return Within(one.name, len(one.rows), len(one.every_label), _dimensions(apart), features, sharp)
 
 
-def _dimensions(points: Points) -> Dimensions:
-    return Dimensions(maximum_likelihood(points), two_nearest_neighbours(points))
+def _dimensions(apart: NDArray[np.float64]) -> Dimensions:
+    return Dimensions(maximum_likelihood(apart), two_nearest_neighbours(apart))
 
 
 def _between(
@@ -223,7 +216,7 @@ def _between(
         shift(reduced, first.labels, their_reduced, second.labels, *names),
         told_apart(reduced, their_reduced, seed("told apart", *names)),
         prior_distance(first.every_label, second.every_label),
-        across(first.images, first.labels, second.images, second.labels),
+        across(distances(first.images, second.images), first.labels, second.labels),
         len(near),
         tuple((int(first.rows[one]), int(second.rows[other])) for one, other in near[:_SHOWN]),
     )
@@ -232,7 +225,7 @@ def _between(
 def _difficulty(classes: int, seen: Sequence[Seen], resolution: float) -> Difficulty | None:
     share = max(1, _POOLED // len(seen))
     images = np.concatenate([one.images[:share] for one in seen])
-    dimension = maximum_likelihood(images, _POOLED_NEIGHBOURS)
+    dimension = maximum_likelihood(distances(images, images), _POOLED_NEIGHBOURS)
     if dimension is None or dimension <= 1:
         return None
     radius = float(np.linalg.norm(images - images.mean(0), axis=1).max())

@@ -19,44 +19,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dgbench.diagnostics.arrays import Points
-from dgbench.diagnostics.distances import distances
-
 NEIGHBOURS = 20
 """k of the estimate by maximum likelihood, as the field uses it for images."""
 
 
-def maximum_likelihood(points: Points, k: int = NEIGHBOURS) -> float | None:
+def maximum_likelihood(apart: NDArray[np.float64], k: int = NEIGHBOURS) -> float | None:
     """Levina and Bickel's estimate with MacKay's mean; None where fewer than ``k + 1`` points differ.
 
     Args:
-        points: ``[n, d]``; equal ones count once.
+        apart: Distances between the points, ``[n, n]``; equal ones count once.
         k: Neighbours of each point, at least 2.
     """
-    near = _nearest(points, k)
+    near = _nearest(apart, k)
     return None if near is None else _inverse(float(np.log(near[:, -1:] / near[:, :-1]).mean()))
 
 
-def two_nearest_neighbours(points: Points) -> float | None:
+def two_nearest_neighbours(apart: NDArray[np.float64]) -> float | None:
     """TwoNN; None where fewer than three points differ.
 
     Args:
-        points: ``[n, d]``; equal ones count once.
+        apart: Distances between the points, ``[n, n]``; equal ones count once.
     """
-    near = _nearest(points, 2)
+    near = _nearest(apart, 2)
     return None if near is None else _inverse(float(np.log(near[:, 1] / near[:, 0]).mean()))
 
 
-def _nearest(points: Points, k: int) -> NDArray[np.float64] | None:
+def _nearest(apart: NDArray[np.float64], k: int) -> NDArray[np.float64] | None:
     """Distances ``[n, k]`` of different points to their nearest neighbours, in order; None where there are too few."""
-    different = np.unique(points, axis=0)
-    if len(different) < k + 1:
+    first = ~np.tril(apart == 0, -1).any(1)  # of each set of equal points
+    if first.sum() < k + 1:
         return None
-    apart = distances(different, different)
-    np.fill_diagonal(apart, np.inf)
-    return np.sort(np.partition(apart, k - 1, axis=1)[:, :k], axis=1)
+    different = apart[np.ix_(first, first)]
+    np.fill_diagonal(different, np.inf)
+    return np.sort(np.partition(different, k - 1, axis=1)[:, :k], axis=1)
 
 
 def _inverse(mean: float) -> float | None:
     """All neighbours of all points equally far is no dimension that there is."""
-    return 1 / mean if mean > 0 else None
+    return 1 / mean if mean > 1e-9 else None

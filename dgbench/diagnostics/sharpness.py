@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dgbench.diagnostics.arrays import Labels, Points
-from dgbench.diagnostics.distances import distances
+from dgbench.diagnostics.arrays import Labels
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,25 @@ class Sharpness:
     contradictions: int
 
 
-def sharpness(points: Points, labels: Labels) -> Sharpness:
+def sharpness(apart: NDArray[np.float64], labels: Labels) -> Sharpness:
     """Over all pairs of a set.
 
     Args:
-        points: ``[n, d]``.
+        apart: Distances between its images, ``[n, n]``.
         labels: ``[n]``.
     """
-    both_ways = across(points, labels, points, labels)
+    both_ways = across(apart, labels, labels)
     return Sharpness(both_ways.value, both_ways.contradictions // 2)
 
 
-def across(points: Points, labels: Labels, others: Points, their_labels: Labels) -> Sharpness:
+def across(apart: NDArray[np.float64], labels: Labels, others: Labels) -> Sharpness:
     """Over all pairs of one of a set and one of another.
 
     Args:
-        points: ``[n, d]``.
+        apart: Distances from images of the one to images of the other, ``[n, m]``.
         labels: ``[n]``.
-        others: ``[m, d]``.
-        their_labels: ``[m]``.
+        others: ``[m]``.
     """
-    apart = distances(points, others)[labels[:, None] != their_labels[None]]
-    different = apart[apart > 0]
-    return Sharpness(1 / float(different.min()) if len(different) else None, int(np.count_nonzero(apart == 0)))
+    crossing = apart[labels[:, None] != others[None]]
+    different = crossing[crossing > 0]
+    return Sharpness(1 / float(different.min()) if len(different) else None, int(np.count_nonzero(crossing == 0)))

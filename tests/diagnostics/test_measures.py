@@ -28,20 +28,27 @@ def turned(count: int, dimension: int, wide: int = 30, seed: int = 0) -> np.ndar
     return draw.normal(size=(count, dimension)) @ basis.T
 
 
+def inside(points: np.ndarray) -> np.ndarray:
+    return distances(points, points)
+
+
 @pytest.mark.parametrize("dimension", [1, 2, 5, 10])
 def test_the_dimension_of_normal_points_is_found(dimension: int) -> None:
-    points = turned(2000, dimension)
+    apart = inside(turned(2000, dimension))
     for estimate in ESTIMATES:
-        assert estimate(points) == pytest.approx(dimension, rel=0.1)
+        assert estimate(apart) == pytest.approx(dimension, rel=0.1)
 
 
 @pytest.mark.parametrize("estimate", ESTIMATES)
-def test_a_dimension_is_neither_turned_nor_scaled_nor_repeated(estimate: Callable[[np.ndarray], float | None]) -> None:
+def test_a_dimension_is_neither_turned_nor_scaled_nor_repeated(
+    estimate: Callable[[np.ndarray], float | None],
+) -> None:
     points = turned(300, 4)
-    value = estimate(points)
+    value = estimate(inside(points))
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(30, 30)))[0]
-    assert estimate(7 * points @ rotation + 3) == pytest.approx(value)
-    assert estimate(np.concatenate([points, points[:100]])) == value
+    assert estimate(inside(7 * points @ rotation + 3)) == pytest.approx(value)
+    assert estimate(inside(np.concatenate([points, points[:100]]))) == pytest.approx(value)
+    assert estimate(inside(points.astype(np.float32))) == pytest.approx(value, rel=1e-3)
 
 
 def test_estimates_are_what_the_formulas_say() -> None:
@@ -51,21 +58,21 @@ def test_estimates_are_what_the_formulas_say() -> None:
         near = sorted(math.dist(points[here], points[there]) for there in range(40) if there != here)
         logs.append(sum(math.log(near[4] / near[j]) for j in range(4)) / 4)
         ratios.append(math.log(near[1] / near[0]))
-    assert maximum_likelihood(points, 5) == pytest.approx(40 / sum(logs))
-    assert two_nearest_neighbours(points) == pytest.approx(40 / sum(ratios))
+    assert maximum_likelihood(inside(points), 5) == pytest.approx(40 / sum(logs))
+    assert two_nearest_neighbours(inside(points)) == pytest.approx(40 / sum(ratios))
 
 
 @pytest.mark.parametrize("estimate", ESTIMATES)
 def test_too_few_points_have_no_dimension(estimate: Callable[[np.ndarray], float | None]) -> None:
-    assert estimate(np.repeat(turned(2, 2), 50, axis=0)) is None
-    assert two_nearest_neighbours(np.eye(5)) is None  # all equally far from each other
+    assert estimate(inside(np.repeat(turned(2, 2), 50, axis=0))) is None
+    assert two_nearest_neighbours(inside(np.eye(5))) is None  # all equally far from each other
 
 
 def test_distances_are_exact_where_points_nearly_coincide() -> None:
     far = 1e4 + turned(20, 5)
     close = np.concatenate([far[:3] + 1e-6, far])
     naive = [[math.dist(one, other) for other in close] for one in far]
-    assert distances(far, close) == pytest.approx(np.array(naive), rel=1e-6, abs=1e-12)
+    assert distances(far, close) == pytest.approx(np.array(naive), rel=1e-4, abs=1e-12)
     assert (distances(far, far).diagonal() == 0).all()
 
 
@@ -76,28 +83,28 @@ def naive_sharpness(points: np.ndarray, labels: np.ndarray) -> float:
 
 def test_sharpness_is_that_of_pairs_of_different_classes() -> None:
     points, labels = turned(60, 4), np.arange(60) % 3
-    value = sharpness(points, labels).value
+    value = sharpness(inside(points), labels).value
     assert value == pytest.approx(naive_sharpness(points, labels))
     same = naive_sharpness(points, np.arange(60))  # of all pairs, those of one class among them
     assert same > value
-    assert sharpness(5 * points, labels).value == pytest.approx(value / 5)
-    copies = np.concatenate([points, points[:9]]), np.concatenate([labels, labels[:9]])
+    assert sharpness(inside(5 * points), labels).value == pytest.approx(value / 5)
+    copies = inside(np.concatenate([points, points[:9]])), np.concatenate([labels, labels[:9]])
     assert sharpness(*copies) == Sharpness(pytest.approx(value), 0)
-    crossed = across(points[:30], labels[:30], points[30:], labels[30:]).value
-    inside = [naive_sharpness(points[part], labels[part]) for part in (slice(30), slice(30, 60))]
-    assert max(crossed, *inside) == pytest.approx(value)
+    crossed = across(distances(points[:30], points[30:]), labels[:30], labels[30:]).value
+    within = [naive_sharpness(points[part], labels[part]) for part in (slice(30), slice(30, 60))]
+    assert max(crossed, *within) == pytest.approx(value)
 
 
 def test_equal_images_with_different_labels_are_counted_and_left_out() -> None:
     points, labels = turned(30, 4), np.arange(30) % 2
-    value = sharpness(points, labels).value
-    more = np.concatenate([points, points[:3]]), np.concatenate([labels, 1 - labels[:3]])
+    value = sharpness(inside(points), labels).value
+    more = inside(np.concatenate([points, points[:3]])), np.concatenate([labels, 1 - labels[:3]])
     made = sharpness(*more)
     assert made.contradictions == 3
     assert made.value is not None
     assert made.value >= value - 1e-9
-    assert across(points[:3], labels[:3], points[:3], 1 - labels[:3]).contradictions == 3
-    assert sharpness(points, np.zeros(30, int)) == Sharpness(None, 0)
+    assert across(inside(points[:3]), labels[:3], 1 - labels[:3]).contradictions == 3
+    assert sharpness(inside(points), np.zeros(30, int)) == Sharpness(None, 0)
 
 
 def test_difficulty_is_the_published_one_on_imagenet() -> None:

@@ -21,6 +21,25 @@ _LABELLED = 30
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a dot stands for.
+
+    Attributes:
+        name, title: Of an algorithm, or of what else it is.
+        x, y: Its values, as the axes take them.
+        said: Its numbers, in words.
+        online: Whether it belongs to the online track.
+    """
+
+    name: str
+    title: str
+    x: float
+    y: float
+    said: str
+    online: bool = False
+
+
+@dataclass(frozen=True)
 class Dot:
     """One algorithm.
 
@@ -71,7 +90,7 @@ def on_the_line(board: Leaderboard) -> Plot | None:
         return None
     entries, sources = [entry for entry, _ in known], [source for _, source in known]
     targets = [entry.accuracy.mean for entry in entries]
-    across, up = _Axis.of_shares(sources, _probit), _Axis.of_shares(targets, _probit)
+    across, up = Axis.of_shares(sources, _probit), Axis.of_shares(targets, _probit)
     line = on_line.fit(sources, targets)
     above = line.robustness(sources, targets).tolist() if line else [None] * len(sources)
     said = [
@@ -98,7 +117,7 @@ def by_cost(board: Leaderboard) -> Plot | None:
         return None
     seconds = [entry.cost.train for entry in entries]
     reached = [entry.accuracy.mean for entry in entries]
-    across, up = _Axis.of_seconds(seconds), _Axis.of_shares(reached, lambda share: share)
+    across, up = Axis.of_seconds(seconds), Axis.of_shares(reached, lambda share: share)
     said = [f"{100 * e.accuracy.mean:.1f} % for {duration(e.cost.train)} of training" for e in entries]
     axes = ("one training (logarithmic)", "accuracy on the target, %")
     return _plot(
@@ -107,7 +126,7 @@ def by_cost(board: Leaderboard) -> Plot | None:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """From the least to the greatest value with a little room beside; ticks by value, with what they say."""
 
     low: float
@@ -115,14 +134,14 @@ class _Axis:
     ticks: tuple[tuple[float, str], ...]
 
     @classmethod
-    def of_shares(cls, shares: Sequence[float], scale: Callable[[float], float]) -> _Axis:
+    def of_shares(cls, shares: Sequence[float], scale: Callable[[float], float]) -> Axis:
         """An axis on which shares stand where the scale puts them."""
         low, high = _room([scale(share) for share in shares], least=0.02)
         inside = [tick for tick in Scale.spanning(min(shares), max(shares)).ticks if low <= scale(tick) <= high]
         return cls(low, high, tuple((scale(tick), f"{100 * tick:.4g}") for tick in inside))
 
     @classmethod
-    def of_seconds(cls, seconds: Sequence[float]) -> _Axis:
+    def of_seconds(cls, seconds: Sequence[float]) -> Axis:
         """A logarithmic axis."""
         low, high = _room([math.log10(each) for each in seconds], least=0.2)
         marks = [factor * 10.0**power for power in range(-4, 9) for factor in (1, 2, 5)]
@@ -130,6 +149,7 @@ class _Axis:
         return cls(low, high, tuple((math.log10(mark), duration(mark)) for mark in inside[:: -(-len(inside) // 7)]))
 
     def __call__(self, value: float) -> float:
+        """Where a value lies, from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 
 
@@ -142,7 +162,7 @@ def _probit(share: float) -> float:
     return float(on_line.probit(share))
 
 
-def _through(slope: float, offset: float, across: _Axis, up: _Axis) -> tuple[float, float, float, float] | None:
+def _through(slope: float, offset: float, across: Axis, up: Axis) -> tuple[float, float, float, float] | None:
     """The part of a line that lies in the plot, in the view box."""
     ends = [across.low, across.high]
     if slope:
@@ -159,20 +179,44 @@ def _plot(
     entries: Sequence[Entry],
     values: Sequence[tuple[float, float]],
     said: Sequence[str],
-    across: _Axis,
-    up: _Axis,
+    across: Axis,
+    up: Axis,
     line: tuple[float, float, float, float] | None,
     caption: str,
     axes: tuple[str, str],
 ) -> Plot:
-    places = [(round(WIDTH * across(x), 1), round(HEIGHT * (1 - up(y)), 1)) for x, y in values]
-    labels: list[tuple[float, float, str] | None] = [None] * len(places)
-    if len(entries) <= _LABELLED:
-        labels = list(_beside(places, [entry.title for entry in entries]))
     online = {entry.algorithm for track in board.tracks if track.name == "online" for entry in track.entries}
+    marks = [
+        Mark(entry.algorithm, entry.title, x, y, f"{entry.title}: {words}", entry.algorithm in online)
+        for entry, (x, y), words in zip(entries, values, said, strict=True)
+    ]
+    return plotted(marks, across, up, axes, line, caption)
+
+
+def plotted(
+    marks: Sequence[Mark],
+    across: Axis,
+    up: Axis,
+    axes: tuple[str, str],
+    line: tuple[float, float, float, float] | None = None,
+    caption: str = "",
+) -> Plot:
+    """Marks as dots whose names stand beside them, if they are few.
+
+    Args:
+        marks: What is shown.
+        across, up: The two axes.
+        axes: What they say.
+        line: A fitted line, by its two ends in the view box.
+        caption: What is seen.
+    """
+    places = [(round(WIDTH * across(mark.x), 1), round(HEIGHT * (1 - up(mark.y)), 1)) for mark in marks]
+    labels: list[tuple[float, float, str] | None] = [None] * len(places)
+    if len(marks) <= _LABELLED:
+        labels = list(_beside(places, [mark.title for mark in marks]))
     dots = tuple(
-        Dot(entry.algorithm, entry.title, x, y, f"{entry.title}: {words}", label, entry.algorithm in online)
-        for entry, (x, y), words, label in zip(entries, places, said, labels, strict=True)
+        Dot(mark.name, mark.title, x, y, mark.said, label, mark.online)
+        for mark, (x, y), label in zip(marks, places, labels, strict=True)
     )
     horizontal = tuple((round(WIDTH * across(value), 1), name) for value, name in across.ticks)
     vertical = tuple((round(HEIGHT * (1 - up(value)), 1), name) for value, name in up.ticks)
