@@ -17,6 +17,7 @@ from dgbench.board.build import refuse_unfinished
 from dgbench.board.from_records import info_of, provenance
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.board.standing import Standing
+from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Failure, Records
 from dgbench.selection.criteria import CRITERIA, Criterion
 from dgbench.selection.design import Design
@@ -49,7 +50,7 @@ class Worth:
         regret: By how much that is less than the best.
         lost: Regret as a share of the best: a quotient of two means; None where the best is 0.
         hit: How often the best is chosen.
-        gain: What is picked more than by the reference, paired; None for the reference, and where that is not there.
+        gain: What is picked more than by the reference, paired; None for the reference itself.
         gained: The same as a share of what the reference picks: a quotient of two means, less 1; None where that is 0.
         rank, rank_worst: The best and the worst that its rank may be by what it picks; None for baselines.
         searches: What a search picks that sees 1, 2, ... draws of all, or of algorithms where the method is chosen.
@@ -142,10 +143,10 @@ def judged(found: Records, criteria: Iterable[Criterion] = CRITERIA.values()) ->
 
     Args:
         found: What was measured, and by which rules.
-        criteria: Which; those that read target labels are left out.
+        criteria: Which, the reference among them; those that read target labels are left out.
 
     Raises:
-        StoreError: the records are faulty, or there are none.
+        StoreError: the records are faulty, there are none, or the reference cannot score them.
     """
     refuse_unfinished(found.metrics, found.board.name, found.failed)
     check(found.metrics, found.runs)
@@ -157,6 +158,8 @@ def judged(found: Records, criteria: Iterable[Criterion] = CRITERIA.values()) ->
         own = metrics.select("algorithm", "title").unique()
         runs = found.runs.filter(pl.col("algorithm").is_in(own["algorithm"].to_list()))
         points, refusals = scored(metrics, runs, asked)
+        if REFERENCE in refusals:
+            raise StoreError(refusals[REFERENCE])
         there = {criterion.name: criterion for criterion in asked if criterion.name in points.columns}
         titles = dict(own.iter_rows())
         algorithms = {algorithm: titles[algorithm] for algorithm in found.names if algorithm in titles}
@@ -178,7 +181,7 @@ def track(
         name: Of the track.
         algorithms: The titles of its algorithms by name.
         points: Its models, as :func:`dgbench.selection.judging.scored` gives them.
-        criteria: By the names of their columns.
+        criteria: By the names of their columns, the reference among them.
         refusals: Why others have none.
         design: Of the board.
     """
@@ -239,7 +242,7 @@ def _worth(
     both = cells.join(sides["accuracy"][0].select(*SET, best="picked"), on=SET)
     both = both.with_columns(regret=pl.col("best") - pl.col("picked"))
     gain = gained = None
-    if REFERENCE in sides and name != REFERENCE:
+    if name != REFERENCE:
         against = cells.join(sides[REFERENCE][0].select(*SET, reference="picked"), on=SET)
         gain = standing.between(name, REFERENCE) or design.difference(against, "picked", "reference")
         gained = _quotient(against, "picked", "reference", design)

@@ -20,6 +20,7 @@ from scipy.stats import t as student
 import dgbench
 from dgbench.board.judged import CriteriaBoard, JudgedTrack, judged, track
 from dgbench.board.render.criteria import data, markdown, page, terminal, words
+from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Records
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.design import Design
@@ -217,6 +218,10 @@ def test_what_is_missing_and_refused_is_said() -> None:
     assert "finds nothing to score" in words.headline(board)[0]
     assert "Runs that are not finished: 3." in words.notes(board)[0]
     page.render(board)
+    lost = (pl.col("draw") == 1) & (pl.col("domain") == "print") & (pl.col("split") == "validation")
+    uneven = replace(found, metrics=found.metrics.filter(~lost))
+    with pytest.raises(StoreError, match="different streams"):
+        judged(uneven)
 
 
 def test_the_page_is_whole_and_nothing_in_a_name_acts(made: CriteriaBoard, tmp_path: Path) -> None:

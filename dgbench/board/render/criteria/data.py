@@ -21,30 +21,31 @@ BASELINES = ("best", "blind")
 
 
 def table(board: CriteriaBoard) -> pl.DataFrame:
-    """One row for each track, choice and criterion, then for both baselines.
+    """The rows of every track."""
+    return pl.concat([of_track(track) for track in board.tracks])
+
+
+def of_track(track: JudgedTrack) -> pl.DataFrame:
+    """One row for each choice and criterion, then for both baselines.
 
     ``picked, regret, lost, hit, gain, gained`` as :class:`dgbench.board.judged.Worth` has them, and the correlations,
     which are the same for all choices; each with both ends of its interval and its number of independent values.
     """
     rows = [
-        {"track": track.name, "choice": choice, **_of(track, name, one), **_worth(worth), **_correlations(one)}
-        for track in board.tracks
+        {"track": track.name, "choice": choice, **_of(name, one), **_worth(worth), **_correlations(one)}
         for choice in CHOICES
         for name, one, worth in _all(track, choice)
     ]
-    texts = ("track", "choice", "criterion", "sees_target", "same_as")
-    numbers = [f"{name}{end}" for name in (*_PART, *CORRELATIONS) for end in _ENDS]
-    kinds = {name: pl.Int64() if name.endswith("_n") else pl.Float64() for name in numbers}
-    return pl.DataFrame(
-        rows,
-        {
-            **{name: pl.String() for name in texts if name != "sees_target"},
-            "sees_target": pl.Boolean(),
-            "rank": pl.Int64(),
-            "rank_worst": pl.Int64(),
-            **kinds,
-        },
-    ).select(*texts, "rank", "rank_worst", *numbers)
+    kinds: dict[str, pl.DataType] = dict.fromkeys(("track", "choice", "criterion", "same_as"), pl.String())
+    kinds |= {"sees_target": pl.Boolean(), "rank": pl.Int64(), "rank_worst": pl.Int64()}
+    for name in (*_PART, *CORRELATIONS):
+        kinds |= {
+            name: pl.Float64(),
+            f"{name}_low": pl.Float64(),
+            f"{name}_high": pl.Float64(),
+            f"{name}_n": pl.Int64(),
+        }
+    return pl.DataFrame(rows, kinds)
 
 
 def curves(board: CriteriaBoard) -> pl.DataFrame:
@@ -112,7 +113,7 @@ def _all(track: JudgedTrack, choice: Choice) -> Iterator[tuple[str, Judged | Non
     yield from zip(BASELINES, (None, None), (track.best[choice], track.blind[choice]), strict=True)
 
 
-def _of(track: JudgedTrack, name: str, one: Judged | None) -> dict[str, str | bool | None]:
+def _of(name: str, one: Judged | None) -> dict[str, str | bool | None]:
     sees = not one.criterion.ranks if one else name == "best"
     return {"criterion": name, "sees_target": sees, "same_as": one.same_as if one else None}
 

@@ -87,9 +87,8 @@ def verdicts(track: JudgedTrack) -> list[str]:
     """The same of one track, the choice of the method first."""
     augmented = track.of(AUGMENTED)
     if augmented is None:
-        return [f"{_title(AUGMENTED)} could not be judged: {track.refusals.get(AUGMENTED, 'it was not asked for')}."]
-    if track.of(REFERENCE) is None:
-        return [f"{_title(REFERENCE)} could not be judged: {track.refusals.get(REFERENCE, 'it was not asked for')}."]
+        why = track.refusals.get(AUGMENTED, "it was not asked for")
+        return [f"{_capital(_title(AUGMENTED))} could not be judged: {why}."]
     return [verdict(augmented, choice) for choice in _NAMES]
 
 
