@@ -65,7 +65,8 @@ def rules(
         criterion: What selects models, in place of the board's own.
         backbone: Of all tracks, in place of the board's own.
         keep: Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also
-            those that the other criteria would have chosen (``shown``), ``all``, or ``none``. It changes no number.
+            those that other criteria would have chosen that need no single predictions (``shown``), ``all``, or
+            ``none``. It changes no number.
 
     Raises:
         UnknownNameError: there is no such board, or no such family of backbones.
@@ -199,8 +200,8 @@ def select(
 
     Args:
         board: Name, path or rules.
-        criterion: ``source``, ``augmented``, ... ; by default the board's own. ``ceiling`` and ``oracle`` choose by
-            target labels, for looking.
+        criterion: ``source``, ``augmented``, ... ; by default the board's own. Those that see something of the target
+            may be asked for, too, for looking.
         algorithms: Only these: recipes such as ``"pego + sam"``, or names of submissions.
         targets: Only these: names of targets, or of domains, which stand for every target that tests them.
         trials: Only these.

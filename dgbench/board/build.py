@@ -22,7 +22,7 @@ from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Quality, quality
-from dgbench.selection.records import CANDIDATE, CELL, check
+from dgbench.selection.records import CANDIDATE, CELL, Indicators, check, none_at_hand
 from dgbench.selection.statistics import POSITIVE, Estimate
 
 _PLACE = ("target", "trial")
@@ -36,6 +36,7 @@ def build(
     provenance: Mapping[str, str] | None = None,
     failed: Sequence[Failure] = (),
     known: Leaderboard | None = None,
+    indicators: Indicators = none_at_hand,
 ) -> Leaderboard:
     """Compute a leaderboard.
 
@@ -47,16 +48,17 @@ def build(
         failed: The runs that could not be done.
         known: The leaderboard of the same records by another criterion: how well every criterion picks is taken from
             there, since it depends on none.
+        indicators: Reads what criteria take from single predictions.
 
     Raises:
-        RecipeError: the criterion reads target labels, or has no family left for some algorithm.
+        RecipeError: the criterion sees something of the target, or has no family left for some algorithm.
         StoreError: the records are faulty, empty, or outside the board's rules.
     """
     criterion = criteria.ranking(info.criterion, info.name)
     if known is None:
         check(metrics, runs)
         _check_rules(metrics, info, failed)
-    cells = _cells(metrics, runs, criterion)
+    cells = _cells(metrics, runs, criterion, indicators)
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights)
     lost = {failure.algorithm for failure in failed}
@@ -87,7 +89,7 @@ def build(
             for algorithm, part in own.items()
         ]
         entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
-        quality_of = judged.get(name) or _judged(name, metrics, runs, info)
+        quality_of = judged.get(name) or _judged(name, metrics, runs, info, indicators)
         tracks.append(Track(name, tuple(entries), standing.pairs(own), *quality_of))
     return Leaderboard(
         info,
@@ -144,11 +146,11 @@ def refuse_unfinished(metrics: pl.DataFrame, board: str, failed: Sequence[Failur
         raise StoreError(f"run {blind['run'][0]} was not evaluated on its target at step {blind['step'][0]}")
 
 
-def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
+def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators) -> pl.DataFrame:
     """What was chosen in each cell, what it reached, and what could have been reached."""
     reached = metrics.filter(pl.col("split") == "target")
     source = scores(metrics, runs, CRITERIA["source"]).select(*CANDIDATE, pl.col("score").alias("source_accuracy"))
-    cells = best(scores(metrics, runs, criterion))
+    cells = best(scores(metrics, runs, criterion, indicators=indicators))
     for name in ("ceiling", "oracle"):
         first = best(scores(metrics, runs, CRITERIA[name])).select(CANDIDATE).join(reached, on=CANDIDATE)
         columns = {f"{name}_{column}": pl.col(column) for column in ("accuracy", "draw", "step")}
@@ -204,7 +206,7 @@ def _ahead(
 
 
 def _judged(
-    track: str, metrics: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo
+    track: str, metrics: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo, indicators: Indicators
 ) -> tuple[tuple[Quality, ...], dict[str, str]]:
     """How well each criterion picked on a track, and why one could not be judged."""
     members = metrics.filter(pl.col("track") == track)
@@ -213,7 +215,7 @@ def _judged(
     for criterion in CRITERIA.values():
         if not criterion.uses_target:
             try:
-                qualities.append(quality(members, member_runs, criterion, info.weights))
+                qualities.append(quality(members, member_runs, criterion, info.weights, indicators))
             except DGBenchError as error:
                 refusals[criterion.title] = str(error)
     return tuple(qualities), refusals

@@ -31,7 +31,7 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
     """
     info = info_of(found, criterion)
     pictures = _pictures(found.board, found.cases) if known is None else known.pictures
-    return build(found.metrics, found.runs, info, pictures, provenance(found), found.failed, known)
+    return build(found.metrics, found.runs, info, pictures, provenance(found), found.failed, known, found.indicators)
 
 
 def info_of(found: Records, criterion: str | None = None) -> BoardInfo:

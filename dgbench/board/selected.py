@@ -18,7 +18,7 @@ from dgbench.board.part import algorithms_named, cases_named, check_names
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records
 from dgbench.selection.criteria import CRITERIA, Criterion, best, ordered, scores
-from dgbench.selection.records import CANDIDATE, CELL, check
+from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
 
 _MODEL = ("draw", "step", "run", "score")
 _CELLS = (
@@ -105,12 +105,12 @@ def selected(
     refuse_unfinished(metrics, found.board.name, failed)
     check(metrics, runs)
 
-    scored = scores(metrics, runs, criterion)
+    scored = scores(metrics, runs, criterion, indicators=found.indicators)
     reached = metrics.filter(split="target").select(*CANDIDATE, "title", "track", "accuracy")
     ceiling = reached.group_by(CELL).agg(ceiling=pl.col("accuracy").max())
     reached = reached.join(ceiling, on=CELL).with_columns(regret=pl.col("ceiling") - pl.col("accuracy"))
     cells = _cells(scored).join(reached, on=CANDIDATE).select(_CELLS)
-    others, refusals = _others(metrics, runs, criterion)
+    others, refusals = _others(metrics, runs, criterion, found.indicators)
     return Selection(
         found.board.name,
         criterion,
@@ -148,7 +148,7 @@ def _cells(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def _others(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
     """What every other criterion chooses, algorithm by algorithm: one that refuses some of them judges the rest."""
     chosen, refusals = [], {}
@@ -156,7 +156,7 @@ def _others(
         for other in CRITERIA.values():
             if other != criterion:
                 try:
-                    picked = best(scores(own, runs.filter(algorithm=name), other))
+                    picked = best(scores(own, runs.filter(algorithm=name), other, indicators=indicators))
                 except DGBenchError as error:
                     refusals[other.name, str(name)] = str(error)
                 else:

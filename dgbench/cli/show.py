@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import typer
 from rich.console import Console
@@ -21,6 +21,11 @@ from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
 from dgbench.data.disk.locate import find, places
 
+if TYPE_CHECKING:
+    from dgbench.selection.criteria import Criterion
+
+Thing = Union[AlgorithmCard, DatasetCard, BoardCard, tuple[Slot, str], "Criterion"]
+"""What has a name."""
 _MANY = 20
 """More domains than this are not shown one by one."""
 
@@ -31,7 +36,9 @@ def add(app: typer.Typer) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="an algorithm, a dataset, a board, or a part as 'slot.name'")],
+    name: Annotated[
+        str, typer.Argument(help="an algorithm, a dataset, a board, a part as 'slot.name' or 'criterion.name'")
+    ],
     as_json: Json = False,
 ) -> None:
     """Show what is known of a name.
@@ -55,9 +62,11 @@ def show(
                 _show_board(thing, console)
             case (slot, part):
                 _show_part(slot, part, console)
+            case _:
+                _show_criterion(thing, console)
 
 
-def _named(name: str) -> Iterator[AlgorithmCard | DatasetCard | BoardCard | tuple[Slot, str]]:
+def _named(name: str) -> Iterator[Thing]:
     """What has that name: one thing, or a board and its dataset of the same name.
 
     Raises:
@@ -74,19 +83,29 @@ def _named(name: str) -> Iterator[AlgorithmCard | DatasetCard | BoardCard | tupl
         yield dataset_card(name)
     elif dot and slot in SLOTS:
         yield slot, part
+    elif dot and slot == "criterion":
+        from dgbench.selection.criteria import get  # nothing else here needs tables
+
+        yield get(part)
     else:
+        from dgbench.selection.criteria import CRITERIA
+
         parts = [f"{slot}.{part}" for slot in SLOTS for part in registry.targets(slot)]
+        parts += [f"criterion.{criterion}" for criterion in CRITERIA]
         raise UnknownNameError(
-            "algorithm, dataset, board or part",
+            "algorithm, dataset, board, part or criterion",
             name,
             [*card_names("algorithms"), *dataset_names(), *board_names(), *parts],
         )
 
 
-def _plain(thing: AlgorithmCard | DatasetCard | BoardCard | tuple[Slot, str]) -> dict[str, Any]:
-    """A card as its own fields, a part as its hyperparameters."""
-    if not isinstance(thing, tuple):
+def _plain(thing: Thing) -> dict[str, Any]:
+    """A card as its own fields, a part as its hyperparameters, a criterion as what it says of itself."""
+    if isinstance(thing, AlgorithmCard | DatasetCard | BoardCard):
         return thing.model_dump(mode="json")
+    if not isinstance(thing, tuple):
+        said = {name: getattr(thing, name) for name in ("name", "title", "description", "ranks")}
+        return {"criterion": said.pop("name"), **said, "needs": list(thing.needs)}
     slot, name = thing
     part = registry.load(slot, name)
     fields = {
@@ -268,3 +287,12 @@ def _show_part(slot: Slot, name: str, console: Console) -> None:
     for field in dataclasses.fields(part):
         table.add_row(field.name, str(field.default), _allowed(part, field.name))
     console.print(table)
+
+
+def _show_criterion(criterion: Criterion, console: Console) -> None:
+    from dgbench.selection.criteria import NEEDS
+
+    console.print(f"[bold]{criterion.title}[/]  [dim]{criterion.name}[/]\n{criterion.description}\n")
+    for need in criterion.needs:
+        console.print(f"[bold]needs[/]  {need}: {NEEDS[need]}")
+    console.print("A board may be ranked by it." if criterion.ranks else "It never ranks a board.")

@@ -206,8 +206,8 @@ class SelectionRules(Card):
 
 
 Keep = Literal["all", "shown", "chosen", "none"]
-"""Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that the
-other criteria on its page would have chosen (``shown``), all, or none."""
+"""Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that
+other criteria would have chosen that need no single predictions (``shown``), all, or none."""
 
 
 def _listed(value: Any) -> Any:

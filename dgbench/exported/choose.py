@@ -116,7 +116,7 @@ def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
 def of_cell(board: BoardCard, plan: Plan, cell: list[Entry], records: Records, criterion: Criterion) -> Choice:
     """The choice among the candidates of one cell, all of which are there."""
     where = cell[0]
-    picked = choose(records.metrics, records.runs, criterion).filter(
+    picked = choose(records.metrics, records.runs, criterion, records.indicators).filter(
         (pl.col("algorithm") == where.algorithm) & (pl.col("target") == where.target) & (pl.col("trial") == where.trial)
     )
     if picked.is_empty():
@@ -154,7 +154,7 @@ def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> 
 def reached_cells(records: Records, criterion: Criterion) -> pl.DataFrame:
     """What was chosen in each cell, with the accuracy that it reached on the target."""
     reached = records.metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
-    return choose(records.metrics, records.runs, criterion).join(reached, on=CANDIDATE)
+    return choose(records.metrics, records.runs, criterion, records.indicators).join(reached, on=CANDIDATE)
 
 
 def over_trials(estimate: Estimate) -> Measured:

@@ -63,7 +63,7 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     metrics, runs = records.metrics.filter(own), records.runs.filter(own)
     check(metrics, runs)
     sets = (
-        scores(metrics, runs, criterion, within=_PLACE)
+        scores(metrics, runs, criterion, _PLACE, records.indicators)
         .filter(pl.col("score").is_not_nan())
         .group_by("algorithm", *_PLACE, "draw")
         .agg(pl.col("score").max())

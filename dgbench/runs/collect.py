@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,9 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.results import Status
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.finished import Finished
+from dgbench.runs.indicated import indicated
 from dgbench.runs.store import Kind, Store
-from dgbench.selection.records import METRICS, RUNS
+from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand
 
 _WHERE = ("algorithm", "title", "target", "trial", "draw")
 _MEASURED_SINCE = ("train_seconds", "run_seconds", "device")
@@ -90,6 +92,7 @@ class Records:
         levels: Of algorithms that were submitted: how much of them others have seen (``dgbench.submissions``).
         submitted: Of these algorithms: the id of the submission.
         repeats: Submissions of runs that are here anyway.
+        indicators: Reads what criteria take from single predictions, of candidates whose predictions are in the store.
     """
 
     board: BoardCard
@@ -106,6 +109,7 @@ class Records:
     levels: dict[str, str] = field(default_factory=dict)
     submitted: dict[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
+    indicators: Indicators = field(default=none_at_hand, compare=False)
 
     def __repr__(self) -> str:
         return (
@@ -148,6 +152,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         manifests=index["manifests"],
         cases=tuple(index["cases"]),
         weights=_weights(entries),
+        indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"))),
     )
 
 

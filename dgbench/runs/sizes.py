@@ -20,7 +20,7 @@ from dgbench.runs.parts import on_features, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.shapes import Shape, shapes
 from dgbench.runs.store import Kind, Store
-from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.criteria import FROM_RECORDS
 from dgbench.selection.predictions import bytes_per_row
 from dgbench.train.spec import TrainingSpec
 
@@ -135,7 +135,7 @@ def _stays(training: TrainingSpec, runs: Sequence[RunSpec], keep: Keep, draws: i
         return len(every(steps) if runs else ends)
     if keep == "none":
         return len(ends)
-    choices = 1 if keep == "chosen" else len(CRITERIA)
+    choices = 1 if keep == "chosen" else len(FROM_RECORDS)
     stays, others = set(ends), 0.0
     for part, spec, predictors in _averagings(runs):
         stays.add(_last_candidate(part, spec, steps))

@@ -142,7 +142,8 @@ def tracked(plan: Plan, trackers: Sequence[Tracker]) -> Iterator[Tracking]:
 def _selected(plan: Plan, store: Store) -> Iterator[Event]:
     try:
         records = collect(plan.board, store)
-        chosen = choose(records.metrics, records.runs, ranking(plan.board.criterion, plan.board.name))
+        criterion = ranking(plan.board.criterion, plan.board.name)
+        chosen = choose(records.metrics, records.runs, criterion, records.indicators)
     except DGBenchError as error:
         log.warning("trackers are told of no selection: %s", error)
         return

@@ -1,8 +1,8 @@
 """What the boards of a store still want of the weights of each training.
 
 A training writes what the runs that are to come will read. When they are done, what stays is what its boards keep:
-``chosen``, the weights that a board's criterion chose; ``shown``, also those that the other criteria on its page would
-have chosen; ``all``; or ``none``. What trainings start from stays with them. Predictions always stay.
+``chosen``, the weights that a board's criterion chose; ``shown``, also those that other criteria would have chosen that
+need no single predictions; ``all``; or ``none``. What trainings start from stays with them. Predictions always stay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dgbench.core.spec import Spec, canonical
 from dgbench.runs.collect import in_case, table
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
-from dgbench.selection.criteria import CRITERIA, get, scores
+from dgbench.selection.criteria import FROM_RECORDS, get, scores
 from dgbench.selection.records import CELL, METRICS, RUNS, check
 from dgbench.train.spec import TrainingSpec
 
@@ -168,7 +168,7 @@ class Boards:
     def _chosen(self, board: _Board, cells: set[Cell]) -> Iterator[tuple[Entry, int]]:
         """Entries with the step of the candidate that stays."""
         if board.keep in ("chosen", "shown"):
-            names = [board.criterion] if board.keep == "chosen" else [board.criterion, *CRITERIA]
+            names = [board.criterion] if board.keep == "chosen" else [board.criterion, *FROM_RECORDS]
             for cell in cells:
                 if cell not in board.chosen:
                     board.chosen.update(self._choose(board, cells - board.chosen.keys(), list(dict.fromkeys(names))))

@@ -183,8 +183,6 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
         and ``unfamiliar`` are NaN where there is no such image.
     """
     right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
-    sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
-    number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
     classes = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
     shares = pl.col("share").sort_by("label").implode()  # in one order, so that a sum comes to the same bits
     taken = predictions.group_by(*by, pl.col("prediction").alias("label")).agg(pl.len().alias("taken"))
@@ -205,9 +203,6 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
             for name, value in _over_groups(official)
         )
     )
-    bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
-    gaps = pl.col("off").sort_by("bin")
-    off = bins.group_by(by).agg((gaps.sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
     listed = pl.col("familiar").is_not_null().all()
     lists = predictions.group_by(by).agg(
         pl.when(listed).then(right.filter(pl.col("familiar") == number).mean().fill_null(float("nan"))).alias(name)
@@ -219,7 +214,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
         .join(f1, on=by)
         .join(lists, on=by)
         .join(groups, on=by)
-        .join(off, on=by)
+        .join(calibration_error(predictions, by), on=by)
         .select(*by, *COMPUTED)
     )
 
@@ -236,6 +231,23 @@ def _over_groups(official: Sequence[OfficialGroup]) -> tuple[tuple[str, pl.Expr]
         there = (pl.len() == len(official)) & (sum(weights) > 0)
         adjusted = pl.when(there).then((share * weight).sort_by(group).sum() / (sum(weights) or 1.0))
     return ("worst_group", worst), ("adjusted", adjusted)
+
+
+def calibration_error(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The calibration error of predictions.
+
+    Args:
+        predictions, by: As for :func:`measure`; only ``label``, ``prediction`` and ``confidence`` are read.
+
+    Returns:
+        One row for each value of ``by``, with ``ece``; null where a confidence is not known.
+    """
+    right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
+    sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
+    number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
+    bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
+    gaps = pl.col("off").sort_by("bin")
+    return bins.group_by(by).agg((gaps.sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
 
 
 def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = None) -> pl.DataFrame:

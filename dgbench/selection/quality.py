@@ -12,7 +12,7 @@ import polars as pl
 
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
-from dgbench.selection.records import CANDIDATE
+from dgbench.selection.records import CANDIDATE, Indicators, none_at_hand
 from dgbench.selection.statistics import CORRELATION, SHARE, Estimate
 
 _SET = ("target", "trial")
@@ -48,12 +48,16 @@ class Quality:
 
 
 def quality(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, weights: Mapping[str, float] | None = None
+    metrics: pl.DataFrame,
+    runs: pl.DataFrame,
+    criterion: Criterion,
+    weights: Mapping[str, float] | None = None,
+    indicators: Indicators = none_at_hand,
 ) -> Quality:
     """Judge a criterion. A family that any candidate trained with is held out for all, so that scores compare.
 
     Args:
-        metrics, runs, criterion: As for :func:`dgbench.selection.criteria.scores`.
+        metrics, runs, criterion, indicators: As for :func:`dgbench.selection.criteria.scores`.
         weights: Of the targets in every mean; equal ones by default.
 
     Raises:
@@ -62,7 +66,7 @@ def quality(
     truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
     # a score that is not a number ranks below every number
     score = pl.col("score").fill_nan(float("-inf"))
-    scored = scores(metrics, runs, criterion, within=_SET).with_columns(score)
+    scored = scores(metrics, runs, criterion, _SET, indicators).with_columns(score)
     points = scored.join(
         truth, on=CANDIDATE, maintain_order="left"
     )  # in one order, so that means come to the same bits

@@ -1,6 +1,11 @@
-"""What models are selected and ranked from: two tables of records, checked before anything is computed from them."""
+"""What models are selected and ranked from: two tables of records, checked before anything is computed from them.
+
+A third, of indicators, is read only where a criterion asks for it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import polars as pl
 
@@ -69,6 +74,18 @@ CELL = ("algorithm", "target", "trial")
 """One choice is made in each."""
 CANDIDATE = (*CELL, "draw", "step")
 """What is chosen among."""
+
+INDICATED = ("calibration", "confidence", "atc", "doc", "nuclear_norm", "agreement")
+INDICATORS = pl.Schema({**{name: METRICS[name] for name in CANDIDATE}, **dict.fromkeys(INDICATED, pl.Float64())})
+"""One row for each candidate whose predictions are at hand, with what criteria take from single predictions
+(``dgbench.selection.indicators``); null where something is not known of it."""
+Indicators = Callable[[], pl.DataFrame]
+"""Gives the :data:`INDICATORS` of a board's candidates: they are read when they are needed."""
+
+
+def none_at_hand() -> pl.DataFrame:
+    """The indicators where no predictions are."""
+    return INDICATORS.to_frame()
 
 
 def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:

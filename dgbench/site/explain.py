@@ -81,7 +81,7 @@ class Explanations:
         reached = found.metrics.filter(pl.col("split") == "target")
         table = reached.select(*CANDIDATE, "accuracy", "nll", "n")
         for criterion in self._criteria:
-            scored = scores(found.metrics, found.runs, criterion).select(
+            scored = scores(found.metrics, found.runs, criterion, indicators=found.indicators).select(
                 *CANDIDATE, pl.col("score").alias(criterion.name)
             )
             table = table.join(scored, on=CANDIDATE, how="left")

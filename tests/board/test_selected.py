@@ -27,6 +27,7 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.errors import CardError, RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Records
 from dgbench.selection.criteria import CRITERIA, get
+from dgbench.selection.records import CANDIDATE, INDICATED
 from small import small_board
 
 FAMILIES = ("blur", "edges", "weather")
@@ -85,8 +86,12 @@ def records(name: str) -> Records:
         for one in done
         for step in (50, 100)
     ]  # fmt: skip
+    metrics, runs = tables(pool)
+    columns = {one: [random.integers(0, 4) / 4 for _ in range(len(pool))] for one in INDICATED}
+    whose = metrics.select(CANDIDATE).unique(maintain_order=True)
     return Records(
-        board, *tables(pool), names=board.algorithms, missing=len(asked) - len(done),
+        board, metrics, runs, indicators=lambda: whose.hstack(pl.DataFrame(columns)),
+        names=board.algorithms, missing=len(asked) - len(done),
         failed=tuple(
             Failure(one[0], one[0].upper(), *one[1:], "a loss is no number", "diverged", 50)
             for one in asked
@@ -102,7 +107,7 @@ def records(name: str) -> Records:
 def leaderboard(name: str, criterion: str) -> Leaderboard:
     found, first = records(name), None if criterion == HONEST[0] else leaderboard(name, HONEST[0])
     asked = info(domains=found.cases, algorithms=found.names, weights=found.weights, draws=2, criterion=criterion)
-    return build(found.metrics, found.runs, asked, failed=found.failed, known=first)
+    return build(found.metrics, found.runs, asked, failed=found.failed, known=first, indicators=found.indicators)
 
 
 def counts(criterion: str, view: str, taught: set[str]) -> bool:
@@ -152,13 +157,17 @@ def naive(name: str, criterion: str) -> dict[Place, list[tuple[float, Model, flo
         place, model = (row["algorithm"], row["target"], row["trial"]), (row["draw"], row["step"], row["run"])
         if row["split"] == "target":
             accuracy[place, model] = row["accuracy"]
-        elif criterion in HONEST and counts(criterion, row["view"], taught[place]):
+        elif criterion in HONEST and criterion not in INDICATED and counts(criterion, row["view"], taught[place]):
             values[place, model][row["domain"], row["view"]] = row["accuracy"], row["nll"], row["n"]
+    indicated = {tuple(row[at] for at in CANDIDATE): row.get(criterion) for row in found.indicators().rows(named=True)}
     cells: dict[Place, list[tuple[float, Model, float]]] = defaultdict(list)
     for (place, model), reached in accuracy.items():
         if criterion == "oracle" and model[1] < 100:
             continue
-        own = score(criterion, values[place, model]) if criterion in HONEST else reached
+        if criterion in INDICATED:
+            own = (-1 if criterion == "calibration" else 1) * indicated[*place, *model[:2]]
+        else:
+            own = score(criterion, values[place, model]) if criterion in HONEST else reached
         cells[place].append((round(own, 12), model, reached))
     order = {place: [one for one in own if not math.isnan(one[0])] for place, own in cells.items()}
     return {place: sorted(own, key=lambda one: (-one[0], one[1][1], one[1][0])) for place, own in order.items() if own}
@@ -177,7 +186,10 @@ def place(row: dict[str, Any]) -> Place:
 def test_it_is_what_the_cells_of_the_leaderboard_are_made_of(name: str, criterion: str) -> None:
     found = records(name)
     cells = {place(row): row for row in selected(found, get(criterion)).cells.iter_rows(named=True)}
-    if criterion in HONEST:
+    if CRITERIA[criterion].uses_unlabelled_target:
+        with pytest.raises(RecipeError, match="looks at images of the target and may not rank"):
+            leaderboard(name, criterion)
+    elif criterion in HONEST:
         made = leaderboard(name, criterion).cells
         assert {place(row) for row in made.iter_rows(named=True)} == set(cells)
         same = ("draw", "step", "run", "score", "views", "title", "track", "accuracy")
@@ -278,9 +290,13 @@ def test_a_criterion_that_refuses_one_algorithm_judges_the_others() -> None:
     taught = candidate("sam", shifted=shifted, trained=FAMILIES)
     found = toy(candidate("erm", shifted=shifted), taught)
     made = selected(found, get("source"))
-    assert [*made.refusals] == [(name, "sam") for name in CRITERIA if name in STRICT]
+    assert [one for one in made.refusals if one[0] not in INDICATED] == [(name, "sam") for name in STRICT]
     assert made.others.filter(criterion="augmented")["algorithm"].to_list() == ["erm"]
-    assert any("augmented: 'augmented' has no shift family left" in line for line in render.warnings(made))
+    said = [line for line in render.warnings(made) if "has no shift family left for 'sam' (target b)" in line]
+    assert [line.partition(": ")[0] for line in said] == [", ".join(STRICT)]
+    assert any(
+        line.startswith("calibration, confidence°, atc°") and "So for 1 more" in line for line in render.warnings(made)
+    )
     with pytest.raises(RecipeError, match="no shift family left for 'sam'"):
         selected(found, get("augmented"))
     assert selected(found, get("augmented"), algorithms=["erm"]).cells.height == 1
@@ -301,7 +317,7 @@ def test_a_table_says_who_chose_what_and_by_how_much() -> None:
     ]
     ((_, rows),) = render.tables(selected(toy(*pool), get("augmented")))
     chosen, blind, best = (row.cells for row in rows)
-    shift = ", ".join(name for name in CRITERIA if name.startswith("augmented"))
+    shift = "augmented, augmented_all, augmented_worst, augmented_logit, augmented_no_edges"
     tail = ("0.7500", "0.7500", "tie of 2", "3", "30.0", "10.0")
     assert chosen == ("b", "0", "1", "100", "erm-b-0-", shift, *tail)
     source = "source, source_nll, source_worst"

@@ -34,7 +34,7 @@ from dgbench.runs.store import Store, rules_identity
 from dgbench.runs.todo import Todo, todo
 from dgbench.runs.verify import verify
 from dgbench.runs.wishes import Boards
-from dgbench.selection.criteria import CRITERIA, choose, get
+from dgbench.selection.criteria import FROM_RECORDS, choose, get
 from dgbench.selection.records import METRICS, RUNS
 from dgbench.train import loop
 from dgbench.train.spec import TrainingSpec
@@ -447,7 +447,7 @@ def test_what_stays_while_draws_are_missing_holds_whatever_will_be_chosen(
     ]
     measured = {"train_seconds": 0.0, "run_seconds": 0.0, "device": "", "hyperparameters": ""}
     runs = table([entry | measured for entry in entries], RUNS)
-    names = ["augmented"] if keep == "chosen" else list(CRITERIA)
+    names = ["augmented"] if keep == "chosen" else list(FROM_RECORDS)
     winners = {
         (str(run), int(step))
         for name in names

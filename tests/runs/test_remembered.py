@@ -31,8 +31,9 @@ from dgbench.runs.remembered import place
 from dgbench.runs.store import Store
 from dgbench.selection import measures
 from dgbench.selection.familiar import Familiar, familiar
+from dgbench.selection.indicators import indicators
 from dgbench.selection.predictions import summarise
-from dgbench.selection.records import CANDIDATE
+from dgbench.selection.records import CANDIDATE, INDICATED
 from small import small_board
 
 RULES = small_board("erm", "t3a")
@@ -98,6 +99,14 @@ def test_what_is_noted_is_what_results_and_predictions_say(store: Store) -> None
         assert found.keys() == expected.keys()
         assert all(found[at][name] == row[name] for at, row in expected.items() for name in ("accuracy", "nll", "n"))
 
+        noted = records.indicators()
+        assert noted.height == records.metrics.select(CANDIDATE).n_unique()
+        for (algorithm, target, run), own in records.runs.group_by("algorithm", "target", "run"):
+            table = pl.read_parquet(store.folder("run", str(run)) / TABLE).filter(view="clean")
+            found = indicators(table.with_columns(cell=pl.lit(0), draw=pl.lit(own["draw"].item())))
+            mine = noted.filter(algorithm=algorithm, target=target).sort("step")
+            assert_frame_equal(found.select(INDICATED), mine.select(INDICATED))
+
         cells = records.metrics.filter(split="target").join(records.runs.select("run", "dataset"), on="run")
         known = familiar([FamiliarCard(dataset="digits", backbone="b", why="w", domains=("print",))])
         apart = measures.measured(cells, boards.on_target(RULES, {}, store=store.root), known)
@@ -109,7 +118,7 @@ def test_what_is_noted_is_what_results_and_predictions_say(store: Store) -> None
 def test_a_second_look_opens_no_file_of_a_run(store: Store, read: list[str]) -> None:
     first = tables(store)
     runs = len(make_plan(RULES).runs)
-    assert sorted(read) == [TABLE] * runs + ["result.json"] * runs
+    assert sorted(read) == [TABLE] * 2 * runs + ["result.json"] * runs  # for other measures, and for criteria
     read.clear()
     assert tables(store) == first
     assert read == []
@@ -188,7 +197,7 @@ def test_a_run_that_was_done_again_is_read_again_and_no_other(store: Store, read
     _do_again(store, run)
     read.clear()
     now = tables(store)
-    assert read == ["result.json", TABLE]
+    assert read == ["result.json", TABLE, TABLE]
     assert now == unnoted(store)
     assert all(now[name] != first[name] for name in ("ranks", "cells", "ece"))
 
@@ -202,7 +211,7 @@ def test_runs_that_another_process_finishes_are_added(store: Store, read: list[s
         (tmp_path / run).rename(store.folder("run", run))
     read.clear()
     after = tables(store)
-    assert sorted(read) == [TABLE] * len(runs[::2]) + ["result.json"] * len(runs[::2])
+    assert sorted(read) == [TABLE] * 2 * len(runs[::2]) + ["result.json"] * len(runs[::2])
     assert after == unnoted(store) != before
 
 

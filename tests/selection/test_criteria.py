@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,8 +10,15 @@ import pytest
 from board.synthetic import FAMILIES, candidate, tables
 
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
-from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, choose, get, scores
-from dgbench.selection.records import CANDIDATE
+from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, choose, get, ranking, scores
+from dgbench.selection.records import CANDIDATE, INDICATED, Indicators
+
+
+def indicators(metrics: pl.DataFrame) -> Indicators:
+    """Of each candidate, an indicator for each of its draw, step and trial."""
+    whose = metrics.select(CANDIDATE).unique()
+    number = (pl.col("draw") * 7 + pl.col("step") * 3 + pl.col("trial") * 5) % 11 / 11
+    return lambda: whose.with_columns(number.alias(name) for name in INDICATED)
 
 
 def only_score(criterion: str, *candidates: Any) -> float:
@@ -91,9 +100,10 @@ def test_renaming_the_families_leaves_the_score() -> None:
 def test_the_order_of_the_records_changes_nothing() -> None:
     random = [candidate("erm", draw=d, shifted={f: {"a": 0.1 * d} for f in FAMILIES}) for d in range(4)]
     metrics, runs = tables(random)
+    read = indicators(metrics)
     for name in CRITERIA:
-        shuffled = choose(metrics.sample(fraction=1, shuffle=True, seed=1), runs.reverse(), get(name))
-        assert shuffled.equals(choose(metrics, runs, get(name)))
+        shuffled = metrics.sample(fraction=1, shuffle=True, seed=1), runs.reverse()
+        assert choose(*shuffled, get(name), lambda: read().reverse()).equals(choose(metrics, runs, get(name), read))
 
 
 def test_strict_holds_out_what_any_candidate_of_the_cell_trained_with() -> None:
@@ -120,6 +130,51 @@ def test_strict_refuses_when_training_used_every_family() -> None:
 def test_missing_views_are_reported(name: str) -> None:
     with pytest.raises(StoreError, match="evaluate the missing views"):
         choose(*tables([candidate("erm")]), get(name))
+
+
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if "predictions" in criterion.needs])
+def test_without_single_predictions_what_needs_them_refuses(name: str) -> None:
+    metrics, runs = tables([candidate("erm"), candidate("sam")])
+    with pytest.raises(
+        StoreError, match=rf"'{name}' is computed from single predictions, and those of 'erm' \(target b"
+    ):
+        choose(metrics, runs, get(name))
+    known = indicators(metrics)()
+    half = known.filter(algorithm="erm")
+    with pytest.raises(StoreError, match="those of 'sam'"):
+        choose(metrics, runs, get(name), lambda: half)
+    unknown = known.with_columns(pl.lit(None, pl.Float64).alias(one) for one in INDICATED)
+    with pytest.raises(StoreError, match=rf"'{name}' is not known of 'erm' \(target b\): {get(name).lacking}"):
+        choose(metrics, runs, get(name), lambda: unknown)
+
+
+def test_the_score_is_the_indicator_and_less_error_is_better() -> None:
+    metrics, runs = tables([candidate("erm", draw=draw) for draw in range(2)])
+    read = indicators(metrics)
+    values = dict(read().select("draw", "atc").iter_rows())
+    assert dict(
+        scores(metrics, runs, get("atc"), indicators=read).select("draw", "score").iter_rows()
+    ) == pytest.approx(values)
+    worse = max(values, key=lambda draw: values[draw])
+    assert choose(metrics, runs, get("atc"), read)["draw"].item() == worse
+    assert choose(metrics, runs, get("calibration"), read)["draw"].item() != worse
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_what_sees_the_target_never_ranks(name: str) -> None:
+    if get(name).ranks:
+        assert ranking(name, "toy") == get(name)
+    else:
+        seen = "reads target labels" if get(name).uses_target else "looks at images of the target"
+        with pytest.raises(RecipeError, match=f"{seen} and may not rank; choose one of source, source_nll"):
+            ranking(name, "toy")
+
+
+def test_the_page_on_choosing_has_every_criterion_under_its_mark() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "compare.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(\w+)` ?([°*]?) \|", page, re.MULTILINE)
+    marks = {n: "*" if c.uses_target else "°" if c.uses_unlabelled_target else "" for n, c in CRITERIA.items()}
+    assert {name: mark for name, mark in found if name in CRITERIA} == marks
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -180,13 +235,14 @@ def test_no_honest_criterion_reads_the_target(name: str) -> None:
         for d in range(3)
     ]
     metrics, runs = tables(pool)
-    honest = choose(metrics, runs, get(name))
+    read = indicators(metrics)
+    honest = choose(metrics, runs, get(name), read)
     on_target = pl.col("split") == "target"
     turned = metrics.with_columns(
         accuracy=pl.when(on_target).then(1 - pl.col("accuracy")).otherwise(pl.col("accuracy"))
     )
-    assert choose(turned, runs, get(name)).equals(honest)
-    assert choose(metrics.filter(~on_target), runs, get(name)).equals(honest)
+    assert choose(turned, runs, get(name), read).equals(honest)
+    assert choose(metrics.filter(~on_target), runs, get(name), read).equals(honest)
     # the same change does move the oracle, so the test can fail
     assert not choose(turned, runs, get("oracle")).equals(choose(metrics, runs, get("oracle")))
 
@@ -214,7 +270,9 @@ def test_the_oracle_is_at_least_as_good_as_any_choice_from_the_same_pool() -> No
     truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
     best = choose(metrics, runs, get("oracle")).join(truth, on=CANDIDATE).sort("trial")["accuracy"]
     for name in CRITERIA:
-        reached = choose(metrics, runs, get(name)).join(truth, on=CANDIDATE).sort("trial")["accuracy"]
+        reached = (
+            choose(metrics, runs, get(name), indicators(metrics)).join(truth, on=CANDIDATE).sort("trial")["accuracy"]
+        )
         assert (best >= reached).all()
 
 

@@ -32,8 +32,10 @@ def render(board: Leaderboard) -> str:
         text.QUALITY,
     ]
     for track in board.tracks:
-        rows = [text.quality_row(quality) for quality in track.qualities] + text.baselines(track)
-        blocks.append(table([f"Criterion ({track.name})", "Accuracy of its picks", "Regret", "Correlation"], rows))
+        for heading, qualities in text.judged(track):
+            rows = [text.quality_row(quality) for quality in qualities] + text.baselines(track)
+            first = f"Criterion ({', '.join(filter(None, (track.name, heading)))})"
+            blocks.append(table([first, "Accuracy of its picks", "Regret", "Correlation"], rows))
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
         "data": f"{info.dataset}: {', '.join(info.domains)}; {info.classes} classes",

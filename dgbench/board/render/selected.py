@@ -31,6 +31,7 @@ READING = (
     "best is behind, and how far such a row is behind the first. Of: how many candidates there are, draws times "
     "checkpoints. Among equal scores the earliest step wins, then the lowest draw. A run is named by how its id begins."
 )
+UNLABELLED = "° Looks at images of the target, without labels: more than a board's criterion may see."
 REACHED = (
     f"{TARGETS} Accuracy: on the target, in per cent. Regret: points below the best candidate of that target and trial."
 )
@@ -105,6 +106,8 @@ def warnings(selection: Selection) -> list[str]:
     lines = []
     if selection.criterion.uses_target:
         lines.append(f"{selection.criterion.title} reads target labels: it is for looking, and never ranks.")
+    if selection.criterion.uses_unlabelled_target:
+        lines.append(f"{selection.criterion.title} looks at images of the target: it never ranks.")
     if selection.missing:
         lines.append(f"Runs that are not finished: {selection.missing}. What is shown was chosen among what there is.")
     lines += text.failures(selection.failed)
@@ -116,13 +119,17 @@ def warnings(selection: Selection) -> list[str]:
 
 
 def _refused(selection: Selection) -> Iterator[str]:
-    """Criteria that choose nothing of some algorithm: each once, with the first reason."""
-    algorithms: dict[str, list[str]] = {}
-    for criterion, algorithm in selection.refusals:
-        algorithms.setdefault(criterion, []).append(algorithm)
-    for criterion, (first, *more) in algorithms.items():
-        others = f" (and nothing of {len(more)} more algorithms)" if more else ""
-        yield f"{_mark(criterion)}: {selection.refusals[criterion, first]}{others}."
+    """Criteria that choose nothing of some algorithm: each once, those of one reason together."""
+    first: dict[str, str] = {}
+    for (criterion, _), why in selection.refusals.items():
+        first.setdefault(criterion, why)
+    alike: dict[str, list[str]] = {}
+    for criterion, why in first.items():
+        alike.setdefault(why.partition("' ")[2] or why, []).append(criterion)
+    for why, criteria in alike.items():
+        algorithms = {algorithm for criterion, algorithm in selection.refusals if criterion in criteria}
+        others = f" So for {len(algorithms) - 1} more algorithms." if len(algorithms) > 1 else ""
+        yield f"{', '.join(map(_mark, criteria))}: {why}.{others}"
 
 
 def as_data(selection: Selection) -> dict[str, Any]:
@@ -180,7 +187,8 @@ def _reached(row: _Row) -> tuple[str, str]:
 
 
 def _mark(criterion: str) -> str:
-    return f"{criterion}*" if CRITERIA[criterion].uses_target else criterion
+    known = CRITERIA[criterion]
+    return f"{criterion}{'*' if known.uses_target else '°' if known.uses_unlabelled_target else ''}"
 
 
 def _score(value: float) -> str:

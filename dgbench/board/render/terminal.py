@@ -81,7 +81,8 @@ def show_selection(selection: Selection, console: Console) -> None:
         console.print(table)
     _lines(console, selected.warnings(selection), "yellow")
     by = selection.criterion
-    reading = [selected.agreement(selection), f"{by.title}: {by.description}", selected.READING, selected.REACHED]
+    reading = [selected.agreement(selection), f"{by.title}: {by.description}", selected.READING]
+    reading += [selected.UNLABELLED, selected.REACHED]
     _lines(console, reading, "dim")
 
 

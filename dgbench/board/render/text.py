@@ -290,6 +290,7 @@ def _repeats(board: Leaderboard) -> list[str]:
     return lines
 
 
+UNLABELLED = "looking at images of the target without labels"
 QUALITY = (
     "Each criterion picks one model among all candidates of the track, for each target and trial. Regret is what the "
     "pick loses against the best candidate, in points; correlation is Spearman's, between the criterion's score and "
@@ -306,6 +307,24 @@ def quality_row(quality: Quality) -> list[str]:
         with_margin(quality.regret),
         "–" if correlation is None else coefficient(correlation),
     ]
+
+
+def judged(track: Track) -> list[tuple[str, list[Quality]]]:
+    """Criteria in tables of their own: what the heading adds, and the criteria, first those that see no target."""
+    seen = [quality.criterion.uses_unlabelled_target for quality in track.qualities]
+    groups = {
+        "": [quality for quality, sees in zip(track.qualities, seen, strict=True) if not sees],
+        UNLABELLED: [quality for quality, sees in zip(track.qualities, seen, strict=True) if sees],
+    }
+    return [(heading, qualities) for heading, qualities in groups.items() if qualities]
+
+
+def unjudged(track: Track) -> list[str]:
+    """Why criteria could not be judged, each reason once."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in track.refusals.items():
+        titles.setdefault(reason.partition("' ")[2] or reason, []).append(title)
+    return [f"Not judged: {', '.join(named)}. It {reason}." for reason, named in titles.items()]
 
 
 def baselines(track: Track) -> list[list[str]]:

@@ -18,9 +18,22 @@ from dgbench.selection.criteria.augmented import (
 from dgbench.selection.criteria.criterion import NEEDS, Criterion, Need
 from dgbench.selection.criteria.labelled import CEILING, ORACLE
 from dgbench.selection.criteria.scores import best, choose, ordered, scores
-from dgbench.selection.criteria.source import SOURCE, SOURCE_NLL, SOURCE_WORST
+from dgbench.selection.criteria.source import CALIBRATION, SOURCE, SOURCE_NLL, SOURCE_WORST
+from dgbench.selection.criteria.unlabelled import AGREEMENT, ATC, CONFIDENCE, DOC, NUCLEAR_NORM
 
-__all__ = ["CRITERIA", "NEEDS", "Criterion", "Need", "best", "choose", "get", "ordered", "ranking", "scores"]
+__all__ = [
+    "CRITERIA",
+    "FROM_RECORDS",
+    "NEEDS",
+    "Criterion",
+    "Need",
+    "best",
+    "choose",
+    "get",
+    "ordered",
+    "ranking",
+    "scores",
+]
 
 CRITERIA = {
     criterion.name: criterion
@@ -33,10 +46,19 @@ CRITERIA = {
         AUGMENTED_WORST,
         AUGMENTED_LOGIT,
         AUGMENTED_NO_EDGES,
+        CALIBRATION,
+        CONFIDENCE,
+        ATC,
+        DOC,
+        AGREEMENT,
+        NUCLEAR_NORM,
         CEILING,
         ORACLE,
     )
 }
+
+FROM_RECORDS = tuple(name for name, criterion in CRITERIA.items() if criterion.indicator is None)
+"""Those that need no single predictions: what they choose is known as soon as runs are done."""
 
 
 def get(name: str) -> Criterion:

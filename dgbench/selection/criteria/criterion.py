@@ -8,10 +8,12 @@ from typing import Literal
 
 import polars as pl
 
-Need = Literal["held-out images", "shifted images", "target images", "target labels"]
+Need = Literal["held-out images", "shifted images", "predictions", "every score", "target images", "target labels"]
 NEEDS: Mapping[Need, str] = {
     "held-out images": "labelled images of the training domains that no training saw",
     "shifted images": "some of these, changed by shifts of image families",
+    "predictions": "what was predicted of single images, which a store has of its own runs",
+    "every score": "the scores of all classes, which are kept where there are at most a hundred",
     "target images": "images of the target, without their labels",
     "target labels": "the labels of the target, which nobody has when choosing",
 }
@@ -27,8 +29,8 @@ UNSEEN = ~CLEAN & ~pl.col("trained").list.contains(pl.col("view"))
 class Criterion:
     """A way to choose a model.
 
-    The score is the mean over domains of the mean over views, of the records that count, unless ``least`` says
-    otherwise. Higher is better.
+    The score is the mean over domains of the mean over views, of the records that count, unless ``least`` or
+    ``indicator`` say otherwise. Higher is better.
 
     Attributes:
         name: As boards name it.
@@ -41,6 +43,9 @@ class Criterion:
         value: What is averaged, one number for each record.
         least: ``domain``: the lowest of the domains' means counts; ``view``: the lowest of the means over domains that
             views have.
+        indicator: The column of :data:`dgbench.selection.records.INDICATORS` that is the score, or minus that where
+            less of it is better; the records that count are then those of the images that it is about.
+        lacking: Why that may not be known where predictions are at hand.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Criterion:
     keep: pl.Expr = field(compare=False, default_factory=lambda: CLEAN)
     value: pl.Expr = field(compare=False, default_factory=lambda: pl.col("accuracy"))
     least: Literal["domain", "view"] | None = None
+    indicator: pl.Expr | None = field(compare=False, default=None)
+    lacking: str = ""
 
     @property
     def uses_target(self) -> bool:
@@ -69,6 +76,8 @@ class Criterion:
     @property
     def said(self) -> str:
         """How the score comes from the views that count, for whoever looks at these."""
+        if self.indicator is not None:
+            return "computed from single predictions"
         return {
             None: "the mean over domains of the mean over these views",
             "domain": "the lowest of the means over these views that domains have",

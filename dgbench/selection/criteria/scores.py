@@ -8,14 +8,18 @@ import polars as pl
 
 from dgbench.core.errors import RecipeError, StoreError
 from dgbench.selection.criteria.criterion import Criterion
-from dgbench.selection.records import CANDIDATE, CELL, check
+from dgbench.selection.records import CANDIDATE, CELL, Indicators, check, none_at_hand
 
 _STREAM = ("split", "domain", "view", "accuracy", "nll", "n")
 """What a criterion reads of each stream."""
 
 
 def scores(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, within: Sequence[str] = CELL
+    metrics: pl.DataFrame,
+    runs: pl.DataFrame,
+    criterion: Criterion,
+    within: Sequence[str] = CELL,
+    indicators: Indicators = none_at_hand,
 ) -> pl.DataFrame:
     """Score every candidate.
 
@@ -26,6 +30,7 @@ def scores(
         criterion: What to score by.
         within: The columns that delimit a set of candidates. Candidates of one set are scored on the same views, so
             a family that one of them trained with is held out for all of them.
+        indicators: What criteria take from single predictions; read where the criterion has it for its score.
 
     Returns:
         One row for each candidate: ``algorithm, target, trial, draw, step, run, score, views``. Scores are rounded
@@ -33,7 +38,7 @@ def scores(
 
     Raises:
         StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods
-            that are not known.
+            or single predictions that are not known.
         RecipeError: training used every family that the criterion could have held out.
     """
     split = "target" if criterion.uses_target else "validation"
@@ -68,21 +73,42 @@ def scores(
             f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
             f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
         )
+    if criterion.indicator is not None:
+        scored = _indicated(scored, criterion, criterion.indicator, indicators())
     return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
 
 
-def choose(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
+def _indicated(scored: pl.DataFrame, criterion: Criterion, indicator: pl.Expr, known: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with an indicator for their score."""
+    taken = known.select(*CANDIDATE, score=indicator.round(12), read=True)
+    found = scored.drop("score").join(taken, on=CANDIDATE, how="left")
+    unknown = found.filter(pl.col("score").is_null()).sort("read", *CANDIDATE, nulls_last=False)
+    if unknown.height:
+        algorithm, target, read = unknown.select("algorithm", "target", "read").row(0)
+        whose = f"'{algorithm}' (target {target})"
+        if not read:
+            raise StoreError(
+                f"'{criterion.name}' is computed from single predictions, and those of {whose} are not at hand: a "
+                "store has them of its own runs, not of submissions"
+            )
+        raise StoreError(f"'{criterion.name}' is not known of {whose}: {criterion.lacking}")
+    return found
+
+
+def choose(
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators = none_at_hand
+) -> pl.DataFrame:
     """Choose a draw and a step for each (algorithm, target, trial), as :func:`best`.
 
     Args:
-        metrics, runs, criterion: As for :func:`scores`, but that the records are checked here.
+        metrics, runs, criterion, indicators: As for :func:`scores`, but that the records are checked here.
 
     Raises:
         StoreError: the records are faulty; else as :func:`scores`.
         RecipeError: as :func:`scores`.
     """
     check(metrics, runs)
-    return best(scores(metrics, runs, criterion))
+    return best(scores(metrics, runs, criterion, indicators=indicators))
 
 
 def best(scored: pl.DataFrame) -> pl.DataFrame:

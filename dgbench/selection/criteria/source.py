@@ -27,3 +27,13 @@ SOURCE_WORST = Criterion(
     "Accuracy on held-out clean images of the source domain where it is lowest.",
     least="domain",
 )
+
+CALIBRATION = Criterion(
+    "calibration",
+    "calibration across domains",
+    "Minus the mean over source domains of the calibration error on held-out clean images: how far confidence lies "
+    "from the share that is right. A model that is calibrated on every domain rests on what is the same in all.",
+    ("held-out images", "predictions"),
+    indicator=-pl.col("calibration"),
+    lacking="only classes were predicted, and no probabilities",
+)
