@@ -182,6 +182,8 @@ def _range(schema: dict[str, Any]) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "const" in schema:
         return str(schema["const"])
+    if schema.get("type") == "array" and "items" in schema:
+        return f"some, each {_range(schema['items'])}"
     kind = {"number": "number", "integer": "integer", "boolean": "true or false", "null": "none"}.get(
         schema.get("type", ""), schema.get("type", "any")
     )

@@ -6,7 +6,9 @@ Generalization, WACV 2025. The shifts themselves are in ``dgbench.data.shifts``;
 
 from __future__ import annotations
 
-FAMILIES = (
+from typing import Literal, get_args
+
+Family = Literal[
     "arithmetic",
     "artistic",
     "blur",
@@ -17,7 +19,8 @@ FAMILIES = (
     "geometric",
     "segmentation",
     "weather",
-)
+]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 FOLDS = (FAMILIES[:5], FAMILIES[5:])
 """The paper's two folds, A1 and A2: train with one, validate with the other."""

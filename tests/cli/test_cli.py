@@ -91,7 +91,7 @@ def test_list_answers_within_a_second() -> None:
     assert min(seconds) < 1.0
 
 
-@pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "emoji", "adapter.pego"])
+@pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "emoji", "adapter.pego", "criterion.atc"])
 def test_show_tells_what_is_known(name: str) -> None:
     done = dgbench("show", name)
     assert done.returncode == 0, message(done)
@@ -122,6 +122,8 @@ def test_json_says_what_the_tables_say() -> None:
     assert json.loads(dgbench("show", "pego", "--json").stdout)["paper"]["year"] == 2024
     rho = json.loads(dgbench("show", "optimizer.sam", "--json").stdout)["hyperparameters"]["rho"]
     assert rho == {"default": 0.05, "allowed": "number >= 0"}
+    criterion = json.loads(dgbench("show", "criterion.calibration", "--json").stdout)
+    assert (criterion["needs"], criterion["ranks"]) == (["held-out images", "predictions"], True)
     plan = json.loads(
         dgbench("plan", "own", "-d", "digits", "-a", "erm", "-a", "coral", "--trials", "1", "--json").stdout
     )

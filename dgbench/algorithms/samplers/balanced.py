@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 from dgbench.algorithms.later import Normal, Tensor, torch
+from dgbench.algorithms.samplers import epochs
 from dgbench.algorithms.slots import Sampler
 
 _FAMILIES = {
@@ -41,14 +41,7 @@ class Balanced(Sampler):
 
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
         """The next ``size`` rows of each domain's endless sequence of permutations."""
-        taken = []
-        for pool, seed in zip(pools, seeds, strict=True):
-            first, n = step * size, len(pool)
-            epochs = range(first // n, (first + size - 1) // n + 1)
-            order = torch.cat([_permutation(n, seed, epoch) for epoch in epochs])
-            start = first - epochs[0] * n
-            taken.append(pool[order[start : start + size]])
-        return taken
+        return epochs.rows(pools, size, step, seeds)
 
     def augments(self) -> bool:
         """Unless the augmentation is ``none``."""
@@ -83,8 +76,3 @@ class Balanced(Sampler):
     def families(self) -> frozenset[str]:
         """Of what training images are changed by."""
         return _FAMILIES[self.augmentation]
-
-
-@lru_cache(maxsize=64)
-def _permutation(n: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed((seed + epoch) % 2**63))
