@@ -157,7 +157,7 @@ def judged(found: Records, criteria: Iterable[Criterion] = CRITERIA.values()) ->
         metrics = found.metrics.filter(track=name)
         own = metrics.select("algorithm", "title").unique()
         runs = found.runs.filter(pl.col("algorithm").is_in(own["algorithm"].to_list()))
-        points, refusals = scored(metrics, runs, asked)
+        points, refusals = scored(metrics, runs, asked, found.indicators)
         if REFERENCE in refusals:
             raise StoreError(refusals[REFERENCE])
         there = {criterion.name: criterion for criterion in asked if criterion.name in points.columns}

@@ -169,6 +169,14 @@ class Track:
     qualities: tuple[Quality, ...]
     refusals: Mapping[str, str]
 
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why criteria could not be judged: each reason once, without a name, with the titles of all it stands for."""
+        found: dict[str, list[str]] = {}
+        for title, reason in self.refusals.items():
+            found.setdefault(reason.partition("' ")[2] or reason, []).append(title)
+        return found
+
     def __repr__(self) -> str:
         first = self.entries[0]
         best = f"{first.title} at {100 * first.accuracy.mean:.1f} %"

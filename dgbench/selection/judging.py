@@ -39,7 +39,7 @@ from scipy.stats import kendalltau
 
 from dgbench.core.errors import DGBenchError
 from dgbench.selection.criteria import Criterion, best, scores
-from dgbench.selection.records import CANDIDATE, CELL
+from dgbench.selection.records import CANDIDATE, CELL, Indicators, none_at_hand
 
 Matrix = NDArray[np.float64]
 Choice = Literal["hyperparameters", "method", "both"]
@@ -54,14 +54,14 @@ SET = ("target", "trial")
 
 
 def scored(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criteria: Iterable[Criterion]
+    metrics: pl.DataFrame, runs: pl.DataFrame, criteria: Iterable[Criterion], indicators: Indicators = none_at_hand
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """Every model by every criterion.
 
     A shift family that any model of a set trained with is held out for all of them, so that scores compare.
 
     Args:
-        metrics, runs: As for :func:`dgbench.selection.criteria.scores`.
+        metrics, runs, indicators: As for :func:`dgbench.selection.criteria.scores`.
         criteria: By what.
 
     Returns:
@@ -72,7 +72,7 @@ def scored(
     refusals = {}
     for criterion in criteria:
         try:
-            found = scores(metrics, runs, criterion, within=SET)
+            found = scores(metrics, runs, criterion, SET, indicators)
         except DGBenchError as error:
             refusals[criterion.name] = str(error)
         else:

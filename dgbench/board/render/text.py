@@ -310,21 +310,11 @@ def quality_row(quality: Quality) -> list[str]:
 
 
 def judged(track: Track) -> list[tuple[str, list[Quality]]]:
-    """Criteria in tables of their own: what the heading adds, and the criteria, first those that see no target."""
-    seen = [quality.criterion.uses_unlabelled_target for quality in track.qualities]
-    groups = {
-        "": [quality for quality, sees in zip(track.qualities, seen, strict=True) if not sees],
-        UNLABELLED: [quality for quality, sees in zip(track.qualities, seen, strict=True) if sees],
-    }
-    return [(heading, qualities) for heading, qualities in groups.items() if qualities]
-
-
-def unjudged(track: Track) -> list[str]:
-    """Why criteria could not be judged, each reason once."""
-    titles: dict[str, list[str]] = {}
-    for title, reason in track.refusals.items():
-        titles.setdefault(reason.partition("' ")[2] or reason, []).append(title)
-    return [f"Not judged: {', '.join(named)}. It {reason}." for reason, named in titles.items()]
+    """Criteria in tables of their own, first those that see no target: what the heading adds, and the criteria."""
+    sees: dict[str, list[Quality]] = {"": [], UNLABELLED: []}
+    for quality in track.qualities:
+        sees[UNLABELLED if quality.criterion.uses_unlabelled_target else ""].append(quality)
+    return [(heading, qualities) for heading, qualities in sees.items() if qualities]
 
 
 def baselines(track: Track) -> list[list[str]]:

@@ -47,7 +47,7 @@ def indicators(predictions: pl.DataFrame) -> pl.DataFrame:
     errors = calibration_error(source, [*_CANDIDATE, "domain"]).group_by(_CANDIDATE)
     agreed = agreement(target, _CANDIDATE, ["cell", "domain", "index"])
     return (
-        errors.agg(calibration=pl.col("ece").mean())
+        errors.agg(calibration=pl.col("ece").sort_by("domain").mean())
         .join(_estimated(source, target), on=_CANDIDATE, how="left")
         .join(agreed, on=_CANDIDATE, how="left")
         .select(*_CANDIDATE, *INDICATED)
