@@ -23,7 +23,7 @@ from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.core.recipe import compose
-from dgbench.runs.collect import Records, collect
+from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.store import Store
 
 _PLACE = ("algorithm", "target", "trial", "draw")
@@ -141,7 +141,7 @@ def _held(card: BoardCard, recipes: tuple[str, ...], store: Store) -> tuple[Reco
     index = _listed(card, asked, store)
     entries = [entry for entry in index["entries"] if entry["algorithm"] in recipes]
     found = collect(asked, store, {**index, "entries": entries})
-    done = set(found.runs.select(_PLACE).iter_rows())
+    done = {*found.runs.select(_PLACE).iter_rows(), *(one.place for one in beaten(found.runs, found.failed))}
     lacking = {}
     for name in recipes:
         own = [entry for entry in entries if entry["algorithm"] == name]

@@ -1,7 +1,8 @@
 """Computing a leaderboard from records: who stands where, how sure that is, and what it cost.
 
 Everything here is a pure function of the records and the board's rules. Each algorithm's models are chosen by the
-board's criterion, cell by cell, and only then is the target looked at. Tracks are ranked apart. Algorithms that the
+board's criterion, cell by cell, and only then is the target looked at. A draw that diverged loses to the others of its
+cell, and is counted. Tracks are ranked apart. Algorithms that the
 data cannot separate share a rank, and algorithms that predict the same are one result. What could have been reached
 with target labels is carried along and ranks nothing.
 """
@@ -17,7 +18,7 @@ import polars as pl
 from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
 from dgbench.board.standing import Standing
 from dgbench.core.errors import DGBenchError, StoreError
-from dgbench.runs.collect import Failure
+from dgbench.runs.collect import Failure, beaten
 from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
 from dgbench.selection.design import Design
@@ -65,7 +66,8 @@ def build(
     finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
-    complete = {name: parts[name] for name in _complete(cells, runs, info)}
+    diverged = Counter(failure.algorithm for failure in beaten(runs, failed))
+    complete = {name: parts[name] for name in _complete(cells, runs, diverged, info)}
     standing = Standing.of(complete, twins, design, "accuracy")
     means = design.means(complete, "accuracy")
     likelihoods = design.means({name: part for name, part in complete.items() if _finite(part)}, "nll", POSITIVE)
@@ -78,6 +80,7 @@ def build(
             _entry(
                 part,
                 _runs(runs, algorithm),
+                diverged[algorithm],
                 ranked.get(algorithm),
                 means.get(algorithm) or design.estimate(part, "accuracy"),
                 likelihoods.get(algorithm) or (design.estimate(part, "nll", POSITIVE) if _finite(part) else None),
@@ -186,10 +189,10 @@ def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str
     return twins
 
 
-def _complete(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> list[str]:
+def _complete(cells: pl.DataFrame, runs: pl.DataFrame, diverged: Counter[str], info: BoardInfo) -> list[str]:
     """The algorithms that have all that the rules ask for, in the order of the rules."""
     chosen = Counter(cells["algorithm"].to_list())
-    done = Counter(runs["algorithm"].to_list())
+    done = diverged + Counter(runs["algorithm"].to_list())
     return [
         name for name in info.algorithms if chosen[name] == len(info.domains) * info.trials and done[name] == info.runs
     ]
@@ -228,6 +231,7 @@ def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:
 def _entry(
     cells: pl.DataFrame,
     runs: pl.DataFrame,
+    diverged: int,
     ranked: tuple[int, int] | None,
     accuracy: Estimate,
     nll: Estimate | None,
@@ -248,6 +252,7 @@ def _entry(
         rank=ranked[0] if ranked else None,
         rank_worst=ranked[1] if ranked else None,
         runs=runs.height,
+        diverged=diverged,
         same_as=twin if twin != algorithm else None,
         without_effect="; ".join(sorted(set(runs["without_effect"]) - {""})),
         accuracy=accuracy,

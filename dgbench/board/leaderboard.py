@@ -96,6 +96,7 @@ class Entry:
         rank_worst: The worst that its rank may be: the number of results on the track without those that it is shown
             to be better than.
         runs: How many of the board's runs it has.
+        diverged: How many more diverged, and lost to the other draws of their cells.
         same_as: The first algorithm of the board that made the very same predictions in every cell, if that is another
             one: the two are one result.
         without_effect: Which parts of its recipe act on nothing here, and why; empty where all have an effect.
@@ -128,6 +129,7 @@ class Entry:
     rank: int | None
     rank_worst: int | None
     runs: int
+    diverged: int
     same_as: str | None
     without_effect: str
     accuracy: Estimate

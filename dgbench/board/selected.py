@@ -16,7 +16,7 @@ import polars as pl
 from dgbench.board.build import refuse_unfinished
 from dgbench.board.part import algorithms_named, cases_named, check_names
 from dgbench.core.errors import DGBenchError, StoreError
-from dgbench.runs.collect import Failure, Records
+from dgbench.runs.collect import Failure, Records, beaten
 from dgbench.selection.criteria import CRITERIA, Criterion, best, ordered, scores
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
 
@@ -118,7 +118,7 @@ def selected(
         _in_order(_beside(others, cells, scored).join(reached, on=CANDIDATE).select(_OTHERS), found),
         refusals,
         without=tuple(runs.select(CELL).unique(maintain_order=True).join(cells, on=CELL, how="anti").iter_rows()),
-        missing=math.prod(map(len, asked.values())) * found.board.draws - runs.height,
+        missing=math.prod(map(len, asked.values())) * found.board.draws - runs.height - len(beaten(runs, failed)),
         failed=failed,
         submitted={name: id_ for name, id_ in found.submitted.items() if name in asked["algorithm"]},
     )

@@ -15,7 +15,7 @@ from dgbench.core.errors import StoreError, did_you_mean
 from dgbench.core.recipe import compose
 from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
-from dgbench.runs.collect import Records, collect
+from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.index import index
 from dgbench.runs.plan import Entry, Plan, make_plan
 from dgbench.runs.progress import Progress, Silent
@@ -97,14 +97,15 @@ def planned(board: BoardCard, fetch: bool = False, progress: Progress | None = N
 
 
 def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
-    """Refuse to choose among some of the models that the rules ask for.
+    """Refuse to choose among some of the models that the rules ask for. A draw that diverged has lost to the others.
 
     Raises:
         StoreError: a run is not there; it names the command that does it, or says why it failed.
     """
     done = set(records.runs["run"])
+    lost = {one.place for one in beaten(records.runs, records.failed)}
     for entry in entries:
-        if entry.run not in done:
+        if entry.run not in done and (entry.algorithm, entry.target, entry.trial, entry.draw) not in lost:
             why = [failed.reason for failed in records.failed if failed.target == entry.target]
             reason = f"failed: {why[0]}" if why else "is not finished"
             raise StoreError(

@@ -11,7 +11,7 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.errors import StoreError
 from dgbench.exported.card import Expectation, Measured, Rival
 from dgbench.exported.choose import over_trials, reached_cells
-from dgbench.runs.collect import Records
+from dgbench.runs.collect import Records, beaten
 from dgbench.runs.plan import Entry, Plan
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
@@ -103,10 +103,18 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
 
 
 def _standing(plan: Plan, records: Records) -> tuple[list[Entry], list[str]]:
-    """The candidates of the algorithms that have all their runs, and who has not since runs failed."""
+    """The candidates of the algorithms that have all their runs, and who has not since runs failed.
+
+    A draw that diverged is had: it loses to the others of its cell.
+    """
     done = set(records.runs["run"])
-    missing = {entry.algorithm for entry in plan.entries if entry.run not in done}
-    failed = {one.algorithm: f"{one.title} ({one.reason})" for one in records.failed}
+    lost = {one.place for one in beaten(records.runs, records.failed)}
+    missing = {
+        entry.algorithm
+        for entry in plan.entries
+        if entry.run not in done and (entry.algorithm, entry.target, entry.trial, entry.draw) not in lost
+    }
+    failed = {one.algorithm: f"{one.title} ({one.reason})" for one in records.failed if one.algorithm in missing}
     board = plan.board.name
     if waiting := [name for name in records.names if name in missing and name not in failed]:
         some = ", ".join(waiting[:_NAMED]) + (f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else "")

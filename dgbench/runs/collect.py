@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -54,6 +54,11 @@ class Failure:
     reason: str
     status: Status = "failed"
     last_step: int | None = None
+
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Algorithm, target, trial and draw."""
+        return self.algorithm, self.target, self.trial, self.draw
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,20 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         weights=_weights(entries),
         indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"))),
     )
+
+
+def beaten(runs: pl.DataFrame, failed: Iterable[Failure]) -> tuple[Failure, ...]:
+    """The draws that diverged in cells where another one is finished: results, which lose to every other.
+
+    That a draw diverged is what its hyperparameters do. That it crashed, ran out of memory or was not done yet says
+    nothing of them: it is missing. So is a cell of which every draw diverged, since no number of it would be honest.
+
+    Args:
+        runs: The finished runs.
+        failed: Those that were tried and failed.
+    """
+    cells = set(runs.select(CELL).unique().iter_rows())
+    return tuple(one for one in failed if one.status == "diverged" and (one.algorithm, one.target, one.trial) in cells)
 
 
 def _entries(listed: list[Spec]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ dgbench's and nobody else is called so; what is left is called after its folder.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.recipe import compose
 from dgbench.runs import predictions
-from dgbench.runs.collect import Records, Repeat
+from dgbench.runs.collect import Failure, Records, Repeat
 from dgbench.runs.store import Store
 from dgbench.selection.measures import OnTarget
 from dgbench.submissions import place
@@ -98,12 +98,22 @@ def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]
         base,
         metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
         runs=pl.concat([base.runs, *(runs for _, runs in tables)]),
+        failed=(*base.failed, *(lost for one in entered for lost in _failed(one, names[one.submission.id]))),
         names=(*base.names, *(names[one.submission.id] for one in entered)),
         levels={names[one.submission.id]: one.level for one in entered},
         submitted={names[one.submission.id]: one.submission.id for one in entered},
         torch=_union(base.torch, entered, "torch"),
         dgbench=_union(base.dgbench, entered, "dgbench"),
     )
+
+
+def _failed(one: Placed, name: str) -> Iterator[Failure]:
+    """The runs of a submission that could not be done."""
+    for row in one.rows:
+        end = row.result
+        if end.status != "ok":
+            place = (name, one.submission.method.title, row.target, row.trial, row.draw)
+            yield Failure(*place, reason=end.cause, status=end.status, last_step=end.last_step)
 
 
 def _names(entered: Collection[Placed], taken: Iterable[str]) -> dict[str, str]:

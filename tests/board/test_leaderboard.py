@@ -20,10 +20,12 @@ from dgbench.board.rankings import ranking
 from dgbench.board.render import files, html, text
 from dgbench.board.render.scatter import on_the_line
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.core.results import Status
 from dgbench.runs.collect import Failure
 from dgbench.selection.means import means
 from dgbench.selection.measures import RULE
 from dgbench.selection.pairs import contrasts
+from dgbench.selection.records import METRICS
 from dgbench.selection.statistics import SHARE, Estimate, estimate
 
 
@@ -224,6 +226,86 @@ def test_a_smaller_search_is_incomplete() -> None:
     ]
     found = entries(build(*tables(pool), info(trials=1, draws=2)))
     assert (found["erm"].rank, found["sam"].rank) == (1, None)
+
+
+def searched(seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Three algorithms with three draws in each cell, drawn from a law that says nothing of who is better."""
+    random = np.random.default_rng(seed)
+    return tables(
+        candidate(name, target, trial, draw, clean={"s": random.uniform(0.6, 0.9)}, on_target=random.uniform(0.3, 0.8))
+        for name in ("erm", "sam", "irm")
+        for target in ("a", "b")
+        for trial in range(2)
+        for draw in range(3)
+    )
+
+
+def ended(status: Status, *draws: int, algorithm: str = "sam", target: str = "b", trial: int = 1) -> list[Failure]:
+    """Runs of a cell that could not be done."""
+    return [Failure(algorithm, algorithm.upper(), target, trial, draw, "why", status, 0) for draw in draws]
+
+
+def without(records: pl.DataFrame, failed: list[Failure]) -> pl.DataFrame:
+    """Records that have nothing of some runs."""
+    return records.join(placed(failed), on=placed(failed).columns, how="anti", maintain_order="left")
+
+
+def placed(failed: list[Failure]) -> pl.DataFrame:
+    columns = {name: METRICS[name] for name in ("algorithm", "target", "trial", "draw")}
+    return pl.DataFrame([one.place for one in failed], columns, orient="row")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_draw_that_diverged_loses_as_the_worst_that_ended_would(seed: int) -> None:
+    """Against the same board where these draws came to an end, with no image right on the source."""
+    metrics, runs = searched(seed)
+    failed = [*ended("diverged", 0, 2), *ended("diverged", 1, trial=0), *ended("diverged", 1, algorithm="irm")]
+    rules = info(draws=3)
+    lost = build(without(metrics, failed), without(runs, failed), rules, failed=failed)
+    marked = metrics.join(placed(failed).with_columns(lost=0.0), on=placed(failed).columns, how="left")
+    wrong = pl.when(pl.col("split") == "validation").then(pl.coalesce("lost", "accuracy")).otherwise("accuracy")
+    worst = build(marked.with_columns(accuracy=wrong).drop("lost"), runs, rules)
+    ours = pl.selectors.exclude("^(ceiling|oracle)_.*$")  # which look at the target, where the lost are not the worst
+    assert lost.cells.select(ours).equals(worst.cells.select(ours))
+    for name, entry in entries(lost).items():
+        other = entries(worst)[name]
+        assert (entry.rank, entry.rank_worst, entry.accuracy) == (other.rank, other.rank_worst, other.accuracy)
+        assert entry.rank is not None
+    counts = {name: (entry.runs, entry.diverged) for name, entry in entries(lost).items()}
+    assert counts == {"erm": (12, 0), "sam": (9, 3), "irm": (11, 1)}
+    assert {pair.first for pair in lost.tracks[0].pairs} | {pair.second for pair in lost.tracks[0].pairs} == set(counts)
+    (said,) = [line for line in text.warnings(lost, lost.tracks[0]) if line.startswith("SAM")]
+    assert said == "SAM has 9 of 12 runs, and 3 diverged: a draw that diverged loses to the others of its cell."
+    assert text.failures(lost.failed)[0].startswith("Diverged: SAM on target b, trial 1; target b, trial 1")
+    assert files.table(lost).sort("algorithm")["diverged"].to_list() == [0, 1, 3]
+    assert "9 of 12 (3 diverged)" in html.render(lost)
+
+
+@pytest.mark.parametrize("status", ["failed", "out of memory", None])
+def test_a_draw_that_did_not_diverge_is_missing(status: Status | None) -> None:
+    """That it crashed, or was never done, says nothing of its hyperparameters."""
+    metrics, runs = searched()
+    one = ended(status or "failed", 2)
+    failed = [*(one if status else []), *ended("diverged", 0)]
+    lost = [*one, *ended("diverged", 0)]
+    made = build(without(metrics, lost), without(runs, lost), info(draws=3), failed=failed)
+    sam = entries(made)["sam"]
+    assert (sam.rank, sam.runs, sam.diverged) == (None, 10, 1)
+    (said,) = [line for line in text.warnings(made, made.tracks[0]) if line.startswith("SAM")]
+    assert said == "SAM has 10 of 12 runs, and 1 diverged: it is listed with what there is, unranked."
+
+
+def test_where_every_draw_diverged_there_is_no_rank() -> None:
+    metrics, runs = searched()
+    failed = [*ended("diverged", 0, 1, 2), *ended("diverged", 1, trial=0)]
+    made = build(without(metrics, failed), without(runs, failed), info(draws=3), failed=failed)
+    sam = entries(made)["sam"]
+    assert (sam.rank, sam.runs, sam.diverged) == (None, 8, 1)
+    (said,) = [line for line in text.warnings(made, made.tracks[0]) if line.startswith("SAM")]
+    assert said == (
+        "SAM has 8 of 12 runs, and 1 diverged: it is listed with what there is, unranked. "
+        "Every draw diverged on target b, trial 1."
+    )
 
 
 def test_a_cell_without_any_number_is_missing() -> None:

@@ -11,9 +11,10 @@ import torch
 
 import dgbench
 from dgbench.api import boards
-from dgbench.core.cards import CaseRules
-from dgbench.core.errors import DivergedError, RecipeError
+from dgbench.core.cards import CaseRules, SelectionRules, Space
+from dgbench.core.errors import DivergedError, RecipeError, StoreError
 from dgbench.core.results import Status
+from dgbench.exported import choose
 from dgbench.runs.collect import collect
 from dgbench.runs.failures import status_of
 from dgbench.runs.store import Store
@@ -58,3 +59,31 @@ def test_a_training_that_diverged_is_told_with_its_last_step(tmp_path: Path) -> 
     (told,) = collect(board, Store(tmp_path)).failed
     assert (told.algorithm, told.status, told.last_step) == ("linear_probe", "diverged", 0)
     assert dgbench.leaderboard(board, store=tmp_path).failed == (told,)
+
+
+def test_a_draw_whose_learning_rate_is_too_high_loses_and_leaves_its_algorithm_ranked(tmp_path: Path) -> None:
+    """Draw 0 has the board's own learning rate, draw 1 one of at least 1e30: its training really diverges."""
+    board = small_board("linear_probe").model_copy(
+        update={
+            "cases": {"digits": CaseRules(targets=("print",))},
+            "search": {"optimizer.lr": Space(kind="loguniform", low=1e30, high=1e31)},
+            "selection": SelectionRules(views_per_domain=5),
+            "draws": 2,
+        }
+    )
+    summary = boards.run(board, store=tmp_path, device="cpu", workers=1)
+    assert [failed.status for failed in summary.failed.values()] == ["diverged"]
+    found = collect(board, Store(tmp_path))
+    assert [one.place for one in found.failed] == [("linear_probe", "print", 0, 1)]
+    made = dgbench.leaderboard(board, store=tmp_path)
+    assert [(entry.rank, entry.runs, entry.diverged) for entry in made.entries] == [(1, 1, 1)]
+    assert made.cells["draw"].to_list() == [0]
+    chosen = dgbench.select(board, store=tmp_path)
+    assert (chosen.missing, len(chosen.failed)) == (0, 1)
+    assert choose.chosen(board, "linear_probe", Store(tmp_path), criterion="augmented").entry.draw == 0
+
+    (note,) = (tmp_path / "failures").glob("*.json")
+    note.write_text(note.read_text().replace('"diverged"', '"out of memory"'))
+    assert [entry.rank for entry in dgbench.leaderboard(board, store=tmp_path).entries] == [None]
+    with pytest.raises(StoreError, match="trial 0, draw 1 failed"):
+        choose.chosen(board, "linear_probe", Store(tmp_path), criterion="augmented")

@@ -145,6 +145,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "held_out": " ".join(entry.held_out),
         "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
+        "diverged": entry.diverged,
         **columns("accuracy", entry.accuracy),
         **{f"accuracy_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
         "nll": _mean(entry.nll),

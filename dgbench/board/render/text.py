@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
@@ -214,16 +215,33 @@ def _held_out(board: Leaderboard, family: str) -> str:
     return f"for {', '.join(titles)}"
 
 
+def runs(entry: Entry, board: Leaderboard) -> str:
+    """How many an algorithm has: ``24 of 24``, ``23 of 24 (1 diverged)``."""
+    said = f"{entry.runs} of {board.info.runs}"
+    return f"{said} ({entry.diverged} diverged)" if entry.diverged else said
+
+
+def _without_any(entry: Entry, board: Leaderboard) -> str:
+    """Where all draws of an algorithm diverged, so that there is nothing to choose; empty where that is nowhere."""
+    own = (one for one in board.failed if one.algorithm == entry.algorithm and one.status == "diverged")
+    gone = Counter((one.target, one.trial) for one in own)
+    places = [f"target {target}, trial {trial}" for (target, trial), draws in gone.items() if draws == board.info.draws]
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    return f" Every draw diverged on {'; '.join(places[:_PLACES])}{more}." if places else ""
+
+
 def warnings(board: Leaderboard, track: Track) -> list[str]:
     """What a reader must know before believing the table."""
     lines = []
     for entry in track.entries:
-        if entry.runs < board.info.runs:
-            lines.append(
-                f"{entry.title} has {entry.runs} of {board.info.runs} runs: it is listed with what there is, unranked."
-            )
+        counted = f"{entry.title} has {entry.runs} of {board.info.runs} runs"
+        counted += f", and {entry.diverged} diverged" if entry.diverged else ""
+        if entry.runs + entry.diverged < board.info.runs:
+            lines.append(f"{counted}: it is listed with what there is, unranked.{_without_any(entry, board)}")
         elif entry.rank is None:
             lines.append(f"{entry.title} is unranked: in some cell every score is not a number.")
+        elif entry.diverged:
+            lines.append(f"{counted}: a draw that diverged loses to the others of its cell.")
         if entry.same_as:
             why = f" ({entry.without_effect})" if entry.without_effect else ""
             lines.append(
