@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dgbench.api.comparing import Comparison, compare
     from dgbench.api.diagnosing import Diagnosis, diagnose
     from dgbench.api.judging import CriteriaBoard, criteria
-    from dgbench.api.measuring import published_statistics, ranking, statistics
+    from dgbench.api.measuring import explain, published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
     from dgbench.api.reproducing import Reproduced, reproduce
     from dgbench.api.submitting import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         write_kit,
     )
     from dgbench.api.using import deploy, export, load, predict
+    from dgbench.board.explained import Explanation
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
     from dgbench.board.rankings import Ranking
@@ -80,6 +81,7 @@ __all__ = [
     "DiskError",
     "Entry",
     "Estimate",
+    "Explanation",
     "HowFar",
     "Lead",
     "Leaderboard",
@@ -107,6 +109,7 @@ __all__ = [
     "criteria",
     "deploy",
     "diagnose",
+    "explain",
     "export",
     "for_people",
     "leaderboard",
@@ -143,6 +146,7 @@ _SUBMITTING = (
 )
 
 _TYPES = {
+    "dgbench.board.explained": ("Explanation",),
     "dgbench.board.interactive": ("Leaderboard",),
     "dgbench.board.leaderboard": (
         "BoardInfo",
@@ -187,7 +191,7 @@ _TYPES = {
 
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
-    **dict.fromkeys(("published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
+    **dict.fromkeys(("explain", "published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
     "compare": "dgbench.api.comparing",
     "diagnose": "dgbench.api.diagnosing",
     "criteria": "dgbench.api.judging",

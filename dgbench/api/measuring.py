@@ -10,12 +10,15 @@ for looking.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, beside, familiar_to, leaderboard, measured, rules, with_submitted
+from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
+    from dgbench.board.explained import Explanation
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
     from dgbench.board.statistics import Statistics
@@ -75,6 +78,36 @@ def statistics(
     from dgbench.board.statistics import statistics
 
     return statistics(with_submitted(rules(board), store, beside(board, submissions)), criterion, control)
+
+
+def explain(
+    board: Board,
+    algorithm: str,
+    *,
+    targets: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    criterion: str | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> Explanation:
+    """How a number of a board was computed, from the predictions that are stored to its interval and its rank.
+
+    Args:
+        algorithm: A recipe such as ``"pego + sam"``, or the name of a submission.
+        targets, trials: Of these cells predictions are counted again; of all, where none is named.
+        board, criterion, store, submissions: As for :func:`leaderboard`.
+
+    Raises:
+        UnknownNameError: the board has no such algorithm, target or trial.
+        StoreError, RecipeError: as for :func:`leaderboard`.
+    """
+    from dgbench.board.explained import explained
+    from dgbench.submissions.joined import in_full
+
+    into = beside(board, submissions)
+    found = with_submitted(rules(board), store, into)
+    read = in_full(Store.at(store), found.submitted, into)
+    return explained(found, read, algorithm, targets=targets, trials=trials, criterion=criterion)
 
 
 def published_statistics(source: str, *, control: str | None = None) -> PublishedStatistics:

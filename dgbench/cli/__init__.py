@@ -26,6 +26,7 @@ _VERBS = {
     "select": ("select",),
     "criteria": ("criteria",),
     "statistics": ("statistics",),
+    "explain": ("explain",),
     "models": ("export", "deploy", "predict"),
     "publishing": ("published", "publish"),
     "data": ("data",),

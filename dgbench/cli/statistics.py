@@ -47,7 +47,7 @@ def statistics(
     Tests by ranks over datasets or targets (Friedman, Nemenyi, Wilcoxon with Holm) with their diagram, what accuracies
     vary by, and accuracy on the line with effective robustness. Nothing is run, and nothing of it ranks.
     """
-    from dgbench.board.render.statistics import page, terminal
+    from dgbench.board.render.report import page, terminal
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if (board is None) == (published is None):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dgbench.board.render.report.sections import Report
 from dgbench.board.render.statistics.data import tests_as_data
-from dgbench.board.render.statistics.sections import Report, tested
+from dgbench.board.render.statistics.sections import KIND, REST, tested
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.literature.source import Conditions, Origin, Source, sources
 from dgbench.literature.table import WARNING
@@ -139,7 +140,7 @@ def report(found: PublishedStatistics) -> Report:
             said.append(f"Without a figure on every dataset: {', '.join(table.left_out)}.")
         sections.append(replace(made, said=said))
     provenance = {"published in": found.origin.paper.cite(), "read in": found.origin.seen}
-    return Report(found.origin.title, "as published, not computed here", tuple(sections), provenance)
+    return Report(KIND, found.origin.title, f"as published, not computed here. {REST}", tuple(sections), provenance)
 
 
 def as_data(found: PublishedStatistics) -> dict[str, object]:

@@ -28,6 +28,8 @@ WHOSE = pl.Schema(
 
 ON_TARGET = ["step", "split", "domain", "index", "sample", "group", "label", "prediction", "confidence", "p_label"]
 """What is read of predictions of the target, where single images are looked at."""
+IN_FULL = ["step", "split", "domain", "view", "index", "label", "prediction", "confidence", "p_label"]
+"""What is read of all predictions of a run, where they are counted again."""
 
 
 def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFrame:
@@ -68,6 +70,12 @@ def on_target(store: Store, run: str) -> pl.DataFrame | None:
     if path is None:
         return None
     return pl.read_parquet(path, columns=ON_TARGET, glob=False).filter(pl.col("split") == "target")
+
+
+def in_full(store: Store, run: str) -> pl.DataFrame | None:
+    """All that a run predicted; None where it is not finished, or damaged, which is said."""
+    path = intact(store, run)
+    return None if path is None else pl.read_parquet(path, columns=IN_FULL, glob=False)
 
 
 def intact(store: Store, run: str) -> str | None:

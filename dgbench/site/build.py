@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from dgbench.board.explain import Explanations
 from dgbench.board.render import files
 from dgbench.board.render.frame import Found, Frame
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole_folder
 from dgbench.site import pages
-from dgbench.site.explain import Explanations
 from dgbench.site.shown import Shown, ShownBoard
 
 MARK = "dgbench-site.txt"
@@ -80,7 +80,7 @@ class _Writer:
             others = board.rankings.get(criterion)
             files.write(leaderboard, self.folder / unquote(board.folder) / criterion, frame, others)
             self.written += 1
-        explanations, frame = Explanations(board), self._frame(3)
+        explanations, frame = Explanations(board.records, board.leaderboards), self._frame(3)
         for entry in board.own.entries:
             self._page(names[entry.algorithm], self.templates.runs(board, entry, explanations, frame))
 

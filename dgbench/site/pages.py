@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from dgbench.board.explain import Explanations
 from dgbench.board.leaderboard import Entry
 from dgbench.board.misses import MISSED
 from dgbench.board.recompute import command
@@ -22,7 +23,6 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.literature.table import HEADING, SAME_IDEA, WARNING, tables
 from dgbench.selection.statistics import Estimate
-from dgbench.site.explain import Explanations
 from dgbench.site.missed import Mistake, mistakes
 from dgbench.site.shown import Shown, ShownBoard, Standing
 

@@ -8,7 +8,7 @@ dgbench's and nobody else is called so; what is left is called after its folder.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,13 +80,29 @@ def on_target(store: Store, submitted: Mapping[str, str], into: Path | None) -> 
         A function of the name of an algorithm and the id of one of its runs, as records have them: a table with the
         columns :data:`dgbench.runs.predictions.ON_TARGET`, or None where it is not there.
     """
+    return _reader(store, submitted, into, predictions.on_target, place.on_target)
+
+
+def in_full(store: Store, submitted: Mapping[str, str], into: Path | None) -> OnTarget:
+    """Reads all that algorithms predicted: as :func:`on_target`, with the columns :data:`predictions.IN_FULL`."""
+    return _reader(store, submitted, into, predictions.in_full, place.in_full)
+
+
+def _reader(
+    store: Store,
+    submitted: Mapping[str, str],
+    into: Path | None,
+    own: Callable[[Store, str], pl.DataFrame | None],
+    others: Callable[[Placed, str], pl.DataFrame | None],
+) -> OnTarget:
+    """What reads predictions, from the store by the one function and from submissions by the other."""
     there = {one.submission.id: one for one in placed(into)} if into and submitted else {}
 
     def read(algorithm: str, run: str) -> pl.DataFrame | None:
         if algorithm not in submitted:
-            return predictions.on_target(store, run)
+            return own(store, run)
         one = there.get(submitted[algorithm])
-        return None if one is None else place.on_target(one, run)
+        return None if one is None else others(one, run)
 
     return read
 

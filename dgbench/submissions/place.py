@@ -150,7 +150,13 @@ def placed(into: Path) -> list[Placed]:
 
 
 def on_target(one: Placed, run: str) -> pl.DataFrame | None:
-    """What a placed submission predicted of the target in a run; None where its predictions do not lie beside it.
+    """What a placed submission predicted of the target in a run; None as :func:`in_full`."""
+    table = in_full(one, run)
+    return None if table is None else table.filter(pl.col("split") == "target")
+
+
+def in_full(one: Placed, run: str) -> pl.DataFrame | None:
+    """All that a placed submission predicted in a run; None where its predictions do not lie beside it.
 
     What is not what the submission says is named in a warning, and counts as not there.
     """
@@ -161,11 +167,10 @@ def on_target(one: Placed, run: str) -> pl.DataFrame | None:
     try:
         if files.sha256(path) != row.sha256:
             raise RecordError(f"{path.name} is not what was submitted")
-        table = files.read_table(path, PREDICTIONS, row.rows or 0)
+        return files.read_table(path, PREDICTIONS, row.rows or 0)
     except DGBenchError as error:
         log.warning("left out: predictions of %s: %s", one.submission.id, line(str(error)))
         return None
-    return table.filter(pl.col("split") == "target")
 
 
 def others(of: list[Placed], *, but: str, store: Records | None = None) -> Others:

@@ -14,7 +14,7 @@ from board.synthetic import DOMAINS, candidate, tables
 
 from dgbench.api.boards import rules
 from dgbench.board.render.diagram import by_ranks, groups
-from dgbench.board.render.statistics.page import render
+from dgbench.board.render.report.page import render
 from dgbench.board.render.statistics.sections import p_value, report
 from dgbench.board.statistics import statistics
 from dgbench.core.errors import UnknownNameError

@@ -21,11 +21,11 @@ from board.test_render import Page
 from sites.made import shown_board, small_site
 
 import dgbench
+from dgbench.board.explain import Explanations
 from dgbench.board.misses import Misses
 from dgbench.board.render import files, text
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.site.build import MARK, _Writer, build
-from dgbench.site.explain import Explanations
 from dgbench.site.shown import Shown
 
 
@@ -110,7 +110,7 @@ def test_the_numbers_are_the_boards_on_every_page(site: Path) -> None:
 def test_every_step_leads_to_the_number() -> None:
     """From the validation streams to the score, from the scores to the choice, from the choices to the mean."""
     board = shown_board()
-    explained = Explanations(board)
+    explained = Explanations(board.records, board.leaderboards)
     assert [criterion.name for criterion in explained.criteria] == ["augmented", "source"]
     for entry in board.own.entries:
         cells = explained.of(entry.algorithm)

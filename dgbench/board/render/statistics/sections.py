@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import text
-from dgbench.board.render.diagram import Diagram, by_ranks
-from dgbench.board.render.scatter import Plot, on_the_line
+from dgbench.board.render.diagram import by_ranks
+from dgbench.board.render.report.sections import Report, Section
+from dgbench.board.render.scatter import on_the_line
 from dgbench.board.statistics import Statistics
 from dgbench.selection.line import Line
 from dgbench.selection.rank_tests import RankTests
 from dgbench.selection.statistics import LEVEL
 from dgbench.selection.variance import Component, Split
 
+KIND = "statistics"
+REST = "Statistics beside the ranks: none of them ranks."
 _ERROR = f"{100 * (1 - LEVEL):.0f} %"
 
 SAMPLE = (
@@ -46,54 +48,13 @@ LINE = (
 )
 
 
-@dataclass(frozen=True)
-class Section:
-    """One table with what is said of it.
-
-    Attributes:
-        name: An anchor.
-        title: Its heading.
-        header, rows: The table; nothing where there is none. The first column is text, the others are numbers.
-        said: What it shows, in sentences.
-        notes: How to read it.
-        diagram: Who differs by ranks.
-        plot: Points on a line.
-    """
-
-    name: str
-    title: str
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    said: Sequence[str] = ()
-    notes: Sequence[str] = ()
-    diagram: Diagram | None = None
-    plot: Plot | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that is said.
-
-    Attributes:
-        title: What it is about.
-        by: What selected the models.
-        sections: In order.
-        provenance: Where the numbers come from.
-    """
-
-    title: str
-    by: str
-    sections: tuple[Section, ...]
-    provenance: Mapping[str, str]
-
-
 def report(statistics: Statistics) -> Report:
     """Statistics of a board, for readers."""
     board = statistics.board
     info = board.info
     provenance = {"board": f"{info.name}, version {info.version}, rules {info.rules}", **board.provenance}
-    by = f"models selected by {board.criterion.title}"
-    return Report(info.title, by, tuple(_sections(statistics, board)), provenance | {"made by": info.recompute})
+    by = f"models selected by {board.criterion.title}. {REST}"
+    return Report(KIND, info.title, by, tuple(_sections(statistics, board)), provenance | {"made by": info.recompute})
 
 
 def _sections(statistics: Statistics, board: Leaderboard) -> Iterator[Section]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from dgbench.board.leaderboard import Leaderboard
+from dgbench.runs.collect import Records
 from dgbench.selection.criteria import CRITERIA, Criterion, scores
 from dgbench.selection.records import CANDIDATE
-from dgbench.site.shown import ShownBoard
 
 _ID = ("target", "trial", "draw", "step")
 
@@ -72,12 +73,16 @@ class Cell:
 
 
 class Explanations:
-    """The cells of every algorithm of a board; scores are computed once for all of them."""
+    """The cells of every algorithm of a board; scores are computed once for all of them.
 
-    def __init__(self, board: ShownBoard) -> None:
-        found = board.records
-        self._board = board
-        self._criteria = [CRITERIA[name] for name in board.leaderboards]
+    Args:
+        found: The records of the board.
+        leaderboards: Made of them, by criterion, the board's own first.
+    """
+
+    def __init__(self, found: Records, leaderboards: Mapping[str, Leaderboard]) -> None:
+        self._targets = next(iter(leaderboards.values())).info.domains
+        self._criteria = [CRITERIA[name] for name in leaderboards]
         reached = found.metrics.filter(pl.col("split") == "target")
         table = reached.select(*CANDIDATE, "accuracy", "nll", "n")
         for criterion in self._criteria:
@@ -88,7 +93,7 @@ class Explanations:
         self._candidates = _parted(table.sort(CANDIDATE))
         self._validation = _parted(found.metrics.filter(pl.col("split") == "validation"))
         self._runs = _parted(found.runs)
-        self._cells = {name: _parted(board.cells) for name, board in board.leaderboards.items()}
+        self._cells = {name: _parted(board.cells) for name, board in leaderboards.items()}
 
     @property
     def criteria(self) -> Sequence[Criterion]:
@@ -120,7 +125,7 @@ class Explanations:
         for *place, domain, view, accuracy in self._validation[algorithm].select(names).iter_rows():
             streams.setdefault(tuple(place), {}).setdefault(domain, {})[view] = accuracy
         runs = {row["run"]: row for row in self._runs[algorithm].iter_rows(named=True)}
-        order = {target: number for number, target in enumerate(self._board.own.info.domains)}
+        order = {target: number for number, target in enumerate(self._targets)}
         return [
             Cell(
                 row["target"], row["trial"], row["dataset"], row["sources"], row["run"],

@@ -1,4 +1,4 @@
-"""Statistics as one HTML file that needs no network."""
+"""A report as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dgbench.board.render.frame import ALONE
 from dgbench.board.render.html import environment
-from dgbench.board.render.statistics.sections import Report
+from dgbench.board.render.report.sections import Report
 from dgbench.core.files import whole
 
 
@@ -22,4 +22,4 @@ def write(report: Report, path: Path) -> None:
 
 def render(report: Report) -> str:
     """The page."""
-    return environment().get_template("statistics.html").render(frame=ALONE, report=report)
+    return environment().get_template("report.html").render(frame=ALONE, report=report)

@@ -1,4 +1,4 @@
-"""Statistics in a terminal."""
+"""A report in a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dgbench.board.render.statistics.sections import Report, Section
+from dgbench.board.render.report.sections import Report, Section
 from dgbench.core.visible import visible
 
 
