@@ -1,11 +1,11 @@
-"""The public functions that look at boards by other numbers than accuracy, and by other statistics than the ranks.
+"""The public functions that look at boards by other numbers than their headline, and other statistics than the ranks.
 
     ranking = dgbench.ranking("quick", "ece")
     print([(place.entry.title, place.rank, place.value.mean) for place in ranking.tracks["inductive"]])
     print(dgbench.statistics("quick").line.slope)
 
-Boards and the store are given as for :mod:`dgbench.api.boards`. Accuracy is the rule of every board; the rest is
-for looking.
+Boards and the store are given as for :mod:`dgbench.api.boards`. A board ranks by its headline, mostly accuracy; the
+rest is for looking.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def ranking(
     store: Path | None = None,
     submissions: Path | None = None,
 ) -> Ranking:
-    """A board by another number than accuracy, for looking: the same chosen models, and the same statistics.
+    """A board by another number than its headline, for looking: the same chosen models, and the same statistics.
 
     Args:
         metric: ``macro``, ``macro_f1``, ``worst_class``, ``worst_group``, ``adjusted``, ``familiar``, ``unfamiliar``,
-            ``nll``, ``ece``, or ``accuracy``, which is the rule.
+            ``nll``, ``ece``, or ``accuracy``; one of them is the rule.
         board, criterion, store, submissions: As for :func:`leaderboard`.
 
     Raises:
@@ -50,7 +50,7 @@ def ranking(
 
     measure = get(metric)
     made = leaderboard(board, criterion=criterion, store=store, submissions=submissions)
-    if measure.name not in COMPUTED:
+    if measure == made.info.headline or measure.name not in COMPUTED:
         return ranking(made, measure)
     known, submitted = familiar_to(board), made.info.submitted
     judged = measured(board, made.cells, submitted, known, store=store, submissions=submissions)
@@ -129,7 +129,7 @@ def published_statistics(source: str, *, control: str | None = None) -> Publishe
 def rankings(
     board: Board, made: Leaderboard, *, store: Path | None = None, submissions: Path | None = None
 ) -> Rankings:
-    """A board by every metric but accuracy.
+    """A board by every metric but its headline.
 
     Args:
         board, store, submissions: As for :func:`leaderboard`.

@@ -20,6 +20,7 @@ import polars as pl
 from dgbench.api.boards import Board, Device, rules, submissions_of
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard, board_names
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import DGBenchError, DivergedError, RecordError, StoreError
 from dgbench.core.provenance import revision
 from dgbench.runs.store import Store
@@ -204,7 +205,8 @@ def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None
         )
     before = (predictions or one.folder) / file_of(row)
     if not before.is_file():
-        return found, lambda again, path: announced(again, row.sha256 or "", row.result.metrics, path)
+        by = headlines(rules(board))[row.dataset]
+        return found, lambda again, path: announced(again, row.sha256 or "", row.result.metrics, path, by, row.dataset)
     if files.sha256(before) != row.sha256:
         raise RecordError(f"{before} is not what was submitted")
     table = files.read_table(before, PREDICTIONS, row.rows or 0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, Device, held, rules, submissions_of
 from dgbench.core.cards import BoardCard
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.runs.store import Store
 
@@ -251,7 +252,12 @@ def verify(
         chosen = part(plan, sample(plan, runs, trainings, seed), runs)
         with TemporaryDirectory() as room:
             found = again(
-                chosen, _against(claimed or kept), Store(Path(room)), device=device, workers=workers, progress=hears
+                chosen,
+                _against(claimed or kept, card),
+                Store(Path(room)),
+                device=device,
+                workers=workers,
+                progress=hears,
             )
     finally:
         hears.stop()
@@ -260,7 +266,7 @@ def verify(
     return found
 
 
-def _against(before: Claimed | Store) -> Callable[[Again, Path], Again]:
+def _against(before: Claimed | Store, board: BoardCard) -> Callable[[Again, Path], Again]:
     """Compares what a run predicts now with what is known of it before."""
     import polars
 
@@ -274,7 +280,7 @@ def _against(before: Claimed | Store) -> Callable[[Again, Path], Again]:
         else:
             row = before.rows[which.run]
             assert row.sha256 is not None
-            return announced(which, row.sha256, row.result.metrics, path)
+            return announced(which, row.sha256, row.result.metrics, path, headlines(board)[row.dataset], row.dataset)
         return compared(which, then, polars.read_parquet(path))
 
     return compare

@@ -10,11 +10,12 @@ from dgbench.board.pictures import previews
 from dgbench.board.protocol import protocol
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
-from dgbench.core.dataset_card import dataset_card
+from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.provenance import revision
 from dgbench.data.catalogue import showable
 from dgbench.runs.collect import Records
 from dgbench.runs.store import rules_identity
+from dgbench.selection.measures import headline
 
 
 def from_records(found: Records, criterion: str | None = None, known: Leaderboard | None = None) -> Leaderboard:
@@ -55,6 +56,7 @@ def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
         levels=found.levels,
         submitted=found.submitted,
         repeats=found.repeats,
+        headline=headline(headlines(card)),
     )
 
 

@@ -12,6 +12,7 @@ from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Repeat
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.design import Design, Lead
+from dgbench.selection.measures import RULE, Measure
 from dgbench.selection.pairs import Pair
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import Estimate
@@ -30,6 +31,7 @@ class BoardInfo:
         classes: How many there are.
         protocol: One paragraph: what is trained on what, and how it is tested.
         criterion: Name of the criterion that selects models.
+        headline: What ranks, and what the criterion takes of validation images; all that is called accuracy here.
         trials, draws: How many there are of each, for each target: trials 0, 1, ... and draws 0, 1, ...
         algorithms: Every algorithm that the board asks for.
         weights: Of the cases in every mean; equal ones if empty. A board of several datasets counts each dataset once.
@@ -60,6 +62,7 @@ class BoardInfo:
     submitted: Mapping[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
     part: str = ""
+    headline: Measure = RULE
 
     @property
     def runs(self) -> int:
@@ -84,7 +87,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Entry:
-    """One algorithm on the board. Accuracies are shares in [0, 1], of models that the criterion chose.
+    """One algorithm on the board. Accuracies are shares in [0, 1], of models that the criterion chose; on boards with
+    another headline they are that.
 
     Attributes:
         algorithm: Its name.

@@ -1,6 +1,6 @@
-"""A board by another measure than accuracy: the same chosen models, the same statistics, another number.
+"""A board by another measure than its headline: the same chosen models, the same statistics, another number.
 
-Accuracy is the rule, and what the board is about; these tables are for looking. Models are those that the board's
+The headline is the rule, and what the board is about; these tables are for looking. Models are those that the board's
 criterion chose. Where less is better, ranks turn around.
 """
 
@@ -14,7 +14,7 @@ import polars as pl
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
-from dgbench.selection.measures import COMPUTED, MEASURES, RULE, Measure
+from dgbench.selection.measures import COMPUTED, MEASURES, Measure
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Range
 
@@ -131,7 +131,7 @@ def rankings(board: Leaderboard, measured: pl.DataFrame, familiar: Sequence[str]
     """
     known, refusals = {}, {}
     for measure in MEASURES.values():
-        if measure != RULE:
+        if measure != board.info.headline:
             try:
                 known[measure.name] = ranking(board, measure, measured, familiar)
             except StoreError as error:
@@ -147,7 +147,7 @@ def ranking(
     Args:
         board: By accuracy.
         measure: Which.
-        measured: As for :func:`rankings`; not needed for ``accuracy`` and ``nll``, which records hold.
+        measured: As for :func:`rankings`; not needed for the headline and ``nll``, which records hold.
         familiar: As for :func:`rankings`.
 
     Raises:
@@ -175,8 +175,8 @@ def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) 
 
     Those of targets without an image that the measure is about are left out.
     """
-    if measure.name not in COMPUTED:
-        value = pl.col(measure.name).fill_nan(None)
+    if measure == board.info.headline or measure.name not in COMPUTED:
+        value = pl.col("accuracy" if measure == board.info.headline else measure.name).fill_nan(None)
         return board.cells.with_columns(value.alias("value"), pl.lit(True).alias("seen"))
     if measured is None:
         raise ValueError(f"'{measure.name}' is computed from predictions, and they are not given")

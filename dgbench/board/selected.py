@@ -15,9 +15,11 @@ import polars as pl
 
 from dgbench.board.build import refuse_unfinished
 from dgbench.board.part import algorithms_named, cases_named, check_names
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records, beaten
 from dgbench.selection.criteria import CRITERIA, Criterion, best, ordered, scores
+from dgbench.selection.measures import Measure, headline
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
 
 _MODEL = ("draw", "step", "run", "score")
@@ -35,6 +37,7 @@ class Selection:
     Attributes:
         board: The name of the board.
         criterion: What chose.
+        headline: What is called accuracy here.
         cells: One row for each algorithm, target and trial, in the board's order: ``algorithm, title, track, target,
             trial``; the chosen ``draw, step, run``; its ``score``, and the ``views`` of the validation images that it
             was taken on; ``candidates``, how many there were; ``tied``, how many others score the same (the earliest
@@ -54,6 +57,7 @@ class Selection:
 
     board: str
     criterion: Criterion
+    headline: Measure
     cells: pl.DataFrame
     others: pl.DataFrame
     refusals: Mapping[tuple[str, str], str]
@@ -114,6 +118,7 @@ def selected(
     return Selection(
         found.board.name,
         criterion,
+        headline(headlines(found.board)),
         _in_order(cells, found),
         _in_order(_beside(others, cells, scored).join(reached, on=CANDIDATE).select(_OTHERS), found),
         refusals,

@@ -15,7 +15,7 @@ from rich.table import Table
 from dgbench.cli.output import Json, new_table, print_json
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
-from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names
+from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names, headlines
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
@@ -269,13 +269,16 @@ def _inline(value: Any) -> str:
 
 
 def _show_board(card: BoardCard, console: Console) -> None:
+    from dgbench.selection.measures import MEASURES
+
     console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
     console.print(f"[bold]dataset[/]     {', '.join(card.dataset)}; {card.protocol}")
     console.print(f"[bold]backbones[/]   {', '.join(f'{track}: {name}' for track, name in card.tracks.items())}")
     console.print(
         f"[bold]budget[/]      {card.trials} trials, {card.draws} hyperparameter draws, {card.training.steps} steps"
     )
-    console.print(f"[bold]criterion[/]   {card.criterion}")
+    by = ", ".join(dict.fromkeys(MEASURES[name].title for name in headlines(card).values()))
+    console.print(f"[bold]criterion[/]   {card.criterion}, by {by}")
     console.print(f"[bold]algorithms[/]  {', '.join(card.algorithms)}", soft_wrap=True)
 
 

@@ -210,6 +210,10 @@ Keep = Literal["all", "shown", "chosen", "none"]
 other criteria would have chosen that need no single predictions (``shown``), all, or none."""
 
 
+Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group"]
+"""What may rank a board: shares, of which more is better; :data:`dgbench.selection.measures.MEASURES` has them."""
+
+
 def _listed(value: Any) -> Any:
     """One name stands for a list of one."""
     return (value,) if isinstance(value, str) else value
@@ -232,6 +236,8 @@ class BoardCard(Card):
         trials: Repetitions of every training, each with splits, weights and batches of its own.
         draws: Sets of hyperparameters that are tried for each algorithm, target and trial, the recipe's own first.
         criterion: What selects models.
+        headline: By what models are ranked and selected: on each dataset by its official measure, which is accuracy
+            where its card names no other, or by one for all datasets.
         algorithms: Recipes, such as ``pego + sam``.
         split: Which images are kept for validation and for testing.
         selection: Which of those for validation are looked at under shifts.
@@ -254,6 +260,7 @@ class BoardCard(Card):
     trials: int = Field(ge=1, le=1_000)
     draws: int = Field(ge=1, le=1_000, default=1)
     criterion: str
+    headline: Literal["official"] | Headline = "official"
     keep: Keep | None = None
     algorithms: tuple[str, ...] = Field(min_length=1)
     split: SplitRules

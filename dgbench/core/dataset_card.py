@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dgbench.core.cards import Card, card_names
+from dgbench.core.cards import BoardCard, Card, Headline, card_names
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, UnknownNameError
 from dgbench.core.names import DatasetName, Text
@@ -67,10 +67,6 @@ def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"{what} must differ; named twice: {', '.join(twice)}")
     return names
-
-
-Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group"]
-"""What may rank a board: shares, of which more is better; :data:`dgbench.selection.measures.MEASURES` has them."""
 
 
 class OfficialGroup(Card):
@@ -238,6 +234,21 @@ def dataset_card(name: str) -> DatasetCard:
     if composed in card_names("datasets"):
         return _read(shipped("datasets") / f"{composed}.toml")
     raise UnknownNameError("dataset", name, dataset_names())
+
+
+def headlines(board: BoardCard) -> dict[str, Headline]:
+    """By which measure each dataset of a board ranks and selects: the official one of its card, or what the rules say.
+
+    Raises:
+        UnknownNameError: there is no card of a dataset.
+    """
+    by = board.headline
+    return {name: dataset_card(name).official.measure if by == "official" else by for name in board.dataset}
+
+
+def other_headlines(board: BoardCard) -> dict[str, Headline]:
+    """Of the datasets of a board that it judges by another measure than accuracy, by which."""
+    return {name: measure for name, measure in headlines(board).items() if measure != "accuracy"}
 
 
 def _own() -> dict[str, Path]:

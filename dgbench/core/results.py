@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from dgbench.core.cards import Card
 from dgbench.core.formats import Content, Format
@@ -28,6 +28,8 @@ class Measurement(Card):
         view: ``clean``, or the shift family that the examples went through.
         accuracy: In [0, 1].
         nll: Negative log-likelihood in nats, 0 but for rounding or more; none where only classes are known.
+        headline: By the measure that the board judges the dataset by, in [0, 1], where that is not accuracy.
+            Submissions say it; of runs in the store it is computed from predictions, by each board that asks.
         n: How many examples there are.
         digest: A hash of the predictions.
     """
@@ -38,8 +40,14 @@ class Measurement(Card):
     view: str = Field(min_length=1, max_length=100)
     accuracy: float = Field(ge=0, le=1)
     nll: Annotated[FiniteFloat, Field(ge=-1e-4)] | None
+    headline: float | None = Field(default=None, ge=0, le=1)
     n: int = Field(ge=1, le=1_000_000_000)
     digest: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+    @model_serializer(mode="wrap")
+    def _no_empty_headline(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if name != "headline" or value is not None}
 
 
 class Result(Card):
@@ -79,5 +87,10 @@ def _with_status(old: Content) -> Content:
     return {"status": "ok", "cause": "", "last_step": max(steps, default=None), "metrics": old["metrics"]}
 
 
-RESULT = Format("dgbench.result", Result, (_with_status,), oldest=0, unmarked=True)
+def _without_headline(old: Content) -> Content:
+    """Before there was one, all boards judged by accuracy."""
+    return old
+
+
+RESULT = Format("dgbench.result", Result, (_with_status, _without_headline), oldest=0, unmarked=True)
 """``result.json`` of a run in the store."""

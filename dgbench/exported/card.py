@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
-from dgbench.core.cards import Card, PartChoice
+from dgbench.core.cards import Card, Headline, PartChoice
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, DGBenchError, shown
 from dgbench.core.precision import Precision
@@ -130,6 +130,7 @@ class Selection(Card):
     Attributes:
         board, title, version, rules: Whose rules; ``rules`` is their hash.
         criterion: By its name; it read no label of ``target``.
+        headline: What scores are of, by its name in ``dgbench.selection.measures``; the dataset is judged by it.
         score, views: What the model reached by it, on which views of held-out images of the source domains.
         dataset, manifest: The data, and its hash.
         sources: The domains that it learnt from.
@@ -144,6 +145,7 @@ class Selection(Card):
     version: int
     rules: str
     criterion: str
+    headline: Headline = "accuracy"
     score: FiniteFloat
     views: tuple[str, ...]
     dataset: str

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import polars as pl
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.dataset_card import dataset_card
+from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.errors import StoreError, did_you_mean
 from dgbench.core.recipe import compose
 from dgbench.data.disk.locate import locate
@@ -138,7 +138,8 @@ def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> 
         & (pl.col("view") == "clean")
     )
     by_split = {split: own.filter(pl.col("split") == split) for split in ("validation", "target")}
-    validation = {row["domain"]: over_images(row["accuracy"], row["n"]) for row in by_split["validation"].to_dicts()}
+    one = over_images if headlines(records.board)[entry.dataset] == "accuracy" else of_images
+    validation = {row["domain"]: one(row["accuracy"], row["n"]) for row in by_split["validation"].to_dicts()}
     reached = by_split["target"].to_dicts()
     if not reached:
         return Scores(validation=validation)
@@ -146,7 +147,7 @@ def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> 
     design = Design.of(records.runs, records.weights)
     return Scores(
         validation=validation,
-        target=over_images(reached[0]["accuracy"], reached[0]["n"]),
+        target=one(reached[0]["accuracy"], reached[0]["n"]),
         algorithm_on_target=over_trials(design.estimate(cells.filter(pl.col("target") == entry.target), "accuracy")),
         algorithm=over_trials(design.estimate(cells, "accuracy")),
     )
@@ -162,6 +163,11 @@ def over_trials(estimate: Estimate) -> Measured:
     """A mean over trials, as cards say it."""
     interval = "none: chance was not measured" if estimate.margin is None else _OVER_TRIALS
     return Measured(value=estimate.mean, low=estimate.low, high=estimate.high, n=estimate.n, interval=interval)
+
+
+def of_images(value: float, n: int) -> Measured:
+    """Another measure of one model on n images."""
+    return Measured(value=value, n=n, interval="none: of this measure on one set of images none is known")
 
 
 def over_images(accuracy: float, n: int) -> Measured:

@@ -6,6 +6,7 @@ from dgbench.board.render.hub_results import front_matter, result
 from dgbench.board.render.markdown import inline, table
 from dgbench.exported.card import BACKBONE, HEAD, MEMORY, Expectation, Measured, ModelCard
 from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.measures import MEASURES
 
 
 def readme(card: ModelCard) -> str:
@@ -18,7 +19,8 @@ def readme(card: ModelCard) -> str:
         f"It tells {len(card.classes)} classes apart: {inline(', '.join(card.classes[:20]))}"
         f"{', ...' if len(card.classes) > 20 else ''}.",
     ]
-    blocks += [] if card.expected is None else _expectation(card.expected)
+    reached = _per_cent(chosen.headline)
+    blocks += [] if card.expected is None else _expectation(card.expected, reached)
     blocks += ["## What it reached", _scores(card)]
     blocks += [
         "## How it was chosen",
@@ -57,7 +59,9 @@ def _block(card: ModelCard) -> str:
     measured = [(name, "validation", each) for name, each in scores.validation.items()]
     if chosen.target and scores.target is not None:
         measured.insert(0, (chosen.target, "test", scores.target))
-    words = {"validation": "Accuracy on held-out images of a source domain", "test": "Accuracy on the domain left out"}
+    measure = MEASURES[chosen.headline].title
+    what = f"{measure[0].upper()}{measure[1:]}"
+    words = {"validation": f"{what} on held-out images of a source domain", "test": f"{what} on the domain left out"}
     found = [
         result(
             chosen.dataset,
@@ -67,28 +71,34 @@ def _block(card: ModelCard) -> str:
             None if each.low is None or each.high is None else (each.low, each.high),
             words[split],
             how | {"images": each.n},
+            chosen.headline,
         )
         for domain, split, each in measured
     ]
     return front_matter(f"{card.algorithm.title} on {chosen.dataset}", found, [chosen.board])
 
 
-def _expectation(expected: Expectation) -> list[str]:
+def _per_cent(headline: str) -> str:
+    """What is given in per cent."""
+    return "Per cent correct" if headline == "accuracy" else f"Per cent of {MEASURES[headline].title}"
+
+
+def _expectation(expected: Expectation, reached: str) -> list[str]:
     unseen = expected.unseen
     lowest, highest = unseen[expected.lowest], unseen[expected.highest]
     return [
         "## What to expect on a domain never seen",
-        f"**{100 * lowest.value:.1f} to {100 * highest.value:.1f} per cent correct.** So much did models of this "
-        "recipe reach on each of these domains when it was left out; the worst of them was "
+        f"**{100 * lowest.value:.1f} to {100 * highest.value:.1f} {reached[0].lower()}{reached[1:]}.** So "
+        "much did models of this recipe reach on each of these domains when it was left out; the worst of them was "
         f"{inline(expected.lowest)}, the best {inline(expected.highest)}.",
-        table(["Domain left out", "Per cent correct", "n"], [[name, _said(m), str(m.n)] for name, m in unseen.items()]),
+        table(["Domain left out", reached, "n"], [[name, _said(m), str(m.n)] for name, m in unseen.items()]),
         f"Mean over these domains: {_said(expected.mean)}. {inline(expected.covers)}",
         "What is not promised:",
         "\n".join(f"* {inline(sentence)}" for sentence in expected.promises),
         "How algorithm and hyperparameters were chosen:",
         "\n".join(f"* {inline(sentence)}" for sentence in expected.chosen),
         table(
-            ["Algorithm", "Validation score", "Per cent correct on domains left out"],
+            ["Algorithm", "Validation score", f"{reached} on domains left out"],
             [[rival.title, f"{rival.score:.4f}", _said(rival.accuracy)] for rival in expected.rivals],
         ),
     ]
@@ -104,7 +114,7 @@ def _scores(card: ModelCard) -> str:
     ):
         if measured is not None:
             rows.append([what, _said(measured), str(measured.n), measured.interval])
-    return table(["Domain", "Per cent correct", "n", "Interval"], rows)
+    return table(["Domain", _per_cent(card.selection.headline), "n", "Interval"], rows)
 
 
 def _said(measured: Measured) -> str:

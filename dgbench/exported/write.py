@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dgbench.algorithms.slots import Source
 from dgbench.core.backbone_name import BackboneName, parse
-from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.dataset_card import DatasetCard, dataset_card, headlines
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole_folder
 from dgbench.core.provenance import revision
@@ -148,6 +148,7 @@ def _selection(choice: Choice, training: TrainingSpec) -> dict[str, Any]:
         "version": board.version,
         "rules": rules_identity(board),
         "criterion": choice.criterion.name,
+        "headline": headlines(board)[training.dataset],
         "score": choice.score,
         "views": list(choice.views),
         "dataset": dataset_card(training.dataset).name,

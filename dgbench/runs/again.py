@@ -32,7 +32,8 @@ from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
-from dgbench.selection.predictions import STREAM, summarise
+from dgbench.selection.measures import summarised
+from dgbench.selection.predictions import STREAM
 from dgbench.train.spec import TrainingSpec
 
 TOLERANCE = 1e-3
@@ -191,16 +192,19 @@ def compared(which: Again, then: pl.DataFrame, now: pl.DataFrame) -> Again:
     )
 
 
-def announced(which: Again, sha256: str, metrics: Iterable[Measurement], path: Path) -> Again:
+def announced(
+    which: Again, sha256: str, metrics: Iterable[Measurement], path: Path, measure: str, dataset: str
+) -> Again:
     """What predictions have in common with those of which only the hash and the scores are known.
 
     Args:
         which: The run.
         sha256, metrics: Of the predictions then: of their file, and of each stream.
         path: Of the file now.
+        measure, dataset: By what the board judges, and what the run is of.
     """
     now = pl.read_parquet(path)
-    measured = Result.measured(summarise(now).iter_rows(named=True)).metrics
+    measured = Result.measured(summarised(now, measure, dataset).iter_rows(named=True)).metrics
     if _scored(measured) != _scored(metrics) or not all(map(_close, _sorted(measured), _sorted(metrics))):
         return replace(
             which,
@@ -221,5 +225,5 @@ def _scored(metrics: Iterable[Measurement]) -> list[tuple[int, str, str, str, in
 
 def _close(one: Measurement, other: Measurement) -> bool:
     """Whether sums over the same numbers were taken."""
-    pairs = ((one.accuracy, other.accuracy), (one.nll, other.nll))
+    pairs = ((one.accuracy, other.accuracy), (one.nll, other.nll), (one.headline, other.headline))
     return all(a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6)) for a, b in pairs)

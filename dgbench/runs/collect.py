@@ -14,6 +14,7 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.results import Status
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.finished import Finished
+from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand
@@ -138,16 +139,17 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     entries = _entries(index["entries"])
     trainings, runs = (entries[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
     found = Finished.of(store, board, trainings, runs)
+    measured = by_headline(board, store, entries.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
-    ran = _noted(found, "run", run_seconds="seconds")
+    ran = _noted(found, "run", run_seconds="seconds").join(measured, on="run", how="semi", maintain_order="left")
     done = entries.join(trained, on="training", maintain_order="left").join(ran, on="run", maintain_order="left")
     asked = done.select(*_ASKED, pl.col("domain").alias("tested"))
-    streams = asked.join(found.measured, on="run", maintain_order="left_right")
+    streams = asked.join(measured, on="run", maintain_order="left_right")
     made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
     missing = entries.join(done, on="place", how="anti", maintain_order="left")
     return Records(
         board,
-        streams.with_columns(domain=_IN_CASE).select(METRICS.names()),
+        streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(METRICS.names()),
         done.select(RUNS.names()),
         names=tuple(entries["algorithm"].unique(maintain_order=True)),
         missing=missing.height,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgbench.core.cards import Keep
+from dgbench.core.dataset_card import other_headlines
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.wishes import Boards
@@ -14,10 +15,12 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         id_: {kind: start for kind in ("weights", "reference") if (start := getattr(spec, kind)) in spec.starts_from()}
         for id_, spec in plan.trainings.items()
     }
+    others = other_headlines(plan.board)
     return {
         "schema": INDEX,
         "criterion": plan.board.criterion,
         "keep": keep,
+        **({"headline": others} if others else {}),
         "starts": {id_: found for id_, found in starts.items() if found},
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],

@@ -44,7 +44,7 @@ def measured(board: BoardCard, store: Store, cells: pl.DataFrame, known: Familia
     runs = wanted.select("run", "dataset").unique(maintain_order=True)
     folder = place(store, board, "measured")
     before = recalled(folder, VERSION, {"measured": MEASURES})["measured"].filter(pl.col("lists") == known.identity)
-    kept = before.join(_changed(store, before.join(runs, on="run", how="semi")), on="run", how="anti")
+    kept = before.join(changed(store, before.join(runs, on="run", how="semi")), on="run", how="anti")
     fresh = [*_judged(store, runs.join(kept, on="run", how="anti", maintain_order="left"), known)]
     found = pl.concat([kept, *fresh])
     if fresh:
@@ -52,7 +52,7 @@ def measured(board: BoardCard, store: Store, cells: pl.DataFrame, known: Familia
     return wanted.join(found, on=["run", "step"]).select(*CANDIDATE, *COMPUTED)
 
 
-def _changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
+def changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
     """The runs whose predictions are no longer those that were read."""
     found, root = before.select("run", *STAMP).unique(), store.folder("run", "")
     changed = [run for run, *was in found.iter_rows() if stamp(f"{root}/{run}/{TABLE}") != tuple(was)]
@@ -62,7 +62,7 @@ def _changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
 def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.DataFrame]:
     """Of runs whose predictions are whole every step; what is damaged is said."""
     for (dataset,), runs in unread.group_by("dataset", maintain_order=True):
-        for files in _together(store, runs["run"]):
+        for files in together(store, runs["run"]):
             stamps = pl.DataFrame(
                 [(path, run, *seen) for path, (run, seen) in files.items()],
                 {"file": pl.String(), "run": pl.String(), **STAMP},
@@ -81,7 +81,7 @@ def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.
             )
 
 
-def _together(store: Store, runs: Iterable[str]) -> Iterator[dict[str, tuple[str, Stamp]]]:
+def together(store: Store, runs: Iterable[str]) -> Iterator[dict[str, tuple[str, Stamp]]]:
     """Files of predictions, each with its run and its stamp before it was hashed; as many as are read at once."""
     files: dict[str, tuple[str, Stamp]] = {}
     taken = 0

@@ -27,6 +27,7 @@ from typing import Any, Literal, get_args
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep
+from dgbench.core.dataset_card import other_headlines
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
@@ -51,10 +52,12 @@ def rules_identity(board: BoardCard) -> str:
 
     It is the same on any machine: of own weights it has the name of the file, not where that lies.
     """
-    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms", "keep"})
+    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms", "keep", "headline"})
     own = {track: parse(name) for track, name in board.tracks.items()}
     portable = {track: name.portable for track, name in own.items() if name.weights}
-    return identity(content | {"tracks": content["tracks"] | portable})
+    others = other_headlines(board)
+    said = {"headline": others} if others else {}
+    return identity(content | {"tracks": content["tracks"] | portable} | said)
 
 
 class BusyError(StoreError):
@@ -265,7 +268,7 @@ class Store:
 
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
-        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion", "keep"})
+        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion", "keep", "headline"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
 

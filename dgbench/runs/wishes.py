@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +25,7 @@ from dgbench.core.registry import Slot
 from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.collect import in_case, table
+from dgbench.runs.headline import of_run
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
@@ -43,6 +45,7 @@ class _Board:
 
     Attributes:
         criterion, keep: Its rules.
+        headline: By dataset, what it is judged by where that is not accuracy.
         followers: The trainings that start from one.
         pretrained: The trainings that backbones come from.
         trainings, cells: The board's entries by training, and by where one choice is made.
@@ -51,6 +54,7 @@ class _Board:
 
     criterion: str
     keep: Keep
+    headline: Mapping[str, str]
     followers: dict[str, list[str]]
     pretrained: frozenset[str]
     trainings: dict[str, list[Entry]]
@@ -125,9 +129,9 @@ class Boards:
                 for start in starts.values():
                     followers[start].append(follower)
             pretrained = {starts["weights"] for starts in content["starts"].values() if "weights" in starts}
-            rules = content["criterion"], content["keep"]
+            rules = content["criterion"], content["keep"], content.get("headline", {})
             return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells)
-        return _Board("", "all", {}, frozenset(), trainings, cells)  # of an earlier version, which kept everything
+        return _Board("", "all", {}, {}, frozenset(), trainings, cells)  # of an earlier version, which kept everything
 
     def wish(self, training: str) -> Wish:
         """What is wanted of a training."""
@@ -185,7 +189,7 @@ class Boards:
         for cell in cells:
             finished[cell] = {}
             for entry in board.cells[cell]:
-                rows = self._measured(entry)
+                rows = self._measured(entry, board.headline.get(entry["dataset"]))
                 metrics += rows
                 if rows:
                     finished[cell][entry["draw"]] = entry
@@ -198,14 +202,18 @@ class Boards:
                 found[algorithm, target, trial][draw, step] = None
         return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
 
-    def _measured(self, entry: Entry) -> list[Entry]:
+    def _measured(self, entry: Entry, headline: str | None) -> list[Entry]:
         if not self.store.finished("run", entry["run"]):
             return []
         try:
-            result = self.store.read("run", entry["run"], "result.json")
+            rows = self.store.read("run", entry["run"], "result.json")["metrics"]
+            if headline is not None:
+                values = of_run(self.store, entry["run"], headline, entry["dataset"])
+                stream = itemgetter("step", "split", "domain", "view")
+                rows = [row | {"accuracy": values[stream(row)]} for row in rows]
         except DGBenchError:  # it was damaged just now: to be done again
             return []
-        return [entry | in_case(row, entry) for row in result["metrics"]]
+        return [entry | in_case(row, entry) for row in rows]
 
     def _best(
         self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell]

@@ -1,4 +1,4 @@
-"""Measures: by what number is a chosen model judged on its target? Accuracy ranks a board; the others are for looking.
+"""Measures: by what number is a model judged on its target? One is a board's headline; the others are for looking.
 
 Each is a function of the stored predictions of one target, with y_i the class of example i, p_i the predicted one and
 c_i the confidence in it::
@@ -29,7 +29,7 @@ official numbers: ``dataset.eval`` of the package ``wilds`` gives the same for i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,7 @@ import polars as pl
 from dgbench.core.dataset_card import OfficialGroup, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
 from dgbench.selection.familiar import Familiar
+from dgbench.selection.predictions import AGAIN, STREAM, summarise
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import POSITIVE, SHARE, Range
 
@@ -150,9 +151,9 @@ MEASURES = {
 }
 
 RULE = MEASURES["accuracy"]
-"""What ranks every board."""
-COMPUTED = ("macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "ece")
-"""Those that records do not hold: they are computed from predictions."""
+"""What ranks a board, unless its rules or the cards of its datasets say another measure."""
+COMPUTED = ("accuracy", "macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "ece")
+"""Those that are computed from predictions. Records hold one of them, the board's headline, and ``nll``."""
 EXAMPLE = ("label", "prediction", "confidence", "group")
 """What is read of each example, but for whether pretraining knows it well."""
 
@@ -203,6 +204,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
             for name, value in _over_groups(official)
         )
     )
+    whole = predictions.group_by(by).agg(right.mean().alias("accuracy"))
     listed = pl.col("familiar").is_not_null().all()
     lists = predictions.group_by(by).agg(
         pl.when(listed).then(right.filter(pl.col("familiar") == number).mean().fill_null(float("nan"))).alias(name)
@@ -211,6 +213,7 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
     return (
         classes.group_by(by)
         .agg(shares.list.mean().alias("macro"), pl.col("share").min().alias("worst_class"))
+        .join(whole, on=by)
         .join(f1, on=by)
         .join(lists, on=by)
         .join(groups, on=by)
@@ -277,6 +280,47 @@ def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = 
             chosen = own.select(*CANDIDATE, "run").join(examples, on=["run", "step"])
             found.append(measure(chosen, CANDIDATE, official_groups(str(dataset))).select(*schema))
     return pl.concat(found)
+
+
+def headline(measures: Mapping[str, str]) -> Measure:
+    """What ranks a board, by the measure of each of its datasets."""
+    names = set(measures.values())
+    if len(names) == 1:
+        return MEASURES[names.pop()]
+    said = "; ".join(f"{dataset} by {MEASURES[name].title}" for dataset, name in measures.items())
+    return Measure(
+        "official",
+        "official measure",
+        f"Each dataset by the measure that its authors judge by: {said}. The mean over datasets is one of shares.",
+    )
+
+
+def of_streams(predictions: pl.DataFrame, by: Sequence[str], name: str, dataset: str) -> pl.DataFrame:
+    """One measure of several streams: the columns ``by``, and ``headline``.
+
+    Args:
+        predictions: With ``label``, ``prediction`` and ``group``.
+        by: The columns that tell streams apart.
+        name: Of the measure.
+        dataset: Whose official groups there may be.
+    """
+    unknown = predictions.with_columns(confidence=pl.lit(None, pl.Float32), familiar=pl.lit(None, pl.Int8))
+    return measure(unknown, by, official_groups(dataset)).select(*by, pl.col(name).alias("headline"))
+
+
+def summarised(predictions: pl.DataFrame, name: str, dataset: str) -> pl.DataFrame:
+    """Every stream of a run as :func:`~dgbench.selection.predictions.summarise` has it, with its ``headline``.
+
+    Args:
+        predictions: Of the run.
+        name: Of the measure that the dataset is judged by; by accuracy the headline is null.
+        dataset: Its name.
+    """
+    found = summarise(predictions)
+    if name == RULE.name:
+        return found.with_columns(headline=pl.lit(None, pl.Float64))
+    streams = of_streams(predictions.filter(pl.col("split") != AGAIN), STREAM, name, dataset)
+    return found.join(streams, on=STREAM, maintain_order="left")
 
 
 def official_groups(dataset: str) -> tuple[OfficialGroup, ...]:

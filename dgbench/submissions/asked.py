@@ -10,8 +10,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, Headline
 from dgbench.core.cases import Case, Place, cases
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import DataError
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import Outline, found, outline, showable
@@ -20,14 +21,15 @@ from dgbench.data.samples import sample_names
 from dgbench.data.splits import Rows, split, tested, viewed
 from dgbench.runs.store import rules_identity
 from dgbench.selection.criteria import Criterion
+from dgbench.selection.measures import summarised
 
 log = logging.getLogger(__name__)
 
 Cell = tuple[str, int, int]
 """Target, trial and draw."""
 
-EXAMPLES = pl.Schema({"index": pl.Int32(), "sample": pl.String(), "label": pl.Int16()})
-"""What there is to predict."""
+EXAMPLES = pl.Schema({"index": pl.Int32(), "sample": pl.String(), "group": pl.Int64(), "label": pl.Int16()})
+"""What there is to predict. ``group`` is the official one, and null where the dataset has none."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ class Asked:
         validated = {("validation", source, view) for source in case.sources for view in needed}
         return validated | {("target", case.target, "clean")}
 
+    def headline(self, dataset: str) -> Headline:
+        """By which measure a dataset is judged."""
+        return headlines(self.board)[dataset]
+
+    def summarised(self, predictions: pl.DataFrame, dataset: str) -> pl.DataFrame:
+        """What predictions of a run come to, as :func:`dgbench.selection.measures.summarised` has it."""
+        return summarised(predictions, self.headline(dataset), dataset)
+
     def examples(
         self, split_: str, dataset: str, domain: str, trial: int, *, shifted: bool = False
     ) -> pl.DataFrame | None:
@@ -133,5 +143,6 @@ def _data(name: str, manifest: str) -> Dataset:
 
 def _examples(data: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
     known = data.domain(domain)
-    columns = {"index": rows, "sample": sample_names(known, rows), "label": known.labels[rows]}
+    groups = [None] * len(rows) if known.judged is None else known.judged[rows]
+    columns = {"index": rows, "sample": sample_names(known, rows), "group": groups, "label": known.labels[rows]}
     return pl.DataFrame(columns, schema=EXAMPLES)

@@ -14,7 +14,8 @@ import polars as pl
 from dgbench.core.errors import StoreError
 from dgbench.core.results import Measurement
 from dgbench.selection.criteria import CRITERIA, Criterion
-from dgbench.selection.predictions import MOST, PREDICTIONS, STREAM, check, otherwise, summarise
+from dgbench.selection.measures import official_groups
+from dgbench.selection.predictions import MOST, PREDICTIONS, STREAM, check, otherwise
 from dgbench.selection.records import METRICS, RUNS
 from dgbench.submissions.asked import EXAMPLES, Asked
 from dgbench.submissions.files import read_table
@@ -43,7 +44,7 @@ class Evidence:
         submission: What it says.
         rows: Its runs.
         asked: What the board asks.
-        measured: By run, what its predictions come to, as ``summarise`` has it; empty where they are not there.
+        measured: By run, what its predictions come to, as ``Asked.summarised`` has it; empty where they are not there.
         reordered: By run, how many predictions of the target differ where it was seen in another order, and of how many
             that was shown.
         faults: What is wrong with predictions.
@@ -114,7 +115,7 @@ def gather(folder: Path, submission: Submission, rows: tuple[Row, ...], asked: A
             except StoreError as error:
                 faults.append(f"{row.where}: {error}")
                 continue
-            measured[row.run] = summarise(table)
+            measured[row.run] = asked.summarised(table, row.dataset)
             reordered[row.run] = otherwise(table, AS_ROUNDED)
             faults += (f"{row.where}: {fault}" for fault in _contradictions(table, asked.outlines[row.dataset].classes))
             faults += (f"{row.where}: {fault}" for fault in shown.faults(table, row))
@@ -146,6 +147,8 @@ class _Shown:
         """What is wrong with the examples of a run."""
         for (step, split, domain, view), part in table.group_by(STREAM, maintain_order=True):
             given = part.select(EXAMPLES.names())
+            if not official_groups(row.dataset):  # others are the store's own, and decide nothing here
+                given = given.with_columns(group=pl.lit(None, pl.Int64))
             wanted = self._wanted(str(split), row, str(domain), given, shifted=view != "clean")
             if wanted is None:
                 yield f"{split} of {domain}, which the case does not have"
@@ -172,5 +175,9 @@ def _difference(given: pl.DataFrame, wanted: pl.DataFrame) -> str:
     strange = given.join(wanted, on="sample", how="anti").height
     if lacking or strange:
         return f"{lacking} examples are missing, and {strange} do not belong there"
-    labels = wanted.join(given, on="sample").filter(pl.col("label") != pl.col("label_right")).height
+    both = wanted.join(given, on="sample")
+    labels = both.filter(pl.col("label") != pl.col("label_right")).height
+    groups = both.filter(pl.col("group").ne_missing(pl.col("group_right"))).height
+    if groups and not labels:
+        return f"{groups} groups are not those of the data"
     return f"{labels} labels are not those of the data" if labels else "rows are not in the order of their index"

@@ -14,6 +14,7 @@ import polars as pl
 from pyarrow import parquet
 
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, card_names
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder
 from dgbench.core.recipe import Recipe, compose
@@ -23,6 +24,7 @@ from dgbench.core.spec import Spec
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store, rules_identity
 from dgbench.selection.criteria import CRITERIA, choose
+from dgbench.selection.measures import summarised
 from dgbench.selection.predictions import PREDICTIONS
 from dgbench.selection.records import CANDIDATE, CELL
 from dgbench.submissions.evidence import file_of
@@ -130,6 +132,7 @@ def _collected(entries: Iterable[Spec], board: BoardCard, store: Store) -> tuple
             continue
         result = RESULT.read(store.read("run", entry["run"], "result.json"), f"result.json of run {entry['run']}")
         path = store.file("run", entry["run"], "predictions.parquet")
+        result = _with_headline(result, entry["dataset"], board, path)
         rows.append(_row(entry, result, trained, ran, _predicted(path, entry["run"])))
         made["dgbench"] |= {trained["dgbench"], ran["dgbench"]}
         made["torch"] |= {trained["torch"], ran["torch"]}
@@ -155,6 +158,14 @@ def _row(entry: Spec, result: Result, trained: Spec, ran: Spec, predicted: tuple
     took = {"train_seconds": trained["seconds"], "run_seconds": ran["seconds"]}
     about = {"sha256": sha256, "bytes": size, "rows": count, "result": result.model_dump()}
     return validated({**own, **took, **about}, Row, f"run {entry['run']}")
+
+
+def _with_headline(result: Result, dataset: str, board: BoardCard, path: Path) -> Result:
+    """A result that says what its dataset is judged by, where that is not accuracy."""
+    name = headlines(board)[dataset]
+    return (
+        result if name == "accuracy" else Result.measured(summarised(pl.read_parquet(path), name, dataset).to_dicts())
+    )
 
 
 def _predicted(path: Path, run: str) -> tuple[str, int, int]:

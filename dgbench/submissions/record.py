@@ -88,7 +88,7 @@ class Choice(Card):
 
 
 class Score(Card):
-    """What the chosen models reach on a target: mean accuracy over the trials, in [0, 1]."""
+    """What the chosen models reach on a target: mean over the trials, in [0, 1], by the board's headline."""
 
     target: Line
     accuracy: float = Field(ge=0, le=1)

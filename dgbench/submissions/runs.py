@@ -158,6 +158,7 @@ def as_records(
         for measured in row.result.metrics:
             own = measured.split == "target" and measured.domain == row.domain
             cells = measured.model_dump() | {"domain": row.target if own else measured.domain}
+            cells["accuracy"] = measured.accuracy if measured.headline is None else measured.headline
             cells["nll"] = float("nan") if measured.nll is None else measured.nll
             metrics.append({**place, "title": submission.method.title, "track": claims.track, **cells})
         about = row.model_dump(exclude={"result", "sha256", "bytes", "rows"})

@@ -33,7 +33,7 @@ from dgbench.core.spec import identity
 from dgbench.core.toml import read_toml, validated
 from dgbench.data.disk.locate import locate
 from dgbench.selection.criteria import ranking
-from dgbench.selection.predictions import AGAIN, PREDICTIONS, scores_kept, summarise
+from dgbench.selection.predictions import AGAIN, PREDICTIONS, scores_kept
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.evidence import file_of
 from dgbench.submissions.make import slug, write
@@ -201,7 +201,7 @@ def _stream(
         shown = f"target of {domain}, view {AGAIN}" if split == AGAIN else f"{split} of {domain}, view {view}"
         raise RecordError(f"{path}: {count} examples of the {shown}, {what}")
     table = pl.DataFrame([name] * joined.height, schema=["step", "split", "domain", "view"], orient="row").with_columns(
-        joined["index"], joined["sample"], joined["label"]
+        joined["index"], joined["sample"], joined["group"], joined["label"]
     )
     if "class" in joined.columns:
         table = table.with_columns(prediction=joined["class"])
@@ -223,7 +223,7 @@ def _stream(
 def _written(table: pl.DataFrame, folder: Path, asked: Asked, cell: tuple[str, int, int], about: About) -> Row:
     target, trial, draw = cell
     case = asked.cases[target]
-    result = Result.measured(summarise(table).to_dicts())
+    result = Result.measured(asked.summarised(table, case.dataset).to_dicts())
     about_run = {"method": about.title, "rules": asked.rules, "cell": list(cell)}
     run = identity(about_run | {"digests": [one.digest for one in result.metrics]})
     tried = about.hyperparameters[draw] if draw < len(about.hyperparameters) else {}

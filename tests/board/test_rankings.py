@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from board.synthetic import board, info
 from dgbench.board.build import build
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.rankings import Ranking, ranking, rankings
-from dgbench.board.render import files, measures
+from dgbench.board.render import files, html, markdown, measures, text
+from dgbench.board.render.measures import caption
 from dgbench.core.errors import StoreError
-from dgbench.selection.measures import COMPUTED, MEASURES
+from dgbench.selection.measures import COMPUTED, MEASURES, RULE, headline
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import estimate
 
@@ -158,3 +160,32 @@ def test_what_is_far_worse_lies_beyond_the_axis_and_squeezes_nobody() -> None:
         assert None not in places
         assert max(places) - min(places) > 20, "per cent of the axis"
         assert sorted(places, reverse=name == "ece") == places
+
+
+@pytest.mark.parametrize("judged_by", [{"toy": "macro_f1"}, {"toy": "macro_f1", "other": "accuracy"}])
+def test_where_another_measure_ranks_accuracy_is_for_looking(judged_by: dict[str, str]) -> None:
+    rule = headline(judged_by)
+    of = build(*board(SKILLS, trials=4), replace(info(trials=4), headline=rule))
+    found = rankings(of, judged(of).with_columns(accuracy=1 - pl.col("accuracy")))
+    assert rule.name not in found.known
+    assert names(found.known["accuracy"]) == ["irm", "erm", "sam"], "it comes from predictions, not from the records"
+    assert "this board's rule is" in caption(found.known["accuracy"])
+    (first, *_) = ranking(of, rule).tracks["inductive"]
+    assert first.value == of.entries[0].accuracy
+    page = html.render(of, others=found)
+    assert re.findall(r'id="by-(\w+)" value="\w+" checked', page) == [rule.name]
+    assert page.count('id="by-accuracy"') == 1
+    assert files.table(of).columns.count(rule.name) == 1
+    assert "accuracy" not in files.table(of).columns
+    shown = text.score(of)
+    assert f"| {shown} |" in markdown.render(of)
+    assert all(word in text.meant(of)[0] for word in (rule.title, rule.description))
+    plain = build(*board(SKILLS, trials=4), info(trials=4))
+    assert text.meant(plain) == []
+
+
+def test_datasets_with_several_headlines_say_so() -> None:
+    rule = headline({"camelyon17": "accuracy", "iwildcam": "macro_f1", "fmow": "worst_group"})
+    said = "camelyon17 by accuracy; iwildcam by macro F1; fmow by accuracy on the worst group"
+    assert said in rule.description
+    assert headline({"camelyon17": "accuracy", "pacs": "accuracy"}) == RULE

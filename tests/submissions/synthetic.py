@@ -97,7 +97,7 @@ def row_of(path: Path, place: dict[str, Any], asked: Asked, board: BoardCard, re
     table = pl.read_parquet(path)
     size, sha256 = described(path)
     case = asked.cases[place["target"]]
-    measured = tuple(Measurement(**cells) for cells in summarise(table).iter_rows(named=True))
+    measured = tuple(Measurement(**cells) for cells in asked.summarised(table, case.dataset).iter_rows(named=True))
     lr = space_of(compose(recipe), board)["optimizer.lr"]
     learned = (case.dataset, *case.sources)
     rate = drawn(lr, "optimizer.lr", place["draw"], learned, place["trial"]) if place["draw"] else 4e-3

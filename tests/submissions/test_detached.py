@@ -16,6 +16,7 @@ from dgbench.core.errors import RecordError
 from dgbench.core.results import Result
 from dgbench.core.seals import described
 from dgbench.runs.again import Again, announced
+from dgbench.selection.measures import summarised
 from dgbench.selection.predictions import summarise
 from dgbench.submissions.check import Level, check
 from dgbench.submissions.place import Verification, add, note, placed, seen, verification
@@ -164,15 +165,18 @@ def test_what_is_done_again_is_compared_with_what_was_announced(
     now = Path(shutil.copy(then, tmp_path))
     if rewritten:
         change(pl.read_parquet(then)).cast(pl.read_parquet_schema(then)).write_parquet(now, compression="lz4")  # type: ignore[arg-type]
-    found = announced(Again("run", "training", "here"), described(then)[1], metrics, now)
+    found = announced(Again("run", "training", "here"), described(then)[1], metrics, now, "accuracy", "digits")
     assert (found.agrees, found.identical) == (agrees, identical)
     assert bool(found.error) == (not agrees)
 
 
-def test_scores_that_were_invented_do_not_agree_though_their_predictions_do(kept: Path) -> None:
+@pytest.mark.parametrize(("measure", "invented"), [("accuracy", "accuracy"), ("macro_f1", "headline")])
+def test_scores_that_were_invented_do_not_agree_though_their_predictions_do(
+    kept: Path, measure: str, invented: str
+) -> None:
     path = min((kept / "predictions").iterdir())
-    metrics = Result.measured(summarise(pl.read_parquet(path)).to_dicts()).metrics
-    invented = [metrics[0].model_copy(update={"accuracy": 0.99}), *metrics[1:]]
+    metrics = Result.measured(summarised(pl.read_parquet(path), measure, "digits").to_dicts()).metrics
+    better = [metrics[0].model_copy(update={invented: 0.99}), *metrics[1:]]
     which = Again("run", "training", "here")
-    assert not announced(which, described(path)[1], invented, path).agrees
-    assert announced(which, described(path)[1], metrics, path).agrees
+    assert not announced(which, described(path)[1], better, path, measure, "digits").agrees
+    assert announced(which, described(path)[1], metrics, path, measure, "digits").agrees

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.render import text
 from dgbench.core.files import write_json
 from dgbench.core.names import file_name
 from dgbench.core.version import __version__
@@ -100,8 +101,9 @@ def _record(board: Leaderboard, track: Track, entry: Entry, at: str) -> dict[str
 
 def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str, estimate: Estimate) -> dict[str, Any]:
     info, place = board.info, [] if key == _MEAN else [file_name(key)]
+    score = text.score(board)
     return {
-        "evaluation_result_id": "/".join([file_name(info.name), track.name, *place, "accuracy"]),
+        "evaluation_result_id": "/".join([file_name(info.name), track.name, *place, info.headline.name]),
         "evaluation_name": visible(f"{info.title}, {track.name} track: {said}"),
         "source_data": {
             "dataset_name": visible(info.dataset),
@@ -109,10 +111,10 @@ def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str,
             "additional_details": _texts(target=said, protocol=info.protocol),
         },
         "metric_config": {
-            "evaluation_description": "Accuracy of the models that the criterion chose, on domains never seen.",
-            "metric_id": "accuracy",
-            "metric_name": "Accuracy",
-            "metric_kind": "accuracy",
+            "evaluation_description": f"{score} of the models that the criterion chose, on domains never seen.",
+            "metric_id": info.headline.name,
+            "metric_name": score,
+            "metric_kind": info.headline.name,
             "metric_unit": "proportion",
             "lower_is_better": False,
             "score_type": "continuous",

@@ -65,6 +65,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
     """The leaderboard as plain data: its rules, the rows of :func:`table`, and where they come from."""
     return {
         **dataclasses.asdict(board.info),
+        "headline": board.info.headline.name,
         "criterion": board.criterion.name,
         "entries": table(board).to_dicts(),
         "absent": board.absent,
@@ -73,9 +74,10 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
 
 
 def cells(board: Leaderboard) -> pl.DataFrame:
-    """One row for each (algorithm, target, trial); lists in one string."""
+    """One row for each (algorithm, target, trial); lists in one string. Columns are called after what they hold."""
     lists = pl.col("views", "trained").list.join(" "), pl.col("sources").list.join(", ")
-    return board.cells.with_columns(*lists)
+    named = {name: name.replace("accuracy", board.info.headline.name) for name in board.cells.columns}
+    return board.cells.with_columns(*lists).rename(named)
 
 
 def pairs(board: Leaderboard) -> pl.DataFrame:
@@ -146,8 +148,8 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
         "diverged": entry.diverged,
-        **columns("accuracy", entry.accuracy),
-        **{f"accuracy_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
+        **columns(board.info.headline.name, entry.accuracy),
+        **{f"{board.info.headline.name}_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
         "nll": _mean(entry.nll),
         "worst_target": entry.worst,
         **columns("gap", entry.gap),

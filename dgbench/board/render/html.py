@@ -25,7 +25,7 @@ from dgbench.board.render.measures import heading, switched
 from dgbench.board.render.scatter import by_cost, on_the_line
 from dgbench.core.registry import SLOTS
 from dgbench.core.visible import visible
-from dgbench.selection.measures import MEASURES, RULE
+from dgbench.selection.measures import MEASURES
 
 
 def render(board: Leaderboard, frame: Frame = ALONE, others: Rankings | None = None) -> str:
@@ -77,7 +77,6 @@ def environment(*packages: str) -> jinja2.Environment:
         look=look,
         mark=mark,
         heading=heading,
-        RULE=RULE,
         MEASURES=MEASURES,
         SLOTS=SLOTS,
     )

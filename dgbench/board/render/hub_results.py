@@ -15,6 +15,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
 from dgbench.board.leaderboard import Entry, Leaderboard
+from dgbench.board.render import text
 from dgbench.core.errors import DGBenchError, shown
 from dgbench.core.files import whole
 from dgbench.core.names import file_name
@@ -63,9 +64,18 @@ def results(board: Leaderboard, entry: Entry) -> list[EvalResult]:
     info = board.info
     datasets = dict(board.cells.select("target", "dataset").iter_rows())
     how = {"board": info.name, "version": info.version, "rules": info.rules, "criterion": board.criterion.name}
-    metric = f"Accuracy on the domain left out, mean over {info.trials} trials"
+    metric = f"{text.score(board)} on the domain left out, mean over {info.trials} trials"
     return [
-        result(datasets[target], target, "test", found.mean, found.interval, metric, how | {"n": found.n})
+        result(
+            datasets[target],
+            target,
+            "test",
+            found.mean,
+            found.interval,
+            metric,
+            how | {"n": found.n},
+            info.headline.name,
+        )
         for target, found in entry.targets.items()
         if math.isfinite(found.mean)
     ]
@@ -79,14 +89,16 @@ def result(
     interval: tuple[float, float] | None,
     metric: str,
     how: Mapping[str, Any],
+    measure: str,
 ) -> EvalResult:
-    """One accuracy.
+    """One number.
 
     Args:
         dataset, domain, split: On which images.
-        value, interval: The accuracy, and both ends of its 95 % interval if it has one.
+        value, interval: The number, and both ends of its 95 % interval if it has one.
         metric: What is measured, in words.
         how: How it came about.
+        measure: The same, as the Hub sorts it: ``accuracy``.
     """
     return EvalResult(
         task_type="image-classification",
@@ -95,7 +107,7 @@ def result(
         dataset_name=visible(dataset),
         dataset_config=visible(domain),
         dataset_split=split,
-        metric_type="accuracy",
+        metric_type=measure,
         metric_name=visible(metric),
         metric_value=value,
         metric_args={**how, **({} if interval is None else {"interval_95": list(interval)})},

@@ -61,7 +61,8 @@ def _caption(board: Leaderboard, track: Track, led: bool) -> str:
     """What is measured, by which protocol, how models were chosen, and what marks say."""
     title, _ = text.TRACKS[track.name]
     said = [
-        f"{board.info.title}, {title[0].lower()}{title[1:]}: accuracy in per cent, mean over {board.info.trials} "
+        f"{board.info.title}, {title[0].lower()}{title[1:]}: {board.info.headline.title} in per cent, mean "
+        f"over {board.info.trials} "
         f"{'trial' if board.info.trials == 1 else 'trials, ± half of the 95 % interval'}.",
         board.info.protocol,
         text.selection(board),

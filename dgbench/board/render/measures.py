@@ -12,7 +12,7 @@ from dgbench.board.rankings import Place, Ranking, Rankings
 from dgbench.board.render import text
 from dgbench.board.render.axes import Scale
 from dgbench.core.visible import visible
-from dgbench.selection.measures import RULE, Measure
+from dgbench.selection.measures import Measure
 from dgbench.selection.statistics import Estimate
 
 
@@ -46,7 +46,8 @@ def caption(ranking: Ranking) -> str:
     """What is shown, what is good, and that it is not the rule."""
     measure = ranking.measure
     way = "Higher is better" if measure.rises else "Lower is better"
-    rule = "" if measure == RULE else f" For looking: this board's rule is {RULE.title}."
+    headline = ranking.board.info.headline
+    rule = "" if measure == headline else f" For looking: this board's rule is {headline.title}."
     about = "".join(f" {sentence}" for sentence in ranking.about)
     return f"{measure.description} {way}. The models are those that {ranking.board.criterion.title} chose.{about}{rule}"
 
@@ -104,7 +105,7 @@ def as_data(ranking: Ranking) -> dict[str, Any]:
         "metric": ranking.measure.name,
         "unit": ranking.measure.unit,
         "higher_is_better": ranking.measure.rises,
-        "is_the_rule": ranking.measure == RULE,
+        "is_the_rule": ranking.measure == ranking.board.info.headline,
         "entries": ranking.to_polars().to_dicts(),
         "provenance": dict(ranking.board.provenance),
     }

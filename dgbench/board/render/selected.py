@@ -103,7 +103,7 @@ def agreement(selection: Selection) -> str:
 
 def warnings(selection: Selection) -> list[str]:
     """What a reader must know before believing the choices: who chose blindly, what is missing, what failed."""
-    lines = []
+    lines = text.stands_for(selection.headline)
     if selection.criterion.uses_target:
         lines.append(f"{selection.criterion.title} reads target labels: it is for looking, and never ranks.")
     if selection.criterion.uses_unlabelled_target:

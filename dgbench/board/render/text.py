@@ -9,6 +9,7 @@ from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.core.amounts import duration as duration  # the templates take their words from here
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
+from dgbench.selection.measures import RULE, Measure
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
 
@@ -157,12 +158,18 @@ def backbone(track: Track) -> str:
     return f"Backbone: {'; '.join(named)}."
 
 
+def score(board: Leaderboard) -> str:
+    """Heading of the column that ranks."""
+    title = board.info.headline.title
+    return f"{title[0].upper()}{title[1:]}"
+
+
 def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
     """Headings of :func:`row`."""
     return [
         "Rank",
         "Algorithm",
-        "Accuracy",
+        score(board),
         "n",
         *domains,
         "Worst",
@@ -270,9 +277,21 @@ def part(board: Leaderboard) -> list[str]:
     return [PART.format(part=board.info.part)] if board.info.part else []
 
 
+def meant(board: Leaderboard) -> list[str]:
+    """What accuracy stands for where something else ranks; nothing where it ranks itself."""
+    return stands_for(board.info.headline)
+
+
+def stands_for(headline: Measure) -> list[str]:
+    """The same, of a measure."""
+    if headline == RULE:
+        return []
+    return [f"Accuracy stands for {headline.title} wherever this board's numbers are spoken of. {headline.description}"]
+
+
 def notes(board: Leaderboard) -> list[str]:
-    """What holds for the whole board: that it is a part, what failed, what is missing, and that nothing was tuned."""
-    lines = [*part(board), *failures(board.failed)]
+    """What holds for the whole board: that it is a part, what ranks, failed, is missing, and that nothing was tuned."""
+    lines = [*part(board), *meant(board), *failures(board.failed)]
     if board.absent:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
     lines += _repeats(board)

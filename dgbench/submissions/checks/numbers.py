@@ -9,8 +9,10 @@ import polars as pl
 
 from dgbench.core.results import Measurement
 from dgbench.selection.criteria import Criterion, choose
+from dgbench.selection.measures import MEASURES
 from dgbench.selection.records import CELL
 from dgbench.submissions.evidence import Evidence
+from dgbench.submissions.runs import Row
 from dgbench.submissions.verdicts import Check, Finding, mark, refuse
 
 TOLERANCE = 1e-6
@@ -44,11 +46,12 @@ def _whence(seen: Evidence) -> str:
 
 
 def scored_right(seen: Evidence) -> Iterator[Finding]:
-    """E05: accuracy, likelihood and digest of every stream, and the scores of the submission."""
+    """E05: accuracy, likelihood, headline and digest of every stream, and the scores of the submission."""
     if not seen.bundled:
         yield mark("what each run measured is as runs.parquet says; choices and scores were computed from that")
     for row in seen.ok:
         if row.run not in seen.measured:
+            yield from _headline(seen, row)
             continue
         computed = {_stream(m): m for m in (_measured(cells) for cells in seen.measured[row.run].to_dicts())}
         reported = {_stream(m): m for m in row.result.metrics}
@@ -56,12 +59,20 @@ def scored_right(seen: Evidence) -> Iterator[Finding]:
             where = "reported, and not predicted" if stream in reported else "predicted, and not reported"
             yield refuse(f"{row.where}: {stream[1]} of {stream[2]}, {stream[3]}, step {stream[0]} is {where}")
         for stream in sorted(set(computed) & set(reported)):
-            for name in ("accuracy", "nll", "n", "digest"):
+            for name in ("accuracy", "nll", "headline", "n", "digest"):
                 own, other = getattr(computed[stream], name), getattr(reported[stream], name)
                 if not _same(own, other):
                     where = f"{stream[1]} of {stream[2]}, {stream[3]}, step {stream[0]}"
                     yield refuse(f"{row.where}: {where}: {name} is {own} by the predictions, and {other} as reported")
     yield from _scores(seen)
+
+
+def _headline(seen: Evidence, row: Row) -> Iterator[Finding]:
+    """Whether a run without predictions says what its dataset is judged by, and that alone."""
+    name = seen.asked.headline(row.dataset)
+    if any((one.headline is None) != (name == "accuracy") for one in row.result.metrics):
+        lacking = "lacks" if name != "accuracy" else "has another headline than"
+        yield refuse(f"{row.where}: it {lacking} the {MEASURES[name].title}, by which '{row.dataset}' is judged")
 
 
 def _measured(cells: dict[str, object]) -> Measurement:

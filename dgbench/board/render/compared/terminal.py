@@ -39,7 +39,7 @@ def show(comparison: Comparison, console: Console, classes: Mapping[str, Sequenc
             _lines(console, [absent], "yellow")
         _images(console, comparison, one, classes)
     console.print(_grid(words.cost_header(comparison), words.costs(comparison), "Cost"))
-    notes = [words.PAIRED, words.one_of(comparison), words.cost(comparison)]
+    notes = [*text.meant(comparison.board), words.PAIRED, words.one_of(comparison), words.cost(comparison)]
     if any(one.flips for one in comparison.against):
         notes.insert(2, words.FLIPS)
     _lines(console, notes, "dim")
