@@ -6,6 +6,7 @@ only where draws are told apart, each draw stands for itself, at the step that t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -117,12 +118,18 @@ def _of(track: Track, board: Leaderboard, reached: pl.DataFrame, control: str | 
     else:
         named = {name: values for name, *values in table.iter_rows()}
         tests = rank_tests({name: named[name] for name in results}, table.columns[1:], control)
-    if len(results) < 2 or board.info.trials < 2:
-        lacking.append("What accuracies vary by shows where there are two results and two trials.")
+    own, count = reached.filter(pl.col("algorithm").is_in(results)), len(set(served.values()))
+    shape = (board.info.trials, board.info.draws)
+    sizes = dict(own.group_by("algorithm").len().iter_rows())
+    full = [name for name in results if sizes.get(name, 0) == count * math.prod(shape)]
+    if len(full) < 2 or board.info.trials < 2:
+        lacking.append("What accuracies vary by shows where two results have every draw of two trials.")
     else:
-        own = reached.filter(pl.col("algorithm").is_in(results)).sort("algorithm", "cluster", "trial", "draw")
-        shape = (len(results), own["cluster"].n_unique(), board.info.trials, board.info.draws)
-        parts = split(own["accuracy"].to_numpy().reshape(shape))
+        own = own.filter(pl.col("algorithm").is_in(full)).sort("algorithm", "cluster", "trial", "draw")
+        parts = split(own["accuracy"].to_numpy().reshape(len(full), count, *shape))
+    if parts is not None and len(full) < len(results):
+        left = ", ".join(name for name in results if name not in full)
+        lacking.append(f"What accuracies vary by leaves out whoever lacks a draw that failed: {left}.")
     return OfTrack(track.name, tests, blocks, parts, tuple(lacking))
 
 

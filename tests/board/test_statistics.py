@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.stats
 from board.synthetic import DOMAINS, candidate, tables
@@ -18,7 +20,7 @@ from dgbench.board.render.report.page import render
 from dgbench.board.render.statistics.sections import p_value, report
 from dgbench.board.statistics import statistics
 from dgbench.core.errors import UnknownNameError
-from dgbench.runs.collect import Records
+from dgbench.runs.collect import Failure, Records
 from dgbench.selection.rank_tests import rank_tests
 from dgbench.selection.variance import split
 
@@ -136,6 +138,21 @@ def test_every_draw_varies_at_its_own_step_and_one_that_diverged_stays() -> None
     assert found.split is not None
     assert (found.split.targets, found.split.trials, found.split.draws) == (4, TRIALS, DRAWS)
     assert [c.variance for c in found.split.components] == pytest.approx([c.variance for c in expected.components])
+
+
+def test_whoever_lacks_a_draw_that_diverged_is_left_out_of_what_varies() -> None:
+    records, _, _ = made(sources=APART)
+    gone = (pl.col("algorithm") == "irm") & (pl.col("trial") == 1) & (pl.col("draw") == 1)
+    failed = tuple(Failure("irm", "IRM", target, 1, 1, "the loss is no number", "diverged") for target in DOMAINS)
+    lost = replace(records, metrics=records.metrics.filter(~gone), runs=records.runs.filter(~gone), failed=failed)
+    found = statistics(lost).tracks[0]
+    other = pl.col("algorithm") != "irm"
+    names = tuple(name for name in NAMES if name != "irm")
+    four = replace(records, metrics=records.metrics.filter(other), runs=records.runs.filter(other), names=names)
+    assert found.tests is not None
+    assert "irm" in found.tests.ranks, "it is ranked all the same"
+    assert found.split == statistics(four).tracks[0].split
+    assert found.lacking == ("What accuracies vary by leaves out whoever lacks a draw that failed: irm.",)
 
 
 def test_effective_robustness_is_what_lies_above_the_line_of_each_target() -> None:
