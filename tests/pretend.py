@@ -22,7 +22,7 @@ from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
-from dgbench.train.loop import _Training, attach
+from dgbench.train.loop import Training, attach
 from dgbench.train.sources import Sources
 from small import small_board
 
@@ -62,7 +62,7 @@ def _batch() -> Batch:
 
 
 @contextlib.contextmanager
-def _training(algorithm: str, folder: Path) -> Iterator[_Training]:
+def _training(algorithm: str, folder: Path) -> Iterator[Training]:
     """A training of a recipe, and fake tensors; networks are built before, as that reads numbers back."""
     spec = next(spec for spec in make_plan(small_board(algorithm)).trainings.values() if spec.dataset == "digits")
     parts = parts_of(spec)
@@ -71,7 +71,7 @@ def _training(algorithm: str, folder: Path) -> Iterator[_Training]:
     with FakeTensorMode():
         _move(network)
         sources = cast("Sources", SimpleNamespace(device=torch.device(PRETEND)))
-        yield _Training(spec, parts, network, sources, folder, ())
+        yield Training(spec, parts, network, sources, folder, ())
 
 
 def steps(algorithm: str, folder: Path) -> str:

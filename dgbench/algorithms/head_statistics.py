@@ -13,9 +13,28 @@ from dgbench.algorithms.step import Forward
 
 def residuals(forward: Forward) -> Tensor:
     """Gradient of each example's cross-entropy in its logits, ``[n, C]``; every row sums to 0."""
-    batch, logits = forward.batch, forward.logits
-    target = F.one_hot(batch.y, logits.shape[1]) if batch.target is None else batch.target
-    return logits.softmax(1) - target
+    return forward.logits.softmax(1) - _target(forward)
+
+
+def _target(forward: Forward) -> Tensor:
+    """Class probabilities that labels stand for, ``[n, C]``."""
+    batch, classes = forward.batch, forward.logits.shape[1]
+    return (
+        batch.once(("target", classes), lambda: F.one_hot(batch.y, classes)) if batch.target is None else batch.target
+    )
+
+
+def slopes(forward: Forward, shares: Tensor) -> Tensor:
+    """Gradient in the logits, ``[n, C]``, of ``sum_i shares_i CE_i``: residuals at their shares ``[n]``.
+
+    torch's own backward of the softmax is called, so that the bits are those of a graph.
+    """
+    batch, scores = forward.batch, forward.log_probabilities
+    if batch.target is None:
+        given = torch.zeros_like(scores).scatter_(1, batch.y[:, None], -shares[:, None])
+    else:
+        given = -shares[:, None] * batch.target
+    return torch._log_softmax_backward_data(given, scores, 1, scores.dtype)
 
 
 def gradient_moments(forward: Forward) -> tuple[Tensor, Tensor]:

@@ -144,6 +144,14 @@ class Objective(Part):
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, differentiable in the network's weights."""
 
+    def slopes(self, forward: Forward) -> tuple[Tensor, Tensor] | None:
+        """The loss and its gradient in the logits, ``[n, C]``, in closed form, with no graph; None where there is none.
+
+        Heads on features that do not change are trained by it, many times as fast. It must be the very gradient of
+        :meth:`loss`, through nothing but the logits.
+        """
+        return None
+
     def resets_optimizer(self, step: int, steps: int) -> bool:
         """Whether the base optimizer starts afresh before this step (a penalty that sets in)."""
         return False

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dgbench.algorithms.later import F, Network, Tensor, nn, torch
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Batch:
     domain: Tensor
     index: Tensor
     target: Tensor | None = None
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -38,6 +40,22 @@ class Batch:
     def replace(self, **fields: Any) -> Batch:
         """The same batch with some fields changed."""
         return replace(self, **fields)
+
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What follows from the batch alone: made when it is first asked for, kept for all who see the batch."""
+        if what not in self._known:
+            self._known[what] = make()
+        found: T = self._known[what]
+        return found
+
+    def membership(self, domains: int) -> tuple[Tensor, Tensor]:
+        """Which example is of which domain, 0 or 1 ``[n, M]``, and how many each has, ``[M]``; both float32."""
+
+        def make() -> tuple[Tensor, Tensor]:
+            member = F.one_hot(self.domain, domains).float()
+            return member, member.sum(0)
+
+        return self.once(("membership", domains), make)
 
 
 @dataclass(frozen=True)
@@ -62,16 +80,27 @@ class Forward:
     domains: int
 
     @cached_property
+    def log_probabilities(self) -> Tensor:
+        """Of each class for each example, ``[n, C]``."""
+        return F.log_softmax(self.logits, 1)
+
+    @cached_property
     def cross_entropy(self) -> Tensor:
         """Cross-entropy of each example against its label, or its soft target, ``[n]``, in nats."""
-        target = self.batch.y if self.batch.target is None else self.batch.target
-        return F.cross_entropy(self.logits, target, reduction="none")
+        if self.batch.target is None:
+            return F.nll_loss(self.log_probabilities, self.batch.y, reduction="none")
+        return -(self.log_probabilities * self.batch.target).sum(1)
 
     def domain_means(self, values: Tensor) -> Tensor:
         """Mean of ``values [n, ...]`` over the examples of each domain, ``[M, ...]``; a domain without any gives 0."""
-        member = F.one_hot(self.batch.domain, self.domains).to(values.dtype)
-        sums = torch.einsum("nm,n...->m...", member, values)
-        return sums / member.sum(0).clamp(min=1).view(-1, *[1] * (values.ndim - 1))
+        member, counts = self.batch.membership(self.domains)
+        sums = torch.einsum("nm,n...->m...", member.to(values.dtype), values)
+        return sums / counts.to(values.dtype).clamp(min=1).view(-1, *[1] * (values.ndim - 1))
+
+    def mean_shares(self, of_domains: Tensor) -> Tensor:
+        """The gradient of :meth:`domain_means`: what each example has of a gradient in the M means, ``[n]``."""
+        _, counts = self.batch.membership(self.domains)
+        return (of_domains / counts.clamp(min=1))[self.batch.domain]
 
     def domain_risks(self) -> Tensor:
         """Mean cross-entropy of each source domain, ``[M]``."""
@@ -129,6 +158,34 @@ class Closure:
         loss = self.loss(self.forward())
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+
+class HeadClosure(Closure):
+    """The closure where nothing but the linear head is trained: its gradient follows from that in the logits.
+
+    For logits ``Z = X W' + b`` the gradient of the loss in ``W`` is ``G' X`` and in ``b`` the sum of G's rows, with G
+    the gradient in Z. An objective that has G in closed form spares the graph, most of what such a step takes.
+
+    Args:
+        slopes: Gives the loss of a pass, and G, as ``Objective.slopes`` does.
+    """
+
+    def __init__(self, *given: Any, slopes: Callable[[Forward], tuple[Tensor, Tensor] | None], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.slopes = slopes
+
+    def __call__(self, phase: Phase) -> Tensor:
+        """As every closure, to the bit what its graph would give."""
+        network, batch, head = self.network, self.batch, self.network.head
+        with torch.no_grad():
+            features = batch.once(("features", network.unit_features), lambda: network.features(batch.x))
+            logits = F.linear(features, head.weight, head.bias)
+            found = self.slopes(Forward(network, batch, features, logits, self.step, self.steps, self.domains))
+            assert found is not None
+            loss, slopes = found
+            head.weight.grad, head.bias.grad = slopes.t() @ features, slopes.sum(0)
+        self.passes += 1
+        return loss
 
 
 @contextmanager

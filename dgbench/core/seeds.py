@@ -8,10 +8,12 @@ resume a random stream, and two algorithms that ask for the same thing get the s
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
 
+@lru_cache(maxsize=1024, typed=True)
 def seed(*names: str | int) -> int:
     """A 63-bit seed for the thing described by ``names`` (blake2b; ``1`` and ``"1"`` differ)."""
     text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)

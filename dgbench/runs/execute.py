@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import torch
 
@@ -19,11 +21,13 @@ from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import RunSpec
 from dgbench.runs.predict import Bench
 from dgbench.runs.setting import Setting
-from dgbench.runs.store import Store
+from dgbench.runs.store import BusyError, Store
 from dgbench.selection.predictions import summarise
 from dgbench.train.environment import environment
-from dgbench.train.loop import History, train
+from dgbench.train.loop import History, Training, begun, train
+from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
+from dgbench.train.together import PAUSE, train_together
 
 
 def do_training(
@@ -58,6 +62,61 @@ def do_training(
         setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
         train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step, keep, on_history)
         return True
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A training, and what is wanted of it.
+
+    Attributes:
+        training: The training.
+        keep, enough: As for :func:`do_training`.
+    """
+
+    training: TrainingSpec
+    keep: Collection[str]
+    enough: Callable[[frozenset[str]], bool]
+
+
+def do_together(
+    wanted: Sequence[Wanted],
+    store: Store,
+    device: torch.device,
+    on_step: Callable[[int], None] = lambda step: None,
+    on_history: Callable[[str, int, History], None] = lambda training, step, rows: None,
+) -> int:
+    """Do trainings of heads on the same features side by side; how many were done.
+
+    What is finished, or another process is at, is left out. One that fails leaves the others as they are, and what it
+    has kept: whoever does it alone meets the same error.
+
+    Args:
+        wanted: Trainings that differ in objective, optimizer and what their heads start from, at most.
+        store, device: For where, on what.
+        on_step, on_history: As for :func:`dgbench.train.together.train_together`.
+
+    Raises:
+        DGBenchError: none of them can be done.
+    """
+    with ExitStack() as claims:
+        trainings: list[Training] = []
+        sources: Sources | None = None
+        for one in wanted:
+            spec, enough = one.training, one.enough
+            try:
+                folder = claims.enter_context(
+                    store.claim("training", spec.spec(), lambda note, e=enough: e(pieces(note["files"])))  # type: ignore[misc]
+                )
+            except BusyError:
+                continue
+            if folder is not None:
+                parts = parts_of(spec)
+                setting = Setting(spec, parts, store, device)
+                sources = sources or setting.sources()
+                trainings.append(begun(spec, parts, setting.initial_network(), sources, folder, one.keep, PAUSE))
+        if not trainings:
+            return 0
+        return len(trainings) - len(train_together(trainings, on_step, on_history))
 
 
 @keeping_large_blocks()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgbench.core.in_use import use
 from dgbench.core.provenance import revision
@@ -25,7 +26,7 @@ from dgbench.core.spec import Spec, identity
 from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
 from dgbench.models.backbones import bare
-from dgbench.models.network import Network
+from dgbench.models.network import Backbone, Network
 from dgbench.runs.feature_shelf import shelf
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
@@ -42,10 +43,15 @@ def room_for(images: int, features: int) -> int:
 
 
 @cache
-def dimension(backbone: str) -> int:
-    """How many features a backbone gives of an image. It is built without weights, and without room for them."""
+def outlined(backbone: str) -> Backbone:
+    """What is to be known of a backbone, without its network, which is built without weights or room for them."""
     with torch.device("meta"):
-        return bare(backbone).dim
+        return replace(bare(backbone), module=nn.Identity())
+
+
+def dimension(backbone: str) -> int:
+    """How many features a backbone gives of an image."""
+    return outlined(backbone).dim
 
 
 class FeatureBank:

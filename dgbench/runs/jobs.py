@@ -59,7 +59,8 @@ class Unit:
         trained: Whether the training is finished, and holds the weights that are wanted of it.
         last: Whether another job starts from its last weights.
         asked: What is to stay of its weights, where it is done again for that.
-        groundwork: Ids of the views and features that it uses.
+        groundwork: Ids of the views and features that it uses, and of the job that trains it with others.
+        together: Whether there is such a job, which counts it.
     """
 
     training: TrainingSpec
@@ -69,6 +70,7 @@ class Unit:
     last: bool = False
     asked: Wish | None = None
     groundwork: tuple[str, ...] = ()
+    together: bool = False
 
     @property
     def id(self) -> str:
@@ -81,7 +83,7 @@ class Unit:
 
     def amounts(self) -> dict[Stage, int]:
         """Pieces that are not finished."""
-        return {"trainings": int(not self.trained), "runs": len(self.runs)}
+        return {"trainings": int(not (self.trained or self.together)), "runs": len(self.runs)}
 
     def enough(self, store: Store, kept: frozenset[str]) -> bool:
         """Whether what a finished training keeps of its way is all that is wanted of it.
@@ -104,7 +106,7 @@ class Unit:
         note = store.done("training", self.id)
         return note is not None and self.enough(store, pieces(note["files"]))
 
-    def _keep(self, store: Store) -> frozenset[str]:
+    def keep(self, store: Store) -> frozenset[str]:
         """What the training writes."""
         from dgbench.runs.wishes import Boards, to_write
 
@@ -125,7 +127,7 @@ class Unit:
 
         where = torch.device(device)
         steps = Steps(self.training.steps, tell)
-        keep = frozenset() if self.there(store) else self._keep(store)
+        keep = frozenset() if self.there(store) else self.keep(store)
         enough = partial(self.enough, store)
         did = do_training(
             self.training,
@@ -135,10 +137,11 @@ class Unit:
             keep=keep,
             enough=enough,
             checkpointing=self.checkpointing,
-            on_history=lambda step, rows: tell(Measured(step, tuple(rows))),
+            on_history=lambda step, rows: tell(Measured(self.id, step, tuple(rows))),
         )
         if not self.trained:
-            tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
+            if did or not self.together:
+                tell(Note("trainings", 1 - steps.told, steps.seconds() if did else None, int(did)))
         elif did:  # it was lost meanwhile, and is no part of what there was to do
             tell(Note("trainings", -steps.told, None, 1))
         if self.runs:
@@ -150,6 +153,53 @@ class Unit:
         boards = Boards.of(store)
         for id_ in boards.mates(self.id):
             let_go(boards, id_, lambda spec: stored(spec, store, where))
+
+
+@dataclass(frozen=True)
+class Together:
+    """Trainings of heads that see the same batches, done side by side before their units find them finished.
+
+    It spares time and nothing else: what it leaves undone, units do, one by one, to the same bits.
+
+    Attributes:
+        units: Of the trainings.
+        waits: Jobs that take the features which they learn from.
+        id: Of the job.
+    """
+
+    units: tuple[Unit, ...]
+    waits: tuple[str, ...]
+    id: str
+
+    def needs(self) -> tuple[str, ...]:
+        """Features, and trainings that these start from."""
+        return (*self.waits, *self.units[0].training.starts_from())
+
+    def amounts(self) -> dict[Stage, int]:
+        """The trainings."""
+        return {"trainings": len(self.units)}
+
+    def do(self, store: Store, device: str, tell: Tell) -> None:
+        """Train."""
+        import torch
+
+        from dgbench.runs.execute import Wanted, do_together
+
+        wanted = [
+            Wanted(one.training, one.keep(store), partial(one.enough, store))
+            for one in self.units
+            if not one.there(store)
+        ]
+        there = len(self.units) - len(wanted)
+        steps = Steps(self.units[0].training.steps, tell, len(wanted))
+        done = do_together(
+            wanted,
+            store,
+            torch.device(device),
+            steps,
+            lambda training, step, rows: tell(Measured(training, step, tuple(rows))),
+        )
+        tell(Note("trainings", there + done - steps.told, steps.seconds() if done else None, done))
 
 
 def _averaging(run: RunSpec) -> Averaging:

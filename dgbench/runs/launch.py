@@ -31,6 +31,7 @@ from dgbench.runs.emulated import emulated
 from dgbench.runs.failures import Failure
 from dgbench.runs.feature_shelf import shelf as features_of
 from dgbench.runs.groundwork import groundwork
+from dgbench.runs.heads import side_by_side
 from dgbench.runs.index import asked, index
 from dgbench.runs.jobs import Job, Unit, unit
 from dgbench.runs.keeping import let_go
@@ -115,8 +116,10 @@ def launch(
     wanted = sorted({(one.training.dataset, one.training.size) for one in units})
     seen = {one: load(*one, streaming=True) for one in wanted}  # nothing is decoded for that
     below = groundwork(units, store, lambda name, size: seen[name, size])
-    jobs: list[Job] = sorted([*below.jobs, *below.units], key=_comes_later)
-    workers = min(workers or default_workers(where), len(jobs))
+    workers = workers or default_workers(where)
+    heads, units = side_by_side(below, workers)
+    jobs: list[Job] = sorted([*below.jobs, *heads, *units], key=_comes_later)
+    workers = min(workers, len(jobs))
     _say_what_is_tight(plan, store, workers)
     if slow := emulated(plan.board, where):
         log.warning("%s", slow)
@@ -124,7 +127,7 @@ def launch(
         "cache": Budget(shelf(), sum(map(_decoded, seen.values()))),
         "features": Budget(features_of(store)),
     }
-    with closing(Room(below.units, below.sights, budgets)) as room:
+    with closing(Room(units, below.sights, budgets)) as room:
         # Here, so that no worker waits for another. What somebody has stays in the cache.
         datasets = [load(name, size, progress=partial(progress.reading, name)) for name, size in wanted]
         todo_of: Counter[Stage] = Counter()

@@ -35,10 +35,12 @@ class Measured:
     """A training begins, or came to a checkpoint.
 
     Attributes:
+        training: Its id.
         step: Steps that are done.
         rows: What was measured since this was last told; see :data:`dgbench.train.loop.History`.
     """
 
+    training: str
     step: int
     rows: tuple[Mapping[str, Any], ...]
 
@@ -60,10 +62,14 @@ Tell = Callable[[Note | Measured | Predicted], None]
 
 
 class Steps:
-    """Tells now and then how far a training is. What was done before it was resumed took no time now."""
+    """Tells now and then how far trainings are that take their steps together, mostly one.
 
-    def __init__(self, steps: int, tell: Tell) -> None:
+    What was done before they were resumed took no time now. ``told`` is how much of them was told.
+    """
+
+    def __init__(self, steps: int, tell: Tell, trainings: int = 1) -> None:
         self.steps = steps
+        self.trainings = trainings
         self.tell = tell
         self.told = 0.0
         self.clock = time.perf_counter()
@@ -78,14 +84,14 @@ class Steps:
         """So many steps are done."""
         if not self.begun:
             self.begun = True
-            self._note(step / self.steps, None)
+            self._note(self.trainings * step / self.steps, None)
         elif time.perf_counter() - self.clock > EVERY:
-            self._note((step + 1) / self.steps, self.seconds())
+            self._note(self.trainings * (step + 1) / self.steps, self.seconds())
 
-    def _note(self, share: float, seconds: float | None) -> None:
-        if share > self.told:
-            self.tell(Note("trainings", share - self.told, seconds))
-            self.told = share
+    def _note(self, amount: float, seconds: float | None) -> None:
+        if amount > self.told:
+            self.tell(Note("trainings", amount - self.told, seconds))
+            self.told = amount
 
 
 class Images:

@@ -18,7 +18,7 @@ from dgbench.data.splits import Rows
 from dgbench.models.backbones import build
 from dgbench.models.network import Backbone, Network, placed
 from dgbench.models.zero_shot import set_zero_shot_head
-from dgbench.runs.features import FeatureBank
+from dgbench.runs.features import FeatureBank, outlined
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.store import Store
 from dgbench.train.loop import attach
@@ -97,7 +97,7 @@ class Setting:
         """The network before its first step; without its backbone where that is frozen."""
         if self.bank is None:
             return self._whole_network()
-        return self._network(replace(self.backbone_info(), module=nn.Identity()))
+        return self._network(outlined(self.spec.backbone))
 
     def initial(self) -> Initial:
         """The weights before the first step, on the CPU."""

@@ -19,7 +19,7 @@ from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool, WorkerDiedError
 from dgbench.core.results import Status
 from dgbench.runs.failures import Failure, failure, forget, kind, note, status_of, steps_kept
-from dgbench.runs.jobs import Job, LostError, Unit, do, unit
+from dgbench.runs.jobs import Job, LostError, Together, Unit, do, unit
 from dgbench.runs.notes import Measured, Note, Predicted, Stage, Tell
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
@@ -126,7 +126,7 @@ class Sweep:
         while not self.notes.empty():
             job, said = self.notes.get()
             if not isinstance(said, Note):
-                self.tracking.hear(job.id, said)
+                self.tracking.hear(said.training if isinstance(said, Measured) else job.id, said)
                 continue
             self.told[job.id][said.stage] += said.amount  # type: ignore[assignment]
             self.done[said.stage] += said.done
@@ -183,6 +183,11 @@ class Sweep:
             self.progress.advance(stage, -amount, None)
 
     def _fail(self, job: Job, error: str, trace: str = "", status: Status = "failed") -> None:
+        if isinstance(job, Together):  # its units meet the error, each its own, or do without
+            log.info("%s failed and is done one by one: %s", job.id, error)
+            self.pending.discard(job.id)
+            self.room.over(job)
+            return
         self.errors[job.id] = (error, trace)
         self.room.over(job)
         amounts = job.amounts()
@@ -191,6 +196,8 @@ class Sweep:
             if job.there(self.store):
                 self.pending.discard(job.id)  # what builds on it can go on
                 self.progress.advance("trainings", amounts.pop("trainings"), None)
+            elif job.together:
+                amounts["trainings"] = 1
             kept = steps_kept(self.store, self.plan, job.id)
             failed = self.failures[job.id] = failure(self.plan, job.id, error, trace, status, kept)
             path = note(self.store, failed)

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from dgbench.algorithms.slots import State
-from dgbench.algorithms.step import Batch, Closure
+from dgbench.algorithms.slots import Adapter, State
+from dgbench.algorithms.step import Batch, Closure, HeadClosure
 from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
 from dgbench.core.pieces import every, pieces
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
+from dgbench.core.spec import canonical
 from dgbench.models.network import Network
 from dgbench.train.environment import environment
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
@@ -85,6 +87,36 @@ def train(
         DivergedError: the loss is not finite at a checkpoint.
         ValueError: the network computes in another precision than the spec says.
     """
+    run = begun(spec, parts, network, sources, folder, keep)
+    on_history(run.step, run.history)
+    steps = range(run.step, spec.steps)
+    with sources.batches(parts.sampler, steps) as batches:
+        for step, batch in zip(steps, batches, strict=True):
+            rows = run.advance(step, batch)
+            if rows:
+                on_history(step + 1, rows)
+            on_step(step + 1)
+    run.finish()
+
+
+def begun(
+    spec: TrainingSpec,
+    parts: Parts,
+    network: Network,
+    sources: Sources,
+    folder: Path,
+    keep: Collection[str] | None = None,
+    pause: float = 0.0,
+) -> Training:
+    """A training before its first step, or where an earlier attempt left it; all but ``pause`` as for :func:`train`.
+
+    Args:
+        pause: Seconds of work that may be lost: a checkpoint that comes sooner after the one before is not resumed at.
+
+    Raises:
+        ValueError: the network computes in another precision than the spec says.
+        DamagedError: what an earlier attempt left is not what it wrote.
+    """
     if network.precision != spec.precision:
         raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
     attach(spec, parts, network)
@@ -94,21 +126,12 @@ def train(
     stopped = sealed(folder, MIDWAY)
     if stopped is not None and not ("keep" in stopped and wanted <= set(stopped["keep"])):
         stopped = None  # it did not keep what is wanted now
-    run = _Training(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted)
+    run = Training(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted, before, pause)
     if stopped is None:
-        run.start(before)
+        run.start()
     else:
         run.resume(stopped)
-    checkpoints = set(spec.checkpoint_steps())
-    on_history(run.step, run.history)
-    steps = range(run.step, spec.steps)
-    with sources.batches(parts.sampler, steps) as batches:
-        for step, batch in zip(steps, batches, strict=True):
-            run.take(step, batch)
-            if step + 1 in checkpoints:
-                on_history(step + 1, run.checkpoint(step + 1))
-            on_step(step + 1)
-    run.finish(before)
+    return run
 
 
 def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
@@ -128,7 +151,21 @@ def _seed(number: int, device: torch.device) -> None:
         torch.get_device_module(device).manual_seed(number)
 
 
-class _Training:
+def _by_closed_form(parts: Parts, network: Network, trained: Collection[str]) -> bool:
+    """Whether nothing but a linear head on given features is trained, and the objective says its gradient.
+
+    A part that has another loss than the class that it comes from, and says no other gradient, has none.
+    """
+    owners = [next(c for c in type(parts.objective).__mro__ if name in vars(c)) for name in ("loss", "slopes")]
+    return (
+        isinstance(network.backbone, nn.Identity)
+        and list(trained) == ["head.weight", "head.bias"]
+        and owners[0] is owners[1]
+        and type(parts.adapter).penalty is Adapter.penalty
+    )
+
+
+class Training:
     """The state of one training between steps."""
 
     def __init__(
@@ -139,15 +176,24 @@ class _Training:
         sources: Sources,
         folder: Path,
         keep: Collection[str],
+        before: dict[str, Any] | None = None,
+        pause: float = 0.0,
     ) -> None:
         self.spec = spec
         self.parts = parts
         self.network = network
         self.sources = sources
         self.folder = folder
+        self.before = before
+        self.pause = pause
         self.weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.parameters = list(self.weights.values())
         self.base = parts.optimizer.build(self.parameters)
+        self.closure: Callable[..., Closure] = Closure
+        if _by_closed_form(parts, network, self.weights):
+            self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
+        self.objective = canonical(spec.parts["objective"])
+        self.checkpoints = frozenset(spec.checkpoint_steps())
         self.recorder = Recorder(network, folder, keep)
         self.best = _Snapshot()
         self.history: list[dict[str, Any]] = []
@@ -156,7 +202,7 @@ class _Training:
         self.seconds = 0.0
         if sources.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(sources.device)
-        self.clock = time.perf_counter()
+        self.clock = self.saved = time.perf_counter()
         self._set_modes()
 
     def _set_modes(self) -> None:
@@ -168,6 +214,22 @@ class _Training:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+    def lap(self) -> float:
+        """Count the time since the clock was last set as the training's own; what time it is."""
+        now = time.perf_counter()
+        self.seconds, self.clock = self.seconds + now - self.clock, now
+        return now
+
+    def advance(self, step: int, batch: Batch) -> History:
+        """A step, and what is measured after it, if that is a checkpoint.
+
+        Raises:
+            DivergedError: the loss is not finite there.
+        """
+        self.take(step, batch)
+        self.step = step + 1
+        return self.checkpoint(self.step) if self.step in self.checkpoints else ()
 
     def take(self, step: int, batch: Batch) -> None:
         """One step of the optimizer, on the step's batch."""
@@ -181,9 +243,8 @@ class _Training:
         for group in self.base.param_groups:
             group["lr"] = rate
         _seed(spec.seed("step", step), self.sources.device)  # dropout, the same for every algorithm
-        generator = torch.Generator().manual_seed(spec.seed("objective", step))
-        batch = parts.objective.prepare(batch, self.network.classes, generator)
-        closure = Closure(
+        batch = batch.once(self.objective, lambda: self._prepared(step, batch))
+        closure = self.closure(
             self.network,
             lambda forward: parts.objective.loss(forward) + parts.adapter.penalty(self.network),
             batch,
@@ -197,6 +258,10 @@ class _Training:
             nn.utils.clip_grad_norm_(self.parameters, norm)
         self.base.step()
         self.recorder.after_step()
+
+    def _prepared(self, step: int, batch: Batch) -> Batch:
+        generator = torch.Generator().manual_seed(self.spec.seed("objective", step))
+        return self.parts.objective.prepare(batch, self.network.classes, generator)
 
     def checkpoint(self, step: int) -> History:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
@@ -212,7 +277,8 @@ class _Training:
         mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
         if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
             self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
-        self._save(step)
+        if time.perf_counter() - self.saved >= self.pause:
+            self._save(step)
         return rows
 
     def _validate(self, number: int) -> dict[str, Any]:
@@ -249,8 +315,7 @@ class _Training:
         check_layouts(self.weights, self.base)
 
     def _save(self, step: int) -> None:
-        now = time.perf_counter()
-        self.seconds, self.clock = self.seconds + now - self.clock, now
+        self.saved = self.lap()
         tensors = self._state() | {f"mean/{k}": t for k, t in self.recorder.state().items()}
         tensors |= {f"best/{k}": t for k, t in self.best.state.items()}
         progress = {
@@ -269,15 +334,19 @@ class _Training:
             if path.name != Path(name).name:
                 path.unlink()  # only now: until then the seal named the one before
 
-    def start(self, before: dict[str, Any] | None) -> None:
+    def start(self) -> None:
         """Start afresh; of what lies in the folder only what is sealed there stays."""
-        self.files = before["files"] if before else {}
+        self.files = self.before["files"] if self.before else {}
         (self.folder / MIDWAY).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "state", ignore_errors=True)
+        self._clear()
+        self.recorder.start()
+
+    def _clear(self) -> None:
+        """Remove weights that no seal lists: what was written after it was."""
         for path in (self.folder / "weights").glob("*"):
             if path.is_file() and path.relative_to(self.folder).as_posix() not in self.files:
                 path.unlink()
-        self.recorder.start()
 
     def resume(self, progress: dict[str, Any]) -> None:
         """Go on from the last checkpoint.
@@ -286,6 +355,7 @@ class _Training:
             DamagedError: what an earlier attempt left is not what it wrote.
         """
         self.files = progress["files"]
+        self._clear()
         path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
         tensors = load_file(path, device=str(self.sources.device))
         groups: dict[str, State] = {"net": {}, "base": {}, "mean": {}, "best": {}}
@@ -300,8 +370,10 @@ class _Training:
             self.best = _Snapshot(best, at, groups["best"])
         log.info("resumed at step %d of %d", self.step, self.spec.steps)
 
-    def finish(self, before: dict[str, Any] | None) -> None:
+    def finish(self) -> None:
         """Write what comes last; its presence says that the training is whole."""
+        before = self.before
+        self.lap()
         self.recorder.finish()
         history = pl.DataFrame(self.history).select(_HISTORY)
         device = self.sources.device

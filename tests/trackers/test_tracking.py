@@ -184,11 +184,11 @@ def test_a_training_that_goes_on_tells_what_came_before_once(plan: Plan) -> None
     heard: list[Event] = []
     tracking, training = Tracking(plan, [heard.append]), next(iter(plan.trainings))
     run = next(run for run in plan.runs.values() if run.training == training)
-    tracking.hear(training, Measured(2, rows(1, 2)))
-    tracking.hear(training, Measured(3, rows(3)))
-    tracking.hear(training, Measured(2, rows(1, 2)))
-    tracking.hear(training, Measured(3, rows(3)))
-    tracking.hear(training, Measured(4, rows(4)))
+    tracking.hear(training, Measured(training, 2, rows(1, 2)))
+    tracking.hear(training, Measured(training, 3, rows(3)))
+    tracking.hear(training, Measured(training, 2, rows(1, 2)))
+    tracking.hear(training, Measured(training, 3, rows(3)))
+    tracking.hear(training, Measured(training, 4, rows(4)))
     metric = {"step": 4, "split": "validation", "domain": "print", "view": "clean", "accuracy": 0.5}
     for _ in range(2):
         tracking.hear(training, Predicted(run.id, (metric,)))

@@ -24,8 +24,11 @@ class Annealed(Objective):
 
     def penalised(self, forward: Forward, penalty: Tensor) -> Tensor:
         """Mean of the domains' risks, and the penalty at its weight for this step."""
-        weight = 1.0 if forward.step < self._onset(forward.steps) else self.penalty_weight
-        return forward.domain_risks().mean() + weight * penalty
+        return forward.domain_risks().mean() + self.weight(forward) * penalty
+
+    def weight(self, forward: Forward) -> float:
+        """Of the penalty, at this step."""
+        return 1.0 if forward.step < self._onset(forward.steps) else self.penalty_weight
 
     def resets_optimizer(self, step: int, steps: int) -> bool:
         """At the switch: Adam's second moments are those of much smaller gradients."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
@@ -52,6 +53,11 @@ class CrossEntropy(Objective):
     def loss(self, forward: Forward) -> Tensor:
         """Mean over the examples."""
         return forward.cross_entropy.mean()
+
+    def slopes(self, forward: Forward) -> tuple[Tensor, Tensor]:
+        """Every example has the same share of the mean."""
+        n = len(forward.batch)
+        return self.loss(forward), slopes(forward, forward.logits.new_full((n,), 1 / n))
 
 
 def symmetric_beta(a: float, generator: torch.Generator) -> Tensor:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dgbench.algorithms.head_statistics import residuals
-from dgbench.algorithms.later import F, Tensor
+from dgbench.algorithms.head_statistics import residuals, slopes
+from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.objectives.annealed import Annealed
-from dgbench.algorithms.step import Forward
+from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import NonNegative
 
 
@@ -31,14 +31,34 @@ class IRM(Annealed):
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, possibly negative."""
-        slopes = (residuals(forward) * forward.logits).sum(1)
-        halves = _halves(forward).domain_means(slopes).view(-1, 2)
+        g = (residuals(forward) * forward.logits).sum(1)
+        halves = _halves(forward).domain_means(g).view(-1, 2)
         return self.penalised(forward, halves.prod(1).mean())
+
+    def slopes(self, forward: Forward) -> tuple[Tensor, Tensor]:
+        """The gradient of ``g_i`` in ``z_i`` is ``r + p * (z - p.z)``, with ``p = softmax(z)`` and ``r = p - y``.
+
+        The order of sums is that of a graph, so that the bits are.
+        """
+        r, p, z, domains = residuals(forward), forward.logits.softmax(1), forward.logits, forward.domains
+        split = _halves(forward)
+        halves = split.domain_means((r * z).sum(1)).view(-1, 2)
+        products = halves.prod(1)
+        others = products[:, None] / halves if halves.all() else halves.flip(1)
+        of_halves = (self.weight(forward) / domains) * others
+        shares = split.mean_shares(of_halves.flatten())[:, None]
+        risk = slopes(forward, forward.mean_shares(z.new_full((domains,), 1 / domains)))
+        through_p = torch._softmax_backward_data(shares * z, p, 1, z.dtype)
+        return self.penalised(forward, products.mean()), risk + shares * r + through_p
 
 
 def _halves(forward: Forward) -> Forward:
     """The same pass with every other example of a domain counted as a domain of its own: 2M domains in all."""
-    domain = forward.batch.domain
-    seen = F.one_hot(domain, forward.domains).cumsum(0)
-    half = seen.gather(1, domain[:, None]).squeeze(1) % 2
-    return replace(forward, batch=forward.batch.replace(domain=2 * domain + half), domains=2 * forward.domains)
+    batch, domains = forward.batch, forward.domains
+
+    def make() -> Batch:
+        seen = F.one_hot(batch.domain, domains).cumsum(0)
+        half = seen.gather(1, batch.domain[:, None]).squeeze(1) % 2
+        return batch.replace(domain=2 * batch.domain + half)
+
+    return replace(forward, batch=batch.once(("halves", domains), make), domains=2 * domains)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dgbench.algorithms.later import Tensor
+from dgbench.algorithms.head_statistics import slopes
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
@@ -32,3 +33,10 @@ class VREx(Annealed):
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0."""
         return self.penalised(forward, forward.domain_risks().var(correction=0))
+
+    def slopes(self, forward: Forward) -> tuple[Tensor, Tensor]:
+        """With ``dL / dL_e = (1 + 2 w (L_e - mean L)) / M``."""
+        risks, domains = forward.domain_risks(), forward.domains
+        apart = (2 / domains) * risks.new_tensor(self.weight(forward)) * (risks - risks.mean())
+        shares = forward.mean_shares(torch.full_like(risks, 1 / domains)) + forward.mean_shares(apart)
+        return self.penalised(forward, risks.var(correction=0)), slopes(forward, shares)
