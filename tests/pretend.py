@@ -22,8 +22,8 @@ from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
-from dgbench.train.loop import Training, attach
 from dgbench.train.sources import Sources
+from dgbench.train.training import Training, attach
 from small import small_board
 
 PRETEND = "pretend"

@@ -37,7 +37,7 @@ class Measured:
     Attributes:
         training: Its id.
         step: Steps that are done.
-        rows: What was measured since this was last told; see :data:`dgbench.train.loop.History`.
+        rows: What was measured since this was last told; see :data:`dgbench.train.training.History`.
     """
 
     training: str

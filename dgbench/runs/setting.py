@@ -21,10 +21,10 @@ from dgbench.models.zero_shot import set_zero_shot_head
 from dgbench.runs.features import FeatureBank, outlined
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.store import Store
-from dgbench.train.loop import attach
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Features, Inputs, Pixels, Sources
 from dgbench.train.spec import ZERO_SHOT, TrainingSpec
+from dgbench.train.training import attach
 from dgbench.train.trajectory import Initial, StoredTrajectory, initial
 
 

@@ -68,7 +68,7 @@ def _measured(training: TrainingSpec, classes: int) -> Shape:
     from torch import nn
 
     from dgbench.models.network import Network
-    from dgbench.train.loop import attach
+    from dgbench.train.training import attach
     from dgbench.train.trajectory import initial
 
     parts, backbone = parts_of(training), _backbone(_bare(parse(training.backbone)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dgbench.core.disk import DiskError
-from dgbench.train.loop import History, Training
+from dgbench.train.training import History, Training
 
 PAUSE = 10.0
 """Seconds between two states to resume from; heads take milliseconds from one checkpoint to the next."""

@@ -18,9 +18,9 @@ from dgbench.runs.deterministic import ready
 from dgbench.runs.parts import parts_of
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
-from dgbench.train.loop import attach
 from dgbench.train.parts import Parts
 from dgbench.train.spec import TrainingSpec
+from dgbench.train.training import attach
 
 CPU = torch.device("cpu")
 DATASET = "pacs-like"

@@ -18,11 +18,11 @@ from dgbench.core.registry import Slot
 from dgbench.core.seals import sealed
 from dgbench.data.domain import Dataset, Domain
 from dgbench.models.network import Backbone, Network
-from dgbench.train.loop import Training, _by_closed_form, begun
-from dgbench.train.parts import Parts
+from dgbench.train.parts import Parts, by_closed_form
 from dgbench.train.sources import Features, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import train_together
+from dgbench.train.training import Training, begun
 
 DIM, CLASSES, DOMAINS = 40, 5, 3
 PLAIN: dict[Slot, tuple[str, dict[str, Any]]] = {
@@ -89,7 +89,7 @@ def test_a_part_with_another_loss_and_no_gradient_of_its_own_goes_by_its_graph()
     drm: Objective = build_part("objective", "drm", {}, "test")
     for objective, expected in ((CrossEntropy(), True), (Doubled(), False), (drm, False)):
         parts = Parts(**(given | {"objective": objective}))
-        assert _by_closed_form(parts, network, ["head.weight", "head.bias"]) is expected
+        assert by_closed_form(parts, network, ["head.weight", "head.bias"]) is expected
 
 
 # Side by side

@@ -27,10 +27,11 @@ from dgbench.data.splits import split
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
 from dgbench.train.ahead import ahead
-from dgbench.train.loop import _seed, train
+from dgbench.train.loop import train
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
+from dgbench.train.training import _seed
 from dgbench.train.trajectory import DECAYS, Initial, StoredTrajectory, initial
 
 CPU = torch.device("cpu")

@@ -1,0 +1,342 @@
+"""The state of one training between steps: what a step does, what a checkpoint keeps, how it is gone on with."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from dgbench.algorithms.slots import State
+from dgbench.algorithms.step import Batch, Closure, HeadClosure
+from dgbench.core.errors import DivergedError
+from dgbench.core.files import whole
+from dgbench.core.pieces import every, pieces
+from dgbench.core.provenance import revision
+from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
+from dgbench.core.spec import canonical
+from dgbench.models.network import Network
+from dgbench.train.environment import environment
+from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
+from dgbench.train.layout import check_layouts, laid_out_like
+from dgbench.train.parts import Parts, by_closed_form
+from dgbench.train.sources import Sources
+from dgbench.train.spec import TrainingSpec
+from dgbench.train.trajectory import Recorder, save
+
+log = logging.getLogger(__name__)
+
+_HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
+"""The columns of a history, in an order that stopping and resuming does not change."""
+
+History = Sequence[dict[str, Any]]
+"""What checkpoints measured on held-out clean images: a row for each checkpoint and source domain, with ``step``,
+``loss``, ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``."""
+
+
+@dataclass
+class _Snapshot:
+    """The best checkpoint so far, for optimizers that return to it."""
+
+    score: float = -math.inf
+    step: int = 0
+    state: State = field(default_factory=dict)
+
+
+def begun(
+    spec: TrainingSpec,
+    parts: Parts,
+    network: Network,
+    sources: Sources,
+    folder: Path,
+    keep: Collection[str] | None = None,
+    pause: float = 0.0,
+) -> Training:
+    """A training before its first step, or where an earlier attempt left it; all but ``pause`` as for :func:`train`.
+
+    Args:
+        pause: Seconds of work that may be lost: a checkpoint that comes sooner after the one before is not resumed at.
+
+    Raises:
+        ValueError: the network computes in another precision than the spec says.
+        DamagedError: what an earlier attempt left is not what it wrote.
+    """
+    if network.precision != spec.precision:
+        raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
+    attach(spec, parts, network)
+    before = sealed(folder)
+    wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
+    wanted -= pieces(before["files"]) if before else set()
+    stopped = sealed(folder, MIDWAY)
+    if stopped is not None and not ("keep" in stopped and wanted <= set(stopped["keep"])):
+        stopped = None  # it did not keep what is wanted now
+    run = Training(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted, before, pause)
+    if stopped is None:
+        run.start()
+    else:
+        run.resume(stopped)
+    return run
+
+
+def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
+    """Make of a plain network what the first step sees."""
+    torch.manual_seed(spec.seed("adapter"))
+    parts.adapter.attach(network, len(spec.sources))
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """Seed what draws on the CPU and on the device.
+
+    ``torch.manual_seed`` sees to all kinds of devices, and notes from where it was called for those that are not there:
+    a fiftieth of a small step.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(number)
+
+
+class Training:
+    """The state of one training between steps."""
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        parts: Parts,
+        network: Network,
+        sources: Sources,
+        folder: Path,
+        keep: Collection[str],
+        before: dict[str, Any] | None = None,
+        pause: float = 0.0,
+    ) -> None:
+        self.spec = spec
+        self.parts = parts
+        self.network = network
+        self.sources = sources
+        self.folder = folder
+        self.before = before
+        self.pause = pause
+        self.weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.parameters = list(self.weights.values())
+        self.base = parts.optimizer.build(self.parameters)
+        self.closure: Callable[..., Closure] = Closure
+        if by_closed_form(parts, network, self.weights):
+            self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
+        self.objective = canonical(spec.parts["objective"])
+        self.checkpoints = frozenset(spec.checkpoint_steps())
+        self.recorder = Recorder(network, folder, keep)
+        self.best = _Snapshot()
+        self.history: list[dict[str, Any]] = []
+        self.files: Files = {}
+        self.step = 0
+        self.seconds = 0.0
+        if sources.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(sources.device)
+        self.clock = self.saved = time.perf_counter()
+        self._set_modes()
+
+    def _set_modes(self) -> None:
+        """Training mode; but a frozen backbone evaluates, and so does every norm layer in mode ``frozen``."""
+        self.network.train()
+        if not any(p.requires_grad for p in self.network.backbone.parameters()):
+            self.network.backbone.eval()
+        if self.spec.norm_mode == "frozen":
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def lap(self) -> float:
+        """Count the time since the clock was last set as the training's own; what time it is."""
+        now = time.perf_counter()
+        self.seconds, self.clock = self.seconds + now - self.clock, now
+        return now
+
+    def advance(self, step: int, batch: Batch) -> History:
+        """A step, and what is measured after it, if that is a checkpoint.
+
+        Raises:
+            DivergedError: the loss is not finite there.
+        """
+        self.take(step, batch)
+        self.step = step + 1
+        return self.checkpoint(self.step) if self.step in self.checkpoints else ()
+
+    def take(self, step: int, batch: Batch) -> None:
+        """One step of the optimizer, on the step's batch."""
+        spec, parts = self.spec, self.parts
+        if parts.optimizer.restart(spec.steps) == step and self.best.state:
+            self._load(self.best.state)
+            log.info("step %d: back to the best checkpoint, step %d", step, self.best.step)
+        if parts.objective.resets_optimizer(step, spec.steps):
+            self.base = parts.optimizer.build(self.parameters)
+        rate = parts.optimizer.rate(step, spec.steps)
+        for group in self.base.param_groups:
+            group["lr"] = rate
+        _seed(spec.seed("step", step), self.sources.device)  # dropout, the same for every algorithm
+        batch = batch.once(self.objective, lambda: self._prepared(step, batch))
+        closure = self.closure(
+            self.network,
+            lambda forward: parts.objective.loss(forward) + parts.adapter.penalty(self.network),
+            batch,
+            step=step,
+            steps=spec.steps,
+            domains=len(spec.sources),
+            norm_mode=spec.norm_mode,
+        )
+        self.loss = parts.optimizer.direction(closure, self.parameters)
+        if (norm := parts.optimizer.clip()) is not None:
+            nn.utils.clip_grad_norm_(self.parameters, norm)
+        self.base.step()
+        self.recorder.after_step()
+
+    def _prepared(self, step: int, batch: Batch) -> Batch:
+        generator = torch.Generator().manual_seed(self.spec.seed("objective", step))
+        return self.parts.objective.prepare(batch, self.network.classes, generator)
+
+    def checkpoint(self, step: int) -> History:
+        """Validate on the clean source images, keep the weights, and make the training resumable from here."""
+        rows = [
+            {"step": step, "loss": float(self.loss), **self._validate(number)}
+            for number in range(len(self.spec.sources))
+        ]
+        if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
+            raise DivergedError(step)
+        check_layouts(self.weights, self.base)
+        self.history += rows
+        self.recorder.checkpoint(step)
+        mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
+        if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
+            self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
+        if time.perf_counter() - self.saved >= self.pause:
+            self._save(step)
+        return rows
+
+    def _validate(self, number: int) -> dict[str, Any]:
+        domain = self.sources.domains[number]
+        labels = domain.labels[domain.validation.to(self.sources.device)]
+        with evaluating(self.network):
+            logits = self.network.head(features(self.network, domain.inputs, domain.validation))
+        scored = score(logits, labels, "logits")
+        return {
+            "domain": domain.name,
+            "accuracy": accuracy(scored, labels),
+            "nll": negative_log_likelihood(scored),
+            "n": len(labels),
+        }
+
+    def _state(self) -> State:
+        """Raw weights (adapters not merged) and the base optimizer's tensors."""
+        tensors = {f"net/{k}": t for k, t in self.network.state_dict().items()}
+        for number, parameter in enumerate(self.parameters):
+            for key, value in self.base.state[parameter].items():
+                tensors[f"base/{number}/{key}"] = value
+        return tensors
+
+    def _load(self, tensors: State) -> None:
+        self.network.load_state_dict({k.removeprefix("net/"): t for k, t in tensors.items() if k.startswith("net/")})
+        self.base = self.parts.optimizer.build(self.parameters)
+        state: dict[int, State] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "base":
+                number, _, key = rest.partition("/")
+                state.setdefault(int(number), {})[key] = laid_out_like(self.parameters[int(number)], tensor)
+        self.base.load_state_dict({"state": state, "param_groups": self.base.state_dict()["param_groups"]})
+        check_layouts(self.weights, self.base)
+
+    def _save(self, step: int) -> None:
+        self.saved = self.lap()
+        tensors = self._state() | {f"mean/{k}": t for k, t in self.recorder.state().items()}
+        tensors |= {f"best/{k}": t for k, t in self.best.state.items()}
+        progress = {
+            "step": step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "best": [self.best.score, self.best.step] if self.best.state else None,
+            "keep": sorted(self.recorder.keep),
+            "initial": self.recorder.initial,
+        }
+        name = f"state/{step:06d}.safetensors"
+        save(self.folder / name, tensors)
+        self.files = inventory(self.folder, self.files)
+        seal(self.folder, progress, self.files | {name: described(self.folder / name)}, MIDWAY)
+        for path in (self.folder / "state").glob("*.safetensors"):
+            if path.name != Path(name).name:
+                path.unlink()  # only now: until then the seal named the one before
+
+    def start(self) -> None:
+        """Start afresh; of what lies in the folder only what is sealed there stays."""
+        self.files = self.before["files"] if self.before else {}
+        (self.folder / MIDWAY).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        self._clear()
+        self.recorder.start()
+
+    def _clear(self) -> None:
+        """Remove weights that no seal lists: what was written after it was."""
+        for path in (self.folder / "weights").glob("*"):
+            if path.is_file() and path.relative_to(self.folder).as_posix() not in self.files:
+                path.unlink()
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Go on from the last checkpoint.
+
+        Raises:
+            DamagedError: what an earlier attempt left is not what it wrote.
+        """
+        self.files = progress["files"]
+        self._clear()
+        path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
+        tensors = load_file(path, device=str(self.sources.device))
+        groups: dict[str, State] = {"net": {}, "base": {}, "mean": {}, "best": {}}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            groups[kind][rest if kind in ("mean", "best") else name] = tensor
+        self._load(groups["net"] | groups["base"])
+        self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
+        self.recorder.restore(groups["mean"], self.step, progress["initial"])
+        if progress["best"] is not None:
+            best, at = progress["best"]
+            self.best = _Snapshot(best, at, groups["best"])
+        log.info("resumed at step %d of %d", self.step, self.spec.steps)
+
+    def finish(self) -> None:
+        """Write what comes last; its presence says that the training is whole."""
+        before = self.before
+        self.lap()
+        self.recorder.finish()
+        history = pl.DataFrame(self.history).select(_HISTORY)
+        device = self.sources.device
+        note = {
+            "seconds": round(self.seconds, 3),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+            "torch": torch.__version__,
+            "dgbench": revision(),
+            "environment": environment(device),
+            "initial": self.recorder.initial,
+        }
+        if before is None:
+            with whole(self.folder / "history.parquet") as temporary:
+                history.write_parquet(temporary)
+        else:
+            if not history.equals(pl.read_parquet(self.folder / "history.parquet")):
+                log.warning(
+                    "training %s, done again for weights that were not kept, came out otherwise: on %s with torch %s, "
+                    "where it was %s with torch %s. What is predicted from the new weights does not come from the "
+                    "very model that earlier predictions come from",
+                    *(self.spec.id, note["device"], note["torch"], before["device"], before["torch"]),
+                )
+            note = {key: value for key, value in before.items() if key != "files"}
+        seal(self.folder, note, inventory(self.folder, self.files))
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
