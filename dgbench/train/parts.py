@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from torch import nn
-
+from dgbench.algorithms.later import Network, nn
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler
-from dgbench.models.network import Network
 
 
 @dataclass(frozen=True)
