@@ -18,7 +18,7 @@ from dgbench.board.from_records import info_of, provenance
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
-from dgbench.runs.collect import Failure, Records
+from dgbench.runs.collect import Failure, Records, beaten
 from dgbench.selection.criteria import CRITERIA, Criterion
 from dgbench.selection.design import Design
 from dgbench.selection.judging import (
@@ -122,7 +122,7 @@ class CriteriaBoard:
     Attributes:
         info: The rules.
         tracks: Each judged for itself.
-        missing: How many of the board's runs are not finished.
+        missing: How many of the board's runs are not finished; a draw that diverged beside others is.
         failed: The runs that were tried and failed.
         provenance: What the numbers were computed with.
     """
@@ -164,7 +164,8 @@ def judged(found: Records, criteria: Iterable[Criterion] = CRITERIA.values()) ->
         titles = dict(own.iter_rows())
         algorithms = {algorithm: titles[algorithm] for algorithm in found.names if algorithm in titles}
         tracks.append(track(name, algorithms, points, there, refusals, Design.of(runs, info.weights)))
-    return CriteriaBoard(info, tuple(tracks), found.missing, tuple(found.failed), provenance(found))
+    missing = found.missing - len(beaten(found.runs, found.failed))
+    return CriteriaBoard(info, tuple(tracks), missing, tuple(found.failed), provenance(found))
 
 
 def track(

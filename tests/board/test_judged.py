@@ -21,7 +21,7 @@ import dgbench
 from dgbench.board.judged import CriteriaBoard, JudgedTrack, judged, track
 from dgbench.board.render.criteria import data, markdown, page, terminal, words
 from dgbench.core.errors import StoreError
-from dgbench.runs.collect import Records
+from dgbench.runs.collect import Failure, Records
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.design import Design
 from dgbench.selection.judging import CHOICES, SET, chosen, offered
@@ -218,6 +218,14 @@ def test_what_is_missing_and_refused_is_said() -> None:
     assert "finds nothing to score" in words.headline(board)[0]
     assert "Runs that are not finished: 3." in words.notes(board)[0]
     page.render(board)
+    gone = (
+        (pl.col("algorithm") == "sam") & (pl.col("target") == "print") & (pl.col("trial") == 1) & (pl.col("draw") == 2)
+    )
+    diverged = Failure("sam", "SAM", "print", 1, 2, "the loss is not a number", "diverged")
+    less = replace(found, metrics=found.metrics.filter(~gone), runs=found.runs.filter(~gone), missing=1)
+    judged_less = judged(replace(less, failed=(diverged,)), SOME[:1])
+    assert judged_less.missing == 0
+    assert words.notes(judged_less)[0].startswith("Diverged: SAM on target print, trial 1")
     lost = (pl.col("draw") == 1) & (pl.col("domain") == "print") & (pl.col("split") == "validation")
     uneven = replace(found, metrics=found.metrics.filter(~lost))
     with pytest.raises(StoreError, match="different streams"):

@@ -59,7 +59,9 @@ def test_it_is_whole_and_made_by_one_clean_revision(name: str) -> None:
     models = pl.read_csv(folder / "models.csv", infer_schema_length=None)
     places = [models["algorithm"].n_unique(), models["draw"].n_unique(), models["trial"].n_unique()]
     assert places == [len(card.algorithms), card.draws, card.trials]
-    assert models.height == len(card.algorithms) * card.draws * card.trials * models["target"].n_unique()
+    asked = len(card.algorithms) * card.draws * card.trials * models["target"].n_unique()
+    assert models.height == asked if "Diverged: " not in said else models.height < asked
+    assert "Runs that are not finished" not in said
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert f"dgbench run {name}" in readme
     assert f"dgbench criteria {name} -o leaderboards/{name}" in readme
