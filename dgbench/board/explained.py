@@ -11,11 +11,12 @@ from dgbench.board.explain import Cell, Explanations
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.part import algorithms_named, cases_named, check_names
+from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Records
-from dgbench.selection.measures import OnTarget
+from dgbench.selection.measures import OnTarget, summarised
 from dgbench.selection.pairs import Pair
-from dgbench.selection.predictions import STREAM, summarise
+from dgbench.selection.predictions import STREAM
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import RESOLUTION, Estimate
 
@@ -154,7 +155,8 @@ def _counted(
     found: Records, predicted: OnTarget, algorithm: str, asked: set[tuple[str, int]]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Every stream of some cells, counted again beside what is recorded; and the runs without predictions."""
-    own = found.metrics.filter(algorithm=algorithm)
+    own, by = found.metrics.filter(algorithm=algorithm), headlines(found.board)
+    datasets = dict(found.runs.select("run", "dataset").iter_rows())
     tables, unseen = [], []
     for (target, trial, draw, run), recorded in own.group_by("target", "trial", "draw", "run", maintain_order=True):
         if (target, trial) in asked:
@@ -163,8 +165,12 @@ def _counted(
                 unseen.append(str(run))
                 continue
             domain = pl.when(pl.col("split") == "target").then(pl.lit(target)).otherwise(pl.col("domain"))
-            said = summarise(table).with_columns(
-                domain.alias("domain"), pl.col("step").cast(pl.Int64), pl.col("nll").fill_null(float("nan"))
+            dataset = datasets[str(run)]
+            said = summarised(table, by[dataset], dataset).with_columns(
+                domain.alias("domain"),
+                pl.coalesce("headline", "accuracy").alias("accuracy"),
+                pl.col("step").cast(pl.Int64),
+                pl.col("nll").fill_null(float("nan")),
             )
             known = recorded.select(*STREAM, *(pl.col(name).alias(f"{name}_recorded") for name in _COUNTED))
             place = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw, "run": run}

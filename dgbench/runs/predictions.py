@@ -28,7 +28,7 @@ WHOSE = pl.Schema(
 
 ON_TARGET = ["step", "split", "domain", "index", "sample", "group", "label", "prediction", "confidence", "p_label"]
 """What is read of predictions of the target, where single images are looked at."""
-IN_FULL = ["step", "split", "domain", "view", "index", "label", "prediction", "confidence", "p_label"]
+IN_FULL = ["step", "split", "domain", "view", "index", "group", "label", "prediction", "confidence", "p_label"]
 """What is read of all predictions of a run, where they are counted again."""
 
 

@@ -206,6 +206,13 @@ def test_the_weights_that_stay_are_those_that_it_chose(here: Path) -> None:
         assert steps == set(rows["step"])
 
 
+def test_what_is_counted_again_is_the_headline(here: Path) -> None:
+    found = dgbench.explain(board(), "erm", store=here / "store")
+    assert found.counted["same"].all()
+    recorded = collect(board(), Store(here / "store")).metrics.filter(pl.col("algorithm") == "erm")
+    assert sorted(found.counted["accuracy"]) == pytest.approx(sorted(recorded["accuracy"]))
+
+
 def test_rules_are_others_only_where_they_say_more(here: Path) -> None:
     assert rules_identity(small_board("erm")) == rules_identity(
         small_board("erm").model_copy(update={"headline": "accuracy"})

@@ -11,9 +11,10 @@ import polars as pl
 
 from dgbench.board.explain import Cell
 from dgbench.board.explained import Explanation
+from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import text
 from dgbench.board.render.report.sections import Report, Section
-from dgbench.selection.criteria import Criterion
+from dgbench.selection.measures import RULE
 from dgbench.selection.records import CELL
 from dgbench.selection.statistics import LEVEL, Estimate
 
@@ -38,7 +39,7 @@ def _sections(found: Explanation) -> Iterator[Section]:
     if len(found.cells) <= _DETAILED:
         for cell in found.cells:
             yield _streams(found, cell)
-            yield _choice(found.board.criterion, cell)
+            yield _choice(found.board, cell)
     else:
         yield _choices(found)
     yield _mean(found)
@@ -87,7 +88,9 @@ def _streams(found: Explanation, cell: Cell) -> Section:
             "target" if row["split"] == "target" else row["domain"],
             row["view"],
             str(row["n"]),
-            "–" if row["accuracy"] is None else str(round(row["accuracy"] * row["n"])),
+            "–"
+            if row["accuracy"] is None or found.board.info.headline != RULE
+            else str(round(row["accuracy"] * row["n"])),
             _share(row["accuracy"]),
             "yes" if row["split"] == "validation" and row["view"] in cell.views else "",
         ]
@@ -102,7 +105,9 @@ def _streams(found: Explanation, cell: Cell) -> Section:
     return Section("streams", title, header, rows, said)
 
 
-def _choice(criterion: Criterion, cell: Cell) -> Section:
+def _choice(board: Leaderboard, cell: Cell) -> Section:
+    criterion, headline = board.criterion, board.info.headline
+    right = f"{cell.chosen.correct} of {cell.chosen.n} images right" if headline == RULE else headline.title
     rows = [
         [
             f"draw {one.draw}, step {one.step}",
@@ -115,7 +120,7 @@ def _choice(criterion: Criterion, cell: Cell) -> Section:
     said = [
         f"The score is {criterion.said}: {_share(cell.score)}. It is the highest of {len(cell.candidates)}; among "
         "equal ones the earliest step wins, then the lowest draw. The target is looked at afterwards: "
-        f"{cell.chosen.correct} of {cell.chosen.n} images right, {_share(cell.chosen.accuracy)}.",
+        f"{right}, {_share(cell.chosen.accuracy)}.",
     ]
     header = ["Candidate", "Score", "On the target", ""]
     return Section("choice", f"3. Chosen by {criterion.title}", header, rows, said)
