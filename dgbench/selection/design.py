@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from dgbench.selection import means, pairs, statistics
-from dgbench.selection.pairs import Contrasts
+from dgbench.selection.looks import shares
+from dgbench.selection.pairs import Contrasts, over_looks
 from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Range
 
 
@@ -36,16 +37,19 @@ class Design:
     Attributes:
         clusters: What the models that are tested on a target learn from: a dataset and its domains.
         weights: Of the targets in every mean; 1 for those that are not named.
+        looks: After how many trials several algorithms are looked at, ascending; once, at all that there are, if empty.
+            With looks, some may have more trials than others: as many as some look says.
     """
 
     clusters: Mapping[str, Hashable]
     weights: Mapping[str, float] = field(default_factory=dict)
+    looks: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, runs: pl.DataFrame, weights: Mapping[str, float] | None = None) -> Design:
+    def of(cls, runs: pl.DataFrame, weights: Mapping[str, float] | None = None, looks: tuple[int, ...] = ()) -> Design:
         """The design that records have: :data:`dgbench.selection.records.RUNS`."""
         served = runs.select("target", "dataset", "sources").unique().iter_rows()
-        return cls({target: (dataset, *sorted(sources)) for target, dataset, sources in served}, weights or {})
+        return cls({target: (dataset, *sorted(sources)) for target, dataset, sources in served}, weights or {}, looks)
 
     def estimate(self, cells: pl.DataFrame, column: str, within: Range = SHARE) -> Estimate:
         """The mean of a column over targets and trials.
@@ -59,12 +63,14 @@ class Design:
         return replace(statistics.estimate(values, *self.shape(targets)), within=within)
 
     def means(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = SHARE) -> dict[str, Estimate]:
-        """The mean of every algorithm by a column of their tables; every table has the same targets and trials."""
-        tables = {name: self._values(each, column) for name, each in cells.items()}
-        if not tables:
-            return {}
-        values = {name: values for name, (_, values) in tables.items()}
-        return means.means(values, *self.shape(next(iter(tables.values()))[0]), within)
+        """The mean of every algorithm by a column of their tables, at the last look at it.
+
+        Every table has the same targets and trials, as far as trials go.
+        """
+        found: dict[str, Estimate] = {}
+        for targets, values in self._looks(cells, column):
+            found |= means.means(values, *self.shape(targets), within)
+        return {name: found[name] for name in cells}
 
     def difference(self, cells: pl.DataFrame, first: str, second: str, within: Range = DIFFERENCE) -> Estimate:
         """The mean of one column minus another, paired in each row."""
@@ -108,13 +114,30 @@ class Design:
         return Lead(self.difference(paired, column, "other"), targets)
 
     def contrasts(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> Contrasts:
-        """Every two algorithms by a column of their tables; every table has the same targets and trials."""
-        tables = {name: self._values(each, column) for name, each in cells.items()}
-        if not tables:
-            return Contrasts()
-        weights, clusters = self.shape(next(iter(tables.values()))[0])
-        values = {name: values for name, (_, values) in tables.items()}
-        return pairs.contrasts(values, weights, clusters, within)
+        """Every two algorithms by a column of their tables, at every look at both.
+
+        Every table has the same targets and trials, as far as trials go.
+        """
+        found = [
+            pairs.contrasts(values, *self.shape(targets), within) for targets, values in self._looks(cells, column)
+        ]
+        return over_looks(found, shares(self.looks)) if self.looks else found[0]
+
+    def _looks(
+        self, cells: Mapping[str, pl.DataFrame], column: str
+    ) -> Iterator[tuple[list[str], dict[str, list[list[float]]]]]:
+        """What each look sees: targets, and the values of those algorithms that have its trials."""
+        seen: list[Mapping[str, pl.DataFrame]] = [cells]
+        if self.looks:
+            trials = {name: each["trial"].n_unique() for name, each in cells.items()}
+            seen = [
+                {name: each.filter(pl.col("trial") < look) for name, each in cells.items() if trials[name] >= look}
+                for look in self.looks
+            ]
+        for each in seen:
+            tables = {name: self._values(part, column) for name, part in each.items()}
+            targets = next((targets for targets, _ in tables.values()), [])
+            yield targets, {name: values for name, (_, values) in tables.items()}
 
     def _values(self, cells: pl.DataFrame, column: str) -> tuple[list[str], list[list[float]]]:
         """Targets by name, and for each its values by trial."""

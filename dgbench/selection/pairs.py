@@ -5,6 +5,8 @@ trials. So the variances of four algorithms or more are *moderated*: each is dra
 in common, with the degrees of freedom that this is worth (:mod:`dgbench.selection.moderated`). Those of pairs that have
 an algorithm in common depend on each other: together they have the worth of A - 1, where A is the number of algorithms.
 
+Where the rules let trials grow, a pair is tested at every look (:mod:`dgbench.selection.looks`).
+
 ``docs/statistics.md`` shows what that finds, and how often it errs.
 """
 
@@ -32,35 +34,69 @@ class Pair:
         first, second: Their names.
         difference: What the first has more than the second; its interval is that of this pair alone.
         p: p-value after Holm's correction over all pairs; 1 where chance cannot be measured.
+        ahead: The difference on which p rests: that of all trials, or of the look that says most.
     """
 
     first: str
     second: str
     difference: Estimate
     p: float
+    ahead: Estimate
 
     @property
     def better(self) -> str | None:
         """Which of them is shown to be better; None where the data cannot separate them."""
         if self.p > 1 - LEVEL:
             return None
-        return self.first if self.difference.mean > 0 else self.second
+        return self.first if self.ahead.mean > 0 else self.second
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks against two algorithms being equal.
+
+    Attributes:
+        p: p-value, over all looks.
+        ahead: The difference at the look that says most.
+    """
+
+    p: float
+    ahead: Estimate
+
+    @classmethod
+    def of(cls, gap: Estimate, share: float = 1.0) -> Evidence:
+        """Of a look that has a share of the error. Where chance cannot be measured nothing speaks against it."""
+        return cls(1.0 if gap.p is None else min(gap.p / share, 1.0), gap)
+
+    def __neg__(self) -> Evidence:
+        """The same the other way round."""
+        return Evidence(self.p, -self.ahead)
 
 
 @dataclass(frozen=True)
 class Contrasts:
-    """The paired differences of every two algorithms, on the same targets and trials.
+    """The paired differences of every two algorithms, on the targets and trials that both have.
 
     Attributes:
         known: What the first has more than the second, whichever of them is named first.
+        looked: Where there were several looks, what speaks against each pair being equal.
     """
 
     known: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
+    looked: Mapping[tuple[str, str], Evidence] = field(default_factory=dict)
 
     def between(self, one: str, other: str) -> Estimate | None:
         """What the one has more than the other; None where the two are not compared."""
         back = self.known.get((other, one))
         return self.known.get((one, other)) if back is None else -back
+
+    def evidence(self, one: str, other: str) -> Evidence | None:
+        """What speaks against the two being equal; None where they are not compared."""
+        back = self.looked.get((other, one))
+        if (found := self.looked.get((one, other)) if back is None else -back) is not None:
+            return found
+        gap = self.between(one, other)
+        return None if gap is None else Evidence.of(gap)
 
     def pairs(self, names: Iterable[str]) -> tuple[Pair, ...]:
         """Every pair of some that are compared; Holm's procedure over these pairs decides which differ.
@@ -71,9 +107,10 @@ class Contrasts:
         """
         asked = itertools.combinations(names, 2)
         gaps = {(a, b): gap for a, b in asked if (gap := self.between(a, b)) is not None}
+        found = {(a, b): seen for a, b in gaps if (seen := self.evidence(a, b)) is not None}
         # Where chance cannot be measured the pair stays in the family, as one that nothing speaks against.
-        p_values = adjusted({pair: 1.0 if gap.p is None else gap.p for pair, gap in gaps.items()})
-        return tuple(Pair(a, b, gap, p_values[a, b]) for (a, b), gap in gaps.items())
+        p_values = adjusted({pair: seen.p for pair, seen in found.items()})
+        return tuple(Pair(a, b, gap, p_values[a, b], found[a, b].ahead) for (a, b), gap in gaps.items())
 
 
 def contrasts(
@@ -104,6 +141,24 @@ def contrasts(
     found = measured(batch, scales, weights, clusters, within)
     gaps = _together(found, names) if variances == "moderated" else found.alone()
     return Contrasts(dict(zip(names, gaps, strict=True)))
+
+
+def over_looks(found: Sequence[Contrasts], shares: Sequence[float]) -> Contrasts:
+    """Every pair over all looks at which it was compared; its difference is that of the last.
+
+    Args:
+        found: Of each look.
+        shares: Of the error, that each look has.
+    """
+    known: dict[tuple[str, str], Estimate] = {}
+    looked: dict[tuple[str, str], Evidence] = {}
+    for contrasts_, share in zip(found, shares, strict=True):
+        for pair, gap in contrasts_.known.items():
+            seen = Evidence.of(gap, share)
+            known[pair] = gap
+            if pair not in looked or seen.p < looked[pair].p:
+                looked[pair] = seen
+    return Contrasts(known, looked)
 
 
 def _together(found: Measured, compared: Sequence[tuple[str, str]]) -> list[Estimate]:
