@@ -12,7 +12,7 @@ A board is given by name, by the path of its ``board.toml``, or as rules. The st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.selected import Selection
+    from dgbench.board.until import Round
     from dgbench.runs.collect import Records
     from dgbench.runs.events import Tracker
     from dgbench.runs.launch import Summary
@@ -51,6 +52,7 @@ def rules(
     algorithms: Sequence[str] | None = None,
     trials: int | None = None,
     draws: int | None = None,
+    looks: Sequence[int] | None = None,
     criterion: str | None = None,
     backbone: str | None = None,
     keep: Keep | None = None,
@@ -61,7 +63,8 @@ def rules(
         board: Name, path or rules.
         datasets: Names, in place of the board's own.
         algorithms: Recipes such as ``"pego + sam"``, in place of the board's own.
-        trials, draws: In place of the board's own.
+        trials, draws: In place of the board's own. As many trials as are asked for are looked at once.
+        looks: Where trials may grow, after how many the board is looked at again, in place of the board's own.
         criterion: What selects models, in place of the board's own.
         backbone: Of all tracks, in place of the board's own.
         keep: Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also
@@ -78,6 +81,8 @@ def rules(
     if isinstance(algorithms, str):
         raise CardError(f"algorithms: expected a list of recipes, got the text '{algorithms}'; write ['{algorithms}']")
     changed = card.model_dump() | {key: value for key, value in changes.items() if value is not None}
+    if trials is not None or looks is not None:
+        changed["looks"] = looks or ()
     if datasets is not None:
         changed |= {"dataset": datasets, "cases": {k: v for k, v in changed["cases"].items() if k in datasets}}
     if backbone is not None:
@@ -86,15 +91,21 @@ def rules(
     return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 
-def plan(board: Board) -> Plan:
+def plan(board: Board, *, store: Path | None = None) -> Plan:
     """Which runs a board consists of, and the trainings that serve them.
+
+    Args:
+        board: Name, path or rules.
+        store: Where finished work is kept: it knows whom the board gave more trials, where trials may grow.
 
     Raises:
         DGBenchError: a recipe does not fit.
     """
+    from dgbench.runs.index import grown
     from dgbench.runs.plan import make_plan
 
-    return make_plan(rules(board))
+    card = rules(board)
+    return make_plan(card, trials=grown(card, Store.at(store)))
 
 
 def run(
@@ -105,8 +116,15 @@ def run(
     workers: int | None = None,
     progress: Progress | Callback | None = None,
     trackers: Sequence[str | Tracker] = (),
+    until: Literal["separated"] | None = None,
+    budget: float | None = None,
+    looked: Callable[[Round], None] = lambda round: None,
 ) -> Summary:
     """Do what is missing of a board. What is finished is never done again.
+
+    With ``until="separated"`` the board is looked at after every round, and the algorithms that are open near its top
+    get more trials, as its rules allow, until one leads every track, nothing that is open is within reach, or the
+    budget is spent (:mod:`dgbench.board.until`).
 
     Args:
         board: Name, path or rules.
@@ -117,25 +135,45 @@ def run(
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
+        until: ``separated``, on a board whose rules have ``looks``.
+        budget: Hours. A round that would not end in time, by what trainings take here, is not begun.
+        looked: Is called after every round.
 
     Raises:
-        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there.
+        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there. Or there is a
+            budget and nothing that it ends, or the first round does not fit into it.
+        CardError: trials of the board cannot grow.
         DiskError: the store or the cache cannot be written, may not take what is needed at once, or the disk is full.
     """
+    from dgbench.api.rounds import Rounds, check_rules, costs
+    from dgbench.runs.index import grown
     from dgbench.runs.launch import launch
     from dgbench.runs.plan import make_plan
     from dgbench.runs.progress import told
     from dgbench.runs.tracking import tracked
     from dgbench.trackers import opened
 
+    card = rules(board)
+    check_rules(card, until, budget)
     kept, hears, open_ = Store.at(store), told(progress), opened(trackers)
+
+    def planned(trials: Mapping[str, int]) -> Plan:
+        return make_plan(card, fetch=True, reading=hears.reading, trials=trials)
+
+    def do(made: Plan) -> Summary:
+        with tracked(made, open_) as listening:
+            summary = launch(made, kept, device=device, workers=workers, progress=hears, tracking=listening)
+            listening.over(kept, summary.trainings, summary.runs, len(summary.failed))
+        return replace(summary, untold=listening.lost)
+
     try:
         with writing(kept.root, cache_root()):
-            made = make_plan(rules(board), fetch=True, reading=hears.reading)
-            with tracked(made, open_) as listening:
-                summary = launch(made, kept, device=device, workers=workers, progress=hears, tracking=listening)
-                listening.over(kept, summary.trainings, summary.runs, len(summary.failed))
-            return replace(summary, untold=listening.lost)
+            begun = grown(card, kept)
+            if until is None:
+                return do(planned(begun))
+            cost = costs(kept, device, workers)
+            rounds = Rounds(card, planned, cost, do, lambda: leaderboard(board, store=store), looked)
+            return rounds.run(begun, budget)
     finally:
         hears.stop()
 
@@ -216,13 +254,13 @@ def select(
     from dgbench.board.selected import selected
     from dgbench.selection.criteria import get
 
-    card = _listed(rules(board), algorithms, Store.at(store))
+    card = narrowed(rules(board), algorithms, Store.at(store))
     by = get(criterion or card.criterion)
     found = with_submitted(card, store, beside(board, submissions))
     return selected(found, by, algorithms=algorithms, targets=targets, trials=trials)
 
 
-def _listed(card: BoardCard, algorithms: Sequence[str] | None, store: Store) -> BoardCard:
+def narrowed(card: BoardCard, algorithms: Sequence[str] | None, store: Store) -> BoardCard:
     """The rules with these algorithms, where the store has a list of their runs; else as they are."""
     with suppress(DGBenchError):  # a name may be that of a submission, and no recipe
         asked = rules(card, algorithms=algorithms)

@@ -187,7 +187,7 @@ def _submitted(board: Board | None) -> Iterable[tuple[Board, Placed, Row]]:
 def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None) -> tuple[Origin, Compare]:
     from dgbench.runs.again import announced, compared
     from dgbench.runs.origin import planned
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.plan import at_most, make_plan
     from dgbench.selection.predictions import PREDICTIONS
     from dgbench.submissions import files
     from dgbench.submissions.evidence import file_of
@@ -197,7 +197,8 @@ def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None
         raise StoreError(f"run {row.run} of '{one.submission.id}' is of another code base, which dgbench cannot run")
     made = one.submission.provenance
     notes = [{"torch": each} for each in made.torch] + [{"dgbench": each} for each in made.dgbench]
-    found = planned(make_plan(rules(board, algorithms=[recipe]), fetch=True), row.run, [*notes, {"device": row.device}])
+    card = rules(board, algorithms=[recipe])
+    found = planned(make_plan(card, fetch=True, trials=at_most(card)), row.run, [*notes, {"device": row.device}])
     if found is None:
         raise StoreError(
             f"run {row.run} of '{one.submission.id}' is not what this dgbench does by the rules of the board; it was "
@@ -260,7 +261,7 @@ def _rules(card: BoardCard, place: Place) -> Iterable[BoardCard]:
     asked = rules(
         card,
         algorithms=[entry["algorithm"]],
-        trials=max(card.trials, entry["trial"] + 1),
+        trials=None if entry["trial"] < card.most else entry["trial"] + 1,
         draws=max(card.draws, entry["draw"] + 1),
         datasets=None if entry["dataset"] in card.dataset else [entry["dataset"]],
     )
@@ -270,6 +271,6 @@ def _rules(card: BoardCard, place: Place) -> Iterable[BoardCard]:
 
 
 def _asks_for(card: BoardCard, run: str) -> bool:
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.plan import at_most, make_plan
 
-    return run in make_plan(card).runs
+    return run in make_plan(card, trials=at_most(card)).runs

@@ -75,13 +75,13 @@ def make_submissions(
     Raises:
         StoreError: runs of one are missing, or something is there under its name. Then none is written.
     """
-    from dgbench.runs.index import index
+    from dgbench.runs.index import grown, index
     from dgbench.runs.plan import make_plan
     from dgbench.submissions.make import make
 
-    asked = rules(board, algorithms=algorithms)
-    listed = index(make_plan(asked))
-    return make(asked, listed, Store.at(store), out, number=number, authors=authors, code=code)
+    asked, kept = rules(board, algorithms=algorithms), Store.at(store)
+    listed = index(make_plan(asked, trials=grown(rules(board), kept) | grown(asked, kept)))
+    return make(asked, listed, kept, out, number=number, authors=authors, code=code)
 
 
 def write_kit(board: Board, out: Path, *, told: Callable[[str], None] = lambda what: None) -> Path:
@@ -225,7 +225,7 @@ def verify(
         StoreError: the store holds no finished run of the board.
     """
     from dgbench.runs.again import again, part, sample
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.plan import at_most, make_plan
     from dgbench.runs.progress import told
     from dgbench.submissions.rerun import Claimed
 
@@ -240,7 +240,7 @@ def verify(
     else:
         card = rules(what)
     try:
-        plan = make_plan(card, fetch=True, reading=hears.reading)
+        plan = make_plan(card, fetch=True, reading=hears.reading, trials=at_most(card))
         kept = Store.at(store)
         if claimed is not None:
             claimed.known(plan.runs)

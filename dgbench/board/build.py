@@ -9,6 +9,7 @@ with target labels is carried along and ranks nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -59,9 +60,12 @@ def build(
     if known is None:
         check(metrics, runs)
         _check_rules(metrics, info, failed)
+    if info.looks:
+        trials = _whole_looks(runs, failed, info)
+        metrics, runs = (_seen(table, trials) for table in (metrics, runs))
     cells = _cells(metrics, runs, criterion, indicators)
     twins = _twins(cells, runs, info)
-    design = Design.of(runs, info.weights)
+    design = Design.of(runs, info.weights, info.looks)
     lost = {failure.algorithm for failure in failed}
     finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
@@ -117,7 +121,7 @@ def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failur
     allowed = {
         "algorithm": info.algorithms,
         "target": info.domains,
-        "trial": range(info.trials),
+        "trial": range(info.most),
         "draw": range(info.draws),
     }
     for column, values in allowed.items():
@@ -127,6 +131,25 @@ def _check_rules(metrics: pl.DataFrame, info: BoardInfo, failed: Sequence[Failur
                 f"the records hold {column} {strangers}, which the rules of the board '{info.name}' do not ask for "
                 f"({', '.join(map(str, values))}); leave these records out"
             )
+
+
+def _whole_looks(runs: pl.DataFrame, failed: Sequence[Failure], info: BoardInfo) -> dict[str, int]:
+    """Of each algorithm at how many trials it was last looked at: whole trials, as many as some look says.
+
+    What it has of more is not looked at yet: who chose when to look at half a round could choose what to see.
+    """
+    done = Counter(runs.select("algorithm", "trial").iter_rows())
+    done.update((failure.algorithm, failure.trial) for failure in beaten(runs, failed))
+    found = {}
+    for name in runs["algorithm"].unique():
+        whole = next(trial for trial in itertools.count() if done[name, trial] != info.of_trial)
+        found[name] = max([look for look in info.looks if look <= whole], default=info.trials)
+    return found
+
+
+def _seen(table: pl.DataFrame, trials: Mapping[str, int]) -> pl.DataFrame:
+    """The rows of the first trials, as many as each algorithm has."""
+    return table.filter(pl.col("trial") < pl.col("algorithm").replace_strict(trials, return_dtype=pl.Int64()))
 
 
 def refuse_unfinished(metrics: pl.DataFrame, board: str, failed: Sequence[Failure]) -> None:
@@ -193,9 +216,18 @@ def _complete(cells: pl.DataFrame, runs: pl.DataFrame, diverged: Counter[str], i
     """The algorithms that have all that the rules ask for, in the order of the rules."""
     chosen = Counter(cells["algorithm"].to_list())
     done = diverged + Counter(runs["algorithm"].to_list())
+    trials = _trials(runs, info)
     return [
-        name for name in info.algorithms if chosen[name] == len(info.domains) * info.trials and done[name] == info.runs
+        name
+        for name in info.algorithms
+        if chosen[name] == len(info.domains) * trials[name] and done[name] == info.of_trial * trials[name]
     ]
+
+
+def _trials(runs: pl.DataFrame, info: BoardInfo) -> dict[str, int]:
+    """Of each algorithm how many trials it has to have, to be complete: those that all have, or more where it grew."""
+    begun = dict(runs.group_by("algorithm").agg(pl.col("trial").max() + 1).iter_rows())
+    return {name: max(begun.get(name, 0), info.trials) for name in info.algorithms}
 
 
 def _ahead(
@@ -211,9 +243,10 @@ def _ahead(
 def _judged(
     track: str, metrics: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo, indicators: Indicators
 ) -> tuple[tuple[Quality, ...], dict[str, str]]:
-    """How well each criterion picked on a track, and why one could not be judged."""
-    members = metrics.filter(pl.col("track") == track)
-    member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()))
+    """How well each criterion picked on a track, in the trials that all have, and why one could not be judged."""
+    shared = pl.col("trial") < info.trials
+    members = metrics.filter(pl.col("track") == track, shared)
+    member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()), shared)
     qualities, refusals = [], {}
     for criterion in CRITERIA.values():
         if not criterion.uses_target:
@@ -253,6 +286,7 @@ def _entry(
         rank_worst=ranked[1] if ranked else None,
         runs=runs.height,
         diverged=diverged,
+        trials=runs["trial"].n_unique(),
         same_as=twin if twin != algorithm else None,
         without_effect="; ".join(sorted(set(runs["without_effect"]) - {""})),
         accuracy=accuracy,

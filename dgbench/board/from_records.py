@@ -57,6 +57,7 @@ def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
         submitted=found.submitted,
         repeats=found.repeats,
         headline=headline(headlines(card)),
+        looks=(card.trials, *card.looks) if card.looks else (),
     )
 
 

@@ -41,6 +41,7 @@ class BoardInfo:
         repeats: Submissions of runs that the store holds itself: these are shown, those are not listed again.
         recompute: The command that computes the leaderboard again.
         part: What is left, in words, where this is a part of a board that was computed whole; empty where it is all.
+        looks: Where trials may grow, after how many the board is looked at, the first of them ``trials``; else empty.
     """
 
     name: str
@@ -63,11 +64,22 @@ class BoardInfo:
     repeats: tuple[Repeat, ...] = ()
     part: str = ""
     headline: Measure = RULE
+    looks: tuple[int, ...] = ()
 
     @property
     def runs(self) -> int:
-        """How many runs a complete algorithm has."""
-        return len(self.domains) * self.trials * self.draws
+        """How many runs a complete algorithm has at least."""
+        return self.of_trial * self.trials
+
+    @property
+    def of_trial(self) -> int:
+        """How many runs a trial of an algorithm has."""
+        return len(self.domains) * self.draws
+
+    @property
+    def most(self) -> int:
+        """The most trials that an algorithm may have."""
+        return self.looks[-1] if self.looks else self.trials
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,7 @@ class Entry:
             to be better than.
         runs: How many of the board's runs it has.
         diverged: How many more diverged, and lost to the other draws of their cells.
+        trials: How many of the board's trials it has, all of them whole where it is ranked.
         same_as: The first algorithm of the board that made the very same predictions in every cell, if that is another
             one: the two are one result.
         without_effect: Which parts of its recipe act on nothing here, and why; empty where all have an effect.
@@ -134,6 +147,7 @@ class Entry:
     rank_worst: int | None
     runs: int
     diverged: int
+    trials: int
     same_as: str | None
     without_effect: str
     accuracy: Estimate

@@ -65,7 +65,7 @@ def part(
         found.metrics.join(runs, on=["algorithm", "target", "run"], how="semi", maintain_order="left"),
         runs,
         names,
-        missing=len(names) * len(cases) * board.trials * board.draws - runs.height,
+        missing=sum(map(found.asked, names)) * len(cases) * board.draws - runs.height,
         failed=tuple(one for one in found.failed if one.algorithm in names and one.target in cases),
         torch=found.torch,
         dgbench=found.dgbench,
@@ -75,6 +75,7 @@ def part(
         levels={name: level for name, level in found.levels.items() if name in names},
         submitted={name: id_ for name, id_ in found.submitted.items() if name in names},
         repeats=tuple(one for one in found.repeats if one.algorithm in names),
+        trials={name: trials for name, trials in found.trials.items() if name in names},
     )
     alone = len(board.dataset) == 1 < len(found.board.dataset)
     return _without_prefix(whole, f"{board.dataset[0]}/") if alone else whole

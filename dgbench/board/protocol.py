@@ -31,8 +31,11 @@ def protocol(card: BoardCard) -> str:
         tested = "its official test part" if card.split.official else "the whole of it"
     kept = "the official validation part" if card.split.official else f"{100 * card.split.validation:g} %"
     half = " Networks compute in bfloat16." if training.precision == "bfloat16" else ""
+    trials = f"{card.trials} trials"
+    if card.looks:
+        trials += f", up to {card.most} of algorithms that are open near the top,"
     return (
-        f"{asked} {tested}. {card.trials} trials draw other splits, heads and batches, the same for every algorithm. "
+        f"{asked} {tested}. {trials} draw other splits, heads and batches, the same for every algorithm. "
         f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
         f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half} "
         f"For every algorithm {sets}.{''.join(_lacking(card))}"

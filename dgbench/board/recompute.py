@@ -19,7 +19,7 @@ def command(card: BoardCard, criterion: str | None = None, file: str = "board.to
         file: Where the rules lie, if they are not those of a board that comes with dgbench.
     """
     backbones = set(card.tracks.values())
-    options = ["dataset", "algorithms", "trials", "draws", "criterion"]
+    options = ["dataset", "algorithms", "trials", "looks", "draws", "criterion"]
     options += ["tracks"] if len(backbones) == 1 else []
     own = board_card(card.name) if card.name in board_names() else None
     like = {key: getattr(card, key) for key in (*options, "keep")}  # which weights stay changes no leaderboard
@@ -34,6 +34,9 @@ def command(card: BoardCard, criterion: str | None = None, file: str = "board.to
         words += ["--backbone", parse(*backbones).portable]
     for key in ("trials", "draws", "criterion"):
         value = criterion if key == "criterion" and criterion is not None else getattr(card, key)
-        if own is None or not fixed or value != getattr(own, key):
+        grows = key == "trials" and own is not None and card.looks != own.looks
+        if own is None or not fixed or grows or value != getattr(own, key):
             words += [f"--{key}", str(value)]
+            words += [word for look in card.looks if key == "trials" for word in ("--looks", str(look))]
+    words += ["--until", "separated"] if card.looks else []
     return shlex.join(words)

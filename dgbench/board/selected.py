@@ -6,7 +6,6 @@ choosing. Each cell is chosen in by itself, so a part of a board has the choices
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +122,7 @@ def selected(
         _in_order(_beside(others, cells, scored).join(reached, on=CANDIDATE).select(_OTHERS), found),
         refusals,
         without=tuple(runs.select(CELL).unique(maintain_order=True).join(cells, on=CELL, how="anti").iter_rows()),
-        missing=math.prod(map(len, asked.values())) * found.board.draws - runs.height - len(beaten(runs, failed)),
+        missing=_runs(found, asked) - runs.height - len(beaten(runs, failed)),
         failed=failed,
         submitted={name: id_ for name, id_ in found.submitted.items() if name in asked["algorithm"]},
     )
@@ -133,13 +132,19 @@ def _asked(
     found: Records, algorithms: Sequence[str] | None, targets: Sequence[str] | None, trials: Sequence[int] | None
 ) -> dict[str, tuple[Any, ...]]:
     """The algorithms, targets and trials that are looked at; all where none is named."""
-    every = range(found.board.trials)
+    every = range(found.board.most)
     check_names("trial", map(str, trials or ()), map(str, every))
     return {
         "algorithm": found.names if algorithms is None else algorithms_named(found.names, algorithms),
         "target": found.cases if targets is None else cases_named(found.board, found.cases, targets),
         "trial": tuple(every if trials is None else dict.fromkeys(trials)),
     }
+
+
+def _runs(found: Records, asked: Mapping[str, Sequence[Any]]) -> int:
+    """How many runs there are of what is asked for."""
+    trials: int = sum(trial < found.asked(name) for name in asked["algorithm"] for trial in asked["trial"])
+    return len(asked["target"]) * trials * found.board.draws
 
 
 def _cells(scored: pl.DataFrame) -> pl.DataFrame:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from dgbench.api import boards, measuring
 from dgbench.cli.output import print_json, screen
@@ -27,8 +29,9 @@ def present(
     benchmark: str | None = None,
     as_json: bool,
     quiet: bool,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Compute a leaderboard, write its files, and print it."""
+    """Compute a leaderboard, write its files, and print it; as JSON with what more there is to say."""
     from dgbench.board.render import terminal
     from dgbench.board.render.files import as_data, write
     from dgbench.board.render.forms import write_forms
@@ -39,7 +42,7 @@ def present(
     folder = out or Store.at(store).index(rules).with_suffix("") / made.criterion.name
     paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]
     if as_json:
-        print_json(as_data(made) | {"files": [path.resolve() for path in paths]})
+        print_json(as_data(made) | {"files": [path.resolve() for path in paths], **more})
     elif not quiet:
         terminal.show(made, screen(highlight=True))
         print()

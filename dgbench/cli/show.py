@@ -274,9 +274,8 @@ def _show_board(card: BoardCard, console: Console) -> None:
     console.print(f"[bold]{card.title}[/]  [dim]{card.name} version {card.version}[/]\n{card.summary}\n")
     console.print(f"[bold]dataset[/]     {', '.join(card.dataset)}; {card.protocol}")
     console.print(f"[bold]backbones[/]   {', '.join(f'{track}: {name}' for track, name in card.tracks.items())}")
-    console.print(
-        f"[bold]budget[/]      {card.trials} trials, {card.draws} hyperparameter draws, {card.training.steps} steps"
-    )
+    trials = f"{card.trials} trials" + (f", looked at again after {', '.join(map(str, card.looks))}" * bool(card.looks))
+    console.print(f"[bold]budget[/]      {trials}, {card.draws} hyperparameter draws, {card.training.steps} steps")
     by = ", ".join(dict.fromkeys(MEASURES[name].title for name in headlines(card).values()))
     console.print(f"[bold]criterion[/]   {card.criterion}, by {by}")
     console.print(f"[bold]algorithms[/]  {', '.join(card.algorithms)}", soft_wrap=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,13 +19,16 @@ from rich.markup import escape
 
 from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, new_table, print_json
-from dgbench.cli.present import present, present_ranking
+from dgbench.cli.present import present, present_ranking, submitted_to
 from dgbench.cli.room import show_room
 from dgbench.core.amounts import duration
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.progress import Silent, for_people
 from dgbench.runs.store import Store
+
+if TYPE_CHECKING:
+    from dgbench.board.until import Round
 
 DAY = 86400
 
@@ -44,6 +47,12 @@ class Form(StrEnum):
 
     eee = "eee"
     hub = "hub"
+
+
+class Until(StrEnum):
+    """When rounds of trials end."""
+
+    separated = "separated"
 
 
 class KeepRule(StrEnum):
@@ -65,6 +74,14 @@ Only = Annotated[
     typer.Option("--algorithm", "-a", help="in place of the board's own; repeat for several: -a erm -a 'sam + t3a'"),
 ]
 Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's own")]
+Looks = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--looks",
+        min=2,
+        help="where trials may grow, after how many the board is looked at again; repeat for several",
+    ),
+]
 Draws = Annotated[int | None, typer.Option(min=1, help="hyperparameter draws, in place of the board's own")]
 KeepOption = Annotated[
     KeepRule | None,
@@ -114,6 +131,7 @@ def plan(
     dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
+    looks: Looks = None,
     draws: Draws = None,
     backbone: Backbone = None,
     keep: KeepOption = None,
@@ -139,11 +157,12 @@ def plan(
         datasets=dataset,
         algorithms=algorithm,
         trials=trials,
+        looks=looks,
         draws=draws,
         backbone=backbone,
         keep=_value(keep),
     )
-    made = boards.plan(rules)
+    made = boards.plan(rules, store=store)
     kept = Store.at(store)
     missing = todo(made, kept, asked=asked(made, kept))
     where = resolve_device(device.value)
@@ -233,6 +252,7 @@ def run(
     dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
+    looks: Looks = None,
     draws: Draws = None,
     backbone: Backbone = None,
     criterion: By = None,
@@ -241,14 +261,28 @@ def run(
     device: DeviceOption = Device.auto,
     workers: Workers = None,
     track: Track = None,
+    until: Annotated[
+        Until | None,
+        typer.Option(
+            help="separated: give more trials to those that are open near the top, as the board's rules (looks) allow, "
+            "until one leads every track or nothing that is open is within reach"
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="with --until: begin no round that would not end in time")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a board, and print its leaderboard.
 
-    What is missing is done, what is finished never again; the leaderboard is written as a page, too. The exit code is 1
-    where trainings failed, 2 where nothing can be done, 130 after Ctrl-C and 143 after SIGTERM.
+    What is missing is done, what is finished never again; the leaderboard is written as a page, too. With --until
+    separated trials come in rounds, and after each it is said what is open, and why it goes on or stops. The exit code
+    is 1 where trainings failed, 2 where nothing can be done, 130 after Ctrl-C and 143 after SIGTERM.
     """
+    from dgbench.api.rounds import check_rules
+    from dgbench.board.render.rounds import as_data
+    from dgbench.board.render.rounds import lines as said
     from dgbench.runs.failures import by_kind
     from dgbench.selection.criteria import ranking
 
@@ -258,17 +292,34 @@ def run(
         datasets=dataset,
         algorithms=algorithm,
         trials=trials,
+        looks=looks,
         draws=draws,
         backbone=backbone,
         keep=_value(keep),
     )
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
+    check_rules(rules, until and until.value, budget)
     progress = Silent() if quiet else for_people()
+    rounds: list[Round] = []
+
+    def looked(done: Round) -> None:
+        rounds.append(done)
+        for line in said(done) if not quiet else ():
+            print(line, file=sys.stderr, flush=True)
+
     if not quiet:
         print(f"{rules.title}: planning", file=sys.stderr, flush=True)
     with stoppable():
         summary = boards.run(
-            rules, store=store, device=device.value, workers=workers, progress=progress, trackers=track or ()
+            submitted_to(board, rules) if until else rules,
+            store=store,
+            device=device.value,
+            workers=workers,
+            progress=progress,
+            trackers=track or (),
+            until="separated" if until else None,
+            budget=budget,
+            looked=looked,
         )
     did = f"{summary.trainings} trainings and {summary.runs} runs"
     if summary.failed:
@@ -282,7 +333,8 @@ def run(
     for name, why in summary.untold.items():
         print(f"tracker {name} failed, and lacks what came later: {why}", file=sys.stderr)
     with suppress(StoreError) if summary.failed else nullcontext():  # where all failed there is no board: that was said
-        present(board, rules, criterion, store, as_json=as_json, quiet=quiet)
+        more = {"rounds": [as_data(one) for one in rounds]} if until else {}
+        present(board, rules, criterion, store, as_json=as_json, quiet=quiet, more=more)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -311,6 +363,7 @@ def leaderboard(
     dataset: On = None,
     algorithm: Only = None,
     trials: Trials = None,
+    looks: Looks = None,
     draws: Draws = None,
     backbone: Backbone = None,
     criterion: By = None,
@@ -340,7 +393,9 @@ def leaderboard(
     algorithms as BibTeX. With --metric the same models are ranked by another number, for looking: it is printed, and
     nothing is written.
     """
-    rules = boards.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = boards.rules(
+        board, datasets=dataset, algorithms=algorithm, trials=trials, looks=looks, draws=draws, backbone=backbone
+    )
     if metric is None:
         present(
             board, rules, criterion, store, out=out, forms=form or (), benchmark=benchmark, as_json=as_json, quiet=quiet

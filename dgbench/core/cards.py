@@ -234,6 +234,9 @@ class BoardCard(Card):
         cases: By dataset, which of its domains take part.
         tracks: The backbone of each track.
         trials: Repetitions of every training, each with splits, weights and batches of its own.
+        looks: Where trials may grow, after how many the board is looked at again, ascending, above ``trials``; the last
+            is the most that an algorithm may have. Whoever is still open near the top then gets so many
+            (``dgbench run --until separated``).
         draws: Sets of hyperparameters that are tried for each algorithm, target and trial, the recipe's own first.
         criterion: What selects models.
         headline: By what models are ranked and selected: on each dataset by its official measure, which is accuracy
@@ -258,6 +261,7 @@ class BoardCard(Card):
     cases: dict[str, CaseRules] = Field(default_factory=dict)
     tracks: dict[Literal["inductive", "online"], str] = Field(min_length=1)
     trials: int = Field(ge=1, le=1_000)
+    looks: Annotated[tuple[Annotated[int, Field(ge=2, le=1_000)], ...], Field(max_length=100)] = ()
     draws: int = Field(ge=1, le=1_000, default=1)
     criterion: str
     headline: Literal["official"] | Headline = "official"
@@ -270,6 +274,24 @@ class BoardCard(Card):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, Space] = Field(default_factory=dict)
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """The most trials that an algorithm may have."""
+        return self.looks[-1] if self.looks else self.trials
+
+    def described(self, without: set[str]) -> dict[str, Any]:
+        """As plain JSON, without some fields; a board that is looked at once says nothing of looks."""
+        return self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
+
+    @model_validator(mode="after")
+    def _looks_ascend(self) -> BoardCard:
+        if list(self.looks) != sorted({*self.looks} - set(range(self.trials + 1))):
+            raise ValueError(
+                f"'looks' ({', '.join(map(str, self.looks))}) are numbers of trials above 'trials' ({self.trials}), "
+                "each above the one before"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cases_of_datasets(self) -> BoardCard:

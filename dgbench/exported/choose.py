@@ -17,7 +17,7 @@ from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
 from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.index import index
-from dgbench.runs.plan import Entry, Plan, make_plan
+from dgbench.runs.plan import Entry, Plan, at_most, make_plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import Criterion, choose, ranking
@@ -72,25 +72,31 @@ def chosen(
         RecipeError: the recipe or the criterion does not fit.
     """
     by = ranking(criterion, board.name)
-    plan = planned(board.model_copy(update={"algorithms": (algorithm,)}))
+    plan = planned(board.model_copy(update={"algorithms": (algorithm,)}), trial + 1)
     cases = [case.name for case in plan.cases]
     if target is not None and target not in cases:
         raise StoreError(f"board '{board.name}' has no target '{target}'.{did_you_mean(target, cases)}")
-    if not 0 <= trial < board.trials:
-        raise StoreError(f"board '{board.name}' has the trials 0 to {board.trials - 1}, not {trial}")
+    if not 0 <= trial < board.most:
+        raise StoreError(f"board '{board.name}' has the trials 0 to {board.most - 1}, not {trial}")
     records = collect(plan.board, store, index(plan))
     cell = [entry for entry in plan.entries if (entry.target, entry.trial) == (target or cases[0], trial)]
     refuse_missing(cell, records)
     return of_cell(board, plan, cell, records, by)
 
 
-def planned(board: BoardCard, fetch: bool = False, progress: Progress | None = None) -> Plan:
+def planned(board: BoardCard, trials: int = 0, fetch: bool = False, progress: Progress | None = None) -> Plan:
     """The plan of a board whose data is on this machine: classes, and what was tested, are read from it.
+
+    Args:
+        board: The rules.
+        trials: How many there are at least, of each algorithm.
+        fetch, progress: As for :func:`dgbench.runs.plan.make_plan`.
 
     Raises:
         DataError: it is not.
     """
-    plan = make_plan(board, fetch=fetch, reading=(progress or Silent()).reading)
+    grown = {name: min(max(trials, board.trials), most) for name, most in at_most(board).items()}
+    plan = make_plan(board, fetch=fetch, reading=(progress or Silent()).reading, trials=grown)
     for name in plan.absent:
         locate(dataset_card(name))
     return plan

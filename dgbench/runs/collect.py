@@ -99,6 +99,7 @@ class Records:
         submitted: Of these algorithms: the id of the submission.
         repeats: Submissions of runs that are here anyway.
         indicators: Reads what criteria take from single predictions, of candidates whose predictions are in the store.
+        trials: Of algorithms that have more than the rules give to all: how many are asked for.
     """
 
     board: BoardCard
@@ -116,6 +117,11 @@ class Records:
     submitted: dict[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
     indicators: Indicators = field(default=none_at_hand, compare=False)
+    trials: dict[str, int] = field(default_factory=dict)
+
+    def asked(self, algorithm: str) -> int:
+        """How many trials of an algorithm are asked for."""
+        return self.trials.get(algorithm, self.board.trials)
 
     def __repr__(self) -> str:
         return (
@@ -160,6 +166,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         cases=tuple(index["cases"]),
         weights=_weights(entries),
         indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"))),
+        trials=more_trials(board, index),
     )
 
 
@@ -175,6 +182,15 @@ def beaten(runs: pl.DataFrame, failed: Iterable[Failure]) -> tuple[Failure, ...]
     """
     cells = set(runs.select(CELL).unique().iter_rows())
     return tuple(one for one in failed if one.status == "diverged" and (one.algorithm, one.target, one.trial) in cells)
+
+
+def more_trials(board: BoardCard, index: Spec) -> dict[str, int]:
+    """Of algorithms of which a list of runs has more trials than the rules give to all: how many."""
+    found: dict[str, int] = {}
+    for entry in index["entries"]:
+        if entry["trial"] >= board.trials:
+            found[entry["algorithm"]] = max(found.get(entry["algorithm"], 0), entry["trial"] + 1)
+    return found
 
 
 def _entries(listed: list[Spec]) -> pl.DataFrame:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dgbench.core.cards import Keep
+from contextlib import suppress
+
+from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.dataset_card import other_headlines
+from dgbench.core.errors import StoreError
+from dgbench.runs.collect import more_trials
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import INDEX, Store
 from dgbench.runs.wishes import Boards
@@ -26,6 +30,14 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],
     }
+
+
+def grown(board: BoardCard, store: Store) -> dict[str, int]:
+    """Of algorithms to which a board in a store gave more trials than the rules give to all: how many they have."""
+    if board.looks:
+        with suppress(StoreError):  # it was never run there
+            return more_trials(board, store.read_index(board))
+    return {}
 
 
 def asked(plan: Plan, store: Store) -> Boards | None:

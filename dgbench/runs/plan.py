@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 from dgbench.core.cards import BoardCard, PerDomain
@@ -147,7 +148,11 @@ class Plan:
 
 
 def make_plan(
-    board: BoardCard, *, fetch: bool = False, reading: Callable[[str, int, int], None] = lambda name, done, total: None
+    board: BoardCard,
+    *,
+    fetch: bool = False,
+    reading: Callable[[str, int, int], None] = lambda name, done, total: None,
+    trials: Mapping[str, int] = MappingProxyType({}),
 ) -> Plan:
     """The plan of a board.
 
@@ -156,6 +161,7 @@ def make_plan(
         fetch: Whether published weights that are not on this machine are fetched and built-in data is built, since the
             plan is to be carried out. Without them a plan can be counted, not run.
         reading: Is told how many pictures of a dataset have been built or looked at, and how many there are.
+        trials: Of algorithms that have more than the board gives to all, by name, how many.
 
     Raises:
         RecipeError, UnknownNameError: a recipe of the board cannot be composed or does not fit the backbone.
@@ -175,8 +181,8 @@ def make_plan(
     _refuse_seen_groups(board, datasets)
     _say_unused_splits(board, datasets)
     probe = resolve(compose("linear_probe"), board)
-    cells = list(itertools.product(range(board.trials), range(board.draws)))
     for recipe in recipes:
+        cells = list(itertools.product(range(trials.get(recipe.name, board.trials)), range(board.draws)))
         resolved: dict[tuple[str, ...], list[Resolved]] = {}
         for case in plan.cases:
             sources = _learned_from(case)
@@ -185,6 +191,11 @@ def make_plan(
             for (trial, draw), one in zip(cells, resolved[sources], strict=True):
                 add_cell(plan, case, one, probe, trial, draw)
     return plan
+
+
+def at_most(board: BoardCard) -> dict[str, int]:
+    """Every trial that looks at a board may ask for, of each algorithm."""
+    return {compose(expression).name: board.most for expression in board.algorithms}
 
 
 def _refuse_twins(recipes: list[Recipe]) -> None:

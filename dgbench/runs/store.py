@@ -52,7 +52,7 @@ def rules_identity(board: BoardCard) -> str:
 
     It is the same on any machine: of own weights it has the name of the file, not where that lies.
     """
-    content = board.model_dump(mode="json", exclude={"title", "summary", "algorithms", "keep", "headline"})
+    content = board.described(without={"title", "summary", "algorithms", "keep", "headline"})
     own = {track: parse(name) for track, name in board.tracks.items()}
     portable = {track: name.portable for track, name in own.items() if name.weights}
     others = other_headlines(board)
@@ -268,7 +268,7 @@ class Store:
 
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
-        asked = board.model_dump(mode="json", exclude={"title", "summary", "criterion", "keep", "headline"})
+        asked = board.described(without={"title", "summary", "criterion", "keep", "headline"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
 

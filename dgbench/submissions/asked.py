@@ -63,10 +63,15 @@ class Asked:
         places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
 
-    @property
-    def cells(self) -> list[Cell]:
-        """Every (target, trial, draw) that a submission has a run of, or says why not."""
-        return list(itertools.product(self.cases, range(self.board.trials), range(self.board.draws)))
+    def cells(self, trials: int) -> list[Cell]:
+        """Every (target, trial, draw) that a submission has a run of, or says why not.
+
+        Args:
+            trials: How many it begins. Where trials may grow, it has as many as the board's first look at so many.
+        """
+        looks = (self.board.trials, *self.board.looks)
+        whole = next((look for look in looks if look >= trials), looks[-1])
+        return list(itertools.product(self.cases, range(whole), range(self.board.draws)))
 
     def steps(self) -> range:
         """The checkpoints that there may be."""

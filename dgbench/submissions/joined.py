@@ -25,7 +25,7 @@ from dgbench.submissions.asked import Asked
 from dgbench.submissions.check import CHECKS, rank
 from dgbench.submissions.evidence import Evidence, Others
 from dgbench.submissions.place import Placed, placed
-from dgbench.submissions.runs import as_records
+from dgbench.submissions.runs import as_records, trials_of
 from dgbench.submissions.verdicts import Verdict
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]
         submitted={names[one.submission.id]: one.submission.id for one in entered},
         torch=_union(base.torch, entered, "torch"),
         dgbench=_union(base.dgbench, entered, "dgbench"),
+        trials=base.trials | {names[one.submission.id]: trials for one in entered if (trials := trials_of(one.rows))},
     )
 
 

@@ -138,6 +138,11 @@ def from_table(table: pl.DataFrame) -> tuple[Row, ...]:
     return tuple(found)
 
 
+def trials_of(rows: Sequence[Row]) -> int:
+    """How many trials a submission begins."""
+    return max((row.trial + 1 for row in rows), default=0)
+
+
 def as_records(
     submission: Submission, rows: Sequence[Row], name: str | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -102,6 +102,7 @@ def _record(board: Leaderboard, track: Track, entry: Entry, at: str) -> dict[str
 def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str, estimate: Estimate) -> dict[str, Any]:
     info, place = board.info, [] if key == _MEAN else [file_name(key)]
     score = text.score(board)
+    trials = entry.trials if info.looks else info.trials
     return {
         "evaluation_result_id": "/".join([file_name(info.name), track.name, *place, info.headline.name]),
         "evaluation_name": visible(f"{info.title}, {track.name} track: {said}"),
@@ -120,7 +121,7 @@ def _result(board: Leaderboard, track: Track, entry: Entry, key: str, said: str,
             "score_type": "continuous",
             "min_score": 0,
             "max_score": 1,
-            "additional_details": _texts(criterion=board.criterion.name, trials=info.trials, draws=info.draws),
+            "additional_details": _texts(criterion=board.criterion.name, trials=trials, draws=info.draws),
         },
         "score_details": {"score": estimate.mean, **_rank(entry, key), **_uncertainty(estimate)},
     }

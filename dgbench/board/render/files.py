@@ -63,8 +63,11 @@ def table(board: Leaderboard) -> pl.DataFrame:
 
 def as_data(board: Leaderboard) -> dict[str, Any]:
     """The leaderboard as plain data: its rules, the rows of :func:`table`, and where they come from."""
+    info = dataclasses.asdict(board.info)
+    if not board.info.looks:
+        del info["looks"]
     return {
-        **dataclasses.asdict(board.info),
+        **info,
         "headline": board.info.headline.name,
         "criterion": board.criterion.name,
         "entries": table(board).to_dicts(),
@@ -148,6 +151,7 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "contaminated": " ".join(entry.contaminated),
         "runs": entry.runs,
         "diverged": entry.diverged,
+        **({"trials": entry.trials} if board.info.looks else {}),
         **columns(board.info.headline.name, entry.accuracy),
         **{f"{board.info.headline.name}_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
         "nll": _mean(entry.nll),

@@ -50,7 +50,7 @@ def write(board: Leaderboard, folder: Path, benchmark: str | None) -> list[Path]
             texts[f"{FOLDER}/{file_name(board.info.name)}.yaml"] = listed(
                 {name: each.mean for name, each in entry.targets.items()},
                 benchmark,
-                f"mean over {board.info.trials} trials, models selected by {board.criterion.title}",
+                f"mean over {text.trials(board)} trials, models selected by {board.criterion.title}",
             )
         for name, content in texts.items():
             with whole(own / name) as temporary:
@@ -64,7 +64,7 @@ def results(board: Leaderboard, entry: Entry) -> list[EvalResult]:
     info = board.info
     datasets = dict(board.cells.select("target", "dataset").iter_rows())
     how = {"board": info.name, "version": info.version, "rules": info.rules, "criterion": board.criterion.name}
-    metric = f"{text.score(board)} on the domain left out, mean over {info.trials} trials"
+    metric = f"{text.score(board)} on the domain left out, mean over {text.trials(board)} trials"
     return [
         result(
             datasets[target],

@@ -62,11 +62,12 @@ def _caption(board: Leaderboard, track: Track, led: bool) -> str:
     title, _ = text.TRACKS[track.name]
     said = [
         f"{board.info.title}, {title[0].lower()}{title[1:]}: {board.info.headline.title} in per cent, mean "
-        f"over {board.info.trials} "
-        f"{'trial' if board.info.trials == 1 else 'trials, ± half of the 95 % interval'}.",
+        f"over {text.trials(board)} "
+        f"{'trial' if text.trials(board) == '1' else 'trials, ± half of the 95 % interval'}.",
         board.info.protocol,
         text.selection(board),
         *text.part(board),
+        *text.looks(board),
         "Bold: no algorithm is shown to be better (rank 1)." if led else "",
     ]
     return " ".join(filter(None, said))

@@ -39,7 +39,7 @@ def render(board: Leaderboard) -> str:
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
         "data": f"{info.dataset}: {', '.join(info.domains)}; {info.classes} classes",
-        "budget": f"{info.trials} trials, {info.draws} draws of hyperparameters for each target",
+        "budget": f"{text.trials(board)} trials, {info.draws} draws of hyperparameters for each target",
         **board.provenance,
     }
     blocks += [

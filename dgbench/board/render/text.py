@@ -78,6 +78,12 @@ BRIEF = (
     "number of algorithms that are significantly better (Holm over all pairs); of two ranks the second is the worst "
     "that it may be."
 )
+LOOKS = (
+    "The rules let trials grow: the board is looked at after {all} trials, and was after {done}. After each look those "
+    "that were open near the top may have had more: algorithms have {each}. A pair is tested on the trials that both "
+    "have, at each look with a share of the {error}, so ranks hold together over all looks. Means over other trials "
+    "are over other splits; differences are over the same ones."
+)
 UNTUNED = (
     "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
     "A low place is a finding about these values, not a verdict on the method; --draws 10 searches for better ones."
@@ -171,6 +177,7 @@ def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
         "Algorithm",
         score(board),
         "n",
+        *(["Trials"] if grown(board) else []),
         *domains,
         "Worst",
         "Gap",
@@ -187,6 +194,7 @@ def row(entry: Entry, board: Leaderboard, domains: Sequence[str]) -> list[str]:
         name(entry, board),
         with_margin(entry.accuracy),
         str(entry.accuracy.n),
+        *([str(entry.trials)] if grown(board) else []),
         *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
         percent(entry.targets[entry.worst].mean),
         percent(entry.gap.mean) if entry.gap else "–",
@@ -291,11 +299,40 @@ def stands_for(headline: Measure) -> list[str]:
 
 def notes(board: Leaderboard) -> list[str]:
     """What holds for the whole board: that it is a part, what ranks, failed, is missing, and that nothing was tuned."""
-    lines = [*part(board), *meant(board), *failures(board.failed)]
+    lines = [*part(board), *looks(board), *meant(board), *failures(board.failed)]
     if board.absent:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
     lines += _repeats(board)
     return [*lines, UNTUNED] if board.info.draws == 1 else lines
+
+
+def looks(board: Leaderboard) -> list[str]:
+    """That the board was looked at several times, and who has how many trials; nothing where trials do not grow."""
+    if not board.info.looks:
+        return []
+    has: dict[int, list[str]] = {}
+    for entry in board.entries:
+        has.setdefault(entry.trials, []).append(entry.title)
+    most = max(has, default=0)
+    done = [look for look in board.info.looks if look <= most] or [most]
+    each = "; ".join(f"{count} ({', '.join(names)})" for count, names in sorted(has.items(), reverse=True))
+    each = each if len(has) > 1 else f"{most} each"
+    return [LOOKS.format(done=_listed(done), all=_listed(board.info.looks), each=each, error=_ERROR)]
+
+
+def grown(board: Leaderboard) -> bool:
+    """Whether some algorithms have more trials than others, as the rules let them."""
+    return bool(board.info.looks) and len({entry.trials for entry in board.entries}) > 1
+
+
+def trials(board: Leaderboard) -> str:
+    """How many trials algorithms have: ``3``, or ``5 to 12`` where some have more."""
+    has = {entry.trials for entry in board.entries} if board.info.looks else {board.info.trials}
+    return f"{min(has)} to {max(has)}" if len(has) > 1 else str(*has)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " and ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
 
 
 def failures(failed: Sequence[Failure]) -> list[str]:

@@ -34,7 +34,7 @@ def _between_trials(seen: Evidence) -> Iterator[Finding]:
     )
     places = target.select("target", "draw", "step").n_unique()
     if seen.submission.claims.deterministic:
-        if same.height < places and seen.asked.board.trials > 1:
+        if same.height < places and seen.asked.board.most > 1:
             yield refuse("it claims to have no chance in it, and its trials differ")
         elif same.height:
             yield mark("it claims to have no chance in it: its trials predict the same")

@@ -9,7 +9,7 @@ from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
 from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.submissions.evidence import Evidence
-from dgbench.submissions.runs import Row
+from dgbench.submissions.runs import Row, trials_of
 from dgbench.submissions.verdicts import Check, Finding, mark, refuse
 
 
@@ -42,12 +42,12 @@ def of_these_rules(seen: Evidence) -> Iterator[Finding]:
 def complete(seen: Evidence) -> Iterator[Finding]:
     """E03: one run for every target, trial and draw, each from the sources that its case has."""
     there = Counter((row.target, row.trial, row.draw) for row in seen.rows)
-    asked = set(seen.asked.cells)
-    for target, trial, draw in seen.asked.cells:
+    asked = seen.asked.cells(trials_of(seen.rows))
+    for target, trial, draw in asked:
         count = there[target, trial, draw]
         if count != 1:
             yield refuse(f"target {target}, trial {trial}, draw {draw}: {count or 'no'} runs, where there must be one")
-    for target, trial, draw in sorted(set(there) - asked):
+    for target, trial, draw in sorted(set(there) - set(asked)):
         yield refuse(f"target {target}, trial {trial}, draw {draw}: the board does not ask for it")
     for row in seen.rows:
         case = seen.asked.cases.get(row.target)

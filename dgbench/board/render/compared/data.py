@@ -17,11 +17,12 @@ _IMAGES = 100
 def as_data(comparison: Comparison) -> dict[str, Any]:
     """A comparison for programs; accuracies are shares in [0, 1], differences those of the second minus the first."""
     info = comparison.board.info
+    shared = min(entry.trials for entry in comparison.board.entries) if info.looks else info.trials
     return {
         "board": info.name,
         "rules": info.rules,
         "criterion": comparison.board.criterion.name,
-        "trials": info.trials,
+        "trials": shared,
         "first": {**_entry(comparison.first), "track": comparison.track, "trainings": comparison.trainings},
         "steps": comparison.steps,
         "comparisons": len(comparison.against),

@@ -1,0 +1,144 @@
+"""Running a board in rounds: those that are open near its top get more trials, as far as its rules and a budget go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dgbench.board.leaderboard import Leaderboard
+from dgbench.board.until import Round, look
+from dgbench.core.amounts import duration
+from dgbench.core.cards import BoardCard
+from dgbench.core.errors import CardError, DGBenchError, StoreError, UnknownNameError
+from dgbench.core.recipe import compose
+from dgbench.runs.device import DeviceName, default_workers, resolve_device
+from dgbench.runs.estimate import estimate
+from dgbench.runs.index import asked
+from dgbench.runs.store import Store
+from dgbench.runs.todo import todo
+
+if TYPE_CHECKING:
+    from dgbench.runs.launch import Summary
+    from dgbench.runs.plan import Plan
+
+UNTIL = ("separated",)
+_HOUR = 3600.0
+
+
+def check_rules(card: BoardCard, until: str | None, budget: float | None) -> None:
+    """Refuse rounds that a board's rules do not have, and a budget of none.
+
+    Raises:
+        DGBenchError, CardError: as said.
+        UnknownNameError: rounds cannot end so.
+    """
+    if until is None:
+        if budget is not None:
+            raise DGBenchError(
+                "a budget (--budget) says when no further round of trials begins, and there are none: add "
+                "--until separated, in Python until='separated'"
+            )
+        return
+    if until not in UNTIL:
+        raise UnknownNameError("end of rounds", until, UNTIL)
+    if budget is not None and not budget > 0:
+        raise DGBenchError(f"budget: expected hours above 0, got {budget:g}")
+    if not card.looks:
+        raise CardError(
+            f"the rules of '{card.name}' give every algorithm {card.trials} trials and no more, and who looks at "
+            f"growing trials needs rules for that, made before: 'looks = [{card.trials + 2}, {card.trials + 5}]' in a "
+            f"copy of its board.toml, --looks {card.trials + 2} --looks {card.trials + 5} here, in Python "
+            "rules(board, looks=[...])"
+        )
+
+
+def costs(store: Store, device: DeviceName, workers: int | None) -> Callable[[Plan], float]:
+    """About how many seconds what is missing of a plan takes on this machine.
+
+    Args:
+        store: Where finished work is kept.
+        device, workers: As for :func:`dgbench.runs.launch.launch`.
+    """
+    where = resolve_device(device)
+    at_work = workers or default_workers(where)
+    return lambda plan: estimate(plan, todo(plan, store, asked=asked(plan, store)), store, where, at_work).seconds
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What rounds are made of.
+
+    Attributes:
+        card: The rules.
+        plan: The plan of a board in which these algorithms have so many trials.
+        cost: About how many seconds what is missing of a plan takes.
+        do: Carries a plan out.
+        board: The board as it is then.
+        looked: Is called after every round.
+    """
+
+    card: BoardCard
+    plan: Callable[[Mapping[str, int]], Plan]
+    cost: Callable[[Plan], float]
+    do: Callable[[Plan], Summary]
+    board: Callable[[], Leaderboard]
+    looked: Callable[[Round], None]
+
+    def run(self, begun: Mapping[str, int], budget: float | None) -> Summary:
+        """Run the board until its top is settled, or no round is to follow.
+
+        Args:
+            begun: The algorithms that have more trials than all have, or are to have.
+            budget: Hours.
+
+        Raises:
+            DGBenchError: the first round does not fit into the budget; nothing was begun then.
+        """
+        started = time.perf_counter()
+        plan, trials, pace = self.plan(begun), dict(begun), 1.0
+        done: Summary | None = None
+        seconds = self.cost(plan)
+        if budget is not None and seconds > budget * _HOUR:
+            raise DGBenchError(
+                f"what is missing of the trials that are begun takes about {duration(seconds)}, and the budget is "
+                f"{duration(budget * _HOUR)}; nothing was begun: give it more hours, or fewer algorithms (--algorithm)"
+            )
+        while True:
+            summary = self.do(plan)
+            done = summary if done is None else _together(done, summary)
+            if summary.trainings and seconds:
+                pace *= summary.seconds / seconds  # what it took, against what was estimated
+            try:
+                board = self.board()
+            except StoreError:
+                if summary.failed:  # all that there was
+                    return done
+                raise
+            seen = look(board, self._able(board))
+            again = bool(seen.more) and seen.more.items() <= trials.items()  # what was asked for was not to be had
+            failed = again or any(one.status != "diverged" for one in summary.failed.values())
+            trials |= seen.more
+            plan = self.plan(trials) if seen.more else plan
+            seconds = pace * self.cost(plan) if seen.more else 0.0
+            left = None if budget is None else budget * _HOUR - (time.perf_counter() - started)
+            ended = Round.of(seen, self.card.most, seconds, left, failed=failed)
+            self.looked(ended)
+            if ended.stop is not None:
+                return done
+
+    def _able(self, board: Leaderboard) -> frozenset[str]:
+        """The algorithms that can have more trials: those that are run here."""
+        return frozenset(compose(each).name for each in self.card.algorithms) - board.info.submitted.keys()
+
+
+def _together(one: Summary, other: Summary) -> Summary:
+    return replace(
+        other,
+        trainings=one.trainings + other.trainings,
+        runs=one.runs + other.runs,
+        seconds=one.seconds + other.seconds,
+        failed=one.failed | other.failed,
+        untold={**one.untold, **other.untold},
+    )
