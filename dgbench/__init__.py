@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         run,
         select,
     )
-    from dgbench.api.comparing import Comparison, compare
+    from dgbench.api.comparing import Comparison, compare, power
     from dgbench.api.diagnosing import Diagnosis, diagnose
     from dgbench.api.judging import CriteriaBoard, criteria
     from dgbench.api.measuring import explain, published_statistics, ranking, statistics
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from dgbench.board.explained import Explanation
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
+    from dgbench.board.power import Powered
     from dgbench.board.rankings import Ranking
     from dgbench.board.selected import Selection
     from dgbench.board.statistics import Statistics
+    from dgbench.board.until import Round
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
     from dgbench.core.errors import (
@@ -88,6 +90,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "Plan",
+    "Powered",
     "Progress",
     "PublishedStatistics",
     "Ranking",
@@ -95,6 +98,7 @@ __all__ = [
     "RecordError",
     "Records",
     "Reproduced",
+    "Round",
     "Selection",
     "Statistics",
     "StoreError",
@@ -117,6 +121,7 @@ __all__ = [
     "make_submission",
     "make_submissions",
     "plan",
+    "power",
     "predict",
     "predictions",
     "publish_board",
@@ -153,9 +158,11 @@ _TYPES = {
         "Entry",
         "Track",
     ),
+    "dgbench.board.power": ("Powered",),
     "dgbench.board.rankings": ("Ranking",),
     "dgbench.board.selected": ("Selection",),
     "dgbench.board.statistics": ("Statistics",),
+    "dgbench.board.until": ("Round",),
     "dgbench.api.comparing": ("Comparison",),
     "dgbench.api.diagnosing": ("Diagnosis",),
     "dgbench.api.judging": ("CriteriaBoard",),
@@ -192,9 +199,9 @@ _TYPES = {
 _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     **dict.fromkeys(("explain", "published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
-    "compare": "dgbench.api.comparing",
     "diagnose": "dgbench.api.diagnosing",
     "criteria": "dgbench.api.judging",
+    **dict.fromkeys(("compare", "power"), "dgbench.api.comparing"),
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
     "reproduce": "dgbench.api.reproducing",
     **dict.fromkeys(_SUBMITTING, "dgbench.api.submitting"),

@@ -17,8 +17,11 @@ from typing import Any
 
 import polars as pl
 
-from dgbench.api.boards import Board, rules, submissions_of
+from dgbench.api.boards import Board, leaderboard, narrowed, rules, submissions_of
 from dgbench.board import compare as comparison
+from dgbench.board import power as powers
+from dgbench.board.part import algorithms_named
+from dgbench.board.power import Powered
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
@@ -125,6 +128,34 @@ def compare(
     read = on_target(kept, {name: name for name in names if "@" in name}, submissions)
     made = comparison.compare(_only(found, names), names, read, criterion)
     return Comparison(**{part.name: getattr(made, part.name) for part in fields(made)})
+
+
+def power(
+    board: Board,
+    algorithms: Sequence[str] | None = None,
+    *,
+    criterion: str | None = None,
+    store: Path | None = None,
+    submissions: Path | None = None,
+) -> tuple[Powered, ...]:
+    """How many trials it takes to tell algorithms apart, by what the trials that there are have measured.
+
+    Args:
+        board: Name, path or rules.
+        algorithms: Every two of these: recipes, or submissions as ``sam@1``. By default every algorithm against the
+            reference of its track, and those that may be the best against the one with the highest mean.
+        criterion, store, submissions: As for :func:`dgbench.leaderboard`.
+
+    Raises:
+        UnknownNameError: one of them is not on the board.
+        StoreError: nothing is there, or two cannot be compared.
+        RecipeError: the criterion reads target labels, or has nothing to select by.
+    """
+    if submissions is None and not isinstance(board, BoardCard):
+        submissions = submissions_of(board)
+    card = narrowed(rules(board), algorithms, Store.at(store))
+    made = leaderboard(card, criterion=criterion, store=store, submissions=submissions)
+    return powers.power(made, None if algorithms is None else algorithms_named(made.info.algorithms, algorithms))
 
 
 def _refuse_too_few(names: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ _VERBS = {
     "show": ("show",),
     "schema": ("schema",),
     "compare": ("compare",),
+    "power": ("power",),
     "reproduce": ("reproduce",),
     "verify": ("verify",),
     "work": ("plan", "run", "leaderboard"),

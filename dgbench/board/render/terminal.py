@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dgbench.board.leaderboard import Leaderboard, Track
+from dgbench.board.power import Powered
 from dgbench.board.rankings import Ranking
-from dgbench.board.render import measures, selected, text
+from dgbench.board.render import measures, power, selected, text
 from dgbench.board.selected import Selection
 from dgbench.core.visible import visible
 
@@ -84,6 +85,18 @@ def show_selection(selection: Selection, console: Console) -> None:
     reading = [selected.agreement(selection), f"{by.title}: {by.description}", selected.READING]
     reading += [selected.UNLABELLED, selected.REACHED]
     _lines(console, reading, "dim")
+
+
+def show_power(title: str, compared: Sequence[Powered], console: Console) -> None:
+    """Print how many trials comparisons need, and how to read that."""
+    table = _grid(title)
+    for heading in power.HEADER:
+        left = heading == "Pair"
+        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+    for one in compared:
+        table.add_row(*(Text(visible(cell)) for cell in power.row(one)))
+    console.print(table)
+    _lines(console, power.READING, "dim")
 
 
 def _domains(board: Leaderboard, width: int) -> tuple[str, ...]:
