@@ -118,7 +118,8 @@ def _of(track: Track, board: Leaderboard, reached: pl.DataFrame, control: str | 
     else:
         named = {name: values for name, *values in table.iter_rows()}
         tests = rank_tests({name: named[name] for name in results}, table.columns[1:], control)
-    own, count = reached.filter(pl.col("algorithm").is_in(results)), len(set(served.values()))
+    shared = pl.col("trial") < board.info.trials  # those that all have, where trials may grow
+    own, count = reached.filter(pl.col("algorithm").is_in(results), shared), len(set(served.values()))
     shape = (board.info.trials, board.info.draws)
     sizes = dict(own.group_by("algorithm").len().iter_rows())
     full = [name for name in results if sizes.get(name, 0) == count * math.prod(shape)]

@@ -41,7 +41,7 @@ class Top:
 
     @property
     def settled(self) -> bool:
-        """Whether one is shown to beat all others, or is alone."""
+        """Whether one is left whom nobody is shown to beat."""
         return len(self.leaders) == 1
 
 

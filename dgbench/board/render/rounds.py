@@ -10,7 +10,7 @@ from dgbench.board.until import Round, Stop, Top
 from dgbench.core.amounts import duration
 
 _STOPS: dict[Stop, str] = {
-    "settled": "one algorithm is shown to beat all others",
+    "settled": "one algorithm is left whom nobody is shown to beat: with 95 % confidence it is the best",
     "equal": "no open pair would be separated by the most trials that the rules allow, even if it differed by as much "
     "as its interval has room for",
     "most": "all that are open have the most trials that the rules allow",
