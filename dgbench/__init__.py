@@ -12,7 +12,6 @@ from dgbench.core.version import __version__
 
 if TYPE_CHECKING:
     from dgbench.api.boards import (
-        build_site,
         leaderboard,
         plan,
         predictions,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from dgbench.api.measuring import explain, published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
     from dgbench.api.reproducing import Reproduced, reproduce
+    from dgbench.api.sites import build_site
     from dgbench.api.submitting import (
         add_submission,
         check_submission,
@@ -204,6 +204,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("compare", "power"), "dgbench.api.comparing"),
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),
     "reproduce": "dgbench.api.reproducing",
+    "build_site": "dgbench.api.sites",
     **dict.fromkeys(_SUBMITTING, "dgbench.api.submitting"),
     **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.api.using"),
 }

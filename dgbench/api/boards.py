@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep, board_card, board_names
-from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, DGBenchError, StoreError
-from dgbench.core.paths import cache_root, shipped
+from dgbench.core.paths import shipped
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store
 
@@ -122,9 +119,7 @@ def run(
 ) -> Summary:
     """Do what is missing of a board. What is finished is never done again.
 
-    With ``until="separated"`` the board is looked at after every round, and the algorithms that are open near its top
-    get more trials, as its rules allow, until one leads every track, nothing that is open is within reach, or the
-    budget is spent (:mod:`dgbench.board.until`).
+    With ``until`` those that are open near the top get more trials, round after round (:mod:`dgbench.board.until`).
 
     Args:
         board: Name, path or rules.
@@ -135,47 +130,28 @@ def run(
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
-        until: ``separated``, on a board whose rules have ``looks``.
+        until: ``separated``, on a board whose rules have ``looks``; ``looked`` is called after every round.
         budget: Hours. A round that would not end in time, by what trainings take here, is not begun.
-        looked: Is called after every round.
 
     Raises:
-        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there. Or there is a
-            budget and nothing that it ends, or the first round does not fit into it.
-        CardError: trials of the board cannot grow.
+        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there; trials of the
+            board cannot grow, there is a budget and nothing that it ends, or the first round does not fit into it.
         DiskError: the store or the cache cannot be written, may not take what is needed at once, or the disk is full.
     """
-    from dgbench.api.rounds import Rounds, check_rules, costs
-    from dgbench.runs.index import grown
-    from dgbench.runs.launch import launch
-    from dgbench.runs.plan import make_plan
-    from dgbench.runs.progress import told
-    from dgbench.runs.tracking import tracked
-    from dgbench.trackers import opened
+    from dgbench.api.rounds import work
 
-    card = rules(board)
-    check_rules(card, until, budget)
-    kept, hears, open_ = Store.at(store), told(progress), opened(trackers)
-
-    def planned(trials: Mapping[str, int]) -> Plan:
-        return make_plan(card, fetch=True, reading=hears.reading, trials=trials)
-
-    def do(made: Plan) -> Summary:
-        with tracked(made, open_) as listening:
-            summary = launch(made, kept, device=device, workers=workers, progress=hears, tracking=listening)
-            listening.over(kept, summary.trainings, summary.runs, len(summary.failed))
-        return replace(summary, untold=listening.lost)
-
-    try:
-        with writing(kept.root, cache_root()):
-            begun = grown(card, kept)
-            if until is None:
-                return do(planned(begun))
-            cost = costs(kept, device, workers)
-            rounds = Rounds(card, planned, cost, do, lambda: leaderboard(board, store=store), looked)
-            return rounds.run(begun, budget)
-    finally:
-        hears.stop()
+    return work(
+        rules(board),
+        Store.at(store),
+        lambda: leaderboard(board, store=store),
+        device=device,
+        workers=workers,
+        progress=progress,
+        trackers=trackers,
+        until=until,
+        budget=budget,
+        looked=looked,
+    )
 
 
 def records(board: Board, *, store: Path | None = None) -> Records:
@@ -374,45 +350,3 @@ def with_submitted(card: BoardCard, store: Path | None, submissions: Path | None
     from dgbench.submissions.joined import joined
 
     return joined(card, held(card, store), submissions) or records(card, store=store)
-
-
-def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | None = None) -> int:
-    """Write boards, submissions among them, with all that is behind them as one folder of pages that opens from disk.
-
-    Args:
-        folder: Where. A site that lies there is replaced once the new one is whole.
-        boards: Names, paths or rules; by default every board that comes with dgbench, those without results by name.
-        store: Where finished work is kept.
-
-    Returns:
-        How many pages were written.
-
-    Raises:
-        StoreError: a board that is asked for has no results on this store.
-        DGBenchError: the folder holds something else than a site.
-        DiskError: it cannot be written.
-    """
-    from dgbench.board.pictures import class_names
-    from dgbench.data.catalogue import showable
-    from dgbench.data.gallery import gallery
-    from dgbench.site.build import build
-    from dgbench.site.missed import missed_portraits
-    from dgbench.site.shown import Shown, ShownBoard
-
-    kept, shown, waiting = Store.at(store), [], []
-    for board in board_names() if boards is None else boards:
-        card, submitted = rules(board), submissions_of(board)
-        begun = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
-        found = with_submitted(card, store, submitted) if begun or boards is not None else None
-        if found is None or (boards is None and found.metrics.is_empty()):
-            waiting.append(card)
-        else:
-            known = familiar_to(board)
-            judge = partial(measured, board, submitted=found.submitted, known=known, store=store)
-            read = on_target(board, found.submitted, store=store)
-            shown.append(ShownBoard.of(found, judge, read, known.said))
-    names = dict.fromkeys(name for board in shown for name in board.records.board.dataset)
-    there = [name for name in names if showable(name)]
-    galleries = {name: gallery(name) for name in there}
-    portraits = {name: missed_portraits(shown, name) for name in there}
-    return build(Shown(shown, waiting, galleries, portraits, {name: class_names(name) for name in there}), folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,20 @@ from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.until import Round, look
 from dgbench.core.amounts import duration
 from dgbench.core.cards import BoardCard
+from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, DGBenchError, StoreError, UnknownNameError
+from dgbench.core.paths import cache_root
 from dgbench.core.recipe import compose
 from dgbench.runs.device import DeviceName, default_workers, resolve_device
 from dgbench.runs.estimate import estimate
-from dgbench.runs.index import asked
+from dgbench.runs.index import asked, grown
+from dgbench.runs.progress import Callback, Progress, told
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
+from dgbench.trackers import opened
 
 if TYPE_CHECKING:
+    from dgbench.runs.events import Tracker
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
 
@@ -52,6 +57,53 @@ def check_rules(card: BoardCard, until: str | None, budget: float | None) -> Non
             f"copy of its board.toml, --looks {card.trials + 2} --looks {card.trials + 5} here, in Python "
             "rules(board, looks=[...])"
         )
+
+
+def work(
+    card: BoardCard,
+    store: Store,
+    board: Callable[[], Leaderboard],
+    *,
+    device: DeviceName,
+    workers: int | None,
+    progress: Progress | Callback | None,
+    trackers: Sequence[str | Tracker],
+    until: str | None,
+    budget: float | None,
+    looked: Callable[[Round], None],
+) -> Summary:
+    """Do what is missing of a board, once or in rounds: :func:`dgbench.run`.
+
+    Args:
+        card: The rules.
+        store: Where finished work is kept.
+        board: The board as it is then.
+        device, workers, progress, trackers, until, budget, looked: As there.
+    """
+    from dgbench.runs.launch import launch
+    from dgbench.runs.plan import make_plan
+    from dgbench.runs.tracking import tracked
+
+    check_rules(card, until, budget)
+    hears, open_ = told(progress), opened(trackers)
+
+    def planned(trials: Mapping[str, int]) -> Plan:
+        return make_plan(card, fetch=True, reading=hears.reading, trials=trials)
+
+    def do(plan: Plan) -> Summary:
+        with tracked(plan, open_) as listening:
+            summary = launch(plan, store, device=device, workers=workers, progress=hears, tracking=listening)
+            listening.over(store, summary.trainings, summary.runs, len(summary.failed))
+        return replace(summary, untold=listening.lost)
+
+    try:
+        with writing(store.root, cache_root()):
+            begun = grown(card, store)
+            if until is None:
+                return do(planned(begun))
+            return Rounds(card, planned, costs(store, device, workers), do, board, looked).run(begun, budget)
+    finally:
+        hears.stop()
 
 
 def costs(store: Store, device: DeviceName, workers: int | None) -> Callable[[Plan], float]:

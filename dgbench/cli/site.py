@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dgbench.api import boards as functions
+from dgbench.api import sites
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.work import StorePath
 
@@ -39,7 +39,7 @@ def build(
     It opens from disk, without a server, and asks for no outside address. A site that lies there is replaced, once the
     new one is whole.
     """
-    pages = functions.build_site(out, boards or None, store=store)
+    pages = sites.build_site(out, boards or None, store=store)
     if as_json:
         print_json({"folder": out.resolve(), "pages": pages})
     elif not quiet:

@@ -153,7 +153,8 @@ def test_the_shell_can_complete() -> None:
 
 PUBLIC = (
     "add_submission", "build_site", "check_submission", "compare", "deploy", "export", "for_people", "leaderboard",
-    "load", "make_submission", "make_submissions", "plan", "predict", "predictions", "publish_board", "publish_model",
+    "load", "make_submission", "make_submissions", "plan", "power", "predict", "predictions", "publish_board",
+    "publish_model",
     "published", "ranking", "records", "reproduce", "rules", "run", "select", "submission_from_predictions", "verify",
     "write_kit",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench.cli.work import _time
+from dgbench.cli.plan import _time
 from dgbench.core.cards import BoardCard
 from dgbench.data.catalogue import load
 from dgbench.runs import estimate as module

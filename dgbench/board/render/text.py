@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.render.trials import grown as grown
+from dgbench.board.render.trials import looks as looks
+from dgbench.board.render.trials import trials as trials
 from dgbench.core.amounts import duration as duration  # the templates take their words from here
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
@@ -77,12 +80,6 @@ BRIEF = (
     f"Accuracy in per cent, ± half of a {_LEVEL} t-interval; n counts what is independent. A rank is one more than the "
     "number of algorithms that are significantly better (Holm over all pairs); of two ranks the second is the worst "
     "that it may be."
-)
-LOOKS = (
-    "The rules let trials grow: the board is looked at after {all} trials, and was after {done}. After each look those "
-    "that were open near the top may have had more: algorithms have {each}. A pair is tested on the trials that both "
-    "have, at each look with a share of the {error}, so ranks hold together over all looks. Means over other trials "
-    "are over other splits; differences are over the same ones."
 )
 UNTUNED = (
     "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
@@ -304,35 +301,6 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append(f"Not run yet: {', '.join(board.absent)}.")
     lines += _repeats(board)
     return [*lines, UNTUNED] if board.info.draws == 1 else lines
-
-
-def looks(board: Leaderboard) -> list[str]:
-    """That the board was looked at several times, and who has how many trials; nothing where trials do not grow."""
-    if not board.info.looks:
-        return []
-    has: dict[int, list[str]] = {}
-    for entry in board.entries:
-        has.setdefault(entry.trials, []).append(entry.title)
-    most = max(has, default=0)
-    done = [look for look in board.info.looks if look <= most] or [most]
-    each = "; ".join(f"{count} ({', '.join(names)})" for count, names in sorted(has.items(), reverse=True))
-    each = each if len(has) > 1 else f"{most} each"
-    return [LOOKS.format(done=_listed(done), all=_listed(board.info.looks), each=each, error=_ERROR)]
-
-
-def grown(board: Leaderboard) -> bool:
-    """Whether some algorithms have more trials than others, as the rules let them."""
-    return bool(board.info.looks) and len({entry.trials for entry in board.entries}) > 1
-
-
-def trials(board: Leaderboard) -> str:
-    """How many trials algorithms have: ``3``, or ``5 to 12`` where some have more."""
-    has = {entry.trials for entry in board.entries} if board.info.looks else {board.info.trials}
-    return f"{min(has)} to {max(has)}" if len(has) > 1 else str(*has)
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return " and ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
 
 
 def failures(failed: Sequence[Failure]) -> list[str]:
