@@ -119,8 +119,6 @@ def run(
 ) -> Summary:
     """Do what is missing of a board. What is finished is never done again.
 
-    With ``until`` those that are open near the top get more trials, round after round (:mod:`dgbench.board.until`).
-
     Args:
         board: Name, path or rules.
         store: Where finished work is kept.
@@ -130,7 +128,8 @@ def run(
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
-        until: ``separated``, on a board whose rules have ``looks``; ``looked`` is called after every round.
+        until: ``separated``: those that are open near the top get more trials (:mod:`dgbench.board.until`), where the
+            rules have ``looks``; ``looked`` is called after every round.
         budget: Hours. A round that would not end in time, by what trainings take here, is not begun.
 
     Raises:
