@@ -128,7 +128,7 @@ def run(
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
-        until, looked: ``separated``: :mod:`dgbench.board.until`, where rules have ``looks``; is called after each round.
+        until: ``separated``, where rules have ``looks`` (:mod:`dgbench.board.until`). ``looked`` is told each round.
         budget: Hours. A round that would not end in time, by what trainings take here, is not begun.
 
     Raises:
