@@ -53,10 +53,8 @@ def rules_identity(board: BoardCard) -> str:
     It is the same on any machine: of own weights it has the name of the file, not where that lies.
     """
     content = board.described(without={"title", "summary", "algorithms", "keep", "headline"})
-    own = {track: parse(name) for track, name in board.tracks.items()}
-    portable = {track: name.portable for track, name in own.items() if name.weights}
-    others = other_headlines(board)
-    said = {"headline": others} if others else {}
+    portable = {track: own.portable for track, name in board.tracks.items() if (own := parse(name)).weights}
+    said = {"headline": others} if (others := other_headlines(board)) else {}
     return identity(content | {"tracks": content["tracks"] | portable} | said)
 
 

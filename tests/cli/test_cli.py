@@ -152,10 +152,10 @@ def test_the_shell_can_complete() -> None:
 
 
 PUBLIC = (
-    "add_submission", "build_site", "check_submission", "compare", "deploy", "export", "for_people", "leaderboard",
-    "load", "make_submission", "make_submissions", "plan", "power", "predict", "predictions", "publish_board",
-    "publish_model",
-    "published", "ranking", "records", "reproduce", "rules", "run", "select", "submission_from_predictions", "verify",
+    "add_submission", "build_site", "check_submission", "compare", "criteria", "deploy", "diagnose", "explain",
+    "export", "for_people", "leaderboard", "load", "make_submission", "make_submissions", "plan", "power",
+    "predict", "predictions", "publish_board", "publish_model", "published", "published_statistics", "ranking",
+    "records", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "verify",
     "write_kit",
 )  # fmt: skip
 

@@ -6,15 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
+from dgbench.board.render.figures import coefficient as coefficient  # the templates take their words from here
+from dgbench.board.render.figures import margin as margin
+from dgbench.board.render.figures import percent, with_margin
+from dgbench.board.render.figures import rank as rank
+from dgbench.board.render.figures import ranks as ranks
+from dgbench.board.render.figures import signed as signed
+from dgbench.board.render.qualities import QUALITY as QUALITY
+from dgbench.board.render.qualities import baselines as baselines
+from dgbench.board.render.qualities import judged as judged
+from dgbench.board.render.qualities import quality_row as quality_row
 from dgbench.board.render.trials import grown as grown
 from dgbench.board.render.trials import looks as looks
 from dgbench.board.render.trials import trials as trials
-from dgbench.core.amounts import duration as duration  # the templates take their words from here
+from dgbench.core.amounts import duration as duration
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
 from dgbench.selection.measures import RULE, Measure
-from dgbench.selection.quality import Quality
-from dgbench.selection.statistics import LEVEL, Estimate
+from dgbench.selection.statistics import LEVEL
 
 _LEVEL, _ERROR = f"{100 * LEVEL:.0f} %", f"{100 * (1 - LEVEL):.0f} %"
 
@@ -98,42 +107,6 @@ def headline(track: Track) -> str:
     if len(leaders) == 1:
         return f"{leaders[0]} leads {where}."
     return f"On {where} no algorithm is shown to beat {', '.join(leaders[:-1])} or {leaders[-1]}."
-
-
-def percent(share: float) -> str:
-    """A share as per cent: ``74.1``."""
-    return f"{100 * share:.1f}"
-
-
-def signed(share: float) -> str:
-    """A difference of shares in points, with its sign: ``+1.2``, ``−0.4``."""
-    return f"{100 * share:+.1f}".replace("-", "−")
-
-
-def margin(estimate: Estimate) -> str:
-    """Half of the interval, ``±0.9``; both ends where it is cut, ``(91.2 to 100.0)``; nothing where there is none."""
-    if estimate.margin is None or estimate.interval is None:
-        return ""
-    if estimate.even:
-        return f"±{100 * estimate.margin:.1f}"
-    return "({} to {})".format(*map(percent, estimate.interval)).replace("-", "−")
-
-
-def rank(entry: Entry) -> str:
-    """Both ends of the interval of ranks: ``1–4``, ``2`` where they are one, a dash where there is none."""
-    return ranks(entry.rank, entry.rank_worst)
-
-
-def ranks(best: int | None, worst: int | None) -> str:
-    """An interval of ranks: ``1–4``, ``2`` where its ends are one, a dash where there is none."""
-    if best is None:
-        return "–"
-    return f"{best}" if worst == best else f"{best}–{worst}"
-
-
-def with_margin(estimate: Estimate, *, sign: bool = False) -> str:
-    """``74.1 ±0.9``."""
-    return f"{(signed if sign else percent)(estimate.mean)} {margin(estimate)}".strip()
 
 
 def name(entry: Entry, board: Leaderboard) -> str:
@@ -330,49 +303,6 @@ def _repeats(board: Leaderboard) -> list[str]:
         if not again.identical
     ]
     return lines
-
-
-UNLABELLED = "looking at images of the target without labels"
-QUALITY = (
-    "Each criterion picks one model among all candidates of the track, for each target and trial. Regret is what the "
-    "pick loses against the best candidate, in points; correlation is Spearman's, between the criterion's score and "
-    f"the accuracy on the target, with its {_LEVEL} interval on Fisher's scale."
-)
-
-
-def quality_row(quality: Quality) -> list[str]:
-    """One criterion: title, accuracy of its picks, regret, correlation."""
-    correlation = quality.correlation
-    return [
-        quality.criterion.title,
-        with_margin(quality.picked),
-        with_margin(quality.regret),
-        "–" if correlation is None else coefficient(correlation),
-    ]
-
-
-def judged(track: Track) -> list[tuple[str, list[Quality]]]:
-    """Criteria in tables of their own, first those that see no target: what the heading adds, and the criteria."""
-    sees: dict[str, list[Quality]] = {"": [], UNLABELLED: []}
-    for quality in track.qualities:
-        sees[UNLABELLED if quality.criterion.uses_unlabelled_target else ""].append(quality)
-    return [(heading, qualities) for heading, qualities in sees.items() if qualities]
-
-
-def baselines(track: Track) -> list[list[str]]:
-    """What a pick is worth at least and at most: the same columns as :func:`quality_row`."""
-    first = track.qualities[0]
-    blind_regret = Estimate(first.best.mean - first.blind.mean, first.best.n)
-    return [
-        ["a candidate picked at random", with_margin(first.blind), with_margin(blind_regret), "0.00"],
-        ["the best candidate (target labels)", with_margin(first.best), "0.0", "1.00"],
-    ]
-
-
-def coefficient(estimate: Estimate) -> str:
-    """A correlation with its interval: ``0.54 (0.41 to 0.65)``."""
-    ends = "" if estimate.interval is None else " ({:.2f} to {:.2f})".format(*estimate.interval)
-    return f"{estimate.mean:.2f}{ends}".replace("-", "−")
 
 
 def cost(board: Leaderboard) -> str:
