@@ -406,7 +406,12 @@ def test_a_criterion_that_cannot_be_judged_says_why() -> None:
     shifted = {"blur": {"a": 0.5}, "edges": {"a": 0.4}}
     pool = [candidate("erm", shifted=shifted, trained=["blur", "edges"]), candidate("sam", shifted=shifted)]
     made = build(*tables(pool), info(domains=("b",), trials=1))
-    assert [q.criterion.name for q in made.tracks[0].qualities] == ["source", "source_nll", "augmented_all"]
+    assert [q.criterion.name for q in made.tracks[0].qualities] == [
+        "source",
+        "source_nll",
+        "augmented_all",
+        "source_worst",
+    ]
     assert "no shift family left" in made.tracks[0].refusals["augmented validation (strict)"]
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.render.figures import coefficient as coefficient  # the templates take their words from here
 from dgbench.board.render.figures import margin as margin
-from dgbench.board.render.figures import percent, with_margin
+from dgbench.board.render.figures import percent as percent
 from dgbench.board.render.figures import rank as rank
 from dgbench.board.render.figures import ranks as ranks
 from dgbench.board.render.figures import signed as signed
+from dgbench.board.render.figures import with_margin as with_margin
 from dgbench.board.render.qualities import QUALITY as QUALITY
 from dgbench.board.render.qualities import baselines as baselines
 from dgbench.board.render.qualities import judged as judged
