@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dgbench.board.render.axes import Scale
 from dgbench.board.render.comparisons import Matrix
 from dgbench.board.render.text import percent
-from dgbench.selection.rank_tests import RankTests
+
+if TYPE_CHECKING:  # it takes scipy.stats, half a second that a leaderboard has no use for
+    from dgbench.selection.rank_tests import RankTests
 
 MOST = 24
 """Results that a diagram shows; with more of them its lines cannot be followed."""
