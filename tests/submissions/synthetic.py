@@ -137,7 +137,7 @@ def submit(
     folder = out / f"{called}@{number}"
     (folder / "predictions").mkdir(parents=True)
     rows = []
-    for target, trial, draw in asked.cells:
+    for target, trial, draw in asked.cells(asked.board.trials):
         run = identity({"method": called, "target": target, "trial": trial, "draw": draw})
         place = {"run": run, "training": run, "target": target, "trial": trial, "draw": draw}
         path = folder / "predictions" / f"{run}.parquet"
