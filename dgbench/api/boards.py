@@ -91,9 +91,7 @@ def rules(
 def plan(board: Board, *, store: Path | None = None) -> Plan:
     """Which runs a board consists of, and the trainings that serve them.
 
-    Args:
-        board: Name, path or rules.
-        store: Where finished work is kept: it knows whom the board gave more trials, where trials may grow.
+    Where trials may grow, the store knows which algorithms have more of them.
 
     Raises:
         DGBenchError: a recipe does not fit.
@@ -128,8 +126,9 @@ def run(
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
             as ``tensorboard:logs``. One that raises is told nothing more, with a warning; ``Summary.untold`` names it.
-        until: ``separated``, where rules have ``looks`` (:mod:`dgbench.board.until`). ``looked`` is told each round.
+        until: ``separated``, where rules have ``looks`` (:mod:`dgbench.board.until`).
         budget: Hours. A round that would not end in time, by what trainings take here, is not begun.
+        looked: Is told each round, once it is done and looked at.
 
     Raises:
         DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there; trials of the

@@ -146,6 +146,9 @@ def power(
             reference of its track, and those that may be the best against the one with the highest mean.
         criterion, store, submissions: As for :func:`dgbench.leaderboard`.
 
+    Returns:
+        One for each pair, in that order: the measured difference, and how many trials would separate the two.
+
     Raises:
         UnknownNameError: one of them is not on the board.
         StoreError: nothing is there, or two cannot be compared.

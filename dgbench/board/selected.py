@@ -49,7 +49,8 @@ class Selection:
             is less, null where that is not a number. With target labels: ``accuracy`` and ``regret``.
         refusals: Why one of the others chooses nothing of an algorithm, by both their names.
         without: Cells with finished runs of which no candidate has a score that is a number: algorithm, target, trial.
-        missing: How many runs are not finished, of those that the rules ask for.
+        missing: How many runs are not finished, of those that the rules ask for. A draw that diverged where another is
+            finished is a result, and not among them.
         failed: Those of them that were tried and failed.
         submitted: Of algorithms that were submitted, the id of the submission.
     """

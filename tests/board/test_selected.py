@@ -241,7 +241,10 @@ def test_the_boards_have_what_makes_choices_hard() -> None:
     assert selected(records("incomplete"), get("oracle")).cells["next_run"].null_count()
     source = selected(records("incomplete"), get("source"))
     assert len(source.without) == 1
-    assert (source.missing, len(source.failed)) == (11, 11)
+    assert (source.missing, len(source.failed)) == (
+        10,
+        11,
+    )  # one that diverged lost to a draw of its cell, and is a result
     assert source.without[0] not in {place(row) for row in source.cells.iter_rows(named=True)}
 
 
@@ -335,7 +338,7 @@ def test_a_table_says_who_chose_what_and_by_how_much() -> None:
 
 def test_what_is_missing_and_what_failed_is_said() -> None:
     said = " ".join(printed(selected(records("incomplete"), get("source"))).split())
-    assert "Runs that are not finished: 11." in said
+    assert "Runs that are not finished: 10." in said
     assert "Diverged: SAM on target" in said
     assert "every score is not a number, so nothing is chosen" in said
 

@@ -68,10 +68,10 @@ def test_source_predictions_are_the_same_and_target_predictions_are_not(stores: 
         assert not true.filter(~source).equals(ruined.filter(~source))
 
 
-@pytest.mark.parametrize("criterion", [name for name, c in CRITERIA.items() if not c.uses_target])
+@pytest.mark.parametrize("criterion", [name for name, c in CRITERIA.items() if c.ranks])
 def test_selection_is_the_same_whatever_the_target_is(stores: tuple[Path, Path], criterion: str) -> None:
     chosen = []
     for root in stores:
         found = boards.records(small_board(*ALGORITHMS, steps=6), store=root)
-        chosen.append(choose(found.metrics, found.runs, CRITERIA[criterion]).drop("score"))
+        chosen.append(choose(found.metrics, found.runs, CRITERIA[criterion], found.indicators).drop("score"))
     assert chosen[0].equals(chosen[1])
