@@ -51,7 +51,7 @@ class Selection:
         without: Cells with finished runs of which no candidate has a score that is a number: algorithm, target, trial.
         missing: How many runs are not finished, of those that the rules ask for. A draw that diverged where another is
             finished is a result, and not among them.
-        failed: Those of them that were tried and failed.
+        failed: Those that were tried and failed.
         submitted: Of algorithms that were submitted, the id of the submission.
     """
 

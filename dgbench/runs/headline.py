@@ -93,13 +93,9 @@ def _known(board: BoardCard, store: Store, asked: pl.DataFrame) -> pl.DataFrame:
 
 def _judged(store: Store, unread: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for (dataset, measure), runs in unread.group_by("dataset", "measure", maintain_order=True):
-        for files in together(store, runs["run"]):
-            stamps = pl.DataFrame(
-                [(path, run, *seen) for path, (run, seen) in files.items()],
-                {"file": pl.String(), "run": pl.String(), **STAMP},
-                orient="row",
-            )
-            rows = pl.scan_parquet(list(files), include_file_paths="file", glob=False).filter(pl.col("split") != AGAIN)
+        for stamps in together(store, runs["run"]):
+            files = stamps["file"].to_list()
+            rows = pl.scan_parquet(files, include_file_paths="file", glob=False).filter(pl.col("split") != AGAIN)
             found = of_streams(rows.select("file", *_READ).collect(), ["file", *STREAM], str(measure), str(dataset))
             yield (
                 found.join(stamps, on="file")

@@ -27,6 +27,7 @@ MEASURES = pl.Schema(
 )
 """Of each run and step the numbers, by which lists of what pretraining knows, and of which file of predictions."""
 
+_FILE = pl.Schema({"file": pl.String(), "run": pl.String(), **STAMP})
 _AT_ONCE = 64 * 2**20
 """Bytes of files that are read together."""
 
@@ -62,15 +63,11 @@ def changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
 def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.DataFrame]:
     """Of runs whose predictions are whole every step; what is damaged is said."""
     for (dataset,), runs in unread.group_by("dataset", maintain_order=True):
-        for files in together(store, runs["run"]):
-            stamps = pl.DataFrame(
-                [(path, run, *seen) for path, (run, seen) in files.items()],
-                {"file": pl.String(), "run": pl.String(), **STAMP},
-                orient="row",
-            )
-            rows = pl.scan_parquet(list(files), include_file_paths="file", glob=False).filter(split="target")
+        for stamps in together(store, runs["run"]):
+            files = stamps["file"].to_list()
+            rows = pl.scan_parquet(files, include_file_paths="file", glob=False).filter(split="target")
             examples = rows.select("file", "step", *EXAMPLE, listed(known, str(dataset)).alias("familiar")).collect()
-            numbered = examples.with_columns(pl.col("file").cast(pl.Enum(list(files))))
+            numbered = examples.with_columns(pl.col("file").cast(pl.Enum(files)))
             found = measure(numbered, ["file", "step"], official_groups(str(dataset))).with_columns(
                 pl.col("file").cast(pl.String)
             )
@@ -81,19 +78,19 @@ def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.
             )
 
 
-def together(store: Store, runs: Iterable[str]) -> Iterator[dict[str, tuple[str, Stamp]]]:
-    """Files of predictions, each with its run and its stamp before it was hashed; as many as are read at once."""
-    files: dict[str, tuple[str, Stamp]] = {}
+def together(store: Store, runs: Iterable[str]) -> Iterator[pl.DataFrame]:
+    """Files of predictions, as many as are read at once: ``file, run``, and its stamp before it was hashed."""
+    files: list[tuple[str, str, *Stamp]] = []
     taken = 0
     for run in runs:
         seen = stamp(store.folder("run", run) / TABLE)
         path = intact(store, run)
         if path is None or seen is None:
             continue
-        files[path] = run, seen
+        files.append((path, run, *seen))
         taken += seen[1]
         if taken > _AT_ONCE:
-            yield files
-            files, taken = {}, 0
+            yield pl.DataFrame(files, _FILE, orient="row")
+            files, taken = [], 0
     if files:
-        yield files
+        yield pl.DataFrame(files, _FILE, orient="row")

@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Chances = NDArray[np.float64]
-"""Confidence in each prediction, in [0, 1]."""
+from dgbench.selection.indicators.atc import Chances
 
 
 def doc(source: Chances, right: NDArray[np.bool_], target: Chances) -> float:
