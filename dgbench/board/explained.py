@@ -111,7 +111,7 @@ def explained(
     """
     (name,) = algorithms_named(found.names, [algorithm])
     cases = found.cases if targets is None else cases_named(found.board, found.cases, targets)
-    every = range(found.board.trials)
+    every = range(found.asked(name))
     check_names("trial", map(str, trials or ()), map(str, every))
     board = from_records(found, criterion)
     track, entry = _entry(board, name)

@@ -101,6 +101,23 @@ def test_what_was_counted_is_what_was_recorded(made: tuple[Records, Stored]) -> 
     assert found.whole
 
 
+def test_trials_that_came_later_are_explained_as_the_first_ones_are(made: tuple[Records, Stored]) -> None:
+    """The same records, of rules that began with two trials and let them grow: all took part in the last look."""
+    records, stored = made
+    first = TRIALS[:-1]
+    grown = replace(
+        records,
+        board=records.board.model_copy(update={"trials": len(first), "looks": (len(TRIALS),)}),
+        trials=dict.fromkeys(NAMES, len(TRIALS)),
+    )
+    found = explain(grown, stored)
+    assert found.whole
+    assert {cell.trial for cell in found.cells} == set(TRIALS)
+    assert found.counted.equals(explain(*made).counted)
+    (last,) = {cell.trial for cell in explain(grown, stored, trials=TRIALS[-1:]).cells}
+    assert last == TRIALS[-1]
+
+
 def test_the_rank_follows_from_the_pairs(made: tuple[Records, Stored]) -> None:
     ranks = []
     for name in NAMES:
