@@ -91,6 +91,7 @@ BRIEF = (
     "number of algorithms that are significantly better (Holm over all pairs); of two ranks the second is the worst "
     "that it may be."
 )
+ONE_TRIAL = "There is one trial for each target, so there is no interval, and nothing separates the ranks."
 UNTUNED = (
     "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
     "A low place is a finding about these values, not a verdict on the method; --draws 10 searches for better ones."
@@ -247,7 +248,7 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
             "accuracy says nothing about domains that are new to it."
         )
     if board.info.trials == 1:
-        lines.append("There is one trial for each target, so there is no interval, and nothing separates the ranks.")
+        lines.append(ONE_TRIAL)
     return lines
 
 

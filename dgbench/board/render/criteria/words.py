@@ -165,7 +165,7 @@ def notes(board: CriteriaBoard) -> list[str]:
     if board.missing:
         lines.append(f"Runs that are not finished: {board.missing}. Criteria chose among what there is.")
     if board.info.trials == 1:
-        lines.append("There is one trial for each target, so there is no interval, and nothing separates the ranks.")
+        lines.append(text.ONE_TRIAL)
     for track in board.tracks:
         lines += [
             f"{_capital(one.criterion.title)} scores every model as {_title(one.same_as)} does: they are one result."
