@@ -49,6 +49,10 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "sgd": f"{_HERE}.optimizers.sgd:SGD",
         "sam": f"{_HERE}.optimizers.sam:SAM",
         "asam": f"{_HERE}.optimizers.asam:ASAM",
+        "gsam": f"{_HERE}.optimizers.gsam:GSAM",
+        "sagm": f"{_HERE}.optimizers.sagm:SAGM",
+        "gam": f"{_HERE}.optimizers.gam:GAM",
+        "fad": f"{_HERE}.optimizers.fad:FAD",
         "udim": f"{_HERE}.optimizers.udim:UDIM",
     },
     "averaging": {

@@ -11,6 +11,9 @@ of them. ``e`` counts as a constant. Weight decay belongs to the base optimizer 
 Deviations from the code in common use: weights are put back from a copy, bit for bit, where adding and subtracting
 ``e`` leaves them adrift; the norm has 1e-12 added, so a zero gradient gives ``e = 0`` and no NaN; running statistics
 move on the first pass only. Dropout draws a fresh mask on each pass, as there.
+
+Variants differ in one of three things: in what says where uphill is (``look``), in how far they go there (``ascent``),
+or in what they make of the gradients that they find (``descend``). So they combine, as DISAM does with GSAM.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from dgbench.algorithms.step import Closure
 from dgbench.core.units import NonNegative
 
 TINY = 1e-12
+Tensors = list[Tensor] | tuple[Tensor, ...]
 _BASES: dict[str, type[Descent]] = {"adamw": AdamW, "sgd": SGD}
 
 
@@ -50,28 +54,61 @@ class SAM(Descent):
         return _BASES[self.base](**shared).build(parameters)
 
     def direction(self, closure: Closure, parameters: Sequence[Tensor]) -> Tensor:
-        """The gradient at ``w + e``; the loss is that at ``w``."""
-        loss = closure("ascent")
-        with self.uphill(closure.network, parameters, [p.grad for p in parameters]):
-            closure("descent")
+        """The gradient at ``w + e``, or what a variant makes of gradients nearby; the loss is that at ``w``."""
+        loss = self.look(closure)
+        weights = [p for p in parameters if p.grad is not None]
+        self.descend(closure, weights, gradients(weights))
         return loss
 
-    @contextmanager
-    def uphill(
-        self, network: Network, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
-    ) -> Iterator[None]:
-        """Inside, the weights are at ``w + e``; weights that have no gradient stay where they are."""
-        pairs = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-        weights, slopes = [p for p, _ in pairs], [g for _, g in pairs]
-        before = [w.detach().clone() for w in weights]
-        with torch.no_grad():
-            torch._foreach_add_(weights, self.ascent(network, weights, slopes))
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                torch._foreach_copy_(weights, before)
+    def look(self, closure: Closure) -> Tensor:
+        """The pass at ``w``, whose gradients say where uphill is; the loss, detached."""
+        return closure("ascent")
+
+    def descend(self, closure: Closure, weights: list[Tensor], at_w: list[Tensor]) -> None:
+        """Leave in ``.grad`` the direction to descend.
+
+        Args:
+            closure: Evaluates the loss wherever the weights are.
+            weights: Those that have a gradient.
+            at_w: Their gradients at ``w``.
+        """
+        with moved(weights, self.ascent(closure.network, weights, at_w)):
+            closure("descent")
 
     def ascent(self, network: Network, weights: list[Tensor], slopes: list[Tensor]) -> tuple[Tensor, ...]:
         """The perturbation ``e``, a tensor for each weight tensor."""
-        return torch._foreach_mul(slopes, self.rho / (nn.utils.get_total_norm(slopes) + TINY))
+        return of_length(self.rho, slopes)
+
+
+def of_length(rho: float | Tensor, slopes: Tensors) -> tuple[Tensor, ...]:
+    """A step along the slopes whose L2 norm over all of them is ``rho``; a zero slope gives none."""
+    return torch._foreach_mul(slopes, rho / (nn.utils.get_total_norm(slopes) + TINY))
+
+
+def gradients(weights: Tensors) -> list[Tensor]:
+    """What the last pass left in ``.grad``; 0 where that is nothing."""
+    return [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+
+
+def leave(weights: Tensors, direction: Tensors) -> None:
+    """Make it what is in ``.grad``, laid out in memory as the weights are, which sums of gradients need not be."""
+    for w, d in zip(weights, direction, strict=True):
+        w.grad = torch.empty_like(w).copy_(d)
+
+
+def inner(a: Tensors, b: Tensors) -> Tensor:
+    """The inner product over all tensors at once, a scalar."""
+    return torch.stack([product.sum() for product in torch._foreach_mul(a, b)]).sum()
+
+
+@contextmanager
+def moved(weights: Tensors, shifts: Tensors) -> Iterator[None]:
+    """Inside, the weights are elsewhere; afterwards they are back, bit for bit."""
+    before = [w.detach().clone() for w in weights]
+    with torch.no_grad():
+        torch._foreach_add_(weights, shifts)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(weights, before)

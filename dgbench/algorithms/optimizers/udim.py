@@ -69,8 +69,8 @@ class UDIM(SAM):
         *gradients, slope = torch.autograd.grad(loss, [*parameters, x], retain_graph=True, allow_unused=True)
         unknown = closure.forward(closure.batch.replace(x=x.detach() + self.input_rho * _unit(slope)))
         matching = torch.autograd.grad(inconsistency(source, unknown), parameters, allow_unused=True)
-        with self.uphill(closure.network, parameters, gradients):
-            closure("descent")
+        moving = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+        self.descend(closure, [p for p, _ in moving], [g for _, g in moving])
         for parameter, extra in zip(parameters, matching, strict=True):
             if extra is not None:
                 # The gradient's memory is laid out as the weight's, which `extra` need not be.

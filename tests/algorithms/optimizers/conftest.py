@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
-from dgbench.algorithms.slots import Adapter, Objective
+from dgbench.algorithms.slots import Adapter, Objective, Optimizer
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.models.network import Backbone, Network
 
 
 class Quadratic:
     """A closure for 1/2 w' diag(curvature) w, in double precision."""
+
+    step, steps = 0, 10
 
     def __init__(self, curvature: list[float], start: list[float]) -> None:
         self.network = nn.Module()
@@ -34,6 +36,21 @@ class Quadratic:
 @pytest.fixture
 def quadratic() -> Callable[..., Quadratic]:
     return Quadratic
+
+
+@pytest.fixture
+def direction() -> Callable[..., Tensor]:
+    """The direction that a part leaves on the quadratic with curvatures 1 and 4, from (1, 1)."""
+
+    def take(part: Optimizer, *, step: int = 0, start: tuple[float, float] = (1, 1)) -> Tensor:
+        closure = Quadratic([1, 4], list(start))
+        closure.step = step
+        part.direction(closure, [closure.network.weight])
+        assert closure.passes == part.passes
+        assert closure.network.weight.tolist() == list(start)
+        return closure.network.weight.grad
+
+    return take
 
 
 class RidgeAdapter(Adapter):

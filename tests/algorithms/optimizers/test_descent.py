@@ -96,11 +96,3 @@ def test_direction_is_the_gradient(part, problem):
     assert len(problem.objective.calls) == 2
     for a, b in zip(mine, problem.gradients(), strict=True):
         assert (a is b is None) or torch.equal(a, b)
-
-
-@pytest.mark.parametrize("part", [SAM, ASAM, UDIM])
-def test_the_base_optimizer_has_the_parts_hyperparameters(part):
-    shared = {"lr": 0.2, "weight_decay": 0.3, "momentum": 0.4}
-    w = [torch.ones(2)]
-    assert part(base="sgd", **shared).build(w).defaults == SGD(**shared).build(w).defaults
-    assert part(base="adamw", **shared).build(w).defaults == AdamW(**shared).build(w).defaults

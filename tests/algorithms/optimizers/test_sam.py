@@ -81,14 +81,6 @@ def test_only_the_given_parameters_move(problem):
             assert torch.equal(tensor, state[name]), name
 
 
-def test_running_statistics_move_once(problem):
-    SAM().direction(problem.closure(), problem.parameters)
-    moved = problem.network.backbone[2].running_mean.clone()
-    problem.network.backbone[2].reset_running_stats()
-    AdamW().direction(problem.closure(), problem.parameters)
-    assert torch.equal(problem.network.backbone[2].running_mean, moved)
-
-
 def test_direction_is_the_gradient_at_the_perturbed_weights(problem):
     """Against SAM written out: gradient, step uphill, gradient, step back."""
     SAM(rho=0.5).direction(problem.closure(), problem.parameters)
