@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from dgbench.algorithms.later import Network, Normal, Tensor, torch
+from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
 from dgbench.core.registry import Slot
@@ -156,6 +156,10 @@ class Objective(Part):
         """Whether the base optimizer starts afresh before this step (a penalty that sets in)."""
         return False
 
+    def compares_domains(self) -> bool:
+        """Whether the loss is more than the mean of what it is on each domain alone: a pass must see them all."""
+        return "several domains" in self.acts_on() or bool(self.needs())
+
 
 class Optimizer(Part):
     """How does a step descend?"""
@@ -164,6 +168,8 @@ class Optimizer(Part):
 
     #: Forward-and-backward passes a step costs, for time estimates.
     passes: ClassVar[float] = 1.0
+    #: Whether its passes see some source domains at a time, so that no objective can compare all of them.
+    takes_apart: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
@@ -183,6 +189,14 @@ class Optimizer(Part):
         The weights are, on return, bit for bit what they were.
         """
         return closure("descent")
+
+    def step(self, closure: Closure, parameters: Sequence[Tensor], base: torch.optim.Optimizer) -> Tensor:
+        """Move the weights: mostly by one step of the base optimizer along :meth:`direction`; the loss, detached."""
+        loss = self.direction(closure, parameters)
+        if (norm := self.clip()) is not None:
+            nn.utils.clip_grad_norm_(parameters, norm)
+        base.step()
+        return loss
 
     def restart(self, steps: int) -> int | None:
         """The step before which weights and base optimizer return to the best checkpoint so far, if there is one."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+import copy
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal, TypeVar
 
 from dgbench.algorithms.later import F, Network, Tensor, nn, torch
@@ -25,6 +27,7 @@ class Batch:
         domain: Number of the source domain, 0 to M - 1, int64 ``[n]``.
         index: Row of the example in its domain, int64 ``[n]``.
         target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
+        sizes: How many examples each domain has, M numbers: a batch is taken apart without asking the device.
     """
 
     x: Tensor
@@ -32,6 +35,7 @@ class Batch:
     domain: Tensor
     index: Tensor
     target: Tensor | None = None
+    sizes: tuple[int, ...] = ()
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -47,6 +51,27 @@ class Batch:
             self._known[what] = make()
         found: T = self._known[what]
         return found
+
+    def of(self, domains: Sequence[int]) -> Batch:
+        """The examples of some source domains, which are numbered from 0 in the order given; made once."""
+
+        def make() -> Batch:
+            ends = tuple(accumulate(self.sizes))
+            blocks = [slice(ends[d] - self.sizes[d], ends[d]) for d in domains]
+
+            def some(values: Tensor) -> Tensor:
+                return torch.cat([values[block] for block in blocks])
+
+            return Batch(
+                some(self.x),
+                some(self.y),
+                torch.cat([torch.full_like(self.domain[block], new) for new, block in enumerate(blocks)]),
+                some(self.index),
+                None if self.target is None else some(self.target),
+                tuple(self.sizes[d] for d in domains),
+            )
+
+        return self.once(("of", *domains), make)
 
     def membership(self, domains: int) -> tuple[Tensor, Tensor]:
         """Which example is of which domain, 0 or 1 ``[n, M]``, and how many each has, ``[M]``; both float32."""
@@ -151,6 +176,15 @@ class Closure:
         self.passes += 1
         logits = self.network.head(features)
         return Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
+
+    def of(self, *domains: int) -> Closure:
+        """The closure of some source domains alone, as if there were no others; its passes are its own.
+
+        Normalisation layers see these domains alone, and their statistics move on its first pass.
+        """
+        part = copy.copy(self)
+        part.batch, part.domains, part.passes = self.batch.of(domains), len(domains), 0
+        return part
 
     def __call__(self, phase: Phase) -> Tensor:
         """Gradients of the loss at the current weights replace what is in ``.grad``; the loss, detached."""

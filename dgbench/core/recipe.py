@@ -234,6 +234,7 @@ def resolve(
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
     specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}
     _check_needs(recipe, parts)
+    _check_passes(recipe, parts)
     _check_families(recipe, parts["sampler"].families())
     return Resolved(recipe, parts, specs)
 
@@ -304,6 +305,16 @@ def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
                 f"recipe '{recipe.name}': the {slot} {type(part).__name__} needs {need.replace('_', ' ')}, which no "
                 f"part provides; {remedies.get(need, 'choose another part')}"
             )
+
+
+def _check_passes(recipe: Recipe, parts: dict[Slot, Any]) -> None:
+    """Where an optimizer shows an objective some domains at a time, one that compares them all would do nothing."""
+    optimizer, objective = parts["optimizer"], parts["objective"]
+    if optimizer.takes_apart and objective.compares_domains():
+        raise RecipeError(
+            f"recipe '{recipe.name}': the optimizer {type(optimizer).__name__} takes each batch apart by domain, and "
+            f"the objective {type(objective).__name__} compares the domains of a batch; take one of the two"
+        )
 
 
 def _check_families(recipe: Recipe, families: frozenset[str]) -> None:

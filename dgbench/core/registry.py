@@ -54,6 +54,10 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "gam": f"{_HERE}.optimizers.gam:GAM",
         "fad": f"{_HERE}.optimizers.fad:FAD",
         "udim": f"{_HERE}.optimizers.udim:UDIM",
+        "and_mask": f"{_HERE}.optimizers.and_mask:ANDMask",
+        "sand_mask": f"{_HERE}.optimizers.sand_mask:SANDMask",
+        "fish": f"{_HERE}.optimizers.fish:Fish",
+        "mldg": f"{_HERE}.optimizers.mldg:MLDG",
     },
     "averaging": {
         "last": f"{_HERE}.averaging.last:Last",

@@ -147,4 +147,6 @@ class Sources:
             inputs.append(domain.inputs.seen(rows, sampler, generator))
             labels.append(domain.labels[sent(rows, self.device)])
             numbers.append(torch.full_like(labels[-1], number))
-        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), sent(torch.cat(taken), self.device))
+        index = sent(torch.cat(taken), self.device)
+        sizes = tuple(len(rows) for rows in taken)
+        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), index, sizes=sizes)

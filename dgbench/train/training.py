@@ -193,10 +193,7 @@ class Training:
             domains=len(spec.sources),
             norm_mode=spec.norm_mode,
         )
-        self.loss = parts.optimizer.direction(closure, self.parameters)
-        if (norm := parts.optimizer.clip()) is not None:
-            nn.utils.clip_grad_norm_(self.parameters, norm)
-        self.base.step()
+        self.loss = parts.optimizer.step(closure, self.parameters, self.base)
         self.recorder.after_step()
 
     def _prepared(self, step: int, batch: Batch) -> Batch:
