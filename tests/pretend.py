@@ -22,6 +22,7 @@ from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import make_plan
+from dgbench.train.auxiliary import attach_auxiliary
 from dgbench.train.sources import Sources
 from dgbench.train.training import Training, attach
 from small import small_board
@@ -68,6 +69,7 @@ def _training(algorithm: str, folder: Path) -> Iterator[Training]:
     parts = parts_of(spec)
     network = Network(build("dgbench:vit-micro"), 10)
     attach(spec, parts, network)
+    attach_auxiliary(spec, parts, network, [IMAGES] * len(spec.sources))
     with FakeTensorMode():
         _move(network)
         sources = cast("Sources", SimpleNamespace(device=torch.device(PRETEND)))

@@ -28,6 +28,7 @@ class Batch:
         index: Row of the example in its domain, int64 ``[n]``.
         target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
         sizes: How many examples each domain has, M numbers: a batch is taken apart without asking the device.
+        drawn: What an objective drew at random for this step, the same for all its passes.
     """
 
     x: Tensor
@@ -36,6 +37,7 @@ class Batch:
     index: Tensor
     target: Tensor | None = None
     sizes: tuple[int, ...] = ()
+    drawn: tuple[Tensor, ...] = ()
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -68,7 +70,7 @@ class Batch:
                 torch.cat([torch.full_like(self.domain[block], new) for new, block in enumerate(blocks)]),
                 some(self.index),
                 None if self.target is None else some(self.target),
-                tuple(self.sizes[d] for d in domains),
+                sizes=tuple(self.sizes[d] for d in domains),
             )
 
         return self.once(("of", *domains), make)
@@ -131,6 +133,10 @@ class Forward:
         """Mean cross-entropy of each source domain, ``[M]``."""
         return self.domain_means(self.cross_entropy)
 
+    def detached(self) -> Forward:
+        """The same numbers without their graph."""
+        return replace(self, features=self.features.detach(), logits=self.logits.detach())
+
     def split(self, values: Tensor) -> list[Tensor]:
         """``values [n, ...]`` taken apart by domain: M tensors."""
         return [values[self.batch.domain == d] for d in range(self.domains)]
@@ -145,6 +151,7 @@ class Closure:
     Attributes:
         loss: What is minimised, a scalar: the objective of a pass, and the adapter's penalty on its own parameters.
         passes: How many forward passes were made.
+        seen: The first pass over all of the step's examples, without its graph; None before there is one.
     """
 
     def __init__(
@@ -166,6 +173,7 @@ class Closure:
         self.domains = domains
         self.norm_mode = norm_mode
         self.passes = 0
+        self.seen: Forward | None = None
 
     def forward(self, batch: Batch | None = None) -> Forward:
         """A forward pass with a graph; on ``batch`` in place of the step's own where one is given."""
@@ -175,7 +183,18 @@ class Closure:
             features = self.network.features(batch.x)
         self.passes += 1
         logits = self.network.head(features)
-        return Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
+        forward = Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
+        if self.seen is None and batch.index is self.batch.index:
+            self.seen = forward.detached()
+        return forward
+
+    def whole(self) -> Forward:
+        """The step's first pass over all its examples, without a graph; made now, if passes were over parts of them."""
+        if self.seen is None:
+            with torch.no_grad(), _norm_statistics(self.network, moving=False):
+                self.forward()
+        assert self.seen is not None
+        return self.seen
 
     def of(self, *domains: int) -> Closure:
         """The closure of some source domains alone, as if there were no others; its passes are its own.
@@ -183,7 +202,7 @@ class Closure:
         Normalisation layers see these domains alone, and their statistics move on its first pass.
         """
         part = copy.copy(self)
-        part.batch, part.domains, part.passes = self.batch.of(domains), len(domains), 0
+        part.batch, part.domains, part.passes, part.seen = self.batch.of(domains), len(domains), 0, None
         return part
 
     def __call__(self, phase: Phase) -> Tensor:
@@ -214,11 +233,13 @@ class HeadClosure(Closure):
         with torch.no_grad():
             features = batch.once(("features", network.unit_features), lambda: network.features(batch.x))
             logits = F.linear(features, head.weight, head.bias)
-            found = self.slopes(Forward(network, batch, features, logits, self.step, self.steps, self.domains))
+            forward = Forward(network, batch, features, logits, self.step, self.steps, self.domains)
+            found = self.slopes(forward)
             assert found is not None
             loss, slopes = found
             head.weight.grad, head.bias.grad = slopes.t() @ features, slopes.sum(0)
         self.passes += 1
+        self.seen = self.seen or forward
         return loss
 
 

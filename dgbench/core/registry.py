@@ -42,6 +42,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "irm": f"{_HERE}.objectives.irm:IRM",
         "vrex": f"{_HERE}.objectives.vrex:VREx",
         "coral": f"{_HERE}.objectives.coral:CORAL",
+        "groupdro": f"{_HERE}.objectives.groupdro:GroupDRO",
         "drm": f"{_HERE}.objectives.drm:DRM",
     },
     "optimizer": {

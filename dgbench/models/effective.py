@@ -16,10 +16,12 @@ from torch.nn.utils import parametrize
 from dgbench.models.network import Network
 
 _MARK, _ORIGINAL = ".parametrizations.", ".original"
+AUXILIARY = "auxiliary."
+"""Opens the names of what an objective keeps between steps, which is no part of the effective weights."""
 
 
 def effective_view(network: Network) -> dict[str, Tensor]:
-    """Parameters and buffers by the names of the plain network, parametrised ones merged.
+    """Parameters and buffers by the names of the plain network, parametrised ones merged, auxiliary ones left out.
 
     Nothing is copied that need not be: unparametrised tensors are the network's own. Outside ``no_grad`` a merged
     tensor requires gradients if one of its factors does.
@@ -27,6 +29,8 @@ def effective_view(network: Network) -> dict[str, Tensor]:
     view = {}
     for key, tensor in network.state_dict(keep_vars=True).items():
         module, parametrised, rest = key.partition(_MARK)
+        if key.startswith(AUXILIARY):
+            continue
         if not parametrised:
             view[key] = tensor
         elif rest.endswith(_ORIGINAL):

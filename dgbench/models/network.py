@@ -72,6 +72,8 @@ class Network(nn.Module):
     """Backbone, linear head, and (for methods that train them) one further linear head per source domain.
 
     ``domain_heads`` holds its K heads stacked as one ``nn.Linear(dim, K * C)``: rows ``k*C`` to ``(k+1)*C`` are head k.
+    ``auxiliary`` holds what an objective keeps between steps, as buffers and modules. It is saved with the network and
+    is no part of what the network computes: effective weights are without it.
 
     Args:
         backbone: The feature extractor.
@@ -91,6 +93,7 @@ class Network(nn.Module):
         self.backbone = backbone.module
         self.head = nn.Linear(backbone.dim, classes)
         self.domain_heads: nn.Linear | None = None
+        self.auxiliary = nn.Module()
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``[n, d]`` of normalised inputs; float32, in whatever precision the backbone computed them."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from dgbench.algorithms.slots import Objective
 from dgbench.core.backbone_name import BackboneName, parse
 from dgbench.core.known import known, versions
 from dgbench.core.provenance import code
@@ -41,33 +42,42 @@ class Shape:
     features: Count
 
 
-def shapes(trainings: Mapping[str, TrainingSpec], classes: Mapping[str, int]) -> dict[str, Shape]:
+def shapes(
+    trainings: Mapping[str, TrainingSpec], classes: Mapping[str, int], examples: Callable[[str, str], int]
+) -> dict[str, Shape]:
     """The shapes of the networks of trainings, by id.
 
     Args:
         trainings: By id.
         classes: How many the datasets have, by name.
+        examples: How many a domain has, by the names of its dataset and its own.
     """
-    of = {id_: _of(training, classes[training.dataset]) for id_, training in trainings.items()}
-    wanted = {of[id_]: partial(_measured, training, classes[training.dataset]) for id_, training in trainings.items()}
+    of, wanted = {}, {}
+    for id_, training in trainings.items():
+        of_sources = [examples(training.dataset, source) for source in training.sources]
+        of[id_] = _of(training, classes[training.dataset], of_sources)
+        wanted[of[id_]] = partial(_measured, training, classes[training.dataset], of_sources)
     found = known("shapes/1", Shape, wanted)
     return {id_: found[key] for id_, key in of.items()}
 
 
-def _of(training: TrainingSpec, classes: int) -> str:
+def _of(training: TrainingSpec, classes: int, examples: list[int]) -> str:
     """All that the shape of its network depends on."""
-    adapter, sampler = (canonical(training.parts[slot]) for slot in ("adapter", "sampler"))
+    adapter, sampler, objective = (canonical(training.parts[slot]) for slot in ("adapter", "sampler", "objective"))
+    attaches = type(parts_of(training).objective).attach is not Objective.attach
+    kept = f"{objective} of {examples}, " if attaches else ""
     return (
         f"{_bare(parse(training.backbone)).canonical}, {classes} classes, {len(training.sources)} domains, {adapter}, "
-        f"{sampler}, {versions(*LIBRARIES)}, dgbench {code('algorithms', 'models', 'train')}"
+        f"{sampler}, {kept}{versions(*LIBRARIES)}, dgbench {code('algorithms', 'models', 'train')}"
     )
 
 
-def _measured(training: TrainingSpec, classes: int) -> Shape:
+def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shape:
     import torch  # all of them here, as what is known takes no torch
     from torch import nn
 
     from dgbench.models.network import Network
+    from dgbench.train.auxiliary import attach_auxiliary
     from dgbench.train.training import attach
     from dgbench.train.trajectory import initial
 
@@ -76,6 +86,7 @@ def _measured(training: TrainingSpec, classes: int) -> Shape:
     with torch.device("meta"):
         network = Network(replace(backbone, module=module), classes)
         attach(training, parts, network)
+        attach_auxiliary(training, parts, network, examples)
     moving = initial(network).moving
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     held = sum(tensor.numel() for tensor in network.state_dict().values())

@@ -25,10 +25,13 @@ from dgbench.core.pieces import every, pieces
 from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
 from dgbench.core.spec import canonical
+from dgbench.models.effective import AUXILIARY
 from dgbench.models.network import Network
+from dgbench.train.auxiliary import Auxiliary, attach_auxiliary
 from dgbench.train.environment import environment
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
-from dgbench.train.layout import check_layouts, laid_out_like
+from dgbench.train.layout import check_layouts
+from dgbench.train.moments import load_moments, moments
 from dgbench.train.parts import Parts, by_closed_form
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
@@ -74,6 +77,7 @@ def begun(
     if network.precision != spec.precision:
         raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
     attach(spec, parts, network)
+    attach_auxiliary(spec, parts, network, [len(domain.labels) for domain in sources.domains])
     before = sealed(folder)
     wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
     wanted -= pieces(before["files"]) if before else set()
@@ -105,6 +109,15 @@ def _seed(number: int, device: torch.device) -> None:
         torch.get_device_module(device).manual_seed(number)
 
 
+def _by_kind(tensors: State) -> dict[str, State]:
+    """What there is to resume from: of the network, of the optimizers, running means, and the best checkpoint."""
+    groups: dict[str, State] = {kind: {} for kind in ("net", "base", "beside", "mean", "best")}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        groups[kind][rest] = tensor
+    return groups
+
+
 class Training:
     """The state of one training between steps."""
 
@@ -126,9 +139,12 @@ class Training:
         self.folder = folder
         self.before = before
         self.pause = pause
-        self.weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.weights = {
+            name: p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(AUXILIARY)
+        }
         self.parameters = list(self.weights.values())
         self.base = parts.optimizer.build(self.parameters)
+        self.auxiliary = Auxiliary(parts, network)
         self.closure: Callable[..., Closure] = Closure
         if by_closed_form(parts, network, self.weights):
             self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
@@ -194,6 +210,7 @@ class Training:
             norm_mode=spec.norm_mode,
         )
         self.loss = parts.optimizer.step(closure, self.parameters, self.base)
+        self.auxiliary.move(closure, rate)
         self.recorder.after_step()
 
     def _prepared(self, step: int, batch: Batch) -> Batch:
@@ -209,6 +226,7 @@ class Training:
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
         check_layouts(self.weights, self.base)
+        self.auxiliary.check_layouts()
         self.history += rows
         self.recorder.checkpoint(step)
         mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
@@ -232,24 +250,17 @@ class Training:
         }
 
     def _state(self) -> State:
-        """Raw weights (adapters not merged) and the base optimizer's tensors."""
+        """Raw weights (adapters not merged), what the objective keeps, and the optimizers' tensors."""
         tensors = {f"net/{k}": t for k, t in self.network.state_dict().items()}
-        for number, parameter in enumerate(self.parameters):
-            for key, value in self.base.state[parameter].items():
-                tensors[f"base/{number}/{key}"] = value
-        return tensors
+        tensors |= {f"base/{k}": t for k, t in moments(self.base, self.weights).items()}
+        return tensors | {f"beside/{k}": t for k, t in self.auxiliary.moments().items()}
 
     def _load(self, tensors: State) -> None:
-        self.network.load_state_dict({k.removeprefix("net/"): t for k, t in tensors.items() if k.startswith("net/")})
+        groups = _by_kind(tensors)
+        self.network.load_state_dict(groups["net"])
         self.base = self.parts.optimizer.build(self.parameters)
-        state: dict[int, State] = {}
-        for name, tensor in tensors.items():
-            kind, _, rest = name.partition("/")
-            if kind == "base":
-                number, _, key = rest.partition("/")
-                state.setdefault(int(number), {})[key] = laid_out_like(self.parameters[int(number)], tensor)
-        self.base.load_state_dict({"state": state, "param_groups": self.base.state_dict()["param_groups"]})
-        check_layouts(self.weights, self.base)
+        load_moments(self.base, self.weights, groups["base"])
+        self.auxiliary.load_moments(groups["beside"], self.parts)
 
     def _save(self, step: int) -> None:
         self.saved = self.lap()
@@ -295,11 +306,8 @@ class Training:
         self._clear()
         path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
         tensors = load_file(path, device=str(self.sources.device))
-        groups: dict[str, State] = {"net": {}, "base": {}, "mean": {}, "best": {}}
-        for name, tensor in tensors.items():
-            kind, _, rest = name.partition("/")
-            groups[kind][rest if kind in ("mean", "best") else name] = tensor
-        self._load(groups["net"] | groups["base"])
+        self._load(tensors)
+        groups = _by_kind(tensors)
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
         self.recorder.restore(groups["mean"], self.step, progress["initial"])
         if progress["best"] is not None:

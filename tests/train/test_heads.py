@@ -38,6 +38,7 @@ OBJECTIVES: list[tuple[str, dict[str, Any]]] = [
     ("cross_entropy", {"mixup": 2.0, "label_smoothing": 0.05}),
     ("irm", {"penalty_weight": 7.3}),
     ("vrex", {"penalty_weight": 7.3}),
+    ("groupdro", {"eta": 0.7}),
 ]
 
 
@@ -64,6 +65,7 @@ def test_the_gradient_in_closed_form_is_that_of_the_graph(
     torch.manual_seed(per_domain)
     for _ in range(5):
         network = _network()
+        objective.attach(network, [per_domain] * DOMAINS)
         batch = objective.prepare(_batch(per_domain), CLASSES, torch.Generator().manual_seed(step))
         about: dict[str, Any] = {"step": step, "steps": 100, "domains": DOMAINS}
         found: list[list[Tensor]] = []
@@ -105,6 +107,7 @@ RECIPES: list[dict[Slot, tuple[str, dict[str, Any]]]] = [
     {"objective": ("cross_entropy", {"mixup": 0.4, "label_smoothing": 0.1})},
     {"objective": ("irm", {"penalty_weight": 3.0, "anneal": 0.5})},
     {"objective": ("vrex", {"penalty_weight": 3.0, "anneal": 0.5}), "optimizer": ("sam", {"lr": 0.01})},
+    {"objective": ("groupdro", {"eta": 0.5}), "optimizer": ("sam", {"lr": 0.01})},
 ]
 
 

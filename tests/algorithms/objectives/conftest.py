@@ -56,6 +56,26 @@ def two(network: Network) -> Callable[..., Forward]:
     return lambda step=0: pass_over(network, x[order], y[order], domain[order], step)
 
 
+TOY = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [-1.0, 0.5], [0.5, -1.0], [1.0, 2.0]]).double()
+TOY_Y = torch.tensor([0, 1, 0, 1, 1, 1])
+TOY_DOMAIN = torch.tensor([0, 0, 1, 1, 2, 2])
+
+
+@pytest.fixture
+def toy() -> Callable[..., Forward]:
+    """A pass over three domains of two examples with two features and two classes, at a given step; the features are
+    leaves. Its risks are (.361071, .128760, 1.381955)."""
+
+    def passed(step: int = 0, steps: int = 10) -> Forward:
+        network = head_only(classes=2, dim=2)
+        with torch.no_grad():
+            network.head.weight.copy_(torch.tensor([[1.0, 0.0], [-0.5, 0.5]]))
+            network.head.bias.copy_(torch.tensor([0.1, -0.1]))
+        return pass_over(network, TOY.clone().requires_grad_(), TOY_Y, TOY_DOMAIN, step, steps)
+
+    return passed
+
+
 @pytest.fixture
 def twins(network: Network) -> Callable[..., Forward]:
     """A pass over two domains that hold the same examples, at a given step."""
