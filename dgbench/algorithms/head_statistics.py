@@ -51,6 +51,29 @@ def gradient_moments(forward: Forward) -> tuple[Tensor, Tensor]:
     )
 
 
+def inner_products(features: Tensor) -> Tensor:
+    """Of all examples' features, each with a 1 for the bias, ``[n, n]``.
+
+    The inner product of two sums of outer products, ``sum_i a_i phi_i'`` and ``sum_j b_j phi_j'``, is
+    ``sum_ij (a_i.b_j) (phi_i.phi_j)``: with these, what has the size of the head is never formed.
+    """
+    return features @ features.t() + 1
+
+
+def spread(forward: Forward, rows: Tensor, inner: Tensor) -> Tensor:
+    """How far matrices differ between domains: ``mean_e ||Z_e - mean Z||_F^2``, a scalar, at least 0.
+
+    Args:
+        forward: Says which example is of which domain.
+        rows: What stands for each example in ``Z_e = mean_{i in e} rows_i phi_i'``, ``[n, C]``: with residuals ``Z`` is
+            the gradient of a domain's risk in the head.
+        inner: Inner products of the ``phi_i``, ``[n, n]``.
+    """
+    shares = forward.domain_shares()
+    apart = shares - shares.mean(0)
+    return ((apart @ (rows @ rows.t() * inner)) * apart).sum() / forward.domains
+
+
 def squared_norms(forward: Forward) -> tuple[Tensor, Tensor]:
     """Squared norm of each example's gradient in the weight and in the bias, ``[n]`` each."""
     bias = residuals(forward).square().sum(1)

@@ -193,6 +193,10 @@ class Objective(Part):
         """Whether the base optimizer starts afresh before this step (a penalty that sets in)."""
         return False
 
+    def differentiates_twice(self) -> bool:
+        """Whether :meth:`loss` takes gradients through the backbone, which must then have second derivatives."""
+        return False
+
     def compares_domains(self) -> bool:
         """Whether the loss is more than the mean of what it is on each domain alone: a pass must see them all."""
         return "several domains" in self.acts_on() or bool(self.needs())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
@@ -129,6 +129,11 @@ class Forward:
         _, counts = self.batch.membership(self.domains)
         return (of_domains / counts.clamp(min=1))[self.batch.domain]
 
+    def domain_shares(self) -> Tensor:
+        """Share of each example in the mean of each domain, ``[M, n]``: rows sum to 1, or to 0 without examples."""
+        member, counts = self.batch.membership(self.domains)
+        return (member / counts.clamp(min=1)).t().to(self.features.dtype)
+
     def domain_risks(self) -> Tensor:
         """Mean cross-entropy of each source domain, ``[M]``."""
         return self.domain_means(self.cross_entropy)
@@ -152,6 +157,7 @@ class Closure:
         loss: What is minimised, a scalar: the objective of a pass, and the adapter's penalty on its own parameters.
         passes: How many forward passes were made.
         seen: The first pass over all of the step's examples, without its graph; None before there is one.
+        twice: Whether passes must be twice differentiable: fused kernels for attention are not.
     """
 
     def __init__(
@@ -164,6 +170,7 @@ class Closure:
         steps: int,
         domains: int,
         norm_mode: NormMode = "train",
+        twice: bool = False,
     ) -> None:
         self.network = network
         self.loss = loss
@@ -172,6 +179,7 @@ class Closure:
         self.steps = steps
         self.domains = domains
         self.norm_mode = norm_mode
+        self.twice = twice
         self.passes = 0
         self.seen: Forward | None = None
 
@@ -179,7 +187,8 @@ class Closure:
         """A forward pass with a graph; on ``batch`` in place of the step's own where one is given."""
         batch = self.batch if batch is None else batch
         moving = self.norm_mode == "train" and self.passes == 0
-        with _norm_statistics(self.network, moving=moving):
+        plain = nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH) if self.twice else nullcontext()
+        with _norm_statistics(self.network, moving=moving), plain:
             features = self.network.features(batch.x)
         self.passes += 1
         logits = self.network.head(features)

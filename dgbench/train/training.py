@@ -208,6 +208,7 @@ class Training:
             steps=spec.steps,
             domains=len(spec.sources),
             norm_mode=spec.norm_mode,
+            twice=parts.objective.differentiates_twice(),
         )
         self.loss = parts.optimizer.step(closure, self.parameters, self.base)
         self.auxiliary.move(closure, rate)

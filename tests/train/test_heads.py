@@ -39,6 +39,7 @@ OBJECTIVES: list[tuple[str, dict[str, Any]]] = [
     ("irm", {"penalty_weight": 7.3}),
     ("vrex", {"penalty_weight": 7.3}),
     ("groupdro", {"eta": 0.7}),
+    ("sd", {"penalty_weight": 0.3}),
 ]
 
 
