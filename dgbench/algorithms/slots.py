@@ -30,11 +30,13 @@ class Part(ABC):
     Attributes:
         slot: The slot that the part fills.
         version: Raised by one whenever a change of code changes numbers; it is part of a training's identity.
+        most_domains: Where the part keeps weights of its own for each source domain, up to how many it serves.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     slot: ClassVar[Slot]
     version: ClassVar[int] = 1
+    most_domains: ClassVar[int | None] = None
 
     def needs(self) -> frozenset[str]:
         """What the backbone (``low_rank``, ``text``) or other parts (``domain_heads``, ``reference_head``) provide."""
@@ -60,10 +62,10 @@ class Sampler(Part):
 
     @abstractmethod
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
-        """The rows that a step takes from each source domain.
+        """The rows that a step takes from each source domain that it sees.
 
         Args:
-            pools: Training rows of each domain, int64 ``[n_d]``.
+            pools: Training rows of each of them, int64 ``[n_d]``.
             size: How many rows to take from each domain.
             step: From 0. The answer depends on nothing before it, so a training resumes anywhere.
             seeds: One seed for each domain.

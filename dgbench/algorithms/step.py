@@ -24,11 +24,13 @@ class Batch:
     Attributes:
         x: Inputs as the backbone wants them (scaled, augmented, normalised), float ``[n, ...]``.
         y: Class numbers, int64 ``[n]``.
-        domain: Number of the source domain, 0 to M - 1, int64 ``[n]``.
+        domain: Number of the domain among the M that the step sees, 0 to M - 1, int64 ``[n]``.
         index: Row of the example in its domain, int64 ``[n]``.
         target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
         sizes: How many examples each domain has, M numbers: a batch is taken apart without asking the device.
         drawn: What an objective drew at random for this step, the same for all its passes.
+        present: Where the step sees some of the training's source domains, their numbers among all, int64 ``[M]``;
+            None where it sees all.
     """
 
     x: Tensor
@@ -38,6 +40,7 @@ class Batch:
     target: Tensor | None = None
     sizes: tuple[int, ...] = ()
     drawn: tuple[Tensor, ...] = ()
+    present: Tensor | None = None
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -59,6 +62,7 @@ class Batch:
 
         def make() -> Batch:
             ends = tuple(accumulate(self.sizes))
+            numbers = torch.arange(len(ends), device=self.domain.device) if self.present is None else self.present
             blocks = [slice(ends[d] - self.sizes[d], ends[d]) for d in domains]
 
             def some(values: Tensor) -> Tensor:
@@ -71,9 +75,15 @@ class Batch:
                 some(self.index),
                 None if self.target is None else some(self.target),
                 sizes=tuple(self.sizes[d] for d in domains),
+                present=torch.cat([numbers[d : d + 1] for d in domains]),
             )
 
         return self.once(("of", *domains), make)
+
+    @property
+    def source(self) -> Tensor:
+        """Number of each example's domain among all source domains of the training, int64 ``[n]``."""
+        return self.domain if self.present is None else self.present[self.domain]
 
     def membership(self, domains: int) -> tuple[Tensor, Tensor]:
         """Which example is of which domain, 0 or 1 ``[n, M]``, and how many each has, ``[M]``; both float32."""
@@ -91,11 +101,12 @@ class Forward:
 
     Attributes:
         network: With the weights that made this pass.
-        batch: What went in, n examples of M source domains.
+        batch: What went in, n examples of the M source domains that the step sees.
         features: ``[n, d]``, before the head.
         logits: ``[n, C]`` of the shared head.
         step, steps: The step this is (from 0) and how many there will be.
-        domains: M, the number of source domains.
+        domains: M. What a domain has in this step (a mean, a risk) is numbered from 0 to M - 1; what is kept of it
+            between steps (a head, a weight) by :attr:`present`.
     """
 
     network: Network
@@ -105,6 +116,13 @@ class Forward:
     step: int
     steps: int
     domains: int
+
+    @property
+    def present(self) -> Tensor:
+        """Numbers of the step's domains among all source domains of the training, int64 ``[M]``."""
+        if self.batch.present is not None:
+            return self.batch.present
+        return torch.arange(self.domains, device=self.batch.domain.device)
 
     @cached_property
     def log_probabilities(self) -> Tensor:

@@ -34,9 +34,13 @@ def protocol(card: BoardCard) -> str:
     trials = f"{card.trials} trials"
     if card.looks:
         trials += f", up to {card.most} of algorithms that are open near the top,"
+    seen = "each source domain"
+    if training.domains_per_step is not None:
+        how = "uniformly" if training.domains_drawn == "uniform" else "by its number of images"
+        seen = f"each of {training.domains_per_step} source domains, drawn {how} where there are more"
     return (
         f"{asked} {tested}. {trials} draw other splits, heads and batches, the same for every algorithm. "
-        f"Training takes {training.steps} steps of {training.batch_per_domain} images from each source domain; {kept} "
+        f"Training takes {training.steps} steps of {training.batch_per_domain} images from {seen}; {kept} "
         f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half} "
         f"For every algorithm {sets}.{''.join(_lacking(card))}"
     )

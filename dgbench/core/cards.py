@@ -170,12 +170,29 @@ class CaseRules(Card):
     targets: tuple[Text, ...] = ()
 
 
+DomainDraw = Literal["uniform", "size"]
+"""How a step draws some of many source domains."""
+
+
 class TrainingRules(Card):
-    """What every training on a board shares."""
+    """What every training on a board shares.
+
+    Attributes:
+        steps: Of the optimizer.
+        checkpoints: How many are taken, evenly spaced.
+        batch_per_domain: Images of each source domain that a step sees.
+        domains_per_step: How many source domains a step sees, where there are more; all of them by default.
+        domains_drawn: How these are drawn: ``uniform``, each as likely as any other, or by ``size``, each by its number
+            of training images.
+        precision: Of forward passes.
+        norm_mode: ``frozen`` keeps normalisation statistics as they were pretrained, ``train`` moves them.
+    """
 
     steps: int = Field(ge=1, le=100_000_000)
     checkpoints: int = Field(ge=1, le=10_000)
     batch_per_domain: int = Field(ge=1, le=1_000_000)
+    domains_per_step: int | None = Field(default=None, ge=1, le=1_000_000)
+    domains_drawn: DomainDraw = "uniform"
     precision: Precision = "float32"
     norm_mode: Literal["train", "frozen"] = "frozen"
 
@@ -183,6 +200,10 @@ class TrainingRules(Card):
     def _whole(self) -> TrainingRules:
         if self.steps % self.checkpoints:
             raise ValueError(f"'steps' ({self.steps}) must be a multiple of 'checkpoints' ({self.checkpoints})")
+        if self.domains_per_step is None and self.domains_drawn != "uniform":
+            raise ValueError(
+                "'domains_drawn' says how the domains of a step are drawn; say in 'domains_per_step' how many"
+            )
         return self
 
 
@@ -281,8 +302,11 @@ class BoardCard(Card):
         return self.looks[-1] if self.looks else self.trials
 
     def described(self, without: set[str]) -> dict[str, Any]:
-        """As plain JSON, without some fields; a board that is looked at once says nothing of looks."""
-        return self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
+        """As plain JSON, without some fields; of looks, and of domains that are drawn, a board without says nothing."""
+        said = self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
+        if self.training.domains_per_step is None and "training" in said:
+            del said["training"]["domains_per_step"], said["training"]["domains_drawn"]
+        return said
 
     @model_validator(mode="after")
     def _looks_ascend(self) -> BoardCard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -75,4 +76,8 @@ class Dataset:
 
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""
-        return next(d for d in self.domains if d.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Domain]:
+        return {domain.name: domain for domain in self.domains}

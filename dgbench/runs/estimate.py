@@ -87,7 +87,7 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
                 extracted.add((training.backbone, *name))
             continue
         if unfinished:
-            learned = training.steps * training.batch_per_domain * len(training.sources) * passes.get(id_, 1.0)
+            learned = training.steps * training.batch * passes.get(id_, 1.0)
             seconds += pace.learn * learned + pace.look * training.checkpoints * sizes.validation(training)
         seconds += pace.look * sum(sizes.looked_at(training, runs))
     return Work(seconds / workers, tuple(sorted(sizes.unknown)))
@@ -138,7 +138,7 @@ def _observed(
         training, note = plan.trainings[id_], store.done("training", id_)
         if note is None or on_features(parts_of(training)) or not _here(note, device):
             continue
-        learned = training.steps * training.batch_per_domain * len(training.sources) * passes.get(id_, 1.0)
+        learned = training.steps * training.batch * passes.get(id_, 1.0)
         learn.append(note["seconds"] / (learned + training.checkpoints * counts.validation(training) / LEARN))
     return Pace(median(learn), median(learn) / LEARN) if learn else None
 

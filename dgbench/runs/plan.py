@@ -257,6 +257,7 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
     there = _grounds(board, case, resolved, start)
     resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=_learned_from(case))
     known = plan.datasets[case.dataset]
+    _refuse_many_domains(resolved, case)
     training = TrainingSpec(
         dataset=case.dataset,
         manifest=known.manifest or f"absent: {case.dataset}",
@@ -279,6 +280,9 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         precision=board.training.precision,
         norm_mode=board.training.norm_mode,
     )
+    few = board.training.domains_per_step
+    if few is not None and few < len(case.sources):
+        training = replace(training, domains_per_step=few, domains_drawn=board.training.domains_drawn)
     head = resolved.parts["adapter"].initial_head()
     if head == "zero_shot":
         wording = plan.cards[case.dataset].wording
@@ -315,6 +319,16 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
             without_effect=without_effect,
         )
     )
+
+
+def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
+    for slot, part in resolved.parts.items():
+        if part.most_domains is not None and len(case.sources) > part.most_domains:
+            raise RecipeError(
+                f"'{resolved.recipe.name}': the {slot} {type(part).__name__} keeps weights of its own for each source "
+                f"domain, at most {part.most_domains}, and '{case.name}' has {len(case.sources):,}: each would learn "
+                "from next to nothing. Leave it out, or let fewer domains train (in [cases] of the board)"
+            )
 
 
 def _learned_from(case: Case) -> tuple[str, ...]:

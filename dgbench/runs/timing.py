@@ -121,10 +121,10 @@ class _EnoughError(Exception):
 
 def _learning(training: TrainingSpec, device: torch.device) -> float:
     """Seconds an image in real steps of ERM."""
-    batch = max(1, min(training.batch_per_domain, IMAGES // len(training.sources)))
+    batch = max(1, min(training.batch_per_domain, IMAGES // training.domains_in_step))
     spec = replace(
         training, steps=STEPS, checkpoints=1, batch_per_domain=batch, weights=None, reference=None, test=0.0,
-        official=False, sources=training.sources[:IMAGES],
+        official=False, sources=training.sources[: min(IMAGES, training.domains_in_step)], domains_per_step=None,
     )  # fmt: skip
     names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
     parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]

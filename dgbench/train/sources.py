@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgbench.algorithms.samplers.groups import drawn
 from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
 from dgbench.core.in_use import give_back
@@ -119,6 +120,8 @@ class Sources:
         self.spec = spec
         self.device = device
         self.domains: Sequence[Held] = [self._hold(dataset, name, inputs[name]) for name in spec.sources]
+        sizes = torch.tensor([len(domain.train) for domain in self.domains], dtype=torch.float64)
+        self.weights = sizes if spec.domains_drawn == "size" else torch.ones_like(sizes)
 
     def _hold(self, dataset: Dataset, name: str, inputs: Inputs) -> Held:
         rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
@@ -138,10 +141,12 @@ class Sources:
     def batch(self, sampler: Sampler, step: int) -> Batch:
         """What the step sees: depends on the step's number, the sources and the trial, not on any step before it."""
         spec = self.spec
-        seeds = [spec.seed("order", d.name) for d in self.domains]
-        taken = sampler.rows([d.train for d in self.domains], spec.batch_per_domain, step, seeds)
+        present = self._present(step)
+        domains = self.domains if present is None else [self.domains[number] for number in present.tolist()]
+        seeds = [spec.seed("order", d.name) for d in domains]
+        taken = sampler.rows([d.train for d in domains], spec.batch_per_domain, step, seeds)
         inputs, labels, numbers = [], [], []
-        for number, (domain, rows) in enumerate(zip(self.domains, taken, strict=True)):
+        for number, (domain, rows) in enumerate(zip(domains, taken, strict=True)):
             # On the CPU, so that every device sees the same batch.
             generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
             inputs.append(domain.inputs.seen(rows, sampler, generator))
@@ -149,4 +154,10 @@ class Sources:
             numbers.append(torch.full_like(labels[-1], number))
         index = sent(torch.cat(taken), self.device)
         sizes = tuple(len(rows) for rows in taken)
-        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), index, sizes=sizes)
+        present = None if present is None else sent(present, self.device)
+        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), index, sizes=sizes, present=present)
+
+    def _present(self, step: int) -> Tensor | None:
+        """The numbers of the domains that a step sees, on the CPU; None where it sees all."""
+        count = self.spec.domains_per_step
+        return None if count is None else drawn(self.weights, count, self.spec.seed("domains", step))

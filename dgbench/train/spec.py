@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
+from dgbench.core.cards import DomainDraw
 from dgbench.core.decoding import Decoding
 from dgbench.core.precision import Precision
 from dgbench.core.registry import Slot
-from dgbench.core.seeds import seed
+from dgbench.core.seeds import seed_below
 from dgbench.core.spec import Spec, identity
 
 SCHEMA = "dgbench.training/4"
@@ -46,9 +47,11 @@ class TrainingSpec:
         parts: Name, version and all hyperparameters of the part in each of the shaping slots.
         steps: Number of optimizer steps.
         checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
-        batch_per_domain: Images of each source domain in a step.
+        batch_per_domain: Images of each source domain that a step sees.
         precision: Of every forward pass, also on images that are only looked at; weights and heads are float32.
         norm_mode: ``frozen`` keeps normalisation statistics as they were pretrained, ``train`` moves them.
+        domains_per_step: How many of the source domains a step sees; None where it sees all of them.
+        domains_drawn: How these are drawn.
     """
 
     dataset: str
@@ -71,12 +74,16 @@ class TrainingSpec:
     batch_per_domain: int
     precision: Precision
     norm_mode: Literal["train", "frozen"]
+    domains_per_step: int | None = None
+    domains_drawn: DomainDraw = "uniform"
 
     def spec(self) -> Spec:
-        """As plain JSON."""
+        """As plain JSON; where all source domains are seen in every step, nothing is said of drawing them."""
+        some = self.domains_per_step is not None
+        said = [one.name for one in fields(self) if some or not one.name.startswith("domains_")]
         return {
             "schema": SCHEMA,
-            **{one.name: getattr(self, one.name) for one in fields(self)},
+            **{name: getattr(self, name) for name in said},
             "sources": list(self.sources),
             "decoding": self.decoding.spec(),
             "parts": {slot: self.parts[slot] for slot in SHAPING},
@@ -93,7 +100,17 @@ class TrainingSpec:
         All algorithms that learn from the same sources in a trial draw the same, so they can be compared in pairs. Any
         two trainings from other sources draw apart: what a trial's targets share is no chance that counts twice.
         """
-        return seed(purpose, self.dataset, *self.sources, self.trial, *of)
+        return seed_below((purpose, self.dataset, *self.sources, self.trial), *of)
+
+    @property
+    def domains_in_step(self) -> int:
+        """How many source domains a step sees."""
+        return self.domains_per_step or len(self.sources)
+
+    @property
+    def batch(self) -> int:
+        """Images in a step."""
+        return self.batch_per_domain * self.domains_in_step
 
     def starts_from(self) -> tuple[str, ...]:
         """The trainings that this one starts from."""

@@ -33,7 +33,7 @@ from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_
 from dgbench.train.layout import check_layouts
 from dgbench.train.moments import load_moments, moments
 from dgbench.train.parts import Parts, by_closed_form
-from dgbench.train.sources import Sources
+from dgbench.train.sources import Held, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import Recorder, save
 
@@ -206,7 +206,7 @@ class Training:
             batch,
             step=step,
             steps=spec.steps,
-            domains=len(spec.sources),
+            domains=spec.domains_in_step,
             norm_mode=spec.norm_mode,
             twice=parts.objective.differentiates_twice(),
         )
@@ -220,10 +220,9 @@ class Training:
 
     def checkpoint(self, step: int) -> History:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
-        rows = [
-            {"step": step, "loss": float(self.loss), **self._validate(number)}
-            for number in range(len(self.spec.sources))
-        ]
+        loss = float(self.loss)
+        with evaluating(self.network):
+            rows = [{"step": step, "loss": loss, **self._validate(domain)} for domain in self.sources.domains]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
         check_layouts(self.weights, self.base)
@@ -237,11 +236,9 @@ class Training:
             self._save(step)
         return rows
 
-    def _validate(self, number: int) -> dict[str, Any]:
-        domain = self.sources.domains[number]
+    def _validate(self, domain: Held) -> dict[str, Any]:
         labels = domain.labels[domain.validation.to(self.sources.device)]
-        with evaluating(self.network):
-            logits = self.network.head(features(self.network, domain.inputs, domain.validation))
+        logits = self.network.head(features(self.network, domain.inputs, domain.validation))
         scored = score(logits, labels, "logits")
         return {
             "domain": domain.name,

@@ -24,6 +24,13 @@ def test_the_protocol_says_what_the_rules_ask_for(name: str) -> None:
             assert (lacking in said) == bool(domain.without and (not tested or domain.name in tested))
 
 
+def test_the_protocol_says_how_the_domains_of_a_step_are_drawn() -> None:
+    card = dgbench.rules("quick")
+    training = card.training.model_copy(update={"domains_per_step": 8, "domains_drawn": "size"})
+    said = protocol(card.model_copy(update={"training": training}))
+    assert f"{card.training.batch_per_domain} images from each of 8 source domains, drawn by its number of" in said
+
+
 def test_the_protocol_of_the_smallest_board() -> None:
     said = protocol(dgbench.rules("quick"))
     assert said.startswith("Each domain of digits in turn is left out; a model learns from the others and is tested on")

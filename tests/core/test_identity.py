@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dgbench.core.files import read_json, whole, write_json
-from dgbench.core.seeds import generator, seed
+from dgbench.core.seeds import generator, seed, seed_below
 from dgbench.core.spec import canonical, identity
 
 
@@ -37,6 +37,14 @@ def test_seeds_are_the_same_in_every_process() -> None:
 def test_seeds_tell_numbers_from_text_and_names_from_their_joints() -> None:
     assert len({seed("a", 1), seed("a", "1"), seed("a1"), seed("a", 1, ""), seed("a", 11)}) == 5
     assert generator("x").random() == generator("x").random()
+
+
+@pytest.mark.parametrize("names", [(), ("a",), ("a", 1), ("1", "", "é")])
+@pytest.mark.parametrize("above", [("x",), ("order", "cameras", *(f"camera {number}" for number in range(99)), 0)])
+def test_a_seed_below_names_that_are_read_once_is_that_of_all_names(
+    above: tuple[str | int, ...], names: tuple[str | int, ...]
+) -> None:
+    assert [seed_below(above, *names) for _ in range(2)] == [seed(*above, *names)] * 2
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:

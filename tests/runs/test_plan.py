@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from dgbench.algorithms.adapters.domain_heads import DomainHeads
 from dgbench.api.boards import plan, rules
 from dgbench.core.cards import SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
@@ -85,6 +86,30 @@ def test_the_identity_of_a_training_is_blind_to_the_board_and_to_what_comes_afte
     assert set(make_plan(one).trainings) == set(make_plan(other).trainings)
     longer = small_board("erm", steps=6)
     assert not set(make_plan(one).trainings) & set(make_plan(longer).trainings)
+
+
+def test_how_many_domains_a_step_sees_is_part_of_the_identity_where_there_are_more() -> None:
+    board = small_board("erm", "drm")
+    assert "domains_per_step" not in str(board.described(without=set()))
+
+    def first(**changes: object) -> TrainingSpec:
+        training = board.training.model_copy(update=changes)
+        return next(iter(make_plan(board.model_copy(update={"training": training})).trainings.values()))
+
+    before, all_three = first(), first(domains_per_step=3)
+    some = first(domains_per_step=2, domains_drawn="size")
+    assert (before.batch, some.batch) == (12, 8)
+    assert "domains_drawn" not in before.spec()
+    assert before == all_three
+    assert some.spec() == {**before.spec(), "domains_per_step": 2, "domains_drawn": "size"}
+    assert TrainingSpec.read(some.spec()) == some
+    assert some.id != before.id
+
+
+def test_a_head_for_each_domain_is_refused_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DomainHeads, "most_domains", 2)
+    with pytest.raises(RecipeError, match=r"'drm': the adapter DomainHeads .* at most 2, and '.*' has 3: each would"):
+        make_plan(small_board("erm", "drm"))
 
 
 def test_how_pictures_are_decoded_is_part_of_the_identity_of_a_training() -> None:

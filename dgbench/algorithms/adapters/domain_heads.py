@@ -8,6 +8,7 @@ and the predictor.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dgbench.algorithms.later import Network, nn
 from dgbench.algorithms.slots import Adapter
@@ -15,7 +16,9 @@ from dgbench.algorithms.slots import Adapter
 
 @dataclass(frozen=True)
 class DomainHeads(Adapter):
-    """Full fine-tuning with a head for each source domain."""
+    """Full fine-tuning with a head for each source domain; so they are few."""
+
+    most_domains: ClassVar[int | None] = 32
 
     def provides(self) -> frozenset[str]:
         """The heads."""

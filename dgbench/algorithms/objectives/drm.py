@@ -29,5 +29,5 @@ class DRM(Objective):
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0. A domain head learns from its own domain only, the shared head from all."""
         everyone = torch.arange(len(forward.batch), device=forward.features.device)
-        own = forward.network.domain_logits(forward.features)[everyone, forward.batch.domain]
+        own = forward.network.domain_logits(forward.features)[everyone, forward.batch.source]
         return (forward.domain_risks() + replace(forward, logits=own).domain_risks()).mean() / 2

@@ -41,5 +41,18 @@ def test_a_domain_head_learns_nothing_from_other_domains(uneven, absent: int):
     assert shared.abs().sum() > 0
 
 
+def test_where_a_step_sees_some_of_many_domains_each_has_its_own_head(uneven):
+    """The first, the fourth and the last of five."""
+    network, y = uneven.network, uneven.batch.y
+    network.domain_heads = torch.nn.Linear(6, 5 * 4).double()
+    some = replace(uneven, batch=uneven.batch.replace(present=torch.tensor([0, 3, 4])))
+    assert (uneven.present.tolist(), some.present.tolist()) == ([0, 1, 2], [0, 3, 4])
+    assert some.batch.source.tolist() == [[0, 3, 4][domain] for domain in uneven.batch.domain]
+    own = network.domain_heads(uneven.features).view(10, 5, 4)[torch.arange(10), some.batch.source]
+    each = F.cross_entropy(own, y, reduction="none") + F.cross_entropy(uneven.logits, y, reduction="none")
+    risks = [each[uneven.batch.domain == d].mean() / 2 for d in range(3)]
+    torch.testing.assert_close(DRM().loss(some), torch.stack(risks).mean())
+
+
 def test_needs_domain_heads():
     assert DRM().needs() == {"domain_heads"}

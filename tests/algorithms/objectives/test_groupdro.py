@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -30,3 +33,23 @@ def test_at_eta_0_risks_are_averaged(toy):
     forward, objective = toy(), GroupDRO(eta=0)
     objective.attach(forward.network, [2, 2, 2])
     torch.testing.assert_close(objective.loss(forward), CrossEntropy().loss(forward))
+
+
+def test_of_many_domains_those_that_a_step_sees_gain_weight(toy):
+    """The first, the third and the last of five."""
+    whole, objective, here = toy(), GroupDRO(eta=0.7), [0, 2, 4]
+    objective.attach(whole.network, [2] * 5)
+    before = torch.tensor([0.1, 0.3, 0.2, 0.15, 0.25]).to(whole.logits)
+    whole.network.auxiliary.get_buffer("log_weights").copy_(before.log())
+    forward = replace(whole, batch=whole.batch.replace(present=torch.tensor(here)))
+    risks = forward.domain_risks()
+    after = before.tolist()
+    for place, domain in enumerate(here):
+        after[domain] *= math.exp(0.7 * risks[place].item())
+    after = [weight / sum(after) for weight in after]
+    expected = sum(after[domain] * risks[place] for place, domain in enumerate(here)) * 5 / 3
+    torch.testing.assert_close(objective.loss(forward), expected)
+    (slopes,) = torch.autograd.grad(expected, forward.logits, retain_graph=True)
+    torch.testing.assert_close(objective.slopes(forward.detached())[1], slopes)
+    objective.remember(forward.detached())
+    assert forward.network.auxiliary.get_buffer("log_weights").exp().tolist() == pytest.approx(after, rel=1e-5)
