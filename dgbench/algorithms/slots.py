@@ -98,6 +98,13 @@ class Sampler(Part):
     def families(self) -> frozenset[str]:
         """The shift families that training images are drawn from: `strict` validation holds these out."""
 
+    def without(self, families: frozenset[str]) -> Sampler | None:
+        """The sampler that makes the same of images but for some families; None where there is none.
+
+        Cross-validated augmented validation trains with it.
+        """
+        return None if self.families() & families else self
+
 
 class Adapter(Part):
     """What is trainable, starting from where?"""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dgbench.core.auxiliary import asked_for
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep, board_card, board_names
 from dgbench.core.errors import CardError, DGBenchError, StoreError
@@ -227,7 +228,7 @@ def select(
     from dgbench.board.selected import selected
     from dgbench.selection.criteria import get
 
-    card = narrowed(rules(board), algorithms, Store.at(store))
+    card = narrowed(rules(board, criterion=asked_for(criterion)), algorithms, Store.at(store))
     by = get(criterion or card.criterion)
     found = with_submitted(card, store, beside(board, submissions))
     return selected(found, by, algorithms=algorithms, targets=targets, trials=trials)
@@ -259,7 +260,8 @@ def leaderboard(
     """
     from dgbench.board.interactive import Leaderboard
 
-    return Leaderboard.of(with_submitted(rules(board), store, beside(board, submissions)), criterion)
+    card = rules(board, criterion=asked_for(criterion))
+    return Leaderboard.of(with_submitted(card, store, beside(board, submissions)), criterion)
 
 
 def on_target(

@@ -23,6 +23,7 @@ from dgbench.board import power as powers
 from dgbench.board.part import algorithms_named
 from dgbench.board.power import Powered
 from dgbench.board.recompute import command
+from dgbench.core.auxiliary import asked_for
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
 from dgbench.core.recipe import compose
@@ -95,7 +96,7 @@ def compare(
     from dgbench.submissions.joined import beside, joined, on_target
     from dgbench.submissions.place import placed
 
-    card = rules(board)
+    card = rules(board, criterion=asked_for(criterion))
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
     there = {one.submission.id: one for one in placed(submissions)} if submissions is not None else {}
@@ -156,7 +157,7 @@ def power(
     """
     if submissions is None and not isinstance(board, BoardCard):
         submissions = submissions_of(board)
-    card = narrowed(rules(board), algorithms, Store.at(store))
+    card = narrowed(rules(board, criterion=asked_for(criterion)), algorithms, Store.at(store))
     made = leaderboard(card, criterion=criterion, store=store, submissions=submissions)
     return powers.power(made, None if algorithms is None else algorithms_named(made.info.algorithms, algorithms))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, beside, familiar_to, leaderboard, measured, rules, with_submitted
+from dgbench.core.auxiliary import asked_for
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def statistics(
     """
     from dgbench.board.statistics import statistics
 
-    return statistics(with_submitted(rules(board), store, beside(board, submissions)), criterion, control)
+    card = rules(board, criterion=asked_for(criterion))
+    return statistics(with_submitted(card, store, beside(board, submissions)), criterion, control)
 
 
 def explain(
@@ -105,7 +107,7 @@ def explain(
     from dgbench.submissions.joined import in_full
 
     into = beside(board, submissions)
-    found = with_submitted(rules(board), store, into)
+    found = with_submitted(rules(board, criterion=asked_for(criterion)), store, into)
     read = in_full(Store.at(store), found.submitted, into)
     return explained(found, read, algorithm, targets=targets, trials=trials, criterion=criterion)
 

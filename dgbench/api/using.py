@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, Device, rules
+from dgbench.core.auxiliary import asked_for
 from dgbench.core.disk import writing
 from dgbench.core.paths import cache_root
 from dgbench.runs.store import Store
@@ -58,7 +59,7 @@ def export(
     from dgbench.exported.write import refuse_foreign, write
     from dgbench.runs.device import resolve_device
 
-    card, kept, path = rules(board), Store.at(store), Path(folder)
+    card, kept, path = rules(board, criterion=asked_for(criterion)), Store.at(store), Path(folder)
     refuse_foreign(path)
     choice = chosen(card, algorithm, kept, criterion=criterion or card.criterion, target=target, trial=trial)
     return write(choice, kept, path, resolve_device(device))
@@ -92,7 +93,7 @@ def deploy(
     from dgbench.exported.deploy import deploy as make
     from dgbench.runs.progress import told
 
-    card, kept, hears = rules(board), Store.at(store), told(progress)
+    card, kept, hears = rules(board, criterion=asked_for(criterion)), Store.at(store), told(progress)
     by = criterion or card.criterion
     try:
         with writing(kept.root, cache_root()):

@@ -21,7 +21,7 @@ from dgbench.board.standing import Standing
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, beaten
 from dgbench.selection import criteria
-from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
+from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, scores
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Quality, quality
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check, none_at_hand
@@ -248,7 +248,7 @@ def _judged(
     members = metrics.filter(pl.col("track") == track, shared)
     member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()), shared)
     qualities, refusals = [], {}
-    for criterion in CRITERIA.values():
+    for criterion in at_hand(members):
         if not criterion.uses_target:
             try:
                 qualities.append(quality(members, member_runs, criterion, info.weights, indicators))
@@ -277,6 +277,7 @@ def _entry(
     parts = {str(target): part for (target,), part in cells.partition_by("target", as_dict=True).items()}
     targets = {target: design.estimate(parts[target], "accuracy") for target in info.domains if target in parts}
     views = pl.col("views").list.set_difference(["clean"])
+    judged = CRITERIA[info.criterion].auxiliary is not None  # by trainings without what this one trained with
     return Entry(
         algorithm,
         title,
@@ -300,7 +301,7 @@ def _entry(
         oracle=design.estimate(cells, "oracle_accuracy"),
         families=_union(cells, views),
         held_out=_union(cells.filter(views.list.len() > 0), pl.col("trained").list.set_difference(views)),
-        contaminated=_union(cells, pl.col("trained").list.set_intersection(views)),
+        contaminated=() if judged else _union(cells, pl.col("trained").list.set_intersection(views)),
         cost=Cost(
             train=_sum(_once(runs, "training"), "train_seconds") / runs.n_unique("training"),
             predict=_sum(runs, "run_seconds") / runs.height,

@@ -51,8 +51,8 @@ class Cell:
         run, training, device, digest: Of the model that the board's criterion chose.
         candidates: All draws and steps, by draw and step.
         chosen: The one that counts.
-        streams: Validation streams of the chosen one: by domain, accuracy by view; the score is the mean over domains
-            of the mean over the views that count.
+        streams: What the board's criterion sees of the chosen one: by domain, accuracy by view; the score is the mean
+            over domains of the mean over the views that count.
         views: Those that count.
         score: What came of it.
     """
@@ -91,7 +91,7 @@ class Explanations:
             )
             table = table.join(scored, on=CANDIDATE, how="left")
         self._candidates = _parted(table.sort(CANDIDATE))
-        self._validation = _parted(found.metrics.filter(pl.col("split") == "validation"))
+        self._streams = _parted(found.metrics.filter(pl.col("split") == self._criteria[0].split))
         self._runs = _parted(found.runs)
         self._cells = {name: _parted(board.cells) for name, board in leaderboards.items()}
 
@@ -122,7 +122,7 @@ class Explanations:
             )
         streams: dict[tuple[Any, ...], dict[str, dict[str, float]]] = {}
         names = (*_ID, "domain", "view", "accuracy")
-        for *place, domain, view, accuracy in self._validation[algorithm].select(names).iter_rows():
+        for *place, domain, view, accuracy in self._streams[algorithm].select(names).iter_rows():
             streams.setdefault(tuple(place), {}).setdefault(domain, {})[view] = accuracy
         runs = {row["run"]: row for row in self._runs[algorithm].iter_rows(named=True)}
         order = {target: number for number, target in enumerate(self._targets)}

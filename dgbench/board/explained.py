@@ -11,6 +11,7 @@ from dgbench.board.explain import Cell, Explanations
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.part import algorithms_named, cases_named, check_names
+from dgbench.core.auxiliary import KINDS
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Records
@@ -155,7 +156,8 @@ def _counted(
     found: Records, predicted: OnTarget, algorithm: str, asked: set[tuple[str, int]]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Every stream of some cells, counted again beside what is recorded; and the runs without predictions."""
-    own, by = found.metrics.filter(algorithm=algorithm), headlines(found.board)
+    by = headlines(found.board)
+    own = found.metrics.filter(pl.col("algorithm") == algorithm, ~pl.col("split").is_in(KINDS))  # its own predictions
     datasets = dict(found.runs.select("run", "dataset").iter_rows())
     tables, unseen = [], []
     for (target, trial, draw, run), recorded in own.group_by("target", "trial", "draw", "run", maintain_order=True):

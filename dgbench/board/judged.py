@@ -19,7 +19,7 @@ from dgbench.board.leaderboard import BoardInfo
 from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Failure, Records, beaten
-from dgbench.selection.criteria import CRITERIA, Criterion
+from dgbench.selection.criteria import Criterion, at_hand
 from dgbench.selection.design import Design
 from dgbench.selection.judging import (
     CHOICES,
@@ -138,18 +138,20 @@ class CriteriaBoard:
         return f"<CriteriaBoard '{self.info.name}': criteria {tracks}>"
 
 
-def judged(found: Records, criteria: Iterable[Criterion] = CRITERIA.values()) -> CriteriaBoard:
+def judged(found: Records, criteria: Iterable[Criterion] | None = None) -> CriteriaBoard:
     """Judge criteria by the finished runs of a board.
 
     Args:
         found: What was measured, and by which rules.
-        criteria: Which, the reference among them; those that read target labels are left out.
+        criteria: Which, the reference among them; by default all of which the records have something. Those that read
+            target labels are left out.
 
     Raises:
         StoreError: the records are faulty, there are none, or the reference cannot score them.
     """
     refuse_unfinished(found.metrics, found.board.name, found.failed)
     check(found.metrics, found.runs)
+    criteria = at_hand(found.metrics) if criteria is None else criteria
     asked = [criterion for criterion in criteria if not criterion.uses_target]
     info = info_of(found)
     tracks = []

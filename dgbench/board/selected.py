@@ -17,7 +17,7 @@ from dgbench.board.part import algorithms_named, cases_named, check_names
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records, beaten
-from dgbench.selection.criteria import CRITERIA, Criterion, best, ordered, scores
+from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, ordered, scores
 from dgbench.selection.measures import Measure, headline
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
 
@@ -162,9 +162,9 @@ def _others(
     metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
     """What every other criterion chooses, algorithm by algorithm: one that refuses some of them judges the rest."""
-    chosen, refusals = [], {}
+    chosen, refusals, there = [], {}, at_hand(metrics)
     for (name,), own in metrics.group_by("algorithm", maintain_order=True):
-        for other in CRITERIA.values():
+        for other in there:
             if other != criterion:
                 try:
                     picked = best(scores(own, runs.filter(algorithm=name), other, indicators=indicators))

@@ -15,6 +15,7 @@ from dgbench.cli.room import show_room
 from dgbench.cli.work import (
     Backbone,
     BoardName,
+    By,
     Device,
     DeviceOption,
     Draws,
@@ -46,6 +47,7 @@ def plan(
     looks: Looks = None,
     draws: Draws = None,
     backbone: Backbone = None,
+    criterion: By = None,
     keep: KeepOption = None,
     store: StorePath = None,
     device: DeviceOption = Device.auto,
@@ -63,6 +65,7 @@ def plan(
     from dgbench.runs.overlap import idle, sharing
     from dgbench.runs.sizes import sizes
     from dgbench.runs.todo import todo
+    from dgbench.selection.criteria import ranking
 
     rules = boards.rules(
         board,
@@ -71,9 +74,11 @@ def plan(
         trials=trials,
         looks=looks,
         draws=draws,
+        criterion=criterion,
         backbone=backbone,
         keep=keep_rule(keep),
     )
+    ranking(rules.criterion, rules.name)
     made = boards.plan(rules, store=store)
     kept = Store.at(store)
     missing = todo(made, kept, asked=asked(made, kept))
@@ -81,14 +86,18 @@ def plan(
     at_work = workers or default_workers(where)
     left = estimate(made, missing, kept, where, at_work)
     room = sizes(made, kept.keep(rules), at_work)
+    judging = made.only_judging()
+    own = made.runs.keys() - judging[1]
     counts = {
-        "runs": len(made.runs),
-        "runs_finished": len(made.runs) - sum(map(len, missing.runs.values())),
+        "runs": len(own),
+        "runs_finished": len(own) - sum(run.id in own for runs in missing.runs.values() for run in runs),
         "trainings": len(made.trainings),
         "trainings_finished": len(made.trainings) - len(missing.first),
         "trainings_again": len(missing.again),
         "trainings_used": len({entry.training for entry in made.entries}),
         "trainings_alone": len({(entry.algorithm, entry.training) for entry in made.entries}),
+        "trainings_judging": len(judging[0]),
+        "runs_judging": len(judging[1]),
     }
     if as_json:
         print_json(
@@ -121,6 +130,11 @@ def plan(
         f"{counts['trainings_alone']}.\nWith what they start from there are {counts['trainings']} "
         f"trainings in all ({counts['trainings_finished']} finished)."
     )
+    if judging[0]:
+        console.print(
+            f"{counts['trainings_judging']} of them, with {counts['runs_judging']} runs more, only judge others for "
+            f"'{rules.criterion}', and are never ranked."
+        )
     if missing.again:
         console.print(_again(missing.again), markup=False)
     console.print(

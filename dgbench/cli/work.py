@@ -18,6 +18,7 @@ from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet
 from dgbench.cli.present import present, present_ranking, submitted_to
 from dgbench.core.amounts import duration
+from dgbench.core.auxiliary import asked_for
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.progress import Silent, for_people
@@ -170,6 +171,7 @@ def run(
         trials=trials,
         looks=looks,
         draws=draws,
+        criterion=asked_for(criterion),
         backbone=backbone,
         keep=keep_rule(keep),
     )
@@ -270,7 +272,14 @@ def leaderboard(
     nothing is written.
     """
     rules = boards.rules(
-        board, datasets=dataset, algorithms=algorithm, trials=trials, looks=looks, draws=draws, backbone=backbone
+        board,
+        datasets=dataset,
+        algorithms=algorithm,
+        trials=trials,
+        looks=looks,
+        draws=draws,
+        criterion=asked_for(criterion),
+        backbone=backbone,
     )
     if metric is None:
         present(

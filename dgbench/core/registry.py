@@ -144,6 +144,11 @@ def load(slot: Slot, name: str) -> type[Any]:
     return part  # type: ignore[no-any-return]
 
 
+def name_of(part: Any) -> str:
+    """The name of a part: the reverse of :func:`load`."""
+    return next(name for name in targets(part.slot) if load(part.slot, name) is type(part))
+
+
 @functools.cache
 def builders() -> dict[str, str]:
     """Name -> ``module:function`` of every builder, dgbench's own or installed."""

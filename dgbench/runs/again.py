@@ -95,6 +95,7 @@ def part(plan: Plan, trainings: Iterable[str], runs: Collection[str]) -> Plan:
     return replace(
         plan,
         entries=[entry for entry in plan.entries if entry.run in kept],
+        judges=[],
         trainings={id_: spec for id_, spec in plan.trainings.items() if id_ in wanted},
         runs=kept,
     )

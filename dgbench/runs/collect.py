@@ -16,6 +16,7 @@ from dgbench.core.spec import Spec, canonical
 from dgbench.runs.finished import Finished
 from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
+from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand
 
@@ -133,6 +134,9 @@ class Records:
 def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Records:
     """Everything that the store holds of a board. What is damaged is said, and missing.
 
+    Where the criterion has trainings of its own, what they say of a candidate is among its records, and a run is not
+    finished before they are.
+
     Args:
         board: The rules.
         store: Where finished work is kept.
@@ -143,23 +147,34 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     """
     index = index or store.read_index(board)
     entries = _entries(index["entries"])
-    trainings, runs = (entries[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
+    judges = judges_of(index)
+    pieces = pl.concat([one.select("training", "run", "dataset") for one in (entries, judges)])
+    trainings, runs = (pieces[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
     found = Finished.of(store, board, trainings, runs)
-    measured = by_headline(board, store, entries.select("run", "dataset"), found.measured)
+    measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
     ran = _noted(found, "run", run_seconds="seconds").join(measured, on="run", how="semi", maintain_order="left")
-    done = entries.join(trained, on="training", maintain_order="left").join(ran, on="run", maintain_order="left")
+    lost = diverged(store, judges, measured["run"].unique())
+    waiting = waited_for(judges, lost, measured)
+    done = (
+        entries.join(waiting, on=ENTRY, how="anti", maintain_order="left")
+        .join(trained, on="training", maintain_order="left")
+        .join(ran, on="run", maintain_order="left")
+    )
     asked = done.select(*_ASKED, pl.col("domain").alias("tested"))
     streams = asked.join(measured, on="run", maintain_order="left_right")
     made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
     missing = entries.join(done, on="place", how="anti", maintain_order="left")
+    metrics = streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(
+        METRICS.names()
+    )
     return Records(
         board,
-        streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(METRICS.names()),
+        pl.concat([metrics, judged(judges, lost, metrics, measured)]) if judges.height else metrics,
         done.select(RUNS.names()),
         names=tuple(entries["algorithm"].unique(maintain_order=True)),
         missing=missing.height,
-        failed=tuple(_failed(store, missing.filter(~pl.col("run").is_in(sorted(found.damaged))))),
+        failed=tuple(_failed(store, missing.filter(~pl.col("run").is_in(sorted(found.damaged))), waiting)),
         torch=tuple(made["torch"].unique().sort()),
         dgbench=tuple(made["dgbench"].unique().sort()),
         manifests=index["manifests"],
@@ -204,9 +219,14 @@ def _noted(found: Finished, kind: Kind, **columns: str) -> pl.DataFrame:
     return found.notes.filter(pl.col("kind") == kind).select(pl.col("id").alias(kind), **columns)
 
 
-def _failed(store: Store, missing: pl.DataFrame) -> Iterator[Failure]:
+def _failed(store: Store, missing: pl.DataFrame, waiting: pl.DataFrame) -> Iterator[Failure]:
+    """Of missing runs those that failed, or of which a judge did."""
+    judges: dict[tuple[Any, ...], list[str]] = {}
+    for *candidate, training in waiting.select(*ENTRY, "training").iter_rows():
+        judges.setdefault(tuple(candidate), []).append(training)
     for entry in missing.iter_rows(named=True):
-        if (ended := store.failure(entry["training"])) is not None:
+        trainings = [entry["training"], *judges.get(tuple(entry[name] for name in ENTRY), ())]
+        if (ended := next(filter(None, map(store.failure, trainings)), None)) is not None:
             where = {key: entry[key] for key in _WHERE}
             yield Failure(**where, reason=ended.cause, status=ended.status, last_step=ended.last_step)
 

@@ -14,7 +14,7 @@ from dgbench.core.errors import DamagedError, DivergedError
 from dgbench.core.files import write_json
 from dgbench.core.results import LONGEST, Status
 from dgbench.core.seals import MIDWAY, sealed
-from dgbench.runs.plan import Plan
+from dgbench.runs.plan import Entry, Plan
 from dgbench.runs.store import Store
 
 _NAMED = 3
@@ -83,17 +83,26 @@ def failure(
     plan: Plan, training: str, error: str, trace: str = "", status: Status = "failed", last_step: int | None = None
 ) -> Failure:
     """The failure of a training of a plan."""
-    entries = [entry for entry in plan.entries if entry.training == training]
-    before = "" if entries else "what comes before "
-    for entry in () if entries else plan.entries:
-        if training in plan.trainings[entry.training].starts_from():
-            entries.append(entry)
+    before, entries = _whose(plan, training)
     algorithms, targets = (
         _several(list(dict.fromkeys(names)))
         for names in ([entry.title for entry in entries], [entry.target for entry in entries])
     )
     trial = plan.trainings[training].trial
     return Failure(training, before + algorithms, targets, trial, error[:LONGEST], trace, status, last_step)
+
+
+def _whose(plan: Plan, training: str) -> tuple[str, list[Entry]]:
+    """The candidates that a training of a plan is of, or what it is to them, in words."""
+    if own := [entry for entry in plan.entries if entry.training == training]:
+        return "", own
+    judged = {judge.candidate for judge in plan.judges if judge.training == training}
+    if own := [entry for entry in plan.entries if entry.candidate in judged]:
+        return "what judges ", own
+    followers = {id_ for id_, spec in plan.trainings.items() if training in spec.starts_from()}
+    judged = {judge.candidate for judge in plan.judges if judge.training in followers}
+    waiting = [entry for entry in plan.entries if entry.training in followers or entry.candidate in judged]
+    return "what comes before ", waiting
 
 
 def note(store: Store, failed: Failure) -> Path:

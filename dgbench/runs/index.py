@@ -29,6 +29,7 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],
+        **({"judges": [judge.row() for judge in plan.judges]} if plan.judges else {}),
     }
 
 

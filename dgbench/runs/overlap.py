@@ -9,7 +9,10 @@ from dgbench.runs.plan import Plan
 
 @dataclass(frozen=True)
 class Sharing:
-    """Algorithms that live on the same trainings, and how many trainings and runs those are."""
+    """Algorithms that live on the same trainings, and how many trainings and runs those are.
+
+    Trainings that only judge others go by their criterion, ``(kfold)``, those before all others as ``(pretraining)``.
+    """
 
     algorithms: tuple[str, ...]
     trainings: int
@@ -41,11 +44,16 @@ def sharing(plan: Plan) -> list[Sharing]:
     for entry in plan.entries:
         others = users.get(entry.training, ())
         users[entry.training] = others if entry.algorithm in others else (*others, entry.algorithm)
+    for training in sorted(plan.only_judging()[0]):
+        users[training] = (f"({plan.board.criterion})",)
     groups: dict[tuple[str, ...], list[str]] = {}
     for training in plan.trainings:
         groups.setdefault(users.get(training, ("(pretraining)",)), []).append(training)
+    runs: dict[str, set[str]] = {}
+    for run in plan.runs.values():
+        runs.setdefault(run.training, set()).add(run.id)
     rows = [
-        Sharing(algorithms, len(ids), len({entry.run for entry in plan.entries if entry.training in set(ids)}))
+        Sharing(algorithms, len(ids), len({run for id_ in ids for run in runs.get(id_, ())}))
         for algorithms, ids in groups.items()
     ]
     return sorted(rows, key=lambda row: -len(row.algorithms))

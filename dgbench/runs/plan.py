@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
+from dgbench.core.auxiliary import AUXILIARY
 from dgbench.core.cards import BoardCard, PerDomain
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import DatasetCard, dataset_card
@@ -25,6 +26,7 @@ from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline, outline
 from dgbench.models.wording import templates_of
+from dgbench.runs.judges import QUESTIONS, Judge
 from dgbench.runs.pretraining import Start, start
 from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
 
@@ -98,6 +100,11 @@ class Entry:
     hyperparameters: dict[Slot, Spec]
     without_effect: str = ""
 
+    @property
+    def candidate(self) -> tuple[str, str, int, int]:
+        """Algorithm, target, trial and draw."""
+        return self.algorithm, self.target, self.trial, self.draw
+
     def row(self) -> dict[str, Any]:
         """As plain JSON."""
         return {**self.__dict__, "sources": list(self.sources), "families": list(self.families)}
@@ -115,6 +122,7 @@ class Plan:
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
         runs: By id.
+        judges: What judges candidates where the board's criterion has trainings of its own.
         starts: What trainings start from, by the backbone's name on the board.
     """
 
@@ -125,6 +133,7 @@ class Plan:
     entries: list[Entry] = field(default_factory=list)
     trainings: dict[str, TrainingSpec] = field(default_factory=dict)
     runs: dict[str, RunSpec] = field(default_factory=dict)
+    judges: list[Judge] = field(default_factory=list)
     starts: dict[str, Start] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -140,7 +149,13 @@ class Plan:
 
     def passes(self) -> dict[str, float]:
         """Forward-and-backward passes that a step of each training costs."""
-        return {entry.training: entry.passes for entry in self.entries}
+        judging = {judge.training: judge.passes for judge in self.judges}
+        return judging | {entry.training: entry.passes for entry in self.entries}
+
+    def only_judging(self) -> tuple[set[str], set[str]]:
+        """The trainings and the runs that judge others, and are none of the board's own."""
+        trainings = {judge.training for judge in self.judges} - {entry.training for entry in self.entries}
+        return trainings, {judge.run for judge in self.judges} - {entry.run for entry in self.entries}
 
     def _add(self, training: TrainingSpec) -> str:
         self.trainings.setdefault(training.id, training)
@@ -236,11 +251,79 @@ def _say_unused_splits(board: BoardCard, datasets: dict[str, Outline]) -> None:
 
 
 def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> None:
-    """Add a candidate to a plan: a recipe in a case and a trial, with all that its training starts from.
+    """Add a candidate to a plan: a recipe in a case and a trial, with what its training starts from and what judges it.
 
     Raises:
-        RecipeError: the recipe does not fit the board's tracks, or their backbones.
+        RecipeError: the recipe does not fit the board's tracks, or their backbones, or the trainings that its criterion
+            needs.
     """
+    done = _work(plan, case, resolved, probe, trial, draw)
+    start, recipe, resolved = done.start, resolved.recipe, done.resolved
+    plan.entries.append(
+        Entry(
+            algorithm=recipe.name,
+            title=recipe.title,
+            track=resolved.parts["predictor"].track,
+            backbone=start.shown,
+            pretrained_on=start.past,
+            target=case.name,
+            dataset=case.dataset,
+            sources=case.sources,
+            domain=case.target,
+            trial=trial,
+            draw=draw,
+            training=done.training,
+            run=done.run,
+            families=tuple(sorted(done.families)),
+            passes=resolved.parts["optimizer"].passes,
+            hyperparameters=resolved.specs,
+            without_effect=done.without_effect,
+        )
+    )
+    if (kind := AUXILIARY.get(plan.board.criterion)) is None:
+        return
+    for asked in QUESTIONS[kind](case, resolved, probe):
+        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw)
+        plan.judges.append(
+            Judge(
+                algorithm=recipe.name,
+                target=case.name,
+                trial=trial,
+                draw=draw,
+                dataset=case.dataset,
+                split=kind,
+                domains=asked.domains,
+                views=asked.views,
+                training=judge.training,
+                run=judge.run,
+                averaging=judge.resolved.specs["averaging"],
+                passes=judge.resolved.parts["optimizer"].passes,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A training and a run of a plan.
+
+    Attributes:
+        training, run: Their ids.
+        start: What the backbone starts from.
+        resolved: The recipe, of parts that have an effect.
+        families: Those of shifts that training images went through, also those of the head that it starts from.
+        without_effect: Which parts have none.
+    """
+
+    training: str
+    run: str
+    start: Start
+    resolved: Resolved
+    families: frozenset[str]
+    without_effect: str
+
+
+def _work(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> _Work:
+    """Add the training and the run of a recipe in a case and a trial to a plan."""
     board, recipe = plan.board, resolved.recipe
     track = resolved.parts["predictor"].track
     if track not in board.tracks:
@@ -283,12 +366,14 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
     few = board.training.domains_per_step
     if few is not None and few < len(case.sources):
         training = replace(training, domains_per_step=few, domains_drawn=board.training.domains_drawn)
+    families: frozenset[str] = resolved.parts["sampler"].families()
     head = resolved.parts["adapter"].initial_head()
     if head == "zero_shot":
         wording = plan.cards[case.dataset].wording
         said = {"templates": list(templates_of(wording)), "names": wording.names}
         training = replace(training, reference=ZERO_SHOT + identity(said))
     elif head == "linear_probe":
+        families |= probe.parts["sampler"].families()
         training = replace(training, reference=plan._add(replace(training, parts=_shaping(probe))))
     run = RunSpec(
         plan._add(training),
@@ -298,27 +383,7 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         board.selection.views_per_domain,
     )
     plan.runs.setdefault(run.id, run)
-    plan.entries.append(
-        Entry(
-            algorithm=recipe.name,
-            title=recipe.title,
-            track=track,
-            backbone=start.shown,
-            pretrained_on=start.past,
-            target=case.name,
-            dataset=case.dataset,
-            sources=case.sources,
-            domain=case.target,
-            trial=trial,
-            draw=draw,
-            training=training.id,
-            run=run.id,
-            families=tuple(sorted(resolved.parts["sampler"].families())),
-            passes=resolved.parts["optimizer"].passes,
-            hyperparameters=resolved.specs,
-            without_effect=without_effect,
-        )
-    )
+    return _Work(training.id, run.id, start, resolved, families, without_effect)
 
 
 def _refuse_many_domains(resolved: Resolved, case: Case) -> None:

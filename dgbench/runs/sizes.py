@@ -69,6 +69,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     runs: dict[str, list[RunSpec]] = {id_: [] for id_ in plan.trainings}
     for run in plan.runs.values():
         runs[run.training].append(run)
+    judging = plan.only_judging()[1]
     started = {start for training in plan.trainings.values() for start in training.starts_from()}
     pretrained = {training.weights for training in plan.trainings.values()}
     kept, passing = 0.0, [0.0]
@@ -83,7 +84,8 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     for id_, training in plan.trainings.items():
         shape = shape_of[id_]
         last = id_ in pretrained or (id_ in started and keep != "none")
-        stays = shape.moving * _stays(training, runs[id_], keep, plan.board.draws, last=last)
+        chosen_of = [run for run in runs[id_] if keep == "all" or run.id not in judging]
+        stays = shape.moving * _stays(training, chosen_of, keep, plan.board.draws, last=last)
         kept += stays
         passing.append(_passing(training, runs[id_], shape, last=id_ in started) - stays)
         decoded[training.dataset, training.size] = _decoded(counts, training)

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dgbench.core.auxiliary import AUXILIARY
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.dataset_card import other_headlines
@@ -265,9 +266,13 @@ class Store:
             raise StoreError(f"{path} cannot be read ({error!r}); remove it and run again") from error
 
     def index(self, board: BoardCard) -> Path:
-        """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list."""
+        """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list.
+
+        A criterion asks for some if it has trainings of its own.
+        """
         asked = board.described(without={"title", "summary", "criterion", "keep", "headline"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
+        asked |= {"judges": kind} if (kind := AUXILIARY.get(board.criterion)) else {}
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
 
     def write_index(self, board: BoardCard, content: Spec) -> None:

@@ -59,6 +59,9 @@ def todo(plan: Plan, store: Store, finished: Callable[[str], bool] | None = None
     for entry in plan.entries:
         waiting.setdefault(entry.run, []).append(entry.algorithm)
         users.setdefault(entry.training, []).append(entry.algorithm)
+    for judge in plan.judges:
+        waiting.setdefault(judge.run, []).append(judge.algorithm)
+        users.setdefault(judge.training, []).append(judge.algorithm)
     have = {id_: pieces(note["files"]) for id_ in plan.trainings if (note := store.done("training", id_)) is not None}
     first = frozenset(plan.trainings.keys() - have.keys())
     again: dict[str, list[str]] = {}

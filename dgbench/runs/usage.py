@@ -24,12 +24,14 @@ class Listed:
         path: The list of its runs.
         entries: Each names an algorithm, a training and a run.
         starts: Trainings that others start from.
+        judges: Each names an algorithm whose candidate it judges, a training and a run.
         keep: Which weights stay; ``all`` on lists of earlier versions, which kept everything.
     """
 
     path: Path
     entries: tuple[dict[str, Any], ...] = field(repr=False)
     starts: frozenset[str] = field(repr=False)
+    judges: tuple[dict[str, Any], ...] = field(repr=False)
     keep: str
 
     @property
@@ -45,7 +47,7 @@ class Listed:
     def pieces(self, algorithm: str | None = None) -> set[tuple[Kind, str]]:
         """Trainings and runs of the board, or of one of its algorithms."""
         found: set[tuple[Kind, str]] = set()
-        for entry in self.entries:
+        for entry in (*self.entries, *self.judges):
             if algorithm in (None, entry["algorithm"]):
                 found |= {("training", entry["training"]), ("run", entry["run"])}
         return found if algorithm else found | {("training", start) for start in self.starts}
@@ -84,7 +86,8 @@ class Usage:
                 continue
             starts = {start for each in content.get("starts", {}).values() for start in each.values()}
             keep = content["keep"] if content.get("schema") == INDEX else "all"
-            self.boards.append(Listed(path, tuple(content["entries"]), frozenset(starts), keep))
+            judges = tuple(content.get("judges", ()))
+            self.boards.append(Listed(path, tuple(content["entries"]), frozenset(starts), judges, keep))
 
     @cached_property
     def sizes(self) -> dict[tuple[Kind, str], tuple[int, int]]:

@@ -25,7 +25,9 @@ from dgbench.core.registry import Slot
 from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.collect import in_case, table
+from dgbench.runs.finished import MEASURED
 from dgbench.runs.headline import of_run
+from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
@@ -49,6 +51,7 @@ class _Board:
         followers: The trainings that start from one.
         pretrained: The trainings that backbones come from.
         trainings, cells: The board's entries by training, and by where one choice is made.
+        judging, judges: What judges candidates, by training, and by where one choice is made.
         chosen: What was chosen in cells that were looked at, each with its step.
     """
 
@@ -59,6 +62,8 @@ class _Board:
     pretrained: frozenset[str]
     trainings: dict[str, list[Entry]]
     cells: dict[Cell, list[Entry]]
+    judging: dict[str, list[Entry]]
+    judges: dict[Cell, list[Entry]]
     chosen: dict[Cell, list[tuple[Entry, int]]] = field(default_factory=dict)
 
 
@@ -122,7 +127,12 @@ class Boards:
         cells: dict[Cell, list[Entry]] = defaultdict(list)
         for entry in content["entries"]:
             trainings[entry["training"]].append(entry)
-            cells[entry["algorithm"], entry["target"], entry["trial"]].append(entry)
+            cells[_cell(entry)].append(entry)
+        judging: dict[str, list[Entry]] = defaultdict(list)
+        judges: dict[Cell, list[Entry]] = defaultdict(list)
+        for judge in content.get("judges", ()):
+            judging[judge["training"]].append(judge)
+            judges[_cell(judge)].append(judge)
         if content.get("schema") == INDEX:
             followers: dict[str, list[str]] = defaultdict(list)
             for follower, starts in content["starts"].items():
@@ -130,8 +140,10 @@ class Boards:
                     followers[start].append(follower)
             pretrained = {starts["weights"] for starts in content["starts"].values() if "weights" in starts}
             rules = content["criterion"], content["keep"], content.get("headline", {})
-            return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells)
-        return _Board("", "all", {}, {}, frozenset(), trainings, cells)  # of an earlier version, which kept everything
+            return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells, judging, judges)
+        return _Board(
+            "", "all", {}, {}, frozenset(), trainings, cells, judging, judges
+        )  # of an earlier version, which kept everything
 
     def wish(self, training: str) -> Wish:
         """What is wanted of a training."""
@@ -139,11 +151,12 @@ class Boards:
         candidates: dict[tuple[str, int], tuple[Spec, int]] = {}
         everything = False
         for board in self._boards:
-            entries = board.trainings.get(training, [])
-            everything |= bool(entries) and board.keep == "all"
-            for entry in entries:
-                averaging = entry["hyperparameters"][_AVERAGING]
-                if not self.store.finished("run", entry["run"]):
+            entries, judging = board.trainings.get(training, []), board.judging.get(training, [])
+            everything |= bool(entries or judging) and board.keep == "all"
+            listed = [(entry["hyperparameters"][_AVERAGING], entry["run"]) for entry in entries]
+            listed += [(judge[_AVERAGING], judge["run"]) for judge in judging]  # it is read, and never chosen
+            for averaging, run in listed:
+                if not self.store.finished("run", run):
                     reads[canonical(averaging)] = averaging
             for entry, step in self._chosen(board, {_cell(entry) for entry in entries}):
                 if entry["training"] == training:
@@ -162,10 +175,10 @@ class Boards:
         )
 
     def mates(self, training: str) -> set[str]:
-        """A training and those that stand for the same choices: other draws of hyperparameters."""
+        """A training and those that stand for the same choices: other draws of hyperparameters, and what it judges."""
         found = {training}
         for board in self._boards:
-            for entry in board.trainings.get(training, []):
+            for entry in (*board.trainings.get(training, []), *board.judging.get(training, [])):
                 found |= {mate["training"] for mate in board.cells[_cell(entry)]}
         return found
 
@@ -190,19 +203,38 @@ class Boards:
             finished[cell] = {}
             for entry in board.cells[cell]:
                 rows = self._measured(entry, board.headline.get(entry["dataset"]))
-                metrics += rows
+                metrics += [in_case(row, entry) for row in rows]
                 if rows:
                     finished[cell][entry["draw"]] = entry
                 else:
                     complete.discard(cell)
+        records = self._with_judgements(board, cells, table(metrics, METRICS), complete)
         runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
         found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
         for name in names if metrics else ():
-            for algorithm, target, trial, draw, step in self._best(table(metrics, METRICS), runs, name, complete):
+            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete):
                 found[algorithm, target, trial][draw, step] = None
         return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
 
+    def _with_judgements(
+        self, board: _Board, cells: set[Cell], metrics: pl.DataFrame, complete: set[Cell]
+    ) -> pl.DataFrame:
+        """Records with what judges say of the candidates; cells that still wait for one are not complete."""
+        listed = [judge for cell in cells for judge in board.judges.get(cell, ())]
+        if not listed:
+            return metrics
+        judges = judges_of({"judges": listed})
+        of = {judge["run"]: judge for judge in listed}
+        rows = [row for judge in of.values() for row in self._measured(judge, board.headline.get(judge["dataset"]))]
+        measured = table(rows, MEASURED)
+        lost = diverged(self.store, judges, measured["run"].unique())
+        waiting = waited_for(judges, lost, measured)
+        complete.difference_update(waiting.select(CELL).iter_rows())
+        ready = judges.join(waiting, on=ENTRY, how="anti")
+        return pl.concat([metrics, judged(ready, lost.join(waiting, on=ENTRY, how="anti"), metrics, measured)])
+
     def _measured(self, entry: Entry, headline: str | None) -> list[Entry]:
+        """What the run of an entry, or of a judge, measured, each row with what the list says of it."""
         if not self.store.finished("run", entry["run"]):
             return []
         try:
@@ -213,7 +245,7 @@ class Boards:
                 rows = [row | {"accuracy": values[stream(row)]} for row in rows]
         except DGBenchError:  # it was damaged just now: to be done again
             return []
-        return [entry | in_case(row, entry) for row in rows]
+        return [entry | row for row in rows]
 
     def _best(
         self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from dgbench.core.auxiliary import KINDS
 from dgbench.core.errors import StoreError
 
 METRICS = pl.Schema(
@@ -35,11 +36,11 @@ METRICS = pl.Schema(
 ``target`` names the case: the domain left out, ``photo > sketch`` where each domain trains alone, with the dataset's
 name before it on boards of several. In rows of the split ``target``, ``domain`` is that name too. ``trial`` is a split
 seed, ``draw`` a draw of hyperparameters (0: the recipe's own), ``step`` a checkpoint. ``split`` is ``validation``
-(held-out images of the source domains) or ``target``. ``view`` is ``clean`` or the shift family that the images went
-through. ``accuracy`` lies in [0, 1]; on boards with another headline (``dgbench.core.dataset_card.headlines``) it is
-that measure of the stream, which selects and ranks in its place. ``nll`` is in nats (NaN where only classes are known),
-``n`` counts images.
-``digest`` is a hash of the predictions.
+(held-out images of the source domains), ``target``, or the kind of trainings that judge the candidate
+(``dgbench.core.auxiliary``): what one of these measured then stands in the candidate's name. ``view`` is ``clean`` or
+the shift family that the images went through. ``accuracy`` lies in [0, 1]; on boards with another headline
+(``dgbench.core.dataset_card.headlines``) it is that measure of the stream, which selects and ranks in its place.
+``nll`` is in nats (NaN where only classes are known), ``n`` counts images. ``digest`` is a hash of the predictions.
 """
 
 RUNS = pl.Schema(
@@ -106,11 +107,14 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
             raise StoreError(f"the table '{name}' has missing values in {nulls}; every column must be filled")
 
     validation, target, accuracy = pl.col("split") == "validation", pl.col("split") == "target", pl.col("accuracy")
+    judged = pl.col("split").is_in(KINDS)
     own_domain = pl.col("domain") == pl.col("target")
     stream = pl.struct(*CANDIDATE, "split", "domain", "view")
     known = runs.select("run", *CELL, "draw")
     faults = {
-        "a split is neither 'validation' nor 'target'": metrics.filter(~(validation | target)),
+        f"a split is none of 'validation', 'target', {', '.join(map(repr, KINDS))}": metrics.filter(
+            ~(validation | target | judged)
+        ),
         "a track is neither 'inductive' nor 'online'": metrics.filter(~pl.col("track").is_in(["inductive", "online"])),
         "an accuracy lies outside [0, 1]": metrics.filter(~(accuracy.is_nan() | accuracy.is_between(0, 1))),
         "an accuracy on the target is not a number": metrics.filter(target & accuracy.is_nan()),

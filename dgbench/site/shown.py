@@ -18,7 +18,7 @@ from dgbench.core.dataset_card import dataset_names
 from dgbench.core.errors import DGBenchError
 from dgbench.core.names import file_name
 from dgbench.runs.collect import Records
-from dgbench.selection.criteria import CRITERIA
+from dgbench.selection.criteria import at_hand
 from dgbench.selection.measures import OnTarget
 from dgbench.selection.records import CANDIDATE
 
@@ -63,12 +63,12 @@ class ShownBoard:
         own = records.board.criterion
         first, refusals = from_records(records), {}
         boards = {own: first}
-        for name, criterion in CRITERIA.items():
-            if name != own and criterion.ranks:
+        for criterion in at_hand(records.metrics):
+            if criterion.name != own and criterion.ranks:
                 try:
-                    boards[name] = from_records(records, name, first)
+                    boards[criterion.name] = from_records(records, criterion.name, first)
                 except DGBenchError as error:
-                    refusals[name] = str(error)
+                    refusals[criterion.name] = str(error)
         # criteria often choose the same model, and it is judged once
         chosen = pl.concat(board.cells.select(*CANDIDATE, "dataset", "run") for board in boards.values())
         judged = judge(chosen)

@@ -29,6 +29,7 @@ def candidate(
     *,
     clean: Mapping[str, float] | None = None,
     shifted: Mapping[str, Mapping[str, float]] | None = None,
+    judged: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
     on_target: float = 0.5,
     trained: Iterable[str] = (),
     track: str = "inductive",
@@ -37,13 +38,20 @@ def candidate(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The metrics of one candidate and the row of its run.
 
-    ``clean`` maps source domains to accuracies, ``shifted`` maps families to the same.
+    ``clean`` maps source domains to accuracies, ``shifted`` maps families to the same, ``judged`` maps kinds of judges
+    to views to that.
     """
     clean = {"a": 0.9} if clean is None else clean
     place = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw}
     id_ = f"{algorithm}-{target}-{trial}-{draw}"
     streams = [("validation", domain, "clean", value) for domain, value in clean.items()]
     streams += [("validation", d, family, v) for family, values in (shifted or {}).items() for d, v in values.items()]
+    streams += [
+        (kind, domain, view, value)
+        for kind, views in (judged or {}).items()
+        for view, values in views.items()
+        for domain, value in values.items()
+    ]
     streams += [("target", target, "clean", on_target)]
     metrics = [
         {

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from board.synthetic import FAMILIES, candidate, tables
 
+from dgbench.core.auxiliary import KINDS
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
-from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, choose, get, ranking, scores
+from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, at_hand, choose, get, ranking, scores
 from dgbench.selection.records import CANDIDATE, INDICATED, Indicators
 
 
@@ -38,6 +39,7 @@ ONE = candidate(
     shifted={"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.7, "c": 0.9}},
     on_target=0.35,
     trained=["weather"],
+    judged={"folds": {"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.3, "c": 0.5}}},
 )
 
 
@@ -52,6 +54,7 @@ ONE = candidate(
         ("augmented_worst", (0.2 + 0.1) / 2),
         ("augmented_logit", sum(math.log(a / (1 - a)) for a in (0.6, 0.2, 0.4, 0.1)) / 4),
         ("augmented_no_edges", (0.6 + 0.4) / 2),
+        ("kfold", ((0.6 + 0.2 + 0.3) / 3 + (0.4 + 0.1 + 0.5) / 3) / 2),
         ("oracle", 0.35),
     ],
 )
@@ -98,7 +101,11 @@ def test_renaming_the_families_leaves_the_score() -> None:
 
 
 def test_the_order_of_the_records_changes_nothing() -> None:
-    random = [candidate("erm", draw=d, shifted={f: {"a": 0.1 * d} for f in FAMILIES}) for d in range(4)]
+    shifted = [{family: {"a": 0.1 * d} for family in FAMILIES} for d in range(4)]
+    random = [
+        candidate("erm", draw=d, shifted=views, judged=dict.fromkeys(KINDS, views | {"clean": {"a": 0.1 * d}}))
+        for d, views in enumerate(shifted)
+    ]
     metrics, runs = tables(random)
     read = indicators(metrics)
     for name in CRITERIA:
@@ -126,10 +133,37 @@ def test_strict_refuses_when_training_used_every_family() -> None:
     assert only_score("augmented_all", everything) == 0.5
 
 
-@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if "shifted images" in criterion.needs])
+@pytest.mark.parametrize(
+    "name", [name for name, one in CRITERIA.items() if "shifted images" in one.needs and not one.auxiliary]
+)
 def test_missing_views_are_reported(name: str) -> None:
     with pytest.raises(StoreError, match="evaluate the missing views"):
         choose(*tables([candidate("erm")]), get(name))
+
+
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.auxiliary])
+def test_what_needs_trainings_of_its_own_refuses_candidates_without_and_is_looked_at_where_they_are(name: str) -> None:
+    kind = get(name).auxiliary
+    judged = candidate("erm", draw=0, judged={str(kind): {"blur": {"a": 0.3}, "clean": {"a": 0.3}}})
+    assert get(name) in at_hand(tables([judged])[0])
+    for unjudged in (candidate("erm", draw=1), candidate("sam")):
+        with pytest.raises(StoreError, match=rf"'{name}' judges by trainings of its own, and there are none for"):
+            choose(*tables([judged, unjudged]), get(name))
+    assert [one.name for one in at_hand(tables([candidate("erm")])[0])] == [
+        name for name, one in CRITERIA.items() if not one.auxiliary
+    ]
+
+
+def test_families_that_training_used_are_refused_by_name_whatever_the_form() -> None:
+    """All were held out; with judges of their own there is nothing to refuse."""
+    families = {"blur": {"a": 0.3}, "edges": {"a": 0.5}}
+    taught = candidate("erm", shifted=families, trained=families, judged={"folds": families})
+    strict = [name for name, one in CRITERIA.items() if name.startswith("augmented") and name != "augmented_all"]
+    assert len(strict) == 4
+    for name in strict:
+        with pytest.raises(RecipeError, match="its candidates trained with blur, edges, and only blur, edges were"):
+            choose(*tables([taught]), get(name))
+    assert only_score("kfold", taught) == 0.4
 
 
 @pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if "predictions" in criterion.needs])
@@ -231,7 +265,14 @@ def test_the_oracle_looks_once_at_the_last_step() -> None:
 @pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.ranks])
 def test_no_honest_criterion_reads_the_target(name: str) -> None:
     pool = [
-        candidate("erm", draw=d, clean={"a": 0.5 + 0.1 * d}, shifted={"blur": {"a": 0.6 - 0.1 * d}}, on_target=0.3 * d)
+        candidate(
+            "erm",
+            draw=d,
+            clean={"a": 0.5 + 0.1 * d},
+            shifted={"blur": {"a": 0.6 - 0.1 * d}},
+            judged={kind: {"blur": {"a": 0.7 - 0.1 * d}, "clean": {"a": 0.7 - 0.1 * d}} for kind in KINDS},
+            on_target=0.3 * d,
+        )
         for d in range(3)
     ]
     metrics, runs = tables(pool)
@@ -261,6 +302,7 @@ def test_the_oracle_is_at_least_as_good_as_any_choice_from_the_same_pool() -> No
             draw=draw,
             clean={"a": (7 * draw + trial) % 5 / 5},
             shifted={"blur": {"a": draw % 3 / 3}},
+            judged={kind: {view: {"a": draw % 4 / 4} for view in ("blur", "clean")} for kind in KINDS},
             on_target=(3 * draw + trial) % 7 / 7,
         )
         for trial in range(3)

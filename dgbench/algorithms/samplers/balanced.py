@@ -76,3 +76,10 @@ class Balanced(Sampler):
     def families(self) -> frozenset[str]:
         """Of what training images are changed by."""
         return _FAMILIES[self.augmentation]
+
+    def without(self, families: frozenset[str]) -> Sampler | None:
+        """Without its one family images stay as they are; of augmentations of several families none is a part."""
+        trained = self.families()
+        if trained and trained <= families:
+            return Balanced("none")
+        return super().without(families)

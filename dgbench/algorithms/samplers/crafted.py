@@ -9,7 +9,7 @@ With F the families that training may see, an image x of a batch becomes, indepe
     one shift of f (x)   with probability 1 / (|F| + 1) for each f of F; the shift is drawn uniformly from the family
 
 Batches are those of the balanced sampler. Validation under the same families would examine a model on what it was
-taught, so `strict` holds them out; of the paper's two folds one trains while the other validates.
+taught, so `strict` holds them out; `kfold` trains with one of the paper's two folds and validates with the other.
 
 Deviations: a shift is drawn anew in every step, where the authors' code draws one copy of each image and family before
 training; there is no crop and no flip besides, which would be of the geometric family; the second branch of the paper's
@@ -26,6 +26,7 @@ from pydantic import AfterValidator, Field
 
 from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.samplers import epochs
+from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.algorithms.slots import Sampler
 from dgbench.core.shift_families import FAMILIES, Family
 
@@ -67,3 +68,8 @@ class Crafted(Sampler):
     def families(self) -> frozenset[str]:
         """Those that shifts are drawn from."""
         return frozenset(self.shifts)
+
+    def without(self, families: frozenset[str]) -> Sampler:
+        """The others; where there are none, images stay as they are."""
+        left = tuple(family for family in self.shifts if family not in families)
+        return Crafted(left) if left else Balanced("none")

@@ -92,7 +92,7 @@ def _streams(found: Explanation, cell: Cell) -> Section:
             if row["accuracy"] is None or found.board.info.headline != RULE
             else str(round(row["accuracy"] * row["n"])),
             _share(row["accuracy"]),
-            "yes" if row["split"] == "validation" and row["view"] in cell.views else "",
+            "yes" if row["split"] == found.board.criterion.split and row["view"] in cell.views else "",
         ]
         for row in one.sort("split", "domain", "view", descending=[True, False, False]).iter_rows(named=True)
     ]
@@ -100,6 +100,10 @@ def _streams(found: Explanation, cell: Cell) -> Section:
         f"Training {cell.training} learnt from {', '.join(cell.sources)} of {cell.dataset}, on {cell.device}. Run "
         f"{cell.run} predicted, at step {cell.chosen.step} of draw {cell.chosen.draw}:",
     ]
+    if found.board.criterion.auxiliary:
+        said.append("What is in the score was measured by trainings that judge it, and is not counted again here.")
+        for domain, views in sorted(cell.streams.items()):
+            rows += [[domain, view, "–", "–", _share(value), "yes"] for view, value in sorted(views.items())]
     title = f"2. Target {cell.target}, trial {cell.trial}: the chosen model"
     header = ["Domain", "View", "Images", "Right", "Share", "In the score"] if rows else []
     return Section("streams", title, header, rows, said)

@@ -3,9 +3,15 @@
 A criterion is a name, an explanation, what it needs, and a choice of records: the mean over domains of the mean over
 views is taken of those. Unless it needs target labels, the rows of the target domain are taken away before its filter
 runs: it cannot read them, even by mistake. Families of criteria have a file each.
+
+A criterion may need trainings of its own (``dgbench.core.auxiliary``), which judge candidates and are never ranked.
+What they measured stands in the records under a split of its own, in the name of the candidate: to a criterion it is a
+choice of records like any other.
 """
 
 from __future__ import annotations
+
+import polars as pl
 
 from dgbench.core.errors import RecipeError, UnknownNameError
 from dgbench.selection.criteria.augmented import (
@@ -14,6 +20,7 @@ from dgbench.selection.criteria.augmented import (
     AUGMENTED_LOGIT,
     AUGMENTED_NO_EDGES,
     AUGMENTED_WORST,
+    KFOLD,
 )
 from dgbench.selection.criteria.criterion import NEEDS, Criterion, Need
 from dgbench.selection.criteria.labelled import CEILING, ORACLE
@@ -27,6 +34,7 @@ __all__ = [
     "NEEDS",
     "Criterion",
     "Need",
+    "at_hand",
     "best",
     "choose",
     "get",
@@ -46,6 +54,7 @@ CRITERIA = {
         AUGMENTED_WORST,
         AUGMENTED_LOGIT,
         AUGMENTED_NO_EDGES,
+        KFOLD,
         CALIBRATION,
         CONFIDENCE,
         ATC,
@@ -57,8 +66,17 @@ CRITERIA = {
     )
 }
 
-FROM_RECORDS = tuple(name for name, criterion in CRITERIA.items() if criterion.indicator is None)
-"""Those that need no single predictions: what they choose is known as soon as runs are done."""
+FROM_RECORDS = tuple(
+    name for name, criterion in CRITERIA.items() if criterion.indicator is None and criterion.auxiliary is None
+)
+"""Those that need neither single predictions nor trainings of their own: what they choose is known as soon as runs are
+done."""
+
+
+def at_hand(metrics: pl.DataFrame) -> tuple[Criterion, ...]:
+    """All criteria, but for those whose trainings nobody asked for: records have nothing of them."""
+    there = set(metrics["split"].unique())
+    return tuple(one for one in CRITERIA.values() if one.auxiliary is None or one.auxiliary in there)
 
 
 def get(name: str) -> Criterion:

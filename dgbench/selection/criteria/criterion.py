@@ -8,10 +8,21 @@ from typing import Literal
 
 import polars as pl
 
-Need = Literal["held-out images", "shifted images", "predictions", "every score", "target images", "target labels"]
+from dgbench.core.auxiliary import AUXILIARY, Auxiliary
+
+Need = Literal[
+    "held-out images",
+    "shifted images",
+    "fold trainings",
+    "predictions",
+    "every score",
+    "target images",
+    "target labels",
+]
 NEEDS: Mapping[Need, str] = {
     "held-out images": "labelled images of the training domains that no training saw",
     "shifted images": "some of these, changed by shifts of image families",
+    "fold trainings": "further trainings without the shift families of one fold each, where a board asks for them",
     "predictions": "what was predicted of single images, which a store has of its own runs",
     "every score": "the scores of all classes, which are kept where there are at most a hundred",
     "target images": "images of the target, without their labels",
@@ -37,9 +48,9 @@ class Criterion:
         title: As readers see it.
         description: In plain words.
         needs: What must be there.
-        keep: The records that count: an expression over ``split``, ``domain``, ``view``, ``accuracy``, ``nll``, ``n``,
-            the columns of a candidate, and ``trained``, the list of shift families that any of the candidates trained
-            with.
+        keep: The records of its :attr:`split` that count: an expression over ``split``, ``domain``, ``view``,
+            ``accuracy``, ``nll``, ``n``, the columns of a candidate, and ``trained``, the list of shift families that
+            any of the candidates trained with.
         value: What is averaged, one number for each record.
         least: ``domain``: the lowest of the domains' means counts; ``view``: the lowest of the means over domains that
             views have.
@@ -57,6 +68,16 @@ class Criterion:
     least: Literal["domain", "view"] | None = None
     indicator: pl.Expr | None = field(compare=False, default=None)
     lacking: str = ""
+
+    @property
+    def auxiliary(self) -> Auxiliary | None:
+        """The trainings of its own that it has, if any."""
+        return AUXILIARY.get(self.name)
+
+    @property
+    def split(self) -> str:
+        """Which records it sees. Those of the target are no other's."""
+        return "target" if self.uses_target else self.auxiliary or "validation"
 
     @property
     def uses_target(self) -> bool:

@@ -37,13 +37,14 @@ def scores(
         to 12 decimals, so that the order in which a sum was taken breaks no tie.
 
     Raises:
-        StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods
-            or single predictions that are not known.
+        StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods,
+            single predictions or trainings of its own that are not there.
         RecipeError: training used every family that the criterion could have held out.
     """
-    split = "target" if criterion.uses_target else "validation"
     trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
-    streams = metrics.filter(pl.col("split") == split).select(*CANDIDATE, "run", *_STREAM)
+    streams = metrics.filter(pl.col("split") == criterion.split).select(*CANDIDATE, "run", *_STREAM)
+    if criterion.auxiliary is not None:
+        _refuse_unjudged(criterion, metrics, streams)
     visible = streams.join(trained, on=list(within))
     rows = visible.filter(criterion.keep)
     full = rows.group_by(within).agg(
@@ -76,6 +77,17 @@ def scores(
     if criterion.indicator is not None:
         scored = _indicated(scored, criterion, criterion.indicator, indicators())
     return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+
+
+def _refuse_unjudged(criterion: Criterion, metrics: pl.DataFrame, judged: pl.DataFrame) -> None:
+    unjudged = metrics.join(judged, on=CANDIDATE, how="anti").sort(CANDIDATE)
+    if unjudged.height:
+        name, target = unjudged.select("algorithm", "target").row(0)
+        raise StoreError(
+            f"'{criterion.name}' judges by trainings of its own, and there are none for '{name}' (target {target}): "
+            f"boards have them that select by it, as after 'dgbench run BOARD --criterion {criterion.name}'; "
+            "submissions do not"
+        )
 
 
 def _indicated(scored: pl.DataFrame, criterion: Criterion, indicator: pl.Expr, known: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,113 @@
+"""Which further trainings judge a candidate, where the board's criterion has such: of what, with which parts, on what.
+
+A judge is planned, done, stored and shared as any training with its run; it is only never ranked. Where it would come
+to what a candidate is itself, it is that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dgbench.core import registry
+from dgbench.core.auxiliary import Auxiliary
+from dgbench.core.cases import Case
+from dgbench.core.errors import RecipeError
+from dgbench.core.recipe import Resolved, describe
+from dgbench.core.registry import Slot
+from dgbench.core.shift_families import FOLDS
+from dgbench.core.spec import Spec
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of one judge.
+
+    Attributes:
+        case: What it learns from, and what it is tested on; no target where validation images are enough.
+        resolved: Its recipe.
+        probe: That of the head that it may start from.
+        domains, views: What counts of what it predicts of these domains: images under these views.
+    """
+
+    case: Case
+    resolved: Resolved
+    probe: Resolved
+    domains: tuple[str, ...]
+    views: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A training and a run that judge a candidate in its place.
+
+    Attributes:
+        algorithm, target, trial, draw: The candidate.
+        dataset: Of which both learn.
+        split: What the records call its judgement: the kind of such trainings.
+        domains, views: As for :class:`Question`.
+        training, run: Their ids.
+        averaging: The run's averaging part, as it is described.
+        passes: Forward-and-backward passes of a step of its training.
+    """
+
+    algorithm: str
+    target: str
+    trial: int
+    draw: int
+    dataset: str
+    split: Auxiliary
+    domains: tuple[str, ...]
+    views: tuple[str, ...]
+    training: str
+    run: str
+    averaging: Spec
+    passes: float
+
+    @property
+    def candidate(self) -> tuple[str, str, int, int]:
+        """Algorithm, target, trial and draw."""
+        return self.algorithm, self.target, self.trial, self.draw
+
+    def row(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {**self.__dict__, "domains": list(self.domains), "views": list(self.views)}
+
+
+def folds(case: Case, resolved: Resolved, probe: Resolved) -> Iterator[Question]:
+    """For each fold of the shift families: the recipe without these, on validation images under these.
+
+    Raises:
+        RecipeError: training images go through families that cannot be left out.
+    """
+    for fold in FOLDS:
+        left, head = _without(resolved, fold), probe
+        if resolved.parts["adapter"].initial_head() == "linear_probe":
+            head = _without(probe, fold)
+        alone = left is not resolved or head is not probe
+        yield Question(replace(case, target="") if alone else case, left, head, case.sources, fold)
+
+
+def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
+    """A recipe whose training images go through none of some families; itself where they do not anyway."""
+    sampler = resolved.parts["sampler"]
+    trained = sampler.families()
+    if not trained & set(fold):
+        return resolved
+    left = sampler.without(frozenset(fold))
+    if left is None:
+        name = resolved.specs["sampler"]["part"]
+        raise RecipeError(
+            f"'kfold' has no judge for '{resolved.recipe.name}' under {', '.join(sorted(trained & set(fold)))}: its "
+            f"sampler '{name}' trains with {', '.join(sorted(trained))}, and cannot leave these out alone. Take the "
+            "sampler 'crafted', or select by 'augmented', which holds them out"
+        )
+    slot: Slot = "sampler"
+    described = describe(slot, registry.name_of(left), left)
+    return Resolved(resolved.recipe, resolved.parts | {slot: left}, resolved.specs | {slot: described})
+
+
+QUESTIONS: Mapping[Auxiliary, Callable[[Case, Resolved, Resolved], Iterator[Question]]] = {"folds": folds}
+"""By the kind of trainings: what is asked of the judges of a candidate, a recipe in a case, and the recipe of the head
+that it may start from."""
