@@ -53,6 +53,12 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "iga": f"{_HERE}.objectives.iga:IGA",
         "rdm": f"{_HERE}.objectives.rdm:RDM",
         "rsc": f"{_HERE}.objectives.rsc:RSC",
+        "inter_domain_mixup": f"{_HERE}.objectives.inter_domain_mixup:InterDomainMixup",
+        "lisa": f"{_HERE}.objectives.lisa:LISA",
+        "label_kernel_mixup": f"{_HERE}.objectives.label_kernel_mixup:LabelKernelMixup",
+        "causirl": f"{_HERE}.objectives.causirl:CausIRL",
+        "domain_penalisation": f"{_HERE}.objectives.domain_penalisation:DomainPenalisation",
+        "knn_nll": f"{_HERE}.objectives.knn_nll:KNNLikelihood",
     },
     "optimizer": {
         "adamw": f"{_HERE}.optimizers.adamw:AdamW",

@@ -40,6 +40,10 @@ OBJECTIVES: list[tuple[str, dict[str, Any]]] = [
     ("vrex", {"penalty_weight": 7.3}),
     ("groupdro", {"eta": 0.7}),
     ("sd", {"penalty_weight": 0.3}),
+    ("domain_penalisation", {"temperature": 0.5}),
+    ("inter_domain_mixup", {}),
+    ("lisa", {}),
+    ("label_kernel_mixup", {"bandwidth": 0.5}),
 ]
 
 
@@ -52,7 +56,8 @@ def _network() -> Network:
 def _batch(per_domain: int) -> Batch:
     n = DOMAINS * per_domain
     domain = torch.arange(DOMAINS).repeat_interleave(per_domain)
-    return Batch(torch.randn(n, DIM), torch.randint(0, CLASSES, (n,)), domain, torch.arange(n))
+    labels = torch.randint(0, CLASSES, (n,))
+    return Batch(torch.randn(n, DIM), labels, domain, torch.arange(n), sizes=(per_domain,) * DOMAINS)
 
 
 @pytest.mark.parametrize("per_domain", [1, 7, 32])

@@ -34,9 +34,13 @@ class CORAL(Objective):
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0. With one source domain there are no pairs, and no penalty."""
-        means = forward.domain_means(forward.features)
-        penalty = _pair_distance(means) + _pair_distance(_covariances(forward, means))
-        return forward.domain_risks().mean() + self.penalty_weight * penalty
+        return forward.domain_risks().mean() + self.penalty_weight * moment_distance(forward)
+
+
+def moment_distance(forward: Forward) -> Tensor:
+    """Mean distance of the features' means and covariances over pairs of domains, a scalar."""
+    means = forward.domain_means(forward.features)
+    return _pair_distance(means) + _pair_distance(_covariances(forward, means))
 
 
 def _covariances(forward: Forward, means: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ so images are mixed across domains. (DomainBed's Mixup draws one ``l`` for each 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from dgbench.algorithms.head_statistics import slopes
-from dgbench.algorithms.later import F, Tensor, torch
+from dgbench.algorithms.later import Tensor, torch
+from dgbench.algorithms.objectives.mixing import mixed, symmetric_beta, targets
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Fraction, NonNegative
@@ -40,15 +40,12 @@ class CrossEntropy(Objective):
         """Mix, then smooth. Where both are off, the batch stays what it is and no random number is drawn."""
         if self.mixup == 0 and self.label_smoothing == 0:
             return batch
-        x = batch.x
-        target = F.one_hot(batch.y, classes).to(x.dtype) if batch.target is None else batch.target
         if self.mixup > 0:
-            share = symmetric_beta(self.mixup, generator).to(x)
-            partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(x.device)
-            x = share * x + (1 - share) * x[partner]
-            target = share * target + (1 - share) * target[partner]
-        target = (1 - self.label_smoothing) * target + self.label_smoothing / classes
-        return batch.replace(x=x, target=target)
+            share = symmetric_beta(self.mixup, generator).to(batch.x)
+            partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(batch.x.device)
+            batch = mixed(batch, classes, partner, share)
+        target = (1 - self.label_smoothing) * targets(batch, classes) + self.label_smoothing / classes
+        return batch.replace(target=target)
 
     def loss(self, forward: Forward) -> Tensor:
         """Mean over the examples."""
@@ -58,15 +55,3 @@ class CrossEntropy(Objective):
         """Every example has the same share of the mean."""
         n = len(forward.batch)
         return self.loss(forward), slopes(forward, forward.logits.new_full((n,), 1 / n))
-
-
-def symmetric_beta(a: float, generator: torch.Generator) -> Tensor:
-    """One draw from Beta(a, a), a float64 scalar on the generator's device.
-
-    Bailey's polar method gives a Student t with 2a degrees of freedom from two uniform numbers, with no rejection; with
-    ``s = t / sqrt(2a)``, ``(1 + s / sqrt(1 + s^2)) / 2`` is Beta(a, a). The sine of the arc tangent stays exact where
-    ``s`` overflows, which a small ``a`` brings about.
-    """
-    u, v = torch.rand(2, generator=generator, device=generator.device, dtype=torch.float64)
-    s = torch.expm1(-u.log() / a).sqrt() * torch.cos(2 * math.pi * v)
-    return (1 + s.atan().sin()) / 2

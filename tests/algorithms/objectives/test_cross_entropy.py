@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dgbench.algorithms.objectives.cross_entropy import CrossEntropy, symmetric_beta
+from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
+from dgbench.algorithms.objectives.mixing import symmetric_beta
 from dgbench.algorithms.step import Batch
 
 
