@@ -51,7 +51,10 @@ class Part(ABC):
         return frozenset()
 
     def reduced(self) -> Part | None:
-        """What is left of the part where it has no effect; None for the plain part of its slot."""
+        """What is left of the part where it has no effect: itself set otherwise, or another registered part.
+
+        None for the plain part of its slot.
+        """
         return None
 
 

@@ -265,10 +265,13 @@ def reduce(
         if not lacking:
             continue
         name, left = specs[slot]["part"], part.reduced()
-        if left is not None:
+        if type(left) is type(part):
             parts[slot], specs[slot] = left, describe(slot, name, left)
+            continue
+        said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
+        if left is not None:
+            parts[slot], specs[slot] = left, describe(slot, registry.name_of(left), left)
         else:
-            said.append(f"the {slot} '{name}' acts on {' and '.join(lacking)}, which this training has not")
             bare = Recipe("plain", "plain", (), {slot: PartChoice(part=STANDARD[slot])})
             plain = resolve(bare, board, trial=trial, draw=draw, sources=sources)
             parts[slot], specs[slot] = plain.parts[slot], plain.specs[slot]

@@ -24,6 +24,9 @@ Deviations from the released code, each of which undoes a fault or a scale that 
 * Inputs ascend the loss alone; there, the loss plus rho ||g||, which costs a double backward of the whole network.
 * I is the mean over domains; there, the sum.
 * Normalisation layers keep their statistics; there, they are removed, and test batches normalise themselves.
+The first two and the sum over domains are what :mod:`~dgbench.algorithms.optimizers.udim_released` brings back.
+
+The paper combines the same I with SAGM and with GAM: both phases then descend as these do.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from typing import ClassVar
 
 from dgbench.algorithms.head_statistics import gradient_moments, squared_norms
 from dgbench.algorithms.later import Tensor, torch
+from dgbench.algorithms.optimizers.gam import GAM
+from dgbench.algorithms.optimizers.sagm import SAGM
 from dgbench.algorithms.optimizers.sam import SAM, TINY
 from dgbench.algorithms.step import Closure, Forward
 from dgbench.core.units import Fraction, NonNegative
@@ -66,8 +71,8 @@ class UDIM(SAM):
         x = closure.batch.x.detach().requires_grad_()
         source = closure.forward(closure.batch.replace(x=x))
         loss = closure.loss(source)
-        *gradients, slope = torch.autograd.grad(loss, [*parameters, x], retain_graph=True, allow_unused=True)
-        unknown = closure.forward(closure.batch.replace(x=x.detach() + self.input_rho * _unit(slope)))
+        gradients, step = self.uphill(loss, parameters, x)
+        unknown = closure.forward(closure.batch.replace(x=x.detach() + step))
         matching = torch.autograd.grad(inconsistency(source, unknown), parameters, allow_unused=True)
         moving = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
         self.descend(closure, [p for p, _ in moving], [g for _, g in moving])
@@ -75,8 +80,29 @@ class UDIM(SAM):
             if extra is not None:
                 # The gradient's memory is laid out as the weight's, which `extra` need not be.
                 descent = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = descent.add_(extra, alpha=self.inconsistency_weight)
+                parameter.grad = descent.add_(extra, alpha=self.strength(source.domains))
         return loss.detach()
+
+    def uphill(self, loss: Tensor, parameters: Sequence[Tensor], x: Tensor) -> tuple[Sequence[Tensor | None], Tensor]:
+        """The gradients of the loss in the weights, and the step of the inputs that makes an unknown domain of them."""
+        *gradients, slope = torch.autograd.grad(loss, [*parameters, x], retain_graph=True, allow_unused=True)
+        return gradients, self.input_rho * _unit(slope)
+
+    def strength(self, domains: int) -> float:
+        """What weighs I."""
+        return self.inconsistency_weight
+
+
+@dataclass(frozen=True)
+class UDIMSAGM(UDIM, SAGM):
+    """SAGM, then SAGM with matched gradient statistics: the paper's combination with SAGM."""
+
+
+@dataclass(frozen=True)
+class UDIMGAM(UDIM, GAM):
+    """GAM, then GAM with matched gradient statistics: the paper's combination with GAM."""
+
+    passes: ClassVar[float] = 5.6
 
 
 def inconsistency(source: Forward, unknown: Forward) -> Tensor:

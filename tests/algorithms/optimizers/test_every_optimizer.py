@@ -1,4 +1,4 @@
-"""What holds for every optimizer in the registry, on a small network."""
+"""What holds for every optimizer in the registry that sees whole batches, on a small network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dgbench.algorithms.optimizers.sgd import SGD
 from dgbench.algorithms.slots import Optimizer
 from dgbench.core import registry
 
-NAMES = sorted(registry.BUILT_IN["optimizer"])
+NAMES = sorted(name for name in registry.BUILT_IN["optimizer"] if not registry.load("optimizer", name).takes_apart)
 SHARP = [name for name in NAMES if issubclass(registry.load("optimizer", name), SAM)]
 
 

@@ -8,9 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
+from dgbench.algorithms.optimizers.gam import GAM
+from dgbench.algorithms.optimizers.sagm import SAGM
 from dgbench.algorithms.optimizers.sam import SAM
-from dgbench.algorithms.optimizers.udim import UDIM, inconsistency
-from dgbench.algorithms.step import Batch, Forward
+from dgbench.algorithms.optimizers.udim import UDIM, UDIMGAM, UDIMSAGM, inconsistency
+from dgbench.algorithms.optimizers.udim_released import UDIMReleased
+from dgbench.algorithms.step import Batch, Closure, Forward
+from dgbench.models.backbones import build
 from dgbench.models.network import Backbone, Network
 
 MATCHING = 5  # of 10 steps; the SAM phase ends before
@@ -77,11 +81,14 @@ def test_perfect_predictions_have_none():
     assert inconsistency(sure, sure) == 0
 
 
-def test_sam_phase_is_sam(problem):
-    part = UDIM(sam_phase=0.4, rho=0.1)
-    loss = part.direction(problem.closure(step=3), problem.parameters)
+INSIDE = pytest.mark.parametrize(("part", "inside"), [(UDIM, SAM), (UDIMSAGM, SAGM), (UDIMGAM, GAM)])
+
+
+@INSIDE
+def test_sam_phase_is_sam(problem, part, inside):
+    loss = part(sam_phase=0.4, rho=0.1).direction(problem.closure(step=3), problem.parameters)
     mine = problem.gradients()
-    assert torch.equal(loss, SAM(rho=0.1).direction(problem.closure(step=3), problem.parameters))
+    assert torch.equal(loss, inside(rho=0.1).direction(problem.closure(step=3), problem.parameters))
     for a, b in zip(mine, problem.gradients(), strict=True):
         assert (a is b is None) or torch.equal(a, b)
 
@@ -95,10 +102,11 @@ def test_matching_begins_at_the_step_of_the_restart(problem, step: int, passes: 
     assert closure.passes == passes
 
 
-def test_without_weight_the_matching_phase_is_sam(problem):
-    loss = UDIM(inconsistency_weight=0, rho=0.1).direction(problem.closure(MATCHING), problem.parameters)
+@INSIDE
+def test_without_weight_the_matching_phase_is_sam(problem, part, inside):
+    loss = part(inconsistency_weight=0, rho=0.1).direction(problem.closure(MATCHING), problem.parameters)
     mine = problem.gradients()
-    torch.testing.assert_close(loss, SAM(rho=0.1).direction(problem.closure(MATCHING), problem.parameters))
+    torch.testing.assert_close(loss, inside(rho=0.1).direction(problem.closure(MATCHING), problem.parameters))
     for a, b in zip(mine, problem.gradients(), strict=True):
         assert (a is b is None) or torch.equal(a, b)
 
@@ -111,11 +119,12 @@ def test_without_weight_and_radius_it_is_erm(problem):
         assert (a is b is None) or torch.equal(a, b)
 
 
-def test_direction_is_sam_and_the_gradient_of_the_inconsistency(problem):
+@INSIDE
+def test_direction_is_sam_and_the_gradient_of_the_inconsistency(problem, part, inside):
     """Against the definition: inputs uphill, each by the same length; then the per-sample penalty differentiated."""
-    UDIM(rho=0.1, input_rho=0.7, inconsistency_weight=3).direction(problem.closure(MATCHING), problem.parameters)
+    part(rho=0.1, input_rho=0.7, inconsistency_weight=3).direction(problem.closure(MATCHING), problem.parameters)
     mine = problem.gradients()
-    SAM(rho=0.1).direction(problem.closure(MATCHING), problem.parameters)
+    inside(rho=0.1).direction(problem.closure(MATCHING), problem.parameters)
     sam = problem.gradients()
 
     x = problem.batch.x.clone().requires_grad_()
@@ -173,3 +182,39 @@ def test_soft_targets_and_domains_without_examples_are_fine(problem):
 def test_returns_to_the_best_checkpoint_where_the_sam_phase_ends():
     assert UDIM(sam_phase=0.2).restart(5001) == 1000
     assert UDIM(sam_phase=0).restart(5001) is None
+
+
+def test_the_released_form_moves_inputs_together_and_sums_over_domains(problem):
+    """Against autograd written out: the loss plus rho ||g||, one length for each pixel's moves over the batch."""
+    part = UDIMReleased(rho=0.1, input_rho=0.7, inconsistency_weight=2)
+    part.direction(problem.closure(MATCHING), problem.parameters)
+    mine = problem.gradients()
+    SAM(rho=0.1).direction(problem.closure(MATCHING), problem.parameters)
+    sam = problem.gradients()
+
+    x = problem.batch.x.clone().requires_grad_()
+    loss = CrossEntropy().loss(problem.closure().forward(problem.batch.replace(x=x)))
+    slopes = torch.autograd.grad(loss, [p for p in problem.parameters if p.shape != (3,)], create_graph=True)
+    ridge = 0.02 * problem.network.head.weight  # of the adapter's penalty, whose gradient is part of the loss's
+    slopes = [g + ridge if g.shape == ridge.shape else g for g in slopes]
+    v = torch.autograd.grad(loss + 0.1 * sum(g.square().sum() for g in slopes).sqrt(), x)[0]
+    step = 0.7 * v / v.square().sum(0).sqrt()
+    torch.testing.assert_close(step.square().sum(0), torch.full((3, 2, 2), 0.49))
+    source = problem.closure().forward()
+    unknown = problem.closure().forward(problem.batch.replace(x=x.detach() + step))
+    extra = torch.autograd.grad(3 * inconsistency(source, unknown), problem.parameters, allow_unused=True)
+    for total, a, b in zip(mine, sam, extra, strict=True):
+        if total is None:
+            assert a is b is None
+        else:
+            torch.testing.assert_close(total, a + 2 * b, atol=1e-5, rtol=1e-4)
+
+
+def test_the_released_form_differentiates_attention_twice():
+    torch.manual_seed(0)
+    network = Network(build("dgbench:vit-micro"), 4)
+    batch = Batch(torch.randn(4, 3, 16, 16), torch.arange(4), torch.arange(4) // 2, torch.arange(4))
+    closure = Closure(network, CrossEntropy().loss, batch, step=MATCHING, steps=10, domains=2)
+    loss = UDIMReleased().direction(closure, list(network.parameters()))
+    assert loss.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
