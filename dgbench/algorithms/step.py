@@ -107,6 +107,7 @@ class Forward:
         step, steps: The step this is (from 0) and how many there will be.
         domains: M. What a domain has in this step (a mean, a risk) is numbered from 0 to M - 1; what is kept of it
             between steps (a head, a weight) by :attr:`present`.
+        inner: What the backbone gave out at the network's levels, where the objective has named some.
     """
 
     network: Network
@@ -116,6 +117,7 @@ class Forward:
     step: int
     steps: int
     domains: int
+    inner: tuple[Tensor, ...] = ()
 
     @property
     def present(self) -> Tensor:
@@ -158,7 +160,8 @@ class Forward:
 
     def detached(self) -> Forward:
         """The same numbers without their graph."""
-        return replace(self, features=self.features.detach(), logits=self.logits.detach())
+        inner = tuple(values.detach() for values in self.inner)
+        return replace(self, features=self.features.detach(), logits=self.logits.detach(), inner=inner)
 
     def split(self, values: Tensor) -> list[Tensor]:
         """``values [n, ...]`` taken apart by domain: M tensors."""
@@ -207,10 +210,10 @@ class Closure:
         moving = self.norm_mode == "train" and self.passes == 0
         plain = nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH) if self.twice else nullcontext()
         with _norm_statistics(self.network, moving=moving), plain:
-            features = self.network.features(batch.x)
+            features, inner = self.network.looked_into(batch.x)
         self.passes += 1
         logits = self.network.head(features)
-        forward = Forward(self.network, batch, features, logits, self.step, self.steps, self.domains)
+        forward = Forward(self.network, batch, features, logits, self.step, self.steps, self.domains, inner)
         if self.seen is None and batch.index is self.batch.index:
             self.seen = forward.detached()
         return forward

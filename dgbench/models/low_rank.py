@@ -82,7 +82,7 @@ def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 
 
 def low_rank_deltas(network: Network) -> Iterator[tuple[Tensor, LowRankDelta]]:
     """Every low-rank change in the network with the frozen rows ``[o, i]`` that it adds to."""
-    for module in network.modules():
+    for module in network.backbone.modules():
         if isinstance(module, parametrize.ParametrizationList):
             for delta in module:
                 if isinstance(delta, LowRankDelta):

@@ -41,6 +41,21 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A place in a backbone whose output can be looked at.
+
+    Attributes:
+        module: Name of the module in the backbone.
+        channels: How many numbers its output has at each place.
+        axis: Which of its axes they are along: 1 of maps, -1 of tokens.
+    """
+
+    module: str
+    channels: int
+    axis: int
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A feature extractor and what others must know to use it.
 
@@ -94,6 +109,8 @@ class Network(nn.Module):
         self.head = nn.Linear(backbone.dim, classes)
         self.domain_heads: nn.Linear | None = None
         self.auxiliary = nn.Module()
+        self.levels: tuple[Level, ...] = ()
+        """Where an objective looks into the backbone."""
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``[n, d]`` of normalised inputs; float32, in whatever precision the backbone computed them."""
@@ -102,6 +119,24 @@ class Network(nn.Module):
             features: Tensor = self.backbone(x)
         features = features.float() if half else features
         return F.normalize(features, dim=1) if self.unit_features else features
+
+    def looked_into(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Features, and what the backbone gives out at each of :attr:`levels` on the way to them; float32."""
+        if not self.levels:
+            return self.features(x), ()
+        found: dict[str, Tensor] = {}
+        hooks = [
+            self.backbone.get_submodule(level.module).register_forward_hook(
+                lambda module, given, made, name=level.module: found.setdefault(name, made)
+            )
+            for level in self.levels
+        ]
+        try:
+            features = self.features(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return features, tuple(found[level.module].float() for level in self.levels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[n, C]`` of the shared head."""

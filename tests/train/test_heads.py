@@ -39,6 +39,8 @@ OBJECTIVES: list[tuple[str, dict[str, Any]]] = [
     ("irm", {"penalty_weight": 7.3}),
     ("vrex", {"penalty_weight": 7.3}),
     ("groupdro", {"eta": 0.7}),
+    ("eqrm", {"anneal": 0.5}),
+    ("ps_kd", {}),
     ("sd", {"penalty_weight": 0.3}),
     ("domain_penalisation", {"temperature": 0.5}),
     ("inter_domain_mixup", {}),
@@ -71,7 +73,7 @@ def test_the_gradient_in_closed_form_is_that_of_the_graph(
     torch.manual_seed(per_domain)
     for _ in range(5):
         network = _network()
-        objective.attach(network, [per_domain] * DOMAINS)
+        objective.attach(network, [DOMAINS * per_domain] * DOMAINS)
         batch = objective.prepare(_batch(per_domain), CLASSES, torch.Generator().manual_seed(step))
         about: dict[str, Any] = {"step": step, "steps": 100, "domains": DOMAINS}
         found: list[list[Tensor]] = []
