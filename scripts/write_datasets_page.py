@@ -56,7 +56,7 @@ def overview(cards: list[DatasetCard]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---|---|"
     for card in cards:
         name, size = f"[{card.name}](#{card.name})", card.size or "small, made at first use"
-        cells = (name, len(card.domains), card.class_count, card.images, card.licence, size)
+        cells = (name, card.domain_count, card.class_count, card.images, card.licence, size)
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 

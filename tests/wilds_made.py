@@ -18,7 +18,7 @@ REGIONS = {"DEU": "Europe", "KEN": "Africa", "IND": "Asia", "BRA": "Americas", "
 
 
 def write_set(name: str, root: Path, seed: int = 0, n: int = 60) -> Path:
-    """The folder of a set with so many rows, as it comes out of the archive."""
+    """The folder of a set with about so many rows, as it comes out of the archive."""
     folder = root / f"{name}_v{FOLDERS[name]}"
     folder.mkdir(parents=True)
     (folder / f"RELEASE_v{FOLDERS[name]}.txt").write_text("")
@@ -41,21 +41,21 @@ def _camelyon(folder: Path, draw: np.random.Generator, n: int) -> None:
 
 
 def _iwildcam(folder: Path, draw: np.random.Generator, n: int) -> None:
-    """Every class and trap is somewhere, as the package demands; the test part lacks most classes."""
-    splits = ["train", "id_val", "id_test", "val", "test"]
-    rows = [
-        (
-            f"{i}.png",
-            i if i < 182 else draw.integers(7),
-            splits[i % 5 if i >= 182 else 0],
-            i,
-            i,
-            "2013-06-05 05:44:19.0",
-        )
-        for i in range(182 + n)
-    ]
+    """``n`` traps train, and five others validate and test; there are all classes, most of them in training alone.
+
+    A trap has three or four images to train on, at least. Every third has images to validate on, and others to test on;
+    one, which does not train, has nothing else.
+    """
+    rows: list[tuple[str, int, int]] = []
+    for trap in range(n):
+        rows += [("train", (4 * trap + k) % 182, trap) for k in range(3 + trap % 2)]
+        rows += [(split, int(draw.integers(7)), trap) for split in ("id_val", "id_test") if trap % 3 == 0]
+    rows += [("train", label, label % n) for label in range(182)]
+    rows += [("val" if k % 2 else "test", int(draw.integers(7)), n + k % 5) for k in range(40)]
+    rows += [("id_val", 0, n + 5)]
+    made = [(f"{i}.png", y, split, trap, i, "2013-06-05 05:44:19.0") for i, (split, y, trap) in enumerate(rows)]
     header = ["filename", "y", "split", "location_remapped", "sequence_remapped", "datetime"]
-    _table(folder / "metadata.csv", header, rows)
+    _table(folder / "metadata.csv", header, made)
 
 
 def _fmow(folder: Path, draw: np.random.Generator, n: int) -> None:

@@ -85,7 +85,7 @@ def _dataset_rows() -> list[dict[str, str | int]]:
     return [
         {
             "name": card.name,
-            "domains": len(card.domains),
+            "domains": card.domain_count,
             "classes": card.class_count,
             "images": card.images,
             "licence": _gist(card.licence),

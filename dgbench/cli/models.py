@@ -26,6 +26,7 @@ from dgbench.cli.work import (
     Workers,
     stoppable,
 )
+from dgbench.core.names import in_short
 from dgbench.core.visible import visible
 from dgbench.exported.card import README
 from dgbench.runs.progress import Silent, for_people
@@ -116,7 +117,7 @@ def deploy(
         chosen, expected = card.selection, card.expected
         worst, best = expected.unseen[expected.lowest], expected.unseen[expected.highest]
         print(
-            f"{card.algorithm.title}, trained on {', '.join(chosen.sources)}; step {chosen.step}, "
+            f"{card.algorithm.title}, trained on {in_short(chosen.sources)}; step {chosen.step}, "
             f"chosen by {chosen.criterion}"
         )
         print(

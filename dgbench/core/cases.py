@@ -15,10 +15,15 @@ from dgbench.core.errors import CardError, did_you_mean
 
 @dataclass(frozen=True)
 class Place:
-    """A domain as far as cases go: its name, and the family that it is held out with."""
+    """A domain as far as cases go: its name, its family, and the domain of the card that it is part of."""
 
     name: str
     family: str | None = None
+    part_of: str | None = None
+
+    def among(self, names: Sequence[str]) -> bool:
+        """Whether rules that give these names mean it."""
+        return self.name in names or (self.part_of is not None and self.part_of in names)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def cases(board: BoardCard, domains: Mapping[str, Sequence[Place]]) -> list[Case
 
 
 def _cases(board: BoardCard, dataset: str, places: Sequence[Place]) -> Iterator[Case]:
-    names = [place.name for place in places]
+    names = list(dict.fromkeys(name for place in places for name in (place.name, place.part_of) if name))
     rules = board.cases.get(dataset)
     for given in (rules.sources, rules.targets) if rules else ():
         for name in given:
@@ -59,8 +64,8 @@ def _cases(board: BoardCard, dataset: str, places: Sequence[Place]) -> Iterator[
                 raise CardError(
                     f"board '{board.name}': cases.{dataset}: there is no domain '{name}'.{did_you_mean(name, names)}"
                 )
-    pool = [place for place in places if not (rules and rules.sources) or place.name in rules.sources]
-    tested = [place for place in places if not (rules and rules.targets) or place.name in rules.targets]
+    pool = [place for place in places if not (rules and rules.sources) or place.among(rules.sources)]
+    tested = [place for place in places if not (rules and rules.targets) or place.among(rules.targets)]
     prefix = f"{dataset}/" if len(board.dataset) > 1 else ""
     if board.protocol == "fixed":
         sources = tuple(place.name for place in pool)

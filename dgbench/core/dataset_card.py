@@ -30,6 +30,9 @@ class DomainCard(Card):
         family: Domains of one family (two packs of one artist) are never on both sides of a split: when one is the
             target, the others do not train.
         without: Classes that it has no example of. Accuracy on it is over the others.
+        each: Where it is many domains, the metadata field by whose values: ``train`` with ``each = "location"`` is
+            ``train/location-0`` and so on. Boards that name ``train`` mean them all.
+        many: How many these are; roughly, where nobody has checked.
     """
 
     name: Text
@@ -39,6 +42,16 @@ class DomainCard(Card):
     folders: tuple[str, ...] = ()
     family: str | None = None
     without: tuple[Text, ...] = ()
+    each: str | None = None
+    many: int | None = Field(default=None, ge=2)
+
+    @model_validator(mode="after")
+    def _both(self) -> DomainCard:
+        if (self.each is None) != (self.many is None):
+            raise ValueError(
+                f"domain '{self.name}': 'each' says by what it is many domains and 'many' how many; say both"
+            )
+        return self
 
 
 class DataSource(Card):
@@ -180,6 +193,8 @@ class DatasetCard(Card):
         for domain in self.domains:
             if isinstance(self.classes, tuple) and (strange := sorted(set(domain.without) - set(self.classes))):
                 raise ValueError(f"domain '{domain.name}' is without '{strange[0]}', which is no class of the card")
+            if domain.each and self.reader.kind != "wilds":
+                raise ValueError(f"domain '{domain.name}': only the reader 'wilds' divides a domain by 'each'")
             if len(set(domain.without)) >= self.class_count:
                 raise ValueError(f"domain '{domain.name}' is without any class; take it off the card")
         if self.official.groups and self.reader.kind not in ("table", "wilds"):
@@ -199,6 +214,11 @@ class DatasetCard(Card):
     def class_count(self) -> int:
         """How many classes there are."""
         return self.classes if isinstance(self.classes, int) else len(self.classes)
+
+    @property
+    def domain_count(self) -> int:
+        """How many domains there are, those that a domain of the card stands for counted each."""
+        return sum(domain.many or 1 for domain in self.domains)
 
     @property
     def images(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -45,6 +46,13 @@ def file_name(name: str) -> str:
         return name
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower())[:32].strip("-")
     return f"{plain}+{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def in_short(names: Sequence[str], at_most: int = 20) -> str:
+    """Names in a line: all of them, or where they are many the first, and how many there are."""
+    if len(names) <= at_most:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and others, {len(names):,} in all"
 
 
 def made_name(text: str) -> str:

@@ -6,14 +6,14 @@ What is built is kept (``cache.built``), and so are decoded pictures (``cache.pr
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from dgbench.core.dataset_card import DatasetCard, dataset_card
+from dgbench.core.dataset_card import DatasetCard, DomainCard, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.locks import in_turn
 from dgbench.core.paths import cache_root
@@ -43,12 +43,14 @@ class OutlineDomain:
         count: How many examples it has; roughly, where only the card is there; ``None`` where nobody knows.
         family: Domains of one family are held out together.
         without: Classes that it has no example of.
+        part_of: The domain of the card that this is one of, where the card's is many.
     """
 
     name: str
     count: int | None
     family: str | None
     without: tuple[str, ...] = ()
+    part_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,22 @@ def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Ou
     else:
         at_hand = find(card) is not None
     if not at_hand:
-        domains = tuple(OutlineDomain(d.name, d.count or d.about, d.family, d.without) for d in card.domains)
+        domains = tuple(domain for each in card.domains for domain in _expected(each))
         manifest = card.reader.manifest if isinstance(card.reader, BuiltIn) else None
         return Outline(card.name, card.class_count, domains, manifest, card.shared_groups)
     return _outline(name, _root(card), cache_root(), _Listener(progress))
+
+
+def _expected(domain: DomainCard) -> Iterator[OutlineDomain]:
+    """What a card says of a domain, or of those that it stands for: how many, and not what they are called."""
+    count = domain.count or domain.about
+    if domain.many is None:
+        yield OutlineDomain(domain.name, count, domain.family, domain.without)
+        return
+    for number in range(domain.many):
+        share = None if count is None else round(count / domain.many)
+        name = f"{domain.name}/{domain.each} {number + 1} of {domain.many}"
+        yield OutlineDomain(name, share, domain.family, part_of=domain.name)
 
 
 def showable(name: str) -> bool:
@@ -220,7 +234,8 @@ def _outline(name: str, root: Path, cache: Path, listener: _Listener) -> Outline
     listing, manifest = found(name, listener.tell)
     families = {domain.name: domain.family for domain in card.domains}
     domains = tuple(
-        OutlineDomain(d.name, len(d), families.get(d.name), d.without(listing.classes)) for d in listing.domains
+        OutlineDomain(d.name, len(d), families.get(d.part_of or d.name), d.without(listing.classes), d.part_of)
+        for d in listing.domains
     )
     official = all(d.official is not None and bool((d.official == "train").any()) for d in listing.domains)
     return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups, official)

@@ -38,6 +38,7 @@ class Domain:
             Models are judged by it; splits do not look at it.
         contents: What examples are named by (:mod:`dgbench.data.samples`), uint64 ``[n]``; by the pixels of ``inputs``
             where it is not given.
+        part_of: The domain of the card that this is one of, where the card's is many.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Domain:
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
     judged: NDArray[np.int64] | None = None
+    part_of: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,6 +79,15 @@ class Dataset:
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""
         return self._by_name[name]
+
+    @cached_property
+    def validated(self) -> frozenset[str]:
+        """Those of the card's domains that are many, of which some have an official part to validate on."""
+        return frozenset(
+            domain.part_of
+            for domain in self.domains
+            if domain.part_of and domain.official is not None and (domain.official == "validation").any()
+        )
 
     @cached_property
     def _by_name(self) -> dict[str, Domain]:

@@ -60,6 +60,7 @@ class DomainListing:
         judged: The official group of each picture, by its place on the card, int64 ``[n]``; None where there is none.
             Splits do not look at it.
         contents: The first 64 bits of the digest of each picture, uint64 ``[n]``, once they are known.
+        part_of: The domain of the card that this is one of, where the card's is many.
     """
 
     name: str
@@ -69,6 +70,7 @@ class DomainListing:
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
     judged: NDArray[np.int64] | None = None
+    part_of: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -45,22 +45,25 @@ def split(
         validation: Share of the *whole* domain, in [0, 1).
         test: Share of the whole domain, in [0, 1).
         official: Take the parts that the dataset comes with. Where it has none to validate on, a share of its training
-            part is drawn for that.
+            part is drawn for that. Where a domain of the card is many, and some of these have such a part, the others
+            validate nothing.
 
     Raises:
         DataError: the shares leave nothing to train on, or there are fewer groups than parts, or the dataset has no
-            official parts to train and to validate on.
+            official parts to train and to validate on. One of many domains that cannot be divided trains whole.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise DataError(f"validation ({validation}) and test ({test}) must be at least 0 and sum to less than 1")
     divided = dataset.domain(domain)
     if official:
-        return _official(dataset.name, divided, trial, validation)
+        return _official(dataset, divided, trial, validation)
     if dataset.shared_groups:
         made = _draw_shared(dataset, divided, trial, validation, test)
     else:
         made = _draw(divided.labels, divided.groups, (dataset.name, domain), trial, validation, test)
     if len(made.train) == 0 or len(made.validation) == 0 < validation:
+        if divided.part_of:
+            return _whole(np.union1d(made.train, made.validation), made.test)
         groups = len(np.unique(divided.groups))
         raise DataError(f"domain '{domain}' has {groups} groups, too few for shares of {validation} and {test}")
     return made
@@ -130,18 +133,25 @@ def _draw_shared(dataset: Dataset, domain: Domain, trial: int, validation: float
     return Split(*(np.flatnonzero(np.isin(domain.groups, groups[part])) for part in parts))
 
 
-def _official(dataset: str, domain: Domain, trial: int, validation: float) -> Split:
+def _whole(train: Rows, tests: Rows) -> Split:
+    """Nothing validates: a domain of a single group."""
+    return Split(train, train[:0], tests)
+
+
+def _official(dataset: Dataset, domain: Domain, trial: int, validation: float) -> Split:
     parts = np.full(len(domain), "none") if domain.official is None else domain.official
     train, validates, tests = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
     if len(train) == 0:
         names, counts = np.unique(parts, return_counts=True)
         there = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
         raise DataError(
-            f"the official splits of '{dataset}' leave domain '{domain.name}' nothing to train on (it has: {there}); "
-            "draw the parts instead, with 'official = false' in [split] of the board"
+            f"the official splits of '{dataset.name}' leave domain '{domain.name}' nothing to train on (it has: "
+            f"{there}); draw the parts instead, with 'official = false' in [split] of the board"
         )
-    if len(validates) == 0:
-        drawn = _draw(domain.labels[train], domain.groups[train], (dataset, domain.name), trial, validation, 0.0)
+    if len(validates) == 0 and domain.part_of not in dataset.validated:
+        drawn = _draw(domain.labels[train], domain.groups[train], (dataset.name, domain.name), trial, validation, 0.0)
+        if domain.part_of and len(drawn.train) == 0:
+            return _whole(train, tests)
         train, validates = train[drawn.train], train[drawn.validation]
     return Split(train, validates, tests)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dgbench.algorithms.slots import Predictor, Source, Stream
 from dgbench.core.errors import DGBenchError
+from dgbench.core.names import in_short
 from dgbench.exported.card import BACKBONE, HEAD, MEMORY, ModelCard, read_card, tensors
 from dgbench.exported.pictures import square_of
 from dgbench.models.backbones import bare
@@ -105,7 +106,7 @@ class Model(nn.Module):
     def extra_repr(self) -> str:
         """The recipe, and what it was trained on."""
         chosen = self.card.selection
-        learnt = f"{chosen.dataset} ({', '.join(chosen.sources)})"
+        learnt = f"{chosen.dataset} ({in_short(chosen.sources)})"
         return f"{self.card.algorithm.title} on {learnt}, {len(self.classes)} classes"
 
 

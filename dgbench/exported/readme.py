@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dgbench.board.render.hub_results import front_matter, result
 from dgbench.board.render.markdown import inline, table
+from dgbench.core.names import in_short
 from dgbench.exported.card import BACKBONE, HEAD, MEMORY, Expectation, Measured, ModelCard
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.measures import MEASURES
@@ -15,7 +16,7 @@ def readme(card: ModelCard) -> str:
     left_out = f"{chosen.target} was left out" if chosen.target else "no domain was left out"
     blocks = [
         f"# {inline(card.algorithm.title)} on {inline(chosen.dataset)}",
-        f"{inline(chosen.backbone)}, trained on the domains {inline(', '.join(chosen.sources))}; {inline(left_out)}. "
+        f"{inline(chosen.backbone)}, trained on the domains {inline(in_short(chosen.sources))}; {inline(left_out)}. "
         f"It tells {len(card.classes)} classes apart: {inline(', '.join(card.classes[:20]))}"
         f"{', ...' if len(card.classes) > 20 else ''}.",
     ]

@@ -31,6 +31,10 @@ class Counts:
             self.unknown.add(dataset)
         return count or 0
 
+    def dataset(self, dataset: str) -> int:
+        """Images of all its domains."""
+        return sum(self.domain(dataset, name) for of, name in self.counts if of == dataset)
+
     def validation(self, training: TrainingSpec) -> float:
         """Validation images of all sources."""
         return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)

@@ -123,8 +123,8 @@ class _Look:
             for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
                 yield self._once(training, domain, None)
         for most in dict.fromkeys(run.views_per_domain for run in unit.runs):  # nothing but runs looks at views
-            for domain in training.sources:
-                yield self._once(training, domain, most)
+            looked_at = (self._once(training, domain, most) for domain in training.sources)
+            yield from (seen for seen in looked_at if seen.images)  # of many domains some validate nothing
 
     def _once(self, training: TrainingSpec, domain: str, most: PerDomain | None) -> _Seen:
         heads = on_features(parts_of(training))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dgbench.core.names import in_short
 from dgbench.core.spec import canonical, identity
 from dgbench.runs.groundwork import Groundwork
 from dgbench.runs.jobs import Extraction, Together, Unit
@@ -52,5 +53,5 @@ def _job(units: Sequence[Unit], below: Groundwork) -> Together:
         for job in below.jobs
         if isinstance(job, Extraction) and job.id in used and job.rows is None and job.domain in training.sources
     ]
-    id_ = f"{len(units)} heads on {', '.join(training.sources)}, {identity({'trainings': [unit.id for unit in units]})}"
+    id_ = f"{len(units)} heads on {in_short(training.sources)}, {identity({'trainings': [unit.id for unit in units]})}"
     return Together(tuple(units), tuple(waits), id_)

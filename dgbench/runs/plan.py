@@ -183,7 +183,7 @@ def make_plan(
         CardError: the board names domains that a dataset has not.
     """
     datasets = {name: outline(name, build=fetch, progress=partial(reading, name)) for name in board.dataset}
-    places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in datasets.items()}
+    places = {name: [Place(d.name, d.family, d.part_of) for d in known.domains] for name, known in datasets.items()}
     cards = {name: dataset_card(name) for name in board.dataset}
     plan = Plan(board, cards, datasets, cases(board, places))
     fetch = fetch and not plan.absent  # what cannot run needs no weights

@@ -73,7 +73,7 @@ class Bench:
         return [*self.validation[run.views_per_domain], *([self.targets[run.target]] if run.target else [])]
 
     def _validation(self, views: PerDomain) -> Iterator[_Stream]:
-        for held in self.sources.domains:
+        for held in self.sources.validating:
             rows = held.validation.numpy()
             labels = held.labels[held.validation.to(self.device)]
             shown = examples(self.dataset, held.name, rows)

@@ -22,7 +22,7 @@ from dgbench.runs.features import FeatureBank, outlined
 from dgbench.runs.parts import on_features, parts_of
 from dgbench.runs.store import Store
 from dgbench.train.parts import Parts
-from dgbench.train.sources import Features, Inputs, Pixels, Sources
+from dgbench.train.sources import Features, Inputs, Pixels, Sources, few
 from dgbench.train.spec import ZERO_SHOT, TrainingSpec
 from dgbench.train.training import attach
 from dgbench.train.trajectory import Initial, StoredTrajectory, initial
@@ -119,7 +119,8 @@ class Setting:
     def _source_inputs(self) -> dict[str, Inputs]:
         domains = [self.dataset.domain(name) for name in self.spec.sources]
         if self.bank is None:
-            return {d.name: Pixels(d.inputs, self.backbone_info(), self.device, resident=True) for d in domains}
+            kept = few(d.inputs for d in domains)
+            return {d.name: Pixels(d.inputs, self.backbone_info(), self.device, resident=kept) for d in domains}
         found = self.bank.all({d.name: lambda d=d: d.inputs for d in domains})  # type: ignore[misc]
         return {name: Features(values) for name, values in found.items()}
 

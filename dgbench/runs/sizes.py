@@ -187,7 +187,6 @@ def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
 
 def _decoded(counts: Counts, training: TrainingSpec) -> float:
     """Bytes of a dataset's images in the cache; what dgbench builds itself is small."""
-    card = dataset_card(training.dataset)
-    if isinstance(card.reader, BuiltIn):
+    if isinstance(dataset_card(training.dataset).reader, BuiltIn):
         return 0.0
-    return 3 * training.size**2 * sum(counts.domain(training.dataset, domain.name) for domain in card.domains)
+    return 3 * training.size**2 * counts.dataset(training.dataset)

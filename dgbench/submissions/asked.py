@@ -60,7 +60,7 @@ class Asked:
             CardError: the board names domains that a dataset has not.
         """
         outlines = {name: _outline(name, build) for name in board.dataset}
-        places = {name: [Place(d.name, d.family) for d in known.domains] for name, known in outlines.items()}
+        places = {name: [Place(d.name, d.family, d.part_of) for d in known.domains] for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
 
     def cells(self, trials: int) -> list[Cell]:
@@ -88,8 +88,17 @@ class Asked:
         views = pl.DataFrame({"view": ["clean", *FAMILIES]})
         lists = pl.Series([sorted(trained)], dtype=pl.List(pl.String())).new_from_index(0, views.height)
         needed = {"clean", *views.with_columns(trained=lists).filter(criterion.keep)["view"]}
-        validated = {("validation", source, view) for source in case.sources for view in needed}
+        sources = [source for source in case.sources if self._validates(case.dataset, source)]
+        validated = {("validation", source, view) for source in sources for view in needed}
         return validated | {("target", case.target, "clean")}
+
+    def _validates(self, dataset: str, domain: str) -> bool:
+        """Whether a domain has images to validate on: of many there may be some that have none, in whichever trial."""
+        manifest = self.outlines[dataset].manifest
+        if manifest is None:
+            return True
+        data = _data(dataset, manifest)
+        return data.domain(domain).part_of is None or len(self.rows("validation", data, domain, 0, shifted=False)) > 0
 
     def headline(self, dataset: str) -> Headline:
         """By which measure a dataset is judged."""
@@ -139,8 +148,9 @@ def _outline(name: str, build: bool) -> Outline:
 def _data(name: str, manifest: str) -> Dataset:
     """A dataset without its pictures: nothing is decoded."""
     listing, now = found(name)
+    nothing = np.empty((max(map(len, listing.domains)), 0, 0, 3), np.uint8)
     domains = tuple(
-        Domain(d.name, np.empty((len(d), 0, 0, 3), np.uint8), d.labels, d.groups, d.official, d.contents, d.judged)
+        Domain(d.name, nothing[: len(d)], d.labels, d.groups, d.official, d.contents, d.judged, d.part_of)
         for d in listing.domains
     )
     return Dataset(listing.name, listing.classes, domains, now, listing.shared_groups)

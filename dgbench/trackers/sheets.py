@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
+from dgbench.core.names import in_short
 from dgbench.runs.events import (
     BoardBegins,
     BoardEnds,
@@ -101,7 +102,7 @@ class Sheets(Generic[S]):
 
 
 def _settings(event: TrainingBegins) -> dict[str, Setting]:
-    about = {"dataset": event.dataset, "sources": ", ".join(event.sources), "backbone": event.backbone}
+    about = {"dataset": event.dataset, "sources": in_short(event.sources), "backbone": event.backbone}
     return {**about, "trial": event.trial, "steps": event.steps, **event.hyperparameters}
 
 

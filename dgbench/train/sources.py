@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from torch import Tensor
 from dgbench.algorithms.samplers.groups import drawn
 from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
+from dgbench.core.errors import DataError
 from dgbench.core.in_use import give_back
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.pixels.normal import Normal
@@ -27,6 +28,8 @@ from dgbench.train.spec import TrainingSpec
 
 RESIDENT = 256 * 2**20
 """Bytes of images up to which a domain is kept on the device whole; larger ones are read batch by batch."""
+RESIDENTS = 16
+"""Such domains, as large as they may be, are kept; of a training that has more bytes of them none is."""
 
 
 class Inputs(Protocol):
@@ -82,6 +85,12 @@ class Pixels:
         return sampler.augmented(self.take(rows), generator, self.normal) if sampler.augments() else self.ready(rows)
 
 
+def few(domains: Iterable[Images]) -> bool:
+    """Whether those domains of a training that are small enough to be kept on the device are not too many for it."""
+    sizes = (math.prod(images.shape) for images in domains)
+    return sum(size for size in sizes if size <= RESIDENT) <= RESIDENTS * RESIDENT
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of a frozen backbone, ``[n, d]`` on the device: for a head they are all that there is to see."""
@@ -112,7 +121,15 @@ class Held:
 
 
 class Sources:
-    """The source domains of one training. It is built from their names alone: no target can be in it."""
+    """The source domains of one training. It is built from their names alone: no target can be in it.
+
+    Attributes:
+        domains: In the order that numbers them.
+        validating: Those that have images to validate on: all of them, unless they are many.
+
+    Raises:
+        DataError: none of them has.
+    """
 
     def __init__(
         self, spec: TrainingSpec, dataset: Dataset, inputs: Mapping[str, Inputs], device: torch.device
@@ -120,6 +137,11 @@ class Sources:
         self.spec = spec
         self.device = device
         self.domains: Sequence[Held] = [self._hold(dataset, name, inputs[name]) for name in spec.sources]
+        self.validating = [domain for domain in self.domains if len(domain.validation)]
+        if not self.validating:
+            raise DataError(
+                f"none of the {len(self.domains)} source domains of '{spec.dataset}' has images to validate on"
+            )
         sizes = torch.tensor([len(domain.train) for domain in self.domains], dtype=torch.float64)
         self.weights = sizes if spec.domains_drawn == "size" else torch.ones_like(sizes)
 

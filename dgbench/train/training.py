@@ -222,7 +222,7 @@ class Training:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
         loss = float(self.loss)
         with evaluating(self.network):
-            rows = [{"step": step, "loss": loss, **self._validate(domain)} for domain in self.sources.domains]
+            rows = [{"step": step, "loss": loss, **self._validate(domain)} for domain in self.sources.validating]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
         check_layouts(self.weights, self.base)

@@ -82,3 +82,16 @@ def test_fixed_cases_must_be_complete_and_apart() -> None:
         rules(rules("quick").model_copy(update={"protocol": "fixed"}))
     with pytest.raises(CardError, match="'art' is both source and target"):
         cases(board("fixed", pacs=CaseRules(sources=("art",), targets=("art",))), {"pacs": PACS})
+
+
+def test_rules_that_name_a_domain_of_the_card_mean_all_that_it_stands_for() -> None:
+    traps = [Place(f"train/location-{number}", part_of="train") for number in range(3)]
+    given = CaseRules(sources=("train",), targets=("test",))
+    (case,) = cases(board("fixed", traps=given, dataset=("traps",)), {"traps": [*traps, Place("test")]})
+    assert case.sources == ("train/location-0", "train/location-1", "train/location-2")
+    few = CaseRules(sources=("train/location-1",), targets=("test",))
+    (case,) = cases(board("fixed", traps=few, dataset=("traps",)), {"traps": [*traps, Place("test")]})
+    assert case.sources == ("train/location-1",)
+    wrong = CaseRules(sources=("trian",), targets=("test",))
+    with pytest.raises(CardError, match=r"no domain 'trian'. Did you mean 'train'"):
+        cases(board("fixed", traps=wrong, dataset=("traps",)), {"traps": [*traps, Place("test")]})

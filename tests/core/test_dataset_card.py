@@ -162,3 +162,18 @@ def test_official_groups_need_columns() -> None:
     groups = content("waterbirds")["official"]
     with pytest.raises(ValidationError, match="only readers 'table' and 'wilds' look at them"):
         DatasetCard.model_validate(content("digits") | {"official": groups})
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "message"),
+    [
+        ("iwildcam", {"each": "location"}, "'each' says by what it is many domains and 'many' how many; say both"),
+        ("iwildcam", {"many": 9}, "say both"),
+        ("digits", {"each": "scanner", "many": 9}, "only the reader 'wilds' divides a domain by 'each'"),
+    ],
+)
+def test_a_domain_that_is_many(name: str, domain: dict[str, object], message: str) -> None:
+    assert dataset_card("iwildcam").domain_count == 245
+    others = content(name)["domains"][1:]
+    with pytest.raises(ValidationError, match=message):
+        DatasetCard.model_validate(content(name) | {"domains": [{"name": "one", **domain}, *others]})

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dgbench.core.names import DatasetName, Text, file_name, made_name, readable
+from dgbench.core.names import DatasetName, Text, file_name, in_short, made_name, readable
 
 TEXT = TypeAdapter(Text)
 DATASET = TypeAdapter(DatasetName)
@@ -91,3 +91,9 @@ def test_datasets_keep_their_script() -> None:
 def test_the_name_of_a_dataset_can_be_that_of_a_file_and_a_word_of_a_command(name: str) -> None:
     with pytest.raises(ValidationError):
         DATASET.validate_python(name)
+
+
+def test_many_names_are_said_in_short() -> None:
+    traps = [f"location-{number}" for number in range(1000)]
+    assert in_short(traps[:20]) == ", ".join(traps[:20])
+    assert in_short(traps) == "location-0, location-1, location-2 and others, 1,000 in all"

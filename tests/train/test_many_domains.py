@@ -18,7 +18,7 @@ from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
 from dgbench.train.loop import train
 from dgbench.train.parts import Parts
-from dgbench.train.sources import Pixels, Sources
+from dgbench.train.sources import Pixels, Sources, few
 from dgbench.train.spec import TrainingSpec
 
 CPU = torch.device("cpu")
@@ -183,3 +183,11 @@ def _expected(dataset: Dataset, spec: TrainingSpec, objective: str) -> dict[str,
         descent.param_groups[0]["lr"] = rate.rate(step, spec.steps)
         descent.step()
     return effective_state(network)
+
+
+def test_many_small_domains_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many stay on the device as take what sixteen of the largest would; large ones never do, and do not count."""
+    monkeypatch.setattr("dgbench.train.sources.RESIDENT", 300)
+    small, large = (np.zeros((n, 1, 1, 3), np.uint8) for n in (10, 101))
+    assert few([large] * 99 + [small] * 160)
+    assert not few([small] * 161)

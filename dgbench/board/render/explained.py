@@ -14,6 +14,7 @@ from dgbench.board.explained import Explanation
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import text
 from dgbench.board.render.report.sections import Report, Section
+from dgbench.core.names import in_short
 from dgbench.selection.measures import RULE
 from dgbench.selection.records import CELL
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -97,7 +98,7 @@ def _streams(found: Explanation, cell: Cell) -> Section:
         for row in one.sort("split", "domain", "view", descending=[True, False, False]).iter_rows(named=True)
     ]
     said = [
-        f"Training {cell.training} learnt from {', '.join(cell.sources)} of {cell.dataset}, on {cell.device}. Run "
+        f"Training {cell.training} learnt from {in_short(cell.sources)} of {cell.dataset}, on {cell.device}. Run "
         f"{cell.run} predicted, at step {cell.chosen.step} of draw {cell.chosen.draw}:",
     ]
     if found.board.criterion.auxiliary:

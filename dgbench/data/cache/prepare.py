@@ -119,8 +119,8 @@ def prepare(
         raise DataError(f"the images just written to {made.folder} are not what was written; is the disk sound?")
     shelf().used(made.folder / ABOUT)
     domains = tuple(
-        Domain(domain.name, array, domain.labels, domain.groups, domain.official, domain.contents, domain.judged)
-        for domain, array in zip(listing.domains, arrays, strict=True)
+        Domain(d.name, array, d.labels, d.groups, d.official, d.contents, d.judged, d.part_of)
+        for d, array in zip(listing.domains, arrays, strict=True)
     )
     made_as = form(size, resize, decoding)
     return Dataset(listing.name, listing.classes, domains, manifest, listing.shared_groups, made_as)

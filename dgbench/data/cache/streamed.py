@@ -80,4 +80,5 @@ def stream(listing: Listing, manifest: str, size: int, resize: Resize, decoding:
 def streamed(domain: DomainListing, size: int, resize: Resize, decoding: Decoding) -> Domain:
     """One domain of such a dataset."""
     images = Streamed(domain.pictures, size, resize, decoding)
-    return Domain(domain.name, images, domain.labels, domain.groups, domain.official, domain.contents, domain.judged)
+    given = (domain.labels, domain.groups, domain.official, domain.contents, domain.judged, domain.part_of)
+    return Domain(domain.name, images, *given)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
+from dgbench.core.names import in_short
 from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.submissions.evidence import Evidence
 from dgbench.submissions.runs import Row, trials_of
@@ -52,7 +53,7 @@ def complete(seen: Evidence) -> Iterator[Finding]:
     for row in seen.rows:
         case = seen.asked.cases.get(row.target)
         if case and (row.dataset, sorted(row.sources), row.domain) != (case.dataset, sorted(case.sources), case.target):
-            yield refuse(f"{row.where}: it is not trained on {', '.join(case.sources)} and tested on {case.target}")
+            yield refuse(f"{row.where}: it is not trained on {in_short(case.sources)} and tested on {case.target}")
     yield from _unpredicted(seen)
 
 

@@ -195,29 +195,32 @@ def listed(
     groups: Rows,
     official: NDArray[np.str_] | None,
     judged: Rows | None = None,
+    named: Sequence[tuple[str, str | None]] | None = None,
 ) -> Listing:
     """The listing of a table: for each domain its rows, and what columns say of them.
 
     Args:
         card: Names the domains.
         classes: By number.
-        domains: The rows of each domain of the card.
+        domains: The rows of each domain.
         pictures: The pictures of some rows.
         labels, groups, official, judged: Of every row of the table; no splits and no official groups where it has none.
+        named: What each domain is called, and of which of the card's domains it is one; by default they are the card's.
     """
     return Listing(
         card.name,
         classes,
         tuple(
             DomainListing(
-                domain.name,
+                name,
                 pictures(rows),
                 labels[rows],
                 groups[rows],
                 None if official is None else official[rows],
                 judged=None if judged is None else judged[rows],
+                part_of=part_of,
             )
-            for domain, rows in zip(card.domains, domains, strict=True)
+            for (name, part_of), rows in zip(named or [(one.name, None) for one in card.domains], domains, strict=True)
         ),
         shared_groups=card.shared_groups,
     )

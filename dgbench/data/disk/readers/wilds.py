@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.core.reader_cards import Wilds
 from dgbench.data.disk.naming import hint
-from dgbench.data.disk.readers.columns import domain_rows, listed, official_groups, row_groups
+from dgbench.data.disk.readers.columns import Rows, domain_rows, listed, official_groups, row_groups
 from dgbench.data.listing import Listing, Part
 from dgbench.data.pixels.pictures import Files
+
+log = logging.getLogger(__name__)
 
 _SPLITS = {
     "train": "train",
@@ -85,17 +88,53 @@ def read(card: DatasetCard, reader: Wilds, root: Path) -> Listing:
     images = np.array(_IMAGES[reader.dataset](data), object)
     judged = official_groups(card, lambda name: _field(data, name, where).tolist(), where)
     of_domains = domain_rows(card, values, f"{where}, {reader.domain}")
+    named, divided = _divided(card, of_domains, official[used], lambda name: _field(data, name, where)[used])
     paths, classes = images[used], _class_names(card, data)
     return listed(
         card,
         classes,
-        of_domains,
+        divided,
         lambda rows: Files(Path(where), tuple(str(path) for path in paths[rows])),
         labels[used],
         groups[used],
         official[used],
         None if judged is None else judged[used],
+        named,
     )
+
+
+def _divided(
+    card: DatasetCard,
+    of_domains: Sequence[Rows],
+    official: NDArray[np.str_],
+    field: Callable[[str], NDArray[np.str_]],
+) -> tuple[list[tuple[str, str | None]], list[Rows]]:
+    """What the domains are called, and of which of the card's each is one; and the rows of each.
+
+    Where the card's is many, those come in the order of their values. Where some of them train officially, the rows of
+    those that do not are left out: they are no domains to learn from.
+    """
+    named: list[tuple[str, str | None]] = []
+    divided: list[Rows] = []
+    for domain, rows in zip(card.domains, of_domains, strict=True):
+        if domain.each is None:
+            named.append((domain.name, None))
+            divided.append(rows)
+            continue
+        values, trains = field(domain.each)[rows], official[rows] == "train"
+        kept = np.unique(values[trains]) if trains.any() else np.unique(values)
+        for value in sorted(kept.tolist(), key=lambda value: (not value.isdecimal(), len(value), value)):
+            named.append((f"{domain.name}/{domain.each}-{value}", domain.name))
+            divided.append(rows[values == value])
+        if strays := int(np.count_nonzero(~np.isin(values, kept))):
+            log.info(
+                "%s: %d rows of %s are of no %s that trains, and are left out",
+                card.name,
+                strays,
+                domain.name,
+                domain.each,
+            )
+    return named, divided
 
 
 def _dataset(reader: Wilds, root: Path) -> Any:

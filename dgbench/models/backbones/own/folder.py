@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from dgbench.core.backbone_name import BackboneName
 from dgbench.core.backbone_options import MAX_SIZE, MIN_SIZE, Statistics, statistics
 from dgbench.core.errors import DGBenchError, shown
+from dgbench.core.names import in_short
 
 _FILES = {
     "timm": ("model.safetensors", "pytorch_model.bin"),
@@ -97,7 +98,7 @@ def _exported(path: Path, name: BackboneName) -> Folder:
     if (backbone.get("library"), backbone.get("architecture")) != (name.family, name.architecture):
         its = f"{_word(backbone.get('library'))}:{_word(backbone.get('architecture'))}"
         raise DGBenchError(f"{path} is of the backbone {its}, not of {name.family}:{name.architecture}; take {its}")
-    learnt = f"{_word(chosen.get('dataset'))} ({', '.join(map(_word, chosen.get('sources') or ()))})"
+    learnt = f"{_word(chosen.get('dataset'))} ({in_short([*map(_word, chosen.get('sources') or ())])})"
     before = backbone.get("pretrained_on")
     past = f"{before}, then {learnt}" if isinstance(before, str) and before and before.isprintable() else learnt
     return Folder(file, _side(path, fed.get("size")), _fed(path, fed), pretrained_on=past)

@@ -91,7 +91,7 @@ def test_camelyon_by_hospital_with_slides_as_groups(plant: Plant, tmp_path: Path
     assert all(d.pictures.read(0).shape == (3, 4, 3) for d in listing.domains)
 
 
-def test_iwildcam_by_split_with_sequences_as_groups(plant: Plant, tmp_path: Path) -> None:
+def test_iwildcam_by_training_trap_with_sequences_as_groups(plant: Plant, tmp_path: Path) -> None:
     folder = release(tmp_path, "iwildcam", "2.0")
     plant("iwildcam_v2.0/train", count=6)
     splits = ["train", "id_val", "id_test", "val", "test", "train"]
@@ -99,10 +99,13 @@ def test_iwildcam_by_split_with_sequences_as_groups(plant: Plant, tmp_path: Path
     header = ["filename", "y", "split", "location_remapped", "sequence_remapped", "datetime"]
     table(folder / "metadata.csv", header, rows)
     listing = read(dataset_card("iwildcam"), folder)
-    train, val, test = listing.domains
-    assert train.official is not None
-    assert train.official.tolist() == ["train", "validation", "test", "train"]
-    assert train.groups.tolist() == [0, 1, 2, 5]
+    first, third, val, test = listing.domains
+    assert [domain.name for domain in listing.domains] == ["train/location-0", "train/location-2", "val", "test"]
+    assert [domain.part_of for domain in listing.domains] == ["train", "train", None, None]
+    assert first.official is not None
+    assert first.official.tolist() == ["train", "validation"], "the second trap is tested on, and does not train"
+    assert (first.groups.tolist(), third.groups.tolist()) == ([0, 1], [5])
+    assert third.pictures.name(0) == "train/005.png"
     assert (val.labels.tolist(), test.labels.tolist()) == ([0], [1])
     assert test.pictures.name(0) == "train/004.png"
     assert test.pictures.read(0).shape == (3, 4, 3)
@@ -129,7 +132,8 @@ def test_fmow_by_region_without_the_rows_of_no_split(make_card: MakeCard, plant:
     assert europe.official is not None
     assert europe.official.tolist() == ["train", "test"]
     assert europe.pictures.read(1).shape == (3, 4, 3)
-    assert [len(domain) for domain in read(dataset_card("fmow"), folder).domains] == [3, 1, 1]
+    found = {domain.name: len(domain) for domain in read(dataset_card("fmow"), folder).domains}
+    assert found == {"train/year-2010": 2, "train/year-2012": 1, "val": 1, "test": 1}
 
 
 def test_a_folder_without_its_release_file(make_card: MakeCard, waterbirds: Path) -> None:
