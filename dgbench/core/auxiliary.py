@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-Auxiliary = Literal["folds"]
+Auxiliary = Literal["folds", "domains"]
 KINDS: tuple[Auxiliary, ...] = get_args(Auxiliary)
-"""``folds``: for each fold of the shift families one without them."""
+"""``folds``: for each fold of the shift families one without these. ``domains``: for each source domain one without."""
 
-AUXILIARY: Mapping[str, Auxiliary] = {"kfold": "folds"}
+AUXILIARY: Mapping[str, Auxiliary] = {"kfold": "folds", "lodo": "domains", "lodo_last": "domains"}
 """By the name of a criterion."""
 
 

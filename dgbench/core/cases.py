@@ -76,17 +76,17 @@ def _cases(board: BoardCard, dataset: str, places: Sequence[Place]) -> Iterator[
     elif board.protocol == "single-source":
         for source in pool:
             for target in tested:
-                if not _kin(source, target):
+                if not kin(source, target):
                     name = f"{prefix}{source.name} > {target.name}"
                     yield Case(name, dataset, (source.name,), target.name)
     else:
         for target in tested:
-            sources = tuple(place.name for place in pool if not _kin(place, target))
+            sources = tuple(place.name for place in pool if not kin(place, target))
             if not sources:
                 raise CardError(f"board '{board.name}': nothing is left to train on when '{target.name}' is left out")
             yield Case(f"{prefix}{target.name}", dataset, sources, target.name)
 
 
-def _kin(one: Place, other: Place) -> bool:
+def kin(one: Place, other: Place) -> bool:
     """The same domain, or two of one family: never on both sides."""
     return one.name == other.name or (one.family is not None and one.family == other.family)

@@ -67,16 +67,17 @@ class Counts:
         """Shifted images of all sources."""
         return len(FAMILIES) * sum(self.viewed(training, name) for name in training.sources)
 
-    def tested(self, training: TrainingSpec, target: str) -> float:
-        """Images of a target that are tested."""
-        return (training.test or 1.0) * self.domain(training.dataset, target)
+    def tested(self, training: TrainingSpec, run: RunSpec) -> float:
+        """Images of its target that a run predicts."""
+        share = training.validation if run.part == "validation" else training.test or 1.0
+        return share * self.domain(training.dataset, run.target)
 
     def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
         views = self.validation(training) + self.shifted(training)
-        distinct = {(canonical(run.averaging), run.target): run for run in runs}
+        distinct = {(canonical(run.averaging), run.target, run.part): run for run in runs}
         return [
-            (views + self.tested(training, run.target))
+            (views + self.tested(training, run))
             * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
             for run in distinct.values()
         ]

@@ -19,7 +19,7 @@ JUDGES = pl.Schema(
     }
 )
 """What a board's list of runs says of each judge, as :class:`dgbench.runs.judges.Judge` has it."""
-_READS: Mapping[str, str] = {"folds": "validation"}
+_READS: Mapping[str, str] = {"folds": "validation", "domains": "target"}
 """Which of its own records each kind of judge is read by."""
 
 

@@ -6,14 +6,14 @@ to what a candidate is itself, it is that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dgbench.core import registry
 from dgbench.core.auxiliary import Auxiliary
-from dgbench.core.cases import Case
-from dgbench.core.errors import RecipeError
+from dgbench.core.cases import Case, Place, kin
+from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.recipe import Resolved, describe
 from dgbench.core.registry import Slot
 from dgbench.core.shift_families import FOLDS
@@ -75,7 +75,7 @@ class Judge:
         return {**self.__dict__, "domains": list(self.domains), "views": list(self.views)}
 
 
-def folds(case: Case, resolved: Resolved, probe: Resolved) -> Iterator[Question]:
+def folds(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Place]) -> Iterator[Question]:
     """For each fold of the shift families: the recipe without these, on validation images under these.
 
     Raises:
@@ -87,6 +87,23 @@ def folds(case: Case, resolved: Resolved, probe: Resolved) -> Iterator[Question]
             head = _without(probe, fold)
         alone = left is not resolved or head is not probe
         yield Question(replace(case, target="") if alone else case, left, head, case.sources, fold)
+
+
+def domains(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Place]) -> Iterator[Question]:
+    """For each source domain: the recipe on the others, tested on it. Domains of one family are left out together.
+
+    Raises:
+        CardError: nothing is left to learn from.
+    """
+    of = {place.name: place for place in places}
+    for held in case.sources:
+        rest = tuple(name for name in case.sources if not kin(of[name], of[held]))
+        if not rest:
+            raise CardError(
+                f"leave-one-domain-out validation leaves nothing to learn from for target '{case.name}': without "
+                f"'{held}' none of its source domains is left ({', '.join(case.sources)}). Select by another criterion"
+            )
+        yield Question(replace(case, sources=rest, target=held), resolved, probe, (held,), ("clean",))
 
 
 def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
@@ -108,6 +125,7 @@ def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
     return Resolved(resolved.recipe, resolved.parts | {slot: left}, resolved.specs | {slot: described})
 
 
-QUESTIONS: Mapping[Auxiliary, Callable[[Case, Resolved, Resolved], Iterator[Question]]] = {"folds": folds}
-"""By the kind of trainings: what is asked of the judges of a candidate, a recipe in a case, and the recipe of the head
-that it may start from."""
+Ask = Callable[[Case, Resolved, Resolved, Sequence[Place]], Iterator[Question]]
+QUESTIONS: Mapping[Auxiliary, Ask] = {"folds": folds, "domains": domains}
+"""By the kind of trainings, what is asked of the judges of a candidate: by its case, its recipe, that of the head which
+it may start from, and the domains of the dataset."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from dgbench.core.auxiliary import AUXILIARY
 from dgbench.core.cards import BoardCard, PerDomain
@@ -41,6 +41,10 @@ STREAM_BATCH = 32
 """Images that a predictor is shown at once."""
 
 
+Part = Literal["tested", "validation"]
+"""Which images of a target are predicted."""
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """What identifies a run: a training, which of its weights, how predictions are made, and on which target.
@@ -50,6 +54,8 @@ class RunSpec:
         averaging, predictor: Name, version and all hyperparameters of the parts.
         target: The target domain; empty where nothing is left out, and predictions serve selection alone.
         views_per_domain: How many validation images of a source domain are predicted under each shift.
+        part: Of the target: ``tested``, or its ``validation`` images, where it is the target of a judge alone and the
+            board keeps a part of each domain for testing.
     """
 
     training: str
@@ -57,12 +63,14 @@ class RunSpec:
     predictor: Spec
     target: str
     views_per_domain: PerDomain
+    part: Part = "tested"
 
     def spec(self) -> Spec:
         """As plain JSON."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
         return {
             "schema": "dgbench.run/4",
-            **{one.name: getattr(self, one.name) for one in fields(self)},
+            **{name: value for name, value in own.items() if (name, value) != ("part", "tested")},
             "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,
         }
@@ -257,7 +265,8 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         RecipeError: the recipe does not fit the board's tracks, or their backbones, or the trainings that its criterion
             needs.
     """
-    done = _work(plan, case, resolved, probe, trial, draw)
+    learned = _learned_from(case)
+    done = _work(plan, case, resolved, probe, trial, draw, learned)
     start, recipe, resolved = done.start, resolved.recipe, done.resolved
     plan.entries.append(
         Entry(
@@ -282,8 +291,10 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
     )
     if (kind := AUXILIARY.get(plan.board.criterion)) is None:
         return
-    for asked in QUESTIONS[kind](case, resolved, probe):
-        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw)
+    places = [Place(domain.name, domain.family) for domain in plan.datasets[case.dataset].domains]
+    for asked in QUESTIONS[kind](case, resolved, probe, places):
+        shown = _of_source(plan.board) if asked.case.target in case.sources else "tested"
+        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, shown)
         plan.judges.append(
             Judge(
                 algorithm=recipe.name,
@@ -322,8 +333,23 @@ class _Work:
     without_effect: str
 
 
-def _work(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> _Work:
-    """Add the training and the run of a recipe in a case and a trial to a plan."""
+def _work(
+    plan: Plan,
+    case: Case,
+    resolved: Resolved,
+    probe: Resolved,
+    trial: int,
+    draw: int,
+    learned: tuple[str, ...],
+    shown: Part = "tested",
+) -> _Work:
+    """Add the training and the run of a recipe in a case and a trial to a plan.
+
+    Args:
+        plan, case, resolved, probe, trial, draw: As for :func:`add_cell`.
+        learned: What names the draw: what the candidate learns from, also where the case is that of a judge.
+        shown: Which images of the target are predicted.
+    """
     board, recipe = plan.board, resolved.recipe
     track = resolved.parts["predictor"].track
     if track not in board.tracks:
@@ -338,7 +364,7 @@ def _work(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: in
                 f"{board.tracks[track]} has not"
             )
     there = _grounds(board, case, resolved, start)
-    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=_learned_from(case))
+    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=learned)
     known = plan.datasets[case.dataset]
     _refuse_many_domains(resolved, case)
     training = TrainingSpec(
@@ -381,6 +407,7 @@ def _work(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: in
         resolved.specs["predictor"],
         case.target,
         board.selection.views_per_domain,
+        shown,
     )
     plan.runs.setdefault(run.id, run)
     return _Work(training.id, run.id, start, resolved, families, without_effect)
@@ -394,6 +421,11 @@ def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
                 f"domain, at most {part.most_domains}, and '{case.name}' has {len(case.sources):,}: each would learn "
                 "from next to nothing. Leave it out, or let fewer domains train (in [cases] of the board)"
             )
+
+
+def _of_source(board: BoardCard) -> Part:
+    """What is shown of a source domain that was left out: nobody chooses by images that are kept for testing."""
+    return "validation" if board.split.test or board.split.official else "tested"
 
 
 def _learned_from(case: Case) -> tuple[str, ...]:

@@ -18,13 +18,13 @@ from dgbench.core.cards import PerDomain
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
 from dgbench.data.cache.views import Shifted
-from dgbench.data.splits import tested, viewed
+from dgbench.data.splits import split, tested, viewed
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Network
 from dgbench.runs.candidates import candidate_at, candidates
 from dgbench.runs.observed import examples, observed
 from dgbench.runs.parts import part_of, parts_of
-from dgbench.runs.plan import STREAM_BATCH, RunSpec
+from dgbench.runs.plan import STREAM_BATCH, Part, RunSpec
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import check
@@ -36,7 +36,10 @@ from dgbench.train.spec import TrainingSpec
 
 @dataclass(frozen=True)
 class _Stream:
-    """One set of labelled examples that is predicted in one go: what they are, and where to find each."""
+    """One set of labelled examples that is predicted in one go: what they are, and where to find each.
+
+    Of a target it is a part.
+    """
 
     split: str
     domain: str
@@ -45,6 +48,7 @@ class _Stream:
     inputs: Inputs
     places: Tensor
     labels: Tensor
+    part: Part | None = None
 
 
 class Bench:
@@ -59,18 +63,19 @@ class Bench:
         self.network = self.setting.initial_network()
         self.sources = self.setting.sources()
         self.validation: dict[PerDomain, list[_Stream]] = {}
-        self.targets: dict[str, _Stream] = {}
+        self.targets: dict[tuple[str, Part], _Stream] = {}
         self.averaging = ""
         self.loaded: tuple[str, int] | None = None
-        self.seen: dict[tuple[int, str, str, str, int], Tensor] = {}
+        self.seen: dict[tuple[object, ...], Tensor] = {}
 
     def _streams(self, run: RunSpec) -> list[_Stream]:
         """Validation images of every source, clean and under every shift family, and the target, if there is one."""
         if run.views_per_domain not in self.validation:
             self.validation[run.views_per_domain] = list(self._validation(run.views_per_domain))
-        if run.target and run.target not in self.targets:
-            self.targets[run.target] = self._target(run.target)
-        return [*self.validation[run.views_per_domain], *([self.targets[run.target]] if run.target else [])]
+        shown = (run.target, run.part)
+        if run.target and shown not in self.targets:
+            self.targets[shown] = self._target(*shown)
+        return [*self.validation[run.views_per_domain], *([self.targets[shown]] if run.target else [])]
 
     def _validation(self, views: PerDomain) -> Iterator[_Stream]:
         for held in self.sources.validating:
@@ -87,14 +92,15 @@ class Bench:
                 places = torch.arange(len(rows))
                 yield _Stream("validation", held.name, family, shown, inputs, places, labels)
 
-    def _target(self, target: str) -> _Stream:
+    def _target(self, target: str, part: Part) -> _Stream:
         domain = self.dataset.domain(target)
         spec = self.training
-        rows = tested(self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
+        rules = (self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
+        rows = tested(*rules) if part == "tested" else split(*rules).validation
         labels = torch.from_numpy(domain.labels[rows]).to(self.device)
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
         shown = examples(self.dataset, target, rows)
-        return _Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels)
+        return _Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels, part)
 
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
@@ -145,9 +151,8 @@ class Bench:
             for batch in batches:
                 yield batch.x
 
-    def _features(self, step: int, split: str, domain: str, view: str, inputs: Inputs, places: Tensor) -> Tensor:
+    def _features(self, key: tuple[object, ...], inputs: Inputs, places: Tensor) -> Tensor:
         """Features of a set of images, computed once for all predictors that share the weights."""
-        key = (step, split, domain, view, len(places))
         if key not in self.seen:
             self.seen[key] = features(self.network, inputs, places)
         return self.seen[key]
@@ -155,7 +160,7 @@ class Bench:
     def _source(self, step: int) -> Source:
         parts, labels, numbers = [], [], []
         for number, held in enumerate(self.sources.domains):
-            parts.append(self._features(step, "train", held.name, "clean", held.inputs, held.train))
+            parts.append(self._features((step, "train", held.name), held.inputs, held.train))
             labels.append(held.labels[held.train.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
         return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
@@ -164,7 +169,8 @@ class Bench:
         """Show one stream, in an order that depends on sources and trial alone, and note what is predicted."""
         seed = self.training.seed("stream", stream.domain, stream.view)
         order = torch.randperm(len(stream.labels), generator=torch.Generator().manual_seed(seed)).to(self.device)
-        inputs = self._features(step, stream.split, stream.domain, stream.view, stream.inputs, stream.places)[order]
+        key = (step, stream.split, stream.part, stream.domain, stream.view, len(stream.places))
+        inputs = self._features(key, stream.inputs, stream.places)[order]
         at_work.reset(seed)
         scores = torch.cat([at_work.observe(batch) for batch in torch.split(inputs, STREAM_BATCH)])
         scores = scores[order.argsort()]  # as the domain has its rows

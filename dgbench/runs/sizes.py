@@ -177,7 +177,7 @@ def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
     """Bytes of a run."""
     training = plan.trainings[run.training]
     classes = plan.cards[training.dataset].class_count
-    clean = counts.validation(training) + counts.tested(training, run.target)
+    clean = counts.validation(training) + counts.tested(training, run)
     rows = clean * bytes_per_row(classes, logits=True)
     rows += counts.shifted(training) * bytes_per_row(classes, logits=False)
     streams = len(training.sources) * (1 + len(FAMILIES)) + 1

@@ -291,8 +291,9 @@ class Store:
         try:
             content = read_sealed(path)
         except FileNotFoundError:
+            asks = f" --criterion {board.criterion}" if board.criterion in AUXILIARY else ""
             raise StoreError(
-                f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run' fills it"
+                f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run{asks}' fills it"
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"{_damaged(path, error)}; 'dgbench run' sets it aside and writes it again") from error

@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard, Headline
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import headlines
-from dgbench.core.errors import DataError
+from dgbench.core.errors import CardError, DataError
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import Outline, found, outline, showable
 from dgbench.data.domain import Dataset, Domain
@@ -84,7 +84,16 @@ class Asked:
         return self.outlines[dataset].manifest is not None
 
     def streams(self, case: Case, trained: frozenset[str], criterion: Criterion) -> set[tuple[str, str, str]]:
-        """Split, domain and view of everything that a run of a case must have predicted, for a criterion to choose."""
+        """Split, domain and view of everything that a run of a case must have predicted, for a criterion to choose.
+
+        Raises:
+            CardError: the criterion has trainings of its own, which nobody could check.
+        """
+        if criterion.auxiliary is not None:
+            raise CardError(
+                f"'{self.board.name}' selects by '{criterion.name}', which judges by trainings of its own: nothing can "
+                "be submitted to it"
+            )
         views = pl.DataFrame({"view": ["clean", *FAMILIES]})
         lists = pl.Series([sorted(trained)], dtype=pl.List(pl.String())).new_from_index(0, views.height)
         needed = {"clean", *views.with_columns(trained=lists).filter(criterion.keep)["view"]}

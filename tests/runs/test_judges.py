@@ -6,26 +6,37 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pytest
+import torch
+from scripts_loaded import load_script
 
 from dgbench.api import boards
-from dgbench.core.cards import BoardCard, CaseRules, PartChoice, RecipeSlots, SelectionRules
-from dgbench.core.errors import RecipeError, StoreError
+from dgbench.core.cards import BoardCard, CaseRules, PartChoice, RecipeSlots, SelectionRules, SplitRules
+from dgbench.core.cases import Case, Place
+from dgbench.core.errors import CardError, RecipeError, StoreError
 from dgbench.core.files import write_json
 from dgbench.core.shift_families import FAMILIES, FOLDS
+from dgbench.data.catalogue import load
+from dgbench.data.splits import split
 from dgbench.runs.failures import failure
 from dgbench.runs.index import index
+from dgbench.runs.judges import domains
 from dgbench.runs.overlap import sharing
 from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.predict import Bench
 from dgbench.runs.prune import prune, pruning
 from dgbench.runs.store import Store
 from dgbench.runs.usage import Usage
 from dgbench.runs.wishes import Boards
 from in_process import carry_out
 from small import small_board
+
+if TYPE_CHECKING:
+    from dgbench.runs.setting import Setting
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 
@@ -253,6 +264,100 @@ def test_who_failed_is_named() -> None:
     assert failure(plan, judges["erm"], "no").where == "what judges ERM, target print, trial 0"
     head = plan.trainings[judges["wise_ft"]].reference
     assert failure(plan, str(head), "no").where == "what comes before WiSE-FT, target print, trial 0"
+
+
+@pytest.mark.parametrize(("draws", "further"), [(1, 4 * 3 // 2), (2, 4 * 3 // 2 + 4 * 3)])
+def test_each_source_domain_is_left_out_once_and_targets_share_it(draws: int, further: int) -> None:
+    """Trainings with hyperparameters of the recipe's own are shared by two targets; drawn ones differ."""
+    rules = board("erm", criterion="lodo", cases={}, draws=draws)
+    made, plain = make_plan(rules), make_plan(rules.model_copy(update={"criterion": "source"}))
+    assert made.entries == plain.entries
+    assert len(made.trainings) - len(plain.trainings) == further
+    assert len(made.runs) - len(plain.runs) == len(made.judges) == 4 * 3 * draws
+    for judge in made.judges:
+        entry = next(entry for entry in made.entries if entry.candidate == judge.candidate)
+        own, other = made.trainings[entry.training], made.trainings[judge.training]
+        (held,) = judge.domains
+        assert {*other.sources, held} == {*own.sources}
+        assert held not in other.sources
+        assert made.runs[judge.run].target == held
+        assert judge.target not in (*other.sources, held)
+        assert own.parts == other.parts
+        assert "part" not in made.runs[judge.run].spec()
+    sources = next(entry.sources for entry in made.entries if entry.target == "print")
+    assert {judge.domains for judge in made.judges if judge.target == "print"} == {(name,) for name in sources}
+
+
+def test_what_a_part_acts_on_may_be_gone_without_a_domain() -> None:
+    """Of two sources one is left: CORAL has nothing to align, and its judge is ERM with the candidate's draw."""
+    cases = {"digits": CaseRules(sources=("handwritten", "dot-matrix"), targets=("print",))}
+    made = make_plan(board("erm", "coral", criterion="lodo", cases=cases, draws=2))
+    trainings = {(j.algorithm, j.draw, j.domains): j.training for j in made.judges}
+    for (algorithm, draw, held), training in trainings.items():
+        if algorithm == "coral":
+            assert training == trainings["erm", draw, held]
+
+
+def test_domains_of_one_family_are_left_out_together() -> None:
+    places = [Place("a"), Place("b", "kin"), Place("c", "kin"), Place("d")]
+    case = Case("d", "toy", ("a", "b", "c"), "d")
+    resolved: Any = None
+    asked = {q.domains: q.case.sources for q in domains(case, resolved, resolved, places)}
+    assert asked == {("a",): ("b", "c"), ("b",): ("a",), ("c",): ("a",)}
+    alone = Case("d", "toy", ("b", "c"), "d")
+    with pytest.raises(CardError, match=r"nothing to learn from for target 'd': without 'b' none .* is left"):
+        list(domains(alone, resolved, resolved, places))
+
+
+def test_images_that_are_kept_for_testing_judge_nobody() -> None:
+    split_rules = SplitRules(validation=0.2, test=0.2)
+    made = make_plan(board("erm", criterion="lodo", split=split_rules))
+    judges = [made.runs[judge.run] for judge in made.judges]
+    assert {run.part for run in judges} == {"validation"}
+    assert {run.part for id_, run in made.runs.items() if id_ not in made.only_judging()[1]} == {"tested"}
+    assert {run.part for run in make_plan(board("erm", split=split_rules)).runs.values()} == {"tested"}
+    run, spec = judges[0], made.trainings[judges[0].training]
+    bench = Bench.__new__(Bench)
+    bench.training, bench.device, bench.dataset = spec, torch.device("cpu"), load("digits")
+    bench.setting = cast("Setting", SimpleNamespace(inputs=lambda *_: None))
+    shown = bench._target(run.target, run.part).examples["index"].to_list()
+    divided = split(bench.dataset, run.target, spec.trial, 0.2, 0.2)
+    assert shown == divided.validation.tolist()
+    assert bench._target(run.target, "tested").examples["index"].to_list() == divided.test.tolist()
+
+
+@pytest.fixture(scope="module")
+def left_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board whose trainings nobody made."""
+    root = tmp_path_factory.mktemp("lodo")
+    load_script("measure_store").fill(Store(root), board("erm", criterion="lodo"))
+    return root
+
+
+def test_the_score_is_the_accuracy_on_the_domain_that_was_left_out(left_out: Path) -> None:
+    specs = {path.parent.name: json.loads(path.read_text()) for path in left_out.glob("*/*/spec.json")}
+    runs = {id_: spec for id_, spec in specs.items() if "averaging" in spec}
+    (own,) = (specs[run["training"]] for run in runs.values() if run["target"] == "print")
+    reached: dict[int, list[float]] = {1: [], 2: []}
+    for held in own["sources"]:
+        (judge,) = [
+            id_
+            for id_, run in runs.items()
+            if specs[run["training"]]["sources"] == [name for name in own["sources"] if name != held]
+        ]
+        table = pl.read_parquet(left_out / "runs" / judge / "predictions.parquet").filter(split="target")
+        assert set(table["domain"]) == {held}
+        for step, found in reached.items():
+            right = table.filter(step=step).select((pl.col("prediction") == pl.col("label")).mean()).item()
+            found.append(right)
+    expected = {step: sum(values) / 3 for step, values in reached.items()}
+    for criterion, candidates in (("lodo", expected), ("lodo_last", {2: expected[2]})):
+        rules = board("erm", criterion=criterion)
+        assert Store(left_out).index(rules) == Store(left_out).index(board("erm", criterion="lodo"))
+        chosen = boards.select(rules, store=left_out).cells.row(0, named=True)
+        best = max(candidates, key=lambda step: candidates[step])
+        assert (chosen["step"], chosen["score"]) == (best, pytest.approx(candidates[best], abs=1e-12))
+    assert {one.criterion.name for one in boards.leaderboard(rules, store=left_out).tracks[0].qualities} > {"lodo"}
 
 
 def test_submissions_cannot_be_judged(done: Path, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ ONE = candidate(
     shifted={"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.7, "c": 0.9}},
     on_target=0.35,
     trained=["weather"],
-    judged={"folds": {"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.3, "c": 0.5}}},
+    judged={"folds": {"blur": {"a": 0.6, "c": 0.4}, "edges": {"a": 0.2, "c": 0.1}, "weather": {"a": 0.3, "c": 0.5}}}
+    | {"domains": {"clean": {"a": 0.55, "c": 0.15}}},
 )
 
 
@@ -54,6 +55,8 @@ ONE = candidate(
         ("augmented_worst", (0.2 + 0.1) / 2),
         ("augmented_logit", sum(math.log(a / (1 - a)) for a in (0.6, 0.2, 0.4, 0.1)) / 4),
         ("augmented_no_edges", (0.6 + 0.4) / 2),
+        ("lodo", (0.55 + 0.15) / 2),
+        ("lodo_last", (0.55 + 0.15) / 2),
         ("kfold", ((0.6 + 0.2 + 0.3) / 3 + (0.4 + 0.1 + 0.5) / 3) / 2),
         ("oracle", 0.35),
     ],
@@ -152,6 +155,15 @@ def test_what_needs_trainings_of_its_own_refuses_candidates_without_and_is_looke
     assert [one.name for one in at_hand(tables([candidate("erm")])[0])] == [
         name for name, one in CRITERIA.items() if not one.auxiliary
     ]
+
+
+def test_of_two_steps_only_the_last_is_a_candidate_where_hyperparameters_alone_are_chosen() -> None:
+    pool = [
+        candidate("erm", draw=draw, step=step, judged={"domains": {"clean": {"a": value}}})
+        for draw, step, value in ((0, 1, 0.9), (0, 2, 0.4), (1, 1, 0.3), (1, 2, 0.5))
+    ]
+    assert chosen("lodo", *pool) == (0, 1)
+    assert chosen("lodo_last", *pool) == (1, 2)
 
 
 def test_families_that_training_used_are_refused_by_name_whatever_the_form() -> None:

@@ -24,6 +24,7 @@ from dgbench.selection.criteria.augmented import (
 )
 from dgbench.selection.criteria.criterion import NEEDS, Criterion, Need
 from dgbench.selection.criteria.labelled import CEILING, ORACLE
+from dgbench.selection.criteria.left_out import LODO, LODO_LAST
 from dgbench.selection.criteria.scores import best, choose, ordered, scores
 from dgbench.selection.criteria.source import CALIBRATION, SOURCE, SOURCE_NLL, SOURCE_WORST
 from dgbench.selection.criteria.unlabelled import AGREEMENT, ATC, CONFIDENCE, DOC, NUCLEAR_NORM
@@ -55,6 +56,8 @@ CRITERIA = {
         AUGMENTED_LOGIT,
         AUGMENTED_NO_EDGES,
         KFOLD,
+        LODO,
+        LODO_LAST,
         CALIBRATION,
         CONFIDENCE,
         ATC,
