@@ -46,7 +46,8 @@ class ANDMask(DomainByDomain):
         for parameter, *found in zip(parameters, *by_domain, strict=True):
             stacked = torch.stack(found)
             mask = self.mask(stacked)
-            parameter.grad = mask * stacked.mean(0) / (1e-10 + mask.mean())
+            masked = mask * stacked.mean(0) / (1e-10 + mask.mean())
+            parameter.grad = torch.empty_like(parameter).copy_(masked)  # laid out as the weight is; a stack is not
         return torch.stack(losses).mean()
 
     def mask(self, gradients: Tensor) -> Tensor:

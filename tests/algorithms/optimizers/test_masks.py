@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import domainbed_toy as toy
+from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
 from dgbench.algorithms.optimizers.and_mask import ANDMask
+from dgbench.algorithms.optimizers.descent import Descent
+from dgbench.algorithms.optimizers.mldg import MLDG
 from dgbench.algorithms.optimizers.sand_mask import SANDMask
+from dgbench.algorithms.step import Closure
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import compose, resolve
+from dgbench.models.network import Backbone, Network, placed
+from dgbench.train.layout import check_layouts
 from small import small_board
 
 
@@ -87,3 +93,17 @@ def test_objectives_that_compare_domains_are_refused() -> None:
     for objective in ("vrex", "coral", "drm"):
         with pytest.raises(RecipeError, match="takes each batch apart by domain"):
             resolve(compose(f"and_mask + {objective}"), board)
+
+
+@pytest.mark.parametrize("part", [ANDMask(), SANDMask(), MLDG()])
+def test_gradients_lie_as_their_weights_do(part: Descent) -> None:
+    """Networks keep their channels last."""
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    made = placed(Network(Backbone("toy", body, 4, 3, (0, 0, 0), (1, 1, 1)), 2), torch.device("cpu"))
+    given = toy.batch().replace(x=torch.randn(6, 3, 3, 3), target=None)
+    closure = Closure(made, CrossEntropy().loss, given, step=0, steps=1, domains=3)
+    parameters = dict(made.named_parameters())
+    base = part.build(list(parameters.values()))
+    part.step(closure, list(parameters.values()), base)
+    assert not body[0].weight.is_contiguous()
+    check_layouts(parameters, base)
