@@ -8,6 +8,7 @@ A part in a package of your own imports torch like any module, and so does a pla
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,13 @@ class _Later(ModuleType):
     """Stands for the module of its name."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
+        return getattr(_module(self.__name__), name)
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    """Asked for several times in every step: to find it anew was a twentieth of the step of a head."""
+    return importlib.import_module(name)
 
 
 if TYPE_CHECKING:

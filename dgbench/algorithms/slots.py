@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from dgbench.algorithms.descend import descend
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
@@ -248,7 +249,7 @@ class Optimizer(Part):
         loss = self.direction(closure, parameters)
         if (norm := self.clip()) is not None:
             nn.utils.clip_grad_norm_(parameters, norm)
-        base.step()
+        descend(base)
         return loss
 
     def restart(self, steps: int) -> int | None:

@@ -102,7 +102,7 @@ class Features:
 
     def ready(self, rows: Tensor) -> Tensor:
         """Features ``[b, d]``."""
-        return self.values[sent(rows, self.values.device)]
+        return self.values.index_select(0, sent(rows, self.values.device))
 
     def seen(self, rows: Tensor, sampler: Sampler, generator: torch.Generator) -> Tensor:
         """As they are: where the sampler augments, a head learns from pixels."""

@@ -34,7 +34,9 @@ class Mixing(Objective):
 
 def targets(batch: Batch, classes: int) -> Tensor:
     """Class probabilities that labels stand for, ``[n, C]``, or the soft targets that there are."""
-    return F.one_hot(batch.y, classes).to(batch.x.dtype) if batch.target is None else batch.target
+    if batch.target is not None:
+        return batch.target
+    return batch.once(("target", classes), lambda: F.one_hot(batch.y, classes)).to(batch.x.dtype)
 
 
 def mixed(batch: Batch, classes: int, partner: Tensor, share: Tensor) -> Batch:
@@ -48,9 +50,8 @@ def mixed(batch: Batch, classes: int, partner: Tensor, share: Tensor) -> Batch:
     """
     x, target = batch.x, targets(batch, classes)
     of_x, of_target = (share.view(-1, *[1] * (v.ndim - 1)) if share.ndim else share for v in (x, target))
-    return batch.replace(
-        x=of_x * x + (1 - of_x) * x[partner], target=of_target * target + (1 - of_target) * target[partner]
-    )
+    others, their_target = (values.index_select(0, partner) for values in (x, target))  # thrice as fast as by brackets
+    return batch.replace(x=of_x * x + (1 - of_x) * others, target=of_target * target + (1 - of_target) * their_target)
 
 
 def drawn_partners(weights: Tensor, generator: torch.Generator) -> Tensor:
