@@ -1,4 +1,4 @@
-"""What is noted when a stream has been predicted: a row of ``predictions.parquet`` for each of its examples."""
+"""What is noted when streams have been predicted: a row of ``predictions.parquet`` for each of their examples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+import torch
 from torch import Tensor
 
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import Contents, pixel_contents, sample_names
 from dgbench.data.splits import Rows
-from dgbench.selection.predictions import PREDICTIONS, STREAM, scores_kept
+from dgbench.selection.predictions import PREDICTIONS, scores_kept
 from dgbench.train.evaluate import score
 
 
@@ -60,41 +61,28 @@ def _named(dataset: Dataset, name: str) -> Domain:
     return domain if domain.contents is not None else replace(domain, contents=_contents(_Of(dataset, domain)))
 
 
-def observed(
-    stream: tuple[int, str, str, str],
-    shown: pl.DataFrame,
-    scores: Tensor,
-    labels: Tensor,
-    kind: Literal["logits", "probabilities"],
-) -> pl.DataFrame:
-    """The table of one stream.
+def observed(step: int, shown: pl.DataFrame, scores: Tensor, kind: Literal["logits", "probabilities"]) -> pl.DataFrame:
+    """What a candidate predicts, as one table.
 
     Args:
-        stream: Its step, split, domain and view.
-        shown: What was predicted, as :func:`examples` says it.
+        step: The candidate's.
+        shown: All that it was shown, stream after stream: ``split, domain, view`` and what :func:`examples` says.
         scores: What the predictor gave for each, ``[n, C]``.
-        labels: Their classes, int64 ``[n]``, on the device of the scores.
         kind: What the scores are.
     """
+    labels = torch.from_numpy(shown["label"].to_numpy().astype(np.int64)).to(scores.device)
     scored = score(scores, labels, kind)
-    prediction = scored.prediction.numpy()
+    prediction, clean = scored.prediction.numpy(), (shown["view"] == "clean").to_numpy()
+    rows = np.flatnonzero(clean)
+    judged = scores[torch.from_numpy(rows).to(scores.device)].float().cpu().numpy()
+    places = pl.Series(np.cumsum(clean, dtype=np.uint32) - 1).set(pl.Series(~clean), None)  # among the clean ones
+    kept = scores_kept(judged, prediction[rows], kind)
     found = {
-        "step": _repeated("step", stream[0], len(prediction)),
-        **{name: _repeated(name, value, len(prediction)) for name, value in zip(STREAM[1:], stream[1:], strict=True)},
+        "step": pl.Series([step]).cast(PREDICTIONS["step"]).new_from_index(0, len(shown)),
+        **{column.name: column for column in shown},
+        "prediction": pl.Series(prediction.astype(np.int16)),
+        "confidence": pl.Series(scored.confidence.float().numpy()),
+        "p_label": pl.Series(scored.p_label.float().numpy()),
+        **{column.name: column for column in kept.select(pl.all().gather(places))},
     }
-    found |= {column.name: column for column in shown}
-    for name, values in (
-        ("prediction", prediction.astype(np.int16)),
-        ("confidence", scored.confidence.float().numpy()),
-        ("p_label", scored.p_label.float().numpy()),
-    ):
-        found[name] = pl.Series(name, values)
-    if stream[-1] == "clean":
-        found |= {column.name: column for column in scores_kept(scores.float().cpu().numpy(), prediction, kind)}
-    missing = {name: _repeated(name, None, len(prediction)) for name in PREDICTIONS if name not in found}
-    return pl.DataFrame([(found | missing)[name] for name in PREDICTIONS])
-
-
-def _repeated(name: str, value: int | str | None, count: int) -> pl.Series:
-    """A column with one value throughout; a run has hundreds of streams, and there is no quicker way to make one."""
-    return pl.Series(name, [value], PREDICTIONS[name]).new_from_index(0, count)
+    return pl.DataFrame([found[name].alias(name) for name in PREDICTIONS])

@@ -27,7 +27,7 @@ from dgbench.runs.parts import part_of, parts_of
 from dgbench.runs.plan import STREAM_BATCH, Part, RunSpec
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
-from dgbench.selection.predictions import check
+from dgbench.selection.predictions import STREAM, check
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.norm_statistics import batches_for, recompute
 from dgbench.train.sources import Inputs
@@ -36,18 +36,27 @@ from dgbench.train.spec import TrainingSpec
 
 @dataclass(frozen=True)
 class _Stream:
-    """One set of labelled examples that is predicted in one go: what they are, and where to find each.
+    """One set of labelled examples that is predicted in one go.
 
-    Of a target it is a part.
+    Attributes:
+        split, domain, view: Which.
+        shown: These columns, and those of :func:`examples`, as the domain has its rows.
+        inputs, places: Where to find each.
+        seed: Draws the order in which they are shown; it depends on sources and trial alone.
+        order: That order.
+        back: From it to that of the rows.
+        part: Of a target.
     """
 
     split: str
     domain: str
     view: str
-    examples: pl.DataFrame
+    shown: pl.DataFrame
     inputs: Inputs
     places: Tensor
-    labels: Tensor
+    seed: int
+    order: Tensor
+    back: Tensor
     part: Part | None = None
 
 
@@ -66,6 +75,7 @@ class Bench:
         self.targets: dict[tuple[str, Part], _Stream] = {}
         self.averaging = ""
         self.loaded: tuple[str, int] | None = None
+        self.moves = self.setting.bank is None
         self.seen: dict[tuple[object, ...], Tensor] = {}
 
     def _streams(self, run: RunSpec) -> list[_Stream]:
@@ -80,42 +90,57 @@ class Bench:
     def _validation(self, views: PerDomain) -> Iterator[_Stream]:
         for held in self.sources.validating:
             rows = held.validation.numpy()
-            labels = held.labels[held.validation.to(self.device)]
             shown = examples(self.dataset, held.name, rows)
-            yield _Stream("validation", held.name, "clean", shown, held.inputs, held.validation, labels)
+            yield self._stream("validation", held.name, "clean", shown, held.inputs, held.validation)
             rows = viewed(self.dataset, held.name, self.training.trial, rows, views)
-            labels = held.labels[torch.from_numpy(rows).to(self.device)]
             shown = examples(self.dataset, held.name, rows)
             for family in FAMILIES:
                 images = partial(Shifted, self.dataset, held.name, rows, family, kept=self.setting.bank is None)
                 inputs = self.setting.inputs(held.name, family, images, rows)
-                places = torch.arange(len(rows))
-                yield _Stream("validation", held.name, family, shown, inputs, places, labels)
+                yield self._stream("validation", held.name, family, shown, inputs, torch.arange(len(rows)))
 
     def _target(self, target: str, part: Part) -> _Stream:
         domain = self.dataset.domain(target)
         spec = self.training
         rules = (self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
         rows = tested(*rules) if part == "tested" else split(*rules).validation
-        labels = torch.from_numpy(domain.labels[rows]).to(self.device)
         inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
         shown = examples(self.dataset, target, rows)
-        return _Stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), labels, part)
+        return self._stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), part)
+
+    def _stream(
+        self,
+        split: str,
+        domain: str,
+        view: str,
+        shown: pl.DataFrame,
+        inputs: Inputs,
+        places: Tensor,
+        part: Part | None = None,
+    ) -> _Stream:
+        seed = self.training.seed("stream", domain, view)
+        order = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed)).to(self.device)
+        names = [
+            pl.Series(name, [value]).new_from_index(0, len(shown))
+            for name, value in zip(STREAM[1:], (split, domain, view), strict=True)
+        ]
+        named = pl.DataFrame([*names, *shown])
+        return _Stream(split, domain, view, named, inputs, places, seed, order, order.argsort(), part)
 
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
         averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
         predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
-        if self.averaging != canonical(run.averaging):
-            self.averaging, self.seen = canonical(run.averaging), {}
-        tables = []
+        self._average(run)
+        streams, tables = self._streams(run), []
+        shown = pl.concat([stream.shown for stream in streams], rechunk=True)
         for step, state in candidates(averaging, run.averaging, self.trajectory):
             self._load(averaging, step, state)
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
-                streams = self._streams(run)
-                table = pl.concat([self._observe(predictor, at_work, stream, step) for stream in streams])
+                scores = torch.cat([self._observe(at_work, stream, step) for stream in streams])
+            table = observed(step, shown, scores, predictor.scores)
             check(table, len(self.dataset.classes))
             tables.append(table)
         return pl.concat(tables)
@@ -130,10 +155,16 @@ class Bench:
         """
         averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
         predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
-        self.averaging, self.seen = canonical(run.averaging), {}
+        self._average(run)
         self._load(averaging, step, candidate_at(averaging, run.averaging, self.trajectory, step))
         with evaluating(self.network):
             return self.network, self._source(step) if predictor.needs_source else None
+
+    def _average(self, run: RunSpec) -> None:
+        """Forget what other weights saw, if that differs from what those of this run see."""
+        if self.averaging != canonical(run.averaging) and self.moves:
+            self.seen = {}
+        self.averaging = canonical(run.averaging)
 
     def _load(self, averaging: Averaging, step: int, state: State) -> None:
         """Take these weights, and the statistics that belong to them; once for predictors that share them."""
@@ -151,28 +182,35 @@ class Bench:
             for batch in batches:
                 yield batch.x
 
-    def _features(self, key: tuple[object, ...], inputs: Inputs, places: Tensor) -> Tensor:
-        """Features of a set of images, computed once for all predictors that share the weights."""
+    def _features(
+        self, step: int, of: tuple[object, ...], inputs: Inputs, places: Tensor, order: Tensor | None = None
+    ) -> Tensor:
+        """Features of a set of images, computed once for all predictors that share the weights.
+
+        Args:
+            step: Of the weights.
+            of: Names the set.
+            inputs, places: Where its images are.
+            order: In which the features are given, if not that of the places.
+        """
+        key = (step if self.moves else 0, *of)
         if key not in self.seen:
-            self.seen[key] = features(self.network, inputs, places)
+            found = features(self.network, inputs, places)
+            self.seen[key] = found if order is None else found[order]
         return self.seen[key]
 
     def _source(self, step: int) -> Source:
         parts, labels, numbers = [], [], []
         for number, held in enumerate(self.sources.domains):
-            parts.append(self._features((step, "train", held.name), held.inputs, held.train))
+            parts.append(self._features(step, ("train", held.name), held.inputs, held.train))
             labels.append(held.labels[held.train.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
         return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
 
-    def _observe(self, predictor: Predictor, at_work: Stream, stream: _Stream, step: int) -> pl.DataFrame:
-        """Show one stream, in an order that depends on sources and trial alone, and note what is predicted."""
-        seed = self.training.seed("stream", stream.domain, stream.view)
-        order = torch.randperm(len(stream.labels), generator=torch.Generator().manual_seed(seed)).to(self.device)
-        key = (step, stream.split, stream.part, stream.domain, stream.view, len(stream.places))
-        inputs = self._features(key, stream.inputs, stream.places)[order]
-        at_work.reset(seed)
-        scores = torch.cat([at_work.observe(batch) for batch in torch.split(inputs, STREAM_BATCH)])
-        scores = scores[order.argsort()]  # as the domain has its rows
-        name = (step, stream.split, stream.domain, stream.view)
-        return observed(name, stream.examples, scores, stream.labels, predictor.scores)
+    def _observe(self, at_work: Stream, stream: _Stream, step: int) -> Tensor:
+        """Show one stream; what is predicted ``[n, C]``, as the domain has its rows."""
+        of = (stream.split, stream.part, stream.domain, stream.view, len(stream.places))
+        found = self._features(step, of, stream.inputs, stream.places, stream.order)
+        at_work.reset(stream.seed)
+        scores = [at_work.observe(batch) for batch in torch.split(found, STREAM_BATCH)]
+        return torch.cat(scores)[stream.back]

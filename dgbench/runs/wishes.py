@@ -175,11 +175,19 @@ class Boards:
         )
 
     def mates(self, training: str) -> set[str]:
-        """A training and those that stand for the same choices: other draws of hyperparameters, and what it judges."""
+        """A training, and those of whose weights some may be wanted no more since it is done.
+
+        These are what it judges, and what stands for the same choice: other draws of hyperparameters, each of which
+        keeps the best that it has until all of them are done.
+        """
         found = {training}
         for board in self._boards:
-            for entry in (*board.trainings.get(training, []), *board.judging.get(training, [])):
-                found |= {mate["training"] for mate in board.cells[_cell(entry)]}
+            done = {_cell(entry) for entry in board.trainings.get(training, [])}
+            judged = {_cell(entry) for entry in board.judging.get(training, [])}
+            for cell in done | judged:
+                draws = board.cells[cell]  # the last come last, so they are asked first
+                if cell in judged or all(self.store.finished("run", mate["run"]) for mate in reversed(draws)):
+                    found |= {mate["training"] for mate in draws}
         return found
 
     def _chosen(self, board: _Board, cells: set[Cell]) -> Iterator[tuple[Entry, int]]:

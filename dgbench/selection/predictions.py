@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +90,7 @@ _IN_FULL = ("logsumexp", "logits")
 _COMPACT = ("logsumexp", "entropy", "top", "top_logits")
 _SCORES = ("logsumexp", "logits", "entropy", "top", "top_logits")
 _CHANCES = ("confidence", "p_label")
+_DIGESTED = ("index", "prediction", "confidence")
 
 Scores = NDArray[np.float32]
 
@@ -117,13 +118,22 @@ def scores_kept(
         prediction: The classes that were predicted, ``[n]``.
         kind: What the scores are.
     """
-    schema = {name: PREDICTIONS[name] for name in _SCORES}
     starts = range(0, max(len(scores), 1), _ROWS)
     parts = [_kept(scores[i : i + _ROWS], prediction[i : i + _ROWS], kind) for i in starts]
-    return pl.concat([pl.DataFrame(part).cast(schema) for part in parts])  # type: ignore[arg-type]
+    return pl.DataFrame([_column(name, [part[name] for part in parts], len(scores)) for name in _SCORES])
 
 
-def _kept(scores: Scores, prediction: NDArray[np.int64], kind: Literal["logits", "probabilities"]) -> dict[str, Any]:
+def _column(name: str, parts: Sequence[NDArray[Any] | None], count: int) -> pl.Series:
+    """Built one by one: to cast a whole table takes ten times as long as to compute what is in it."""
+    there = [part for part in parts if part is not None]
+    if not there:
+        return pl.Series(name, [None], PREDICTIONS[name]).new_from_index(0, count)
+    return pl.Series(name, np.concatenate(there)).cast(PREDICTIONS[name])
+
+
+def _kept(
+    scores: Scores, prediction: NDArray[np.int64], kind: Literal["logits", "probabilities"]
+) -> dict[str, NDArray[Any] | None]:
     examples, classes = np.arange(len(scores)), scores.shape[1]
     if kind == "probabilities":
         scores = np.log(np.maximum(scores / scores.sum(1, keepdims=True), np.finfo(np.float32).tiny))
@@ -164,13 +174,17 @@ def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
 
     Two algorithms whose predictions have one digest are one result: they agree in every prediction and confidence.
     """
-    streams = predictions.filter(pl.col("split") != AGAIN).group_by(STREAM, maintain_order=True)
-    metrics = streams.agg(
+    seen = predictions.select(*STREAM, "label", "p_label", *_DIGESTED).filter(pl.col("split") != AGAIN)
+    streams = seen.group_by(STREAM, maintain_order=True).agg(
+        *_DIGESTED,
         accuracy=(pl.col("prediction") == pl.col("label")).mean(),
         nll=-pl.col("p_label").cast(pl.Float64).clip(lower_bound=1e-12).log().mean(),
         n=pl.len().cast(pl.Int64),
     )
-    return metrics.with_columns(pl.Series("digest", [_digest(stream) for _, stream in streams], pl.String))
+    columns = [streams[name].explode(empty_as_null=False).to_numpy() for name in _DIGESTED]
+    ends = streams["n"].cum_sum().to_list()
+    digests = [_digest([column[start:end] for column in columns]) for start, end in itertools.pairwise([0, *ends])]
+    return streams.drop(_DIGESTED).with_columns(pl.Series("digest", digests, pl.String))
 
 
 def otherwise(predictions: pl.DataFrame, tolerance: float) -> tuple[int, int]:
@@ -189,9 +203,8 @@ def otherwise(predictions: pl.DataFrame, tolerance: float) -> tuple[int, int]:
     return pairs.filter(pl.any_horizontal(other.fill_null(False), *known)).height, pairs.height
 
 
-def _digest(stream: pl.DataFrame) -> str:
+def _digest(columns: Sequence[NDArray[Any]]) -> str:
     """Of numbers, not of a file: how they are compressed makes no difference."""
-    columns = (stream[name].to_numpy() for name in ("index", "prediction", "confidence"))
     return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()[:16]
 
 
@@ -211,48 +224,52 @@ def check(table: pl.DataFrame, classes: int) -> None:
         raise StoreError(
             f"the predictions do not have the columns of dgbench.selection.predictions: {', '.join(wrong)}"
         )
-    for fault, rows in itertools.chain(_faults_of_examples(table, classes), _faults_of_scores(table, classes)):
-        if rows.height:
-            raise StoreError(f"{fault} in {rows.height} rows of the predictions; the first: {rows.row(0, named=True)}")
+    faults = {fault: rows for found in (_of_examples, _of_scores) for fault, rows in found(classes)}
+    there = table.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
+    for fault in (fault for fault, wrong in there.items() if wrong):
+        rows = table.filter(faults[fault])
+        raise StoreError(f"{fault} in {rows.height} rows of the predictions; the first: {rows.row(0, named=True)}")
 
 
-Faults = Iterator[tuple[str, pl.DataFrame]]
+Faults = Iterator[tuple[str, pl.Expr]]
 """What may be wrong, each with the rows in which it is."""
 
 
-def _faults_of_examples(table: pl.DataFrame, classes: int) -> Faults:
+def _of_examples(classes: int) -> Faults:
     always = [name for name in PREDICTIONS if name not in ("group", *_CHANCES, *_SCORES)]
-    yield "a value is missing", table.filter(pl.any_horizontal(pl.col(always).is_null()))
+    yield "a value is missing", pl.any_horizontal(pl.col(always).is_null())
     there = [pl.col(name).is_not_null() for name in _CHANCES]
     whole = there[0].all().over(STREAM) | ~there[0].any().over(STREAM)
-    yield "a probability is missing where others are there", table.filter((there[0] != there[1]) | ~whole)
-    split = pl.col("split").is_in(["validation", "target", AGAIN])
-    yield f"a split is none of 'validation', 'target' and '{AGAIN}'", table.filter(~split)
-    yield "a sample is not 16 hexadecimal digits", table.filter(~pl.col("sample").str.contains("^[0-9a-f]{16}$"))
-    yield "an example is there twice", table.filter(pl.struct(*STREAM, "sample").is_duplicated())
+    yield "a probability is missing where others are there", (there[0] != there[1]) | ~whole
+    yield (
+        f"a split is none of 'validation', 'target' and '{AGAIN}'",
+        ~pl.col("split").is_in(["validation", "target", AGAIN]),
+    )
+    yield "a sample is not 16 hexadecimal digits", ~pl.col("sample").str.contains("^[0-9a-f]{16}$")
+    yield "an example is there twice", pl.struct(*STREAM, "sample").is_duplicated()
     known = pl.col("label", "prediction").is_between(0, classes - 1)
-    yield f"a class is not in 0 to {classes - 1}", table.filter(~pl.all_horizontal(known))
+    yield f"a class is not in 0 to {classes - 1}", ~pl.all_horizontal(known)
     likely = pl.col("confidence", "p_label").is_between(0, 1 + 1e-5)  # float32 sums to a little more than 1
-    yield "a probability is no number in [0, 1]", table.filter(~pl.all_horizontal(likely))
+    yield "a probability is no number in [0, 1]", ~pl.all_horizontal(likely)
 
 
-def _faults_of_scores(table: pl.DataFrame, classes: int) -> Faults:
+def _of_scores(classes: int) -> Faults:
     kept = _IN_FULL if classes <= MOST else _COMPACT
     lists = [name for name in kept if isinstance(PREDICTIONS[name], pl.List)]
     scores, length = lists[-1], classes if classes <= MOST else TOP
     clean, there = pl.col("view") == "clean", pl.col(_SCORES).is_not_null()
     known = pl.all_horizontal(pl.col(_CHANCES).is_not_null())
-    scored = table.filter(clean & known)
+    scored = clean & known
     other = [name for name in _SCORES if name not in kept]
-    yield f"{classes} classes have scores in {kept} alone", table.filter(pl.any_horizontal(pl.col(other).is_not_null()))
-    yield "a clean view lacks scores", scored.filter(pl.any_horizontal(pl.col(kept).is_null()))
-    yield "scores are kept of a shifted view", table.filter(~clean & pl.any_horizontal(there))
-    yield "scores are kept without probabilities", table.filter(~known & pl.any_horizontal(there))
+    yield f"{classes} classes have scores in {kept} alone", pl.any_horizontal(pl.col(other).is_not_null())
+    yield "a clean view lacks scores", scored & pl.any_horizontal(pl.col(kept).is_null())
+    yield "scores are kept of a shifted view", ~clean & pl.any_horizontal(there)
+    yield "scores are kept without probabilities", ~known & pl.any_horizontal(there)
     full = pl.col(lists).list.drop_nulls().list.len() == length
-    yield f"there are not {length} scores", scored.filter(~pl.all_horizontal(full))
+    yield f"there are not {length} scores", scored & ~pl.all_horizontal(full)
     numbers = [pl.col(scores).list.eval(pl.element().is_finite().all()).list.first()]
     numbers += [pl.col(name).is_finite() for name in kept if name not in lists]
-    yield "a score is no number", scored.filter(~pl.all_horizontal(numbers))
-    yield "the largest logit is not 0", scored.filter(pl.col(scores).list.max() != 0)
+    yield "a score is no number", scored & ~pl.all_horizontal(numbers)
+    yield "the largest logit is not 0", scored & (pl.col(scores).list.max() != 0)
     best = pl.col(scores).list.arg_max() if classes <= MOST else pl.col("top").list.first()
-    yield "the largest logit is not the prediction's", scored.filter(best != pl.col("prediction"))
+    yield "the largest logit is not the prediction's", scored & (best != pl.col("prediction"))

@@ -48,14 +48,17 @@ class _All(Stream):
 
     def __init__(self, head: nn.Linear) -> None:
         self.head = head
-        self.start = head.weight.detach()
-        self.sums = torch.zeros_like(self.start)
-        self.reset(0)
+        self.sums = torch.zeros_like(head.weight)
+        self._join(head.weight)
+        self.prepared = [tensor.clone() for tensor in self._state()]
+
+    def _state(self) -> list[Tensor]:
+        return [self.sums]
 
     def reset(self, seed: int) -> None:
         """The head's rows only."""
-        self.sums.zero_()
-        self._join(self.start)
+        for tensor, prepared in zip(self._state(), self.prepared, strict=True):
+            tensor.copy_(prepared)
 
     def _join(self, features: Tensor) -> None:
         with torch.no_grad():
@@ -78,22 +81,20 @@ class _Filtered(_All):
     def __init__(self, head: nn.Linear, slots: int) -> None:
         classes, dim = head.weight.shape
         self.supports = head.weight.new_zeros(classes, slots, dim)
-        self.entropy = head.weight.new_zeros(classes, slots)
+        self.entropy = head.weight.new_full((classes, slots), torch.inf)
         super().__init__(head)
 
-    def reset(self, seed: int) -> None:
-        """The head's rows only."""
-        self.supports.zero_()
-        self.entropy.fill_(torch.inf)
-        super().reset(seed)
+    def _state(self) -> list[Tensor]:
+        return [self.sums, self.supports, self.entropy]
 
     def _keep(self, supports: Tensor, labels: Tensor, entropy: Tensor) -> None:
         touched = labels.unique()  # type: ignore[no-untyped-call]
         slots = self.entropy.shape[1]
         arrived = torch.where(labels == touched[:, None], entropy, torch.inf)
         ranked, order = torch.cat([self.entropy[touched], arrived], 1).sort(dim=1, stable=True)
-        order = order[:, :slots, None]
-        kept = self.supports[touched].take_along_dim(order.clamp(max=slots - 1), 1)
-        self.supports[touched] = torch.where(order < slots, kept, supports[(order - slots).clamp(min=0).squeeze(2)])
+        order, held = order[:, :slots], len(touched) * slots
+        first = torch.arange(0, held, slots, device=order.device)[:, None]  # each class's, of all
+        rows = torch.where(order < slots, first + order, held + order - slots)
+        self.supports[touched] = torch.cat([self.supports[touched].flatten(0, 1), supports])[rows]
         self.entropy[touched] = ranked[:, :slots]
         self.sums[touched] = self.supports[touched].sum(1)
