@@ -125,7 +125,9 @@ def test_json_says_what_the_tables_say() -> None:
     criterion = json.loads(dgbench("show", "criterion.calibration", "--json").stdout)
     assert (criterion["needs"], criterion["ranks"]) == (["held-out images", "predictions"], True)
     plan = json.loads(
-        dgbench("plan", "own", "-d", "digits", "-a", "erm", "-a", "coral", "--trials", "1", "--json").stdout
+        dgbench(
+            "plan", "own", "-d", "digits", "-a", "erm", "-a", "coral", "--trials", "1", "--draws", "1", "--json"
+        ).stdout
     )
     assert (plan["runs"], plan["trainings_alone"], plan["trainings_used"]) == (4, 8, 4)
     assert plan["without_effect"][0]["equals"] == ["erm"]

@@ -44,7 +44,9 @@ def test_three_commands_lead_to_a_leaderboard(home: Path) -> None:
     checked = dgbench("data", "check", "lamps", cwd=home)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "all 24 pictures can be read" in checked.stdout
-    ran = dgbench("run", "own", "-d", "lamps", "-a", "erm", "--trials", "1", "--device", "cpu", cwd=home)
+    ran = dgbench(
+        "run", "own", "-d", "lamps", "-a", "erm", "--trials", "1", "--draws", "1", "--device", "cpu", cwd=home
+    )
     assert ran.returncode == 0, ran.stderr
     assert "reading 24 pictures of lamps" in ran.stderr
     assert "day" in ran.stdout
