@@ -35,6 +35,8 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "linear_probe": f"{_HERE}.adapters.linear_probe:LinearProbe",
         "lora": f"{_HERE}.adapters.lora:LoRA",
         "pego": f"{_HERE}.adapters.pego:PEGO",
+        "soma": f"{_HERE}.adapters.soma:SoMA",
+        "last_blocks": f"{_HERE}.adapters.last_blocks:LastBlocks",
         "domain_heads": f"{_HERE}.adapters.domain_heads:DomainHeads",
     },
     "objective": {
@@ -97,13 +99,17 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "best": f"{_HERE}.averaging.best:Best",
         "ema": f"{_HERE}.averaging.ema:EMA",
         "swad": f"{_HERE}.averaging.swad:SWAD",
+        "swa": f"{_HERE}.averaging.swa:SWA",
+        "lawa": f"{_HERE}.averaging.lawa:LAWA",
         "wise_ft": f"{_HERE}.averaging.wise_ft:WiSEFT",
+        "wise_ft_layers": f"{_HERE}.averaging.wise_ft_layers:WiSEFTLayers",
     },
     "predictor": {
         "argmax": f"{_HERE}.predictors.argmax:Argmax",
         "drm": f"{_HERE}.predictors.drm:DRMSteering",
         "adanpc": f"{_HERE}.predictors.adanpc:AdaNPC",
         "t3a": f"{_HERE}.predictors.t3a:T3A",
+        "naive_bayes": f"{_HERE}.predictors.naive_bayes:NaiveBayes",
     },
 }
 

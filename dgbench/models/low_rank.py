@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from dgbench.core.errors import RecipeError
-from dgbench.models.network import Network, Role
+from dgbench.models.network import Matrix, Network, Role
 
 
 class LowRankDelta(nn.Module):
@@ -45,13 +47,67 @@ class LowRankDelta(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """The changed weight; everything outside the rows as it was."""
         flat = weight.flatten(1)
-        delta = self.scale * torch.einsum("nor,nri->oi", self.B, self.A)
-        changed = torch.slice_scatter(flat, self.slice(weight) + delta, 0, self.start, self.stop)
+        changed = torch.slice_scatter(flat, self.slice(weight) + self.change(), 0, self.start, self.stop)
         return changed.view_as(weight)
+
+    def change(self) -> Tensor:
+        """What is added to the rows, ``[o, i]``."""
+        return self.scale * torch.einsum("nor,nri->oi", self.B, self.A)
 
     def slice(self, weight: Tensor) -> Tensor:
         """The rows that this changes, as a matrix ``[o, i]``."""
         return weight.flatten(1)[self.start : self.stop]
+
+
+class SpectralDelta(LowRankDelta):
+    """One term that starts as some singular triplets ``u s v'`` of the rows themselves, which are then trained.
+
+    With ``A_0 = sqrt(s) v'`` and ``B_0 = u sqrt(s)`` the rows are ``W + B A - B_0 A_0``: the rest ``W - B_0 A_0`` is
+    frozen, and the weight starts unchanged, bit for bit. Triplets are found on the CPU in double precision, so a
+    training starts from the same factors on every device.
+
+    Args:
+        component: Which triplets: those of the least singular values (``minor``), of the largest (``major``), or drawn
+            from torch's global generator (``random``).
+    """
+
+    A0: Tensor
+    B0: Tensor
+
+    def __init__(
+        self,
+        weight: Tensor,
+        rank: int,
+        *,
+        rows: tuple[int, int] | None = None,
+        component: Literal["minor", "major", "random"] = "minor",
+    ) -> None:
+        start, stop = rows or (0, len(weight))
+        full = min(stop - start, weight[0].numel())
+        rank = min(rank, full)
+        super().__init__(weight, rank, rows=rows)
+        wide = self.slice(weight).detach().to("meta" if weight.is_meta else "cpu", torch.float64)
+        u, s, v = torch.linalg.svd(wide, full_matrices=False)  # singular values descend
+        match component:
+            case "minor":
+                chosen = torch.arange(full - rank, full)
+            case "major":
+                chosen = torch.arange(rank)
+            case "random":
+                chosen = torch.randperm(full)[:rank]
+        root = s[chosen].sqrt()
+        with torch.no_grad():
+            self.A.copy_(root[:, None] * v[chosen])
+            self.B.copy_(u[:, chosen] * root)
+        self.register_buffer("A0", self.A.detach().clone())
+        self.register_buffer("B0", self.B.detach().clone())
+
+    def change(self) -> Tensor:
+        """``B A - B_0 A_0``, in single precision whatever the network computes in: it is a small difference."""
+        here = self.A.device.type
+        with nullcontext() if here == "meta" else torch.autocast(here, torch.bfloat16, enabled=False):
+            now, before = (torch.einsum("nor,nri->oi", B, A) for B, A in ((self.B, self.A), (self.B0, self.A0)))
+            return now - before
 
 
 def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 1, scale: float = 1.0) -> None:
@@ -63,21 +119,43 @@ def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 
     Raises:
         RecipeError: nothing is left that could change.
     """
+    chosen = changeable(network, targets)
+    network.backbone.requires_grad_(False)
+    for matrix in chosen:
+        delta = LowRankDelta(weight_of(network, matrix), rank, rows=matrix.rows, terms=terms, scale=scale)
+        put(network, matrix, delta)
+
+
+def changeable(network: Network, targets: Iterable[Role], first_block: int = 0) -> list[Matrix]:
+    """The matrices that :func:`adapt` speaks of, from some block on.
+
+    Raises:
+        RecipeError: there are none.
+    """
     info = network.info
     roles = {*targets, "expand", "project"}
-    chosen = [matrix for matrix in info.matrices if matrix.role in roles and not info.freezes(matrix.name)]
+    chosen = [
+        matrix
+        for matrix in info.matrices
+        if matrix.role in roles and matrix.block >= first_block and not info.freezes(matrix.name)
+    ]
     if not chosen:
         reason = "its option 'freeze' leaves none" if info.matrices else "no attention and no pairs of 1x1 convolutions"
         raise RecipeError(
             f"low-rank adapters change matrices of blocks, and '{info.name}' has none for them ({reason}); take a "
             "vision transformer or a network like EfficientNet, MobileNet, ResNet-50 or ConvNeXt"
         )
-    network.backbone.requires_grad_(False)
-    for matrix in chosen:
-        owner = network.backbone.get_submodule(matrix.module)
-        weight = getattr(owner, matrix.parameter)
-        delta = LowRankDelta(weight, rank, rows=matrix.rows, terms=terms, scale=scale)
-        parametrize.register_parametrization(owner, matrix.parameter, delta)
+    return chosen
+
+
+def weight_of(network: Network, matrix: Matrix) -> Tensor:
+    """The tensor that holds a matrix, or rows of which are one."""
+    return getattr(network.backbone.get_submodule(matrix.module), matrix.parameter)  # type: ignore[no-any-return]
+
+
+def put(network: Network, matrix: Matrix, delta: LowRankDelta) -> None:
+    """Let a matrix be changed by ``delta`` from now on."""
+    parametrize.register_parametrization(network.backbone.get_submodule(matrix.module), matrix.parameter, delta)
 
 
 def low_rank_deltas(network: Network) -> Iterator[tuple[Tensor, LowRankDelta]]:

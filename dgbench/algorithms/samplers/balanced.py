@@ -21,6 +21,7 @@ _FAMILIES = {
     "crop": frozenset({"geometric"}),
     "domainbed": frozenset({"arithmetic", "color", "contrast", "geometric"}),
     "rand_augment": frozenset({"arithmetic", "color", "contrast", "geometric"}),
+    "augmix": frozenset({"arithmetic", "color", "contrast", "geometric"}),
 }
 """The shift families that each augmentation touches."""
 
@@ -32,12 +33,13 @@ class Balanced(Sampler):
     Attributes:
         augmentation: ``crop`` moves each image by up to a sixteenth of its side; ``domainbed`` crops and resizes,
             flips, changes colours and makes some images gray, as DomainBed does; ``rand_augment`` crops and flips
-            likewise, then applies two operations of RandAugment; ``none`` leaves images alone.
+            likewise, then applies two operations of RandAugment; ``augmix`` crops and flips likewise, then mixes each
+            image with chains of operations, as AugMix does; ``none`` leaves images alone.
     """
 
     version: ClassVar[int] = 2
 
-    augmentation: Literal["none", "crop", "domainbed", "rand_augment"] = "crop"
+    augmentation: Literal["none", "crop", "domainbed", "rand_augment", "augmix"] = "crop"
 
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
         """The next ``size`` rows of each domain's endless sequence of permutations."""
@@ -49,6 +51,7 @@ class Balanced(Sampler):
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """As ``augmentation`` says; images keep their size."""
+        from dgbench.data.augment.augmix import augmix
         from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
         from dgbench.data.augment.domainbed import domainbed
         from dgbench.data.augment.rand_augment import rand_augment
@@ -61,9 +64,10 @@ class Balanced(Sampler):
                 return pad_crop(x, generator, pad=size[1] // 16)
             case "domainbed":
                 return domainbed(x, generator, size)
-            case "rand_augment":
+            case "rand_augment" | "augmix":
                 cropped = random_resized_crop(x, generator, size, scale=(0.7, 1.0))
-                return rand_augment(flip_(cropped, generator), generator)
+                change = rand_augment if self.augmentation == "rand_augment" else augmix
+                return change(flip_(cropped, generator), generator)
 
     def augmented(self, x: Tensor, generator: torch.Generator, normal: Normal) -> Tensor:
         """DomainBed's colours and the network's are one pass."""

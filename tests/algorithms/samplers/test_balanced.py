@@ -7,6 +7,7 @@ import torch
 
 from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.core.shift_families import FAMILIES
+from dgbench.data.augment.augmix import OPERATIONS
 from dgbench.data.augment.crop import pad_crop
 from dgbench.data.augment.domainbed import domainbed
 from dgbench.data.augment.rand_augment import ENTRIES
@@ -65,5 +66,6 @@ def test_families_are_those_that_the_operations_touch() -> None:
         "crop": {"geometric"},
         "domainbed": {"arithmetic", "color", "contrast", "geometric"},
         "rand_augment": {"geometric"}.union(*(entry.families for entry in ENTRIES)),
+        "augmix": {"geometric"}.union(*(entry.families for entry in OPERATIONS)),
     }
     assert all(families <= set(FAMILIES) for families in touched.values())
