@@ -75,7 +75,9 @@ def _network() -> Network:
     return Network(backbone, CLASSES)
 
 
-def _begun(folder: Path, objective: Objective, name: str = "toy", optimizer: str = "adamw", **given: Any) -> Training:
+def _begun(
+    folder: Path, objective: Objective, name: str = "toy", optimizer: str = "adamw", *, steps: int = 6, **given: Any
+) -> Training:
     """Six steps with checkpoints after the third and the sixth."""
     chosen: dict[Any, Any] = {
         "sampler": ("balanced", {"augmentation": "none"}),
@@ -88,12 +90,13 @@ def _begun(folder: Path, objective: Objective, name: str = "toy", optimizer: str
     spec = TrainingSpec(
         dataset="toy", manifest="", sources=("a", "b", "c"), trial=0, validation=0.2, test=0.0, official=False, size=4,
         resize="stretch", decoding=AS_LOADERS, backbone="none", weights=None, pretrained_on=None, reference=None,
-        parts=described, steps=6, checkpoints=2, batch_per_domain=8, precision="float32", norm_mode="train",
+        parts=described, steps=steps, checkpoints=2, batch_per_domain=8, precision="float32", norm_mode="train",
     )  # fmt: skip
     rng = np.random.default_rng(0)
     rows = np.arange(ROWS)
     domains = [Domain(n, np.zeros((ROWS, 4, 4, 3), np.uint8), rows % CLASSES, rows) for n in "abc"]
-    inputs = {d.name: Features(torch.from_numpy(rng.normal(size=(ROWS, DIM)).astype(np.float32))) for d in domains}
+    features = [rng.normal(size=(ROWS, DIM)) + 6 * np.eye(CLASSES, DIM)[rows % CLASSES] for _ in domains]
+    inputs = {d.name: Features(torch.from_numpy(f.astype(np.float32))) for d, f in zip(domains, features, strict=True)}
     sources = Sources(spec, Dataset("toy", tuple("xyz"), tuple(domains), ""), inputs, torch.device("cpu"))
     return begun(spec, Parts(objective=objective, **parts), _network(), sources, folder)
 
@@ -207,6 +210,21 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path, na
     started = _begun(tmp_path / "fresh", _objective(name), name, optimizer, **given).network.state_dict()
     moved = {key for key in whole if not torch.equal(whole[key], started[key])}
     assert any(key.startswith("auxiliary.") for key in moved)
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_keeps_something_learns(tmp_path: Path, name: str) -> None:
+    """With the penalties of cards, where classes lie apart."""
+    training = _begun(tmp_path, _objective(name), name, steps=40, lr=0.03)
+    _trained(training)
+    assert np.mean([row["accuracy"] for row in training.history if row["step"] == 40]) > 0.9
+
+
+def test_it_moves_after_a_pass_of_its_own_where_the_optimizer_takes_batches_apart(tmp_path: Path) -> None:
+    training = _begun(tmp_path, Toy(), optimizer="fish")
+    _trained(training)
+    assert training.network.auxiliary.get_buffer("passes") == 6
+    assert training.network.auxiliary.get_buffer("total").item() > 0
 
 
 @pytest.mark.parametrize("name", KEEPING)

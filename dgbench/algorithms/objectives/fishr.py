@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dgbench.algorithms.head_statistics import gradient_moments
-from dgbench.algorithms.later import Network, Tensor
+from dgbench.algorithms.head_statistics import gradient_moments, residuals
+from dgbench.algorithms.later import F, Network, Tensor
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
@@ -73,6 +73,15 @@ class Fishr(Annealed):
 
 
 def variances(forward: Forward) -> Tensor:
-    """Of each entry of the head's gradient over the examples of each domain, ``[M, C, d + 1]``."""
-    mean, square = gradient_moments(forward)
-    return square - mean.square()
+    """Of each entry of the head's gradient over the examples of each domain, ``[M, C, d + 1]``.
+
+    Where domains lie side by side in the batch, as many of each, products are taken domain by domain, with no mask.
+    """
+    sizes = forward.batch.sizes
+    if len(set(sizes)) != 1:
+        mean, square = gradient_moments(forward)
+        return square - mean.square()
+    r, phi = residuals(forward), F.pad(forward.features, (0, 1), value=1.0)
+    r, phi = (values.reshape(len(sizes), sizes[0], -1) for values in (r, phi))
+    mean = r.mT @ phi / sizes[0]
+    return r.square().mT @ phi.square() / sizes[0] - mean.square()
