@@ -57,7 +57,17 @@ def inner_products(features: Tensor) -> Tensor:
     The inner product of two sums of outer products, ``sum_i a_i phi_i'`` and ``sum_j b_j phi_j'``, is
     ``sum_ij (a_i.b_j) (phi_i.phi_j)``: with these, what has the size of the head is never formed.
     """
-    return features @ features.t() + 1
+    return from_both_sides(one_sided(features))
+
+
+def one_sided(features: Tensor) -> Tensor:
+    """The inner products, with a gradient in those features alone that stand for the rows."""
+    return features @ features.detach().t() + 1
+
+
+def from_both_sides(products: Tensor) -> Tensor:
+    """The same numbers with their whole gradient, for one matrix product backward in place of two."""
+    return products + products.t() - products.detach()
 
 
 def spread(forward: Forward, rows: Tensor, inner: Tensor) -> Tensor:

@@ -53,3 +53,32 @@ def test_a_part_of_a_closure_sees_its_domains_and_counts_its_own_passes(batch: B
     assert torch.equal(seen[1].batch.x, batch.x[2:5])
     assert (seen[1].step, seen[1].steps) == (3, 9)
     torch.testing.assert_close(network.backbone.running_mean, batch.x[2:5].mean(0))
+
+
+class Attending(nn.Module):
+    """Features that attend to each other."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.view(-1, 1, 4, 8)
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).flatten(1)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_attention_is_twice_differentiable_where_that_is_asked_for(twice: bool) -> None:
+    """Fused kernels, which serve otherwise, are not."""
+    torch.manual_seed(0)
+    network = Network(Backbone("toy", nn.Sequential(nn.Linear(32, 32), Attending()), 32, 1, (0, 0, 0), (1, 1, 1)), 2)
+    zeros = torch.zeros(6, dtype=torch.int64)
+    given = Batch(torch.randn(6, 32), zeros, zeros, zeros)
+
+    def loss(forward: Forward) -> torch.Tensor:
+        weight = network.backbone[0].weight
+        return torch.autograd.grad(forward.cross_entropy.mean(), weight, create_graph=True)[0].square().sum()
+
+    closure = Closure(network, loss, given, step=0, steps=1, domains=1, twice=twice)
+    if not twice:
+        with pytest.raises(RuntimeError, match="is not implemented"):
+            closure("descent")
+        return
+    closure("descent")
+    assert network.backbone[0].weight.grad.isfinite().all()

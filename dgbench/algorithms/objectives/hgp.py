@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dgbench.algorithms.head_statistics import inner_products, residuals, spread
-from dgbench.algorithms.later import Tensor
+from dgbench.algorithms.head_statistics import from_both_sides, one_sided, residuals, spread
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
@@ -42,27 +42,25 @@ class HGP(Objective):
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar; at least 0 up to rounding."""
-        r, inner = residuals(forward), inner_products(forward.features)
-        gradients = spread(forward, r, inner)
-        products = product_spread(forward, r, inner)
-        return forward.domain_risks().mean() + self.hessian_weight * products + self.gradient_weight * gradients
+        r, products = residuals(forward), one_sided(forward.features)
+        gradients = spread(forward, r, from_both_sides(products))
+        curved = product_spread(forward, r, products)
+        return forward.domain_risks().mean() + self.hessian_weight * curved + self.gradient_weight * gradients
 
 
-def product_spread(forward: Forward, r: Tensor, inner: Tensor) -> Tensor:
-    """``mean_e ||H_e G_e - sg(H G)||^2``, from residuals ``[n, C]`` and inner products of features ``[n, n]``."""
-    shares = forward.domain_shares()
+def product_spread(forward: Forward, r: Tensor, products: Tensor) -> Tensor:
+    """``mean_e ||H_e G_e - sg(H G)||^2``, from residuals ``[n, C]`` and one-sided inner products ``[n, n]``."""
+    p, shares, inner = forward.logits.softmax(1), forward.domain_shares(), from_both_sides(products)
     everyone = shares.mean(0)
-    own = _curved(forward, (shares[forward.batch.domain] * inner) @ r)
-    common = _curved(forward, (everyone * inner) @ r).detach()
-    phi = forward.features
-    across = phi @ phi.detach().t() + 1
-    squares = ((shares @ (own @ own.t() * inner)) * shares).sum(1)
-    crosses = (shares @ (own @ common.t() * across)) @ everyone
-    constant = everyone @ (common @ common.t() * inner.detach()) @ everyone
-    return (squares - 2 * crosses + constant).mean()
+    own = _curved(p, (shares[forward.batch.domain] * inner) @ r)
+    with torch.no_grad():
+        common = _curved(p, (everyone * inner) @ r)
+        constant = everyone @ (common @ common.t() * inner) @ everyone
+    squares = ((shares @ (own @ own.t() * inner)) * shares).sum() / forward.domains
+    crosses = everyone @ (own @ common.t() * products) @ everyone
+    return squares - 2 * crosses + constant
 
 
-def _curved(forward: Forward, u: Tensor) -> Tensor:
+def _curved(p: Tensor, u: Tensor) -> Tensor:
     """``(diag(p) - p p') u`` of each example: the Hessian of its cross-entropy in the logits, along ``u [n, C]``."""
-    p = forward.logits.softmax(1)
     return p * (u - (p * u).sum(1, keepdim=True))

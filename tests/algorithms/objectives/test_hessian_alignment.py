@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgbench.algorithms.head_statistics import inner_products, residuals, spread
+from dgbench.algorithms.head_statistics import inner_products, one_sided, residuals, spread
 from dgbench.algorithms.objectives.hessian_diagonal import HessianDiagonal, diagonal_spread, estimated_spread
 from dgbench.algorithms.objectives.hgp import HGP, product_spread
 from dgbench.algorithms.objectives.iga import IGA
@@ -79,9 +79,9 @@ def test_loss_and_gradients_are_those_of_double_backward(objective, naive, uneve
 
 def test_toy_values(two) -> None:  # type: ignore[no-untyped-def]
     forward = two()
-    inner = inner_products(forward.features)
+    products = one_sided(forward.features)
     assert closed(forward).item() == pytest.approx(0.1043852, abs=1e-7)
-    assert product_spread(forward, residuals(forward), inner).item() == pytest.approx(0.0524909, abs=1e-7)
+    assert product_spread(forward, residuals(forward), products).item() == pytest.approx(0.0524909, abs=1e-7)
     assert diagonal_spread(forward).item() == pytest.approx(0.0316925, abs=1e-7)
 
 
