@@ -69,7 +69,7 @@ def drawn(plan: Plan, run: RunSpec, random: np.random.Generator) -> pl.DataFrame
         for name in training.sources
         for view in ("clean", *FAMILIES)
     ]
-    streams += [("target", run.target, "clean", counts[run.target])]
+    streams += [("target", run.target, "clean", counts[run.target])] if run.target else []
     skill = random.uniform(0.2, 0.9)
     tables = []
     for step in training.checkpoint_steps()[-2:]:

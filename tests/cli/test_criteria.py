@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +13,11 @@ import polars as pl
 import pytest
 from cli.rooms import Room
 from comparing.called import within
+from scripts_loaded import load_script
 
 import dgbench
 from dgbench.core.cards import board_card
+from dgbench.runs.store import Store
 
 
 def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) -> None:
@@ -66,3 +70,32 @@ def test_the_boards_on_the_page_have_as_many_models_as_it_says() -> None:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert row.endswith(f"| {models:,} |")
         assert f"{card.draws} draws of {len(card.algorithms)} algorithms, {card.trials} trials" in row
+
+
+def test_the_commands_that_ask_for_further_trainings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a store in which all is done, which nobody trained."""
+    page = (Path(__file__).parents[2] / "docs" / "criteria.md").read_text(encoding="utf-8")
+    block = re.findall(r"```sh\n(.*?)```", page.partition("## Further trainings")[2], re.DOTALL)[0]
+    once = ["--trials", "1"]  # as many as show it
+    plan, run, select = ([*shlex.split(line, comments=True)[1:], *once] for line in block.splitlines())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DGBENCH_STORE", raising=False)
+    asked = dgbench.rules("quick", algorithms=["irm"], criterion="kfold", trials=1)
+    load_script("measure_store").fill(Store(tmp_path / "store"), asked)
+
+    done = within(*plan)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "4 runs (4 finished) are served by 4 trainings" in said
+    assert "4 of them, with 4 runs more, only judge others for 'kfold', and are never ranked." in said
+    done = within(*run)
+    assert done.returncode == 0, done.stderr
+    assert "nothing was left to do" in done.stderr
+    assert "judged by a further model" in " ".join(done.stdout.split())
+    done = within(*select, "--json")
+    told = json.loads(done.stdout)
+    assert (told["criterion"], told["missing"], len(told["cells"])) == ("kfold", 0, 4)
+    assert {len(cell["views"]) for cell in told["cells"]} == {10}
+    done = within("leaderboard", "quick", "-a", "irm", "--criterion", "lodo")
+    assert done.returncode == 2
+    assert "'dgbench run --criterion lodo' fills it" in done.stderr
