@@ -128,6 +128,7 @@ class FeatureBank:
         mark = self.store.folder("features", identity(spec)) / DONE
         known = _stamped(mark.with_name(_FILE), self.device)
         if known in _at_hand:
+            shelf(self.store).used(mark)
             return _at_hand[known]
         while True:
             with self.store.claim("features", spec) as folder:

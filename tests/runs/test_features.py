@@ -179,7 +179,10 @@ def test_features_that_are_read_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(np, "load", while_reading)
     assert torch.equal(bank.get("print", "clean", lambda: images), first)
     assert reads == [[False]]
+    assert torch.equal(bank.get("print", "clean", lambda: images), first)
+    assert len(reads) == 1, "what was just read is at hand"
     real = use
+    monkeypatch.setattr(features_module, "_at_hand", {})
 
     def gone_just_now(path: Path) -> Any:
         monkeypatch.setattr(features_module, "use", real)
@@ -188,6 +191,7 @@ def test_features_that_are_read_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(features_module, "use", gone_just_now)
     assert torch.equal(bank.get("print", "clean", lambda: images), first)
+    assert features_module.use is real
     assert len(reads) == 1, "they were extracted again"
 
 
