@@ -276,7 +276,7 @@ class Trajectory(Protocol):
         """Bias-corrected exponential average of the weights after every step, for one of ``DECAYS``."""
 
     def validation_loss(self, step: int) -> float:
-        """Cross-entropy on clean source validation images at a checkpoint: mean over domains, in nats."""
+        """Cross-entropy on clean source validation images at a checkpoint: mean over domains or images, in nats."""
 
 
 class Averaging(Part):

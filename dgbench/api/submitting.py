@@ -141,7 +141,8 @@ def check_submission(
 
     def known(said: Submission, card: BoardCard) -> Others:
         where = submissions_of(card if board is None else board)
-        return others(placed(where) if where else [], but=said.base, store=held(card, store))
+        there, average = placed(where) if where else [], card.selection.average
+        return others(there, but=said.base, average=average, store=held(card, store))
 
     if predictions is not None and not (predictions / "predictions").is_dir():
         raise RecordError(f"{predictions} has no folder 'predictions', as 'dgbench submit make' writes one")

@@ -18,7 +18,7 @@ from dgbench.runs.collect import Records
 from dgbench.selection.measures import OnTarget, summarised
 from dgbench.selection.pairs import Pair
 from dgbench.selection.predictions import STREAM
-from dgbench.selection.records import CANDIDATE
+from dgbench.selection.records import CANDIDATE, over_examples
 from dgbench.selection.statistics import RESOLUTION, Estimate
 
 _COUNTED = ("accuracy", "nll", "n", "digest")
@@ -174,6 +174,7 @@ def _counted(
                 pl.col("step").cast(pl.Int64),
                 pl.col("nll").fill_null(float("nan")),
             )
+            said = over_examples(said.drop("headline")) if found.board.selection.average == "examples" else said
             known = recorded.select(*STREAM, *(pl.col(name).alias(f"{name}_recorded") for name in _COUNTED))
             place = {"algorithm": algorithm, "target": target, "trial": trial, "draw": draw, "run": run}
             beside = said.join(known, on=list(STREAM), how="full", coalesce=True, maintain_order="right_left")

@@ -49,7 +49,8 @@ def protocol(card: BoardCard) -> str:
 def _viewed(card: BoardCard) -> str:
     most = card.selection.views_per_domain
     which = "all of them" if most == "all" else f"up to {most:,} of them, drawn by class,"
-    return f"; {which} are also looked at under shifts"
+    average = "; validation is averaged over all images of all of them" if card.selection.average == "examples" else ""
+    return f"; {which} are also looked at under shifts{average}"
 
 
 def _lacking(card: BoardCard) -> Iterator[str]:

@@ -211,14 +211,21 @@ PerDomain = Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["all"]
 """How many images of a domain, at most; or all that there are."""
 
 
+Average = Literal["domains", "examples"]
+"""Over what validation is averaged: each source domain counts once, or each of their images."""
+
+
 class SelectionRules(Card):
     """What models are selected on.
 
     Attributes:
+        average: Over what validation is averaged. Over ``examples`` a domain counts by its images: all source domains
+            together are what one domain is on other boards.
         views_per_domain: How many of the validation images of a source domain are looked at under each shift, drawn by
             class; where there are fewer, all of them. Clean validation images are always looked at whole.
     """
 
+    average: Average = "domains"
     views_per_domain: PerDomain = 200
 
     def views(self, images: float) -> float:
@@ -302,10 +309,12 @@ class BoardCard(Card):
         return self.looks[-1] if self.looks else self.trials
 
     def described(self, without: set[str]) -> dict[str, Any]:
-        """As plain JSON, without some fields; of looks, and of domains that are drawn, a board without says nothing."""
+        """As plain JSON, without some fields; of rules that came later, a board that has none of them says nothing."""
         said = self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
         if self.training.domains_per_step is None and "training" in said:
             del said["training"]["domains_per_step"], said["training"]["domains_drawn"]
+        if self.selection.average == "domains" and "selection" in said:
+            del said["selection"]["average"]
         return said
 
     @model_validator(mode="after")

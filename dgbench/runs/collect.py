@@ -18,7 +18,7 @@ from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
 from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
 from dgbench.runs.store import Kind, Store
-from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand
+from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand, over_examples
 
 _WHERE = ("algorithm", "title", "target", "trial", "draw")
 _MEASURED_SINCE = ("train_seconds", "run_seconds", "device")
@@ -168,9 +168,11 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     metrics = streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(
         METRICS.names()
     )
+    if judges.height:
+        metrics = pl.concat([metrics, judged(judges, lost, metrics, measured)])
     return Records(
         board,
-        pl.concat([metrics, judged(judges, lost, metrics, measured)]) if judges.height else metrics,
+        over_examples(metrics) if board.selection.average == "examples" else metrics,
         done.select(RUNS.names()),
         names=tuple(entries["algorithm"].unique(maintain_order=True)),
         missing=missing.height,

@@ -25,6 +25,7 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         "criterion": plan.board.criterion,
         "keep": keep,
         **({"headline": others} if others else {}),
+        **({"average": average} if (average := plan.board.selection.average) != "domains" else {}),
         "starts": {id_: found for id_, found in starts.items() if found},
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],

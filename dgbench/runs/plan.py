@@ -389,6 +389,8 @@ def _work(
         precision=board.training.precision,
         norm_mode=board.training.norm_mode,
     )
+    if board.selection.average != "domains":
+        training = replace(training, average=board.selection.average)
     few = board.training.domains_per_step
     if few is not None and few < len(case.sources):
         training = replace(training, domains_per_step=few, domains_drawn=board.training.domains_drawn)

@@ -138,5 +138,5 @@ def stored(spec: TrainingSpec, store: Store, device: torch.device) -> StoredTraj
         DamagedError: it is not there, or not what was written.
     """
     return StoredTrajectory(
-        store.folder("training", spec.id), lambda: Setting(spec, parts_of(spec), store, device).initial()
+        store.folder("training", spec.id), lambda: Setting(spec, parts_of(spec), store, device).initial(), spec.average
     )

@@ -31,7 +31,7 @@ from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
-from dgbench.selection.records import CELL, METRICS, RUNS, check
+from dgbench.selection.records import CELL, METRICS, RUNS, check, over_examples
 from dgbench.train.spec import TrainingSpec
 
 Entry = dict[str, Any]
@@ -48,6 +48,7 @@ class _Board:
     Attributes:
         criterion, keep: Its rules.
         headline: By dataset, what it is judged by where that is not accuracy.
+        average: Over what validation is averaged.
         followers: The trainings that start from one.
         pretrained: The trainings that backbones come from.
         trainings, cells: The board's entries by training, and by where one choice is made.
@@ -58,6 +59,7 @@ class _Board:
     criterion: str
     keep: Keep
     headline: Mapping[str, str]
+    average: str
     followers: dict[str, list[str]]
     pretrained: frozenset[str]
     trainings: dict[str, list[Entry]]
@@ -139,10 +141,15 @@ class Boards:
                 for start in starts.values():
                     followers[start].append(follower)
             pretrained = {starts["weights"] for starts in content["starts"].values() if "weights" in starts}
-            rules = content["criterion"], content["keep"], content.get("headline", {})
+            rules = (
+                content["criterion"],
+                content["keep"],
+                content.get("headline", {}),
+                content.get("average", "domains"),
+            )
             return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells, judging, judges)
         return _Board(
-            "", "all", {}, {}, frozenset(), trainings, cells, judging, judges
+            "", "all", {}, "domains", {}, frozenset(), trainings, cells, judging, judges
         )  # of an earlier version, which kept everything
 
     def wish(self, training: str) -> Wish:
@@ -217,6 +224,7 @@ class Boards:
                 else:
                     complete.discard(cell)
         records = self._with_judgements(board, cells, table(metrics, METRICS), complete)
+        records = over_examples(records) if board.average == "examples" else records
         runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
         found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
         for name in names if metrics else ():

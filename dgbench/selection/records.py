@@ -6,6 +6,7 @@ A third, of indicators, is read only where a criterion asks for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import polars as pl
 
@@ -73,6 +74,9 @@ backbone learnt from before (empty: nothing), ``families`` are the shift familie
 Two algorithms that come to the same training and the same prediction share a run.
 """
 
+TOGETHER = "all source domains"
+"""What the domain of validation records is called on boards that average over examples."""
+
 CELL = ("algorithm", "target", "trial")
 """One choice is made in each."""
 CANDIDATE = (*CELL, "draw", "step")
@@ -89,6 +93,32 @@ Indicators = Callable[[], pl.DataFrame]
 def none_at_hand() -> pl.DataFrame:
     """The indicators where no predictions are."""
     return INDICATORS.to_frame()
+
+
+def over_examples(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Records in which all source domains are one, each by its number of images; those of the target stay.
+
+    Args:
+        metrics: As :data:`METRICS`, or some of its columns, among them ``split``, ``domain`` and what is measured.
+    """
+    held_out = pl.col("split") != "target"
+    measured = ("accuracy", "nll")
+    whose = [name for name in metrics.columns if name not in ("domain", *measured, "n", "digest")]
+    together = (
+        metrics.filter(held_out)
+        .sort("domain", maintain_order=True)
+        .group_by(whose, maintain_order=True)
+        .agg(
+            *((pl.col(name) * pl.col("n")).sum() / pl.col("n").sum() for name in measured),
+            pl.col("n").sum(),
+            pl.col("digest").str.join(""),
+        )
+        .with_columns(
+            pl.lit(TOGETHER).alias("domain"),
+            pl.col("digest").map_elements(lambda them: sha256(them.encode()).hexdigest()[:16], pl.String),
+        )
+    )
+    return pl.concat([together.select(metrics.columns).cast(dict(metrics.schema)), metrics.filter(~held_out)])
 
 
 def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:

@@ -74,7 +74,8 @@ class Evidence:
     @cached_property
     def records(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Metrics and runs: computed from the predictions where they are there, else as they are reported."""
-        return as_records(self.submission, [self._computed(row) for row in self.rows])
+        rows = [self._computed(row) for row in self.rows]
+        return as_records(self.submission, rows, average=self.asked.board.selection.average)
 
     def _computed(self, row: Row) -> Row:
         if row.run not in self.measured or row.result.status != "ok":

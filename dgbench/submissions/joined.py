@@ -109,7 +109,8 @@ def _reader(
 
 def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]) -> Records:
     """Records with those of submissions under these names, in this order."""
-    tables = [as_records(one.submission, one.rows, names[one.submission.id]) for one in entered]
+    average = base.board.selection.average
+    tables = [as_records(one.submission, one.rows, names[one.submission.id], average=average) for one in entered]
     return replace(
         base,
         metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
@@ -159,7 +160,7 @@ def _repeat(one: Placed, own: Records) -> Repeat | None:
     if one.submission.method.recipe is None:
         return None
     name = compose(one.submission.method.recipe).name
-    metrics, runs = as_records(one.submission, one.rows, name)
+    metrics, runs = as_records(one.submission, one.rows, name, average=own.board.selection.average)
     here = own.runs.filter(pl.col("algorithm") == name)
     if runs.is_empty() or runs.join(here, on=_CELL, how="anti").height:
         return None

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from pyarrow import parquet
 
-from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, card_names
+from dgbench.core.cards import AlgorithmCard, Average, BoardCard, algorithm_card, card_names
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder
@@ -73,7 +73,7 @@ def make(
                 if row.sha256 is not None:
                     (unfinished / "predictions").mkdir(exist_ok=True)
                     shutil.copyfile(store.file("run", row.run, "predictions.parquet"), unfinished / file_of(row))
-            write(unfinished, envelope, rows)
+            write(unfinished, envelope, rows, board.selection.average)
     return list(folders.values())
 
 
@@ -97,14 +97,21 @@ def _envelope(
     }
 
 
-def write(folder: Path, envelope: dict[str, Any], rows: Sequence[Row]) -> Submission:
-    """Write ``runs.parquet`` and ``submission.json``, with the choices and scores that follow from the rows."""
+def write(folder: Path, envelope: dict[str, Any], rows: Sequence[Row], average: Average = "domains") -> Submission:
+    """Write ``runs.parquet`` and ``submission.json``, with the choices and scores that follow from the rows.
+
+    Args:
+        folder: Where.
+        envelope: All else that the submission says.
+        rows: Its runs.
+        average: Over what the board averages validation.
+    """
     path = folder / "runs.parquet"
     as_table(rows).write_parquet(path, compression="zstd")
     size, sha256 = described(path)
     runs = {"sha256": sha256, "bytes": size, "rows": len(rows)}
     submission = validated(envelope | {"runs": runs}, Submission, "submission.json")
-    chosen, scores = _outcome(*as_records(submission, rows), submission.claims.criterion)
+    chosen, scores = _outcome(*as_records(submission, rows, average=average), submission.claims.criterion)
     whole = envelope | {"runs": runs, "chosen": chosen, "scores": scores}
     submission = validated(whole, Submission, "submission.json")
     text = json.dumps(SUBMISSION.dump(submission), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)

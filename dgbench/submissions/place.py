@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from dgbench.core.cards import Card
+from dgbench.core.cards import Average, Card
 from dgbench.core.errors import DGBenchError, RecordError, StoreError
 from dgbench.core.files import whole_folder, write_json
 from dgbench.core.formats import Format
@@ -173,9 +173,16 @@ def in_full(one: Placed, run: str) -> pl.DataFrame | None:
         return None
 
 
-def others(of: list[Placed], *, but: str, store: Records | None = None) -> Others:
-    """The methods on a board without one of them and its earlier submissions; ``but`` is ``Submission.base`` of it."""
-    tables = [as_records(one.submission, one.rows) for one in of if one.submission.base != but]
+def others(of: list[Placed], *, but: str, average: Average = "domains", store: Records | None = None) -> Others:
+    """The methods on a board without one of them and its earlier submissions.
+
+    Args:
+        of: All that were submitted.
+        but: ``Submission.base`` of that one.
+        average: Over what the board averages validation.
+        store: What it holds of the board.
+    """
+    tables = [as_records(one.submission, one.rows, average=average) for one in of if one.submission.base != but]
     if store is not None:
         foreign = pl.col("algorithm") != but
         tables.append((store.metrics.filter(foreign), store.runs.filter(foreign)))

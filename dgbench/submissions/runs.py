@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field, FiniteFloat, Json, model_validator
 
-from dgbench.core.cards import Card
+from dgbench.core.cards import Average, Card
 from dgbench.core.errors import RecordError
 from dgbench.core.results import RESULT, Result
 from dgbench.core.spec import canonical
 from dgbench.core.toml import validated
-from dgbench.selection.records import METRICS, RUNS
+from dgbench.selection.records import METRICS, RUNS, over_examples
 from dgbench.submissions.files import read_json_text
 from dgbench.submissions.record import Count, Line, Sha256, Submission
 
@@ -144,7 +144,7 @@ def trials_of(rows: Sequence[Row]) -> int:
 
 
 def as_records(
-    submission: Submission, rows: Sequence[Row], name: str | None = None
+    submission: Submission, rows: Sequence[Row], name: str | None = None, *, average: Average
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The tables that models are selected and ranked from (:mod:`dgbench.selection.records`); what is ok alone.
 
@@ -152,6 +152,7 @@ def as_records(
         submission: Whose rows they are.
         rows: The runs.
         name: Of the algorithm; the id of the submission if left out.
+        average: Over what the board averages validation.
     """
     claims, algorithm = submission.claims, name or submission.id
     metrics: list[dict[str, Any]] = []
@@ -169,7 +170,8 @@ def as_records(
         about = row.model_dump(exclude={"result", "sha256", "bytes", "rows"})
         about["hyperparameters"] = canonical(row.hyperparameters)
         runs.append({**about, **place, "backbone": claims.backbone, "pretrained_on": claims.pretrained_on})
-    return _table(metrics, METRICS), _table(runs, RUNS)
+    measures = _table(metrics, METRICS)
+    return over_examples(measures) if average == "examples" else measures, _table(runs, RUNS)
 
 
 def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:

@@ -101,7 +101,7 @@ def from_tables(board: BoardCard, folder: Path, out: Path, *, number: int = 1) -
         for (target, trial, draw), paths in sorted(found.items()):
             table = _predictions(asked, asked.cases[target], trial, paths)
             rows.append(_written(table, unfinished, asked, (target, trial, draw), about))
-        write(unfinished, _envelope(asked, about, id_), rows)
+        write(unfinished, _envelope(asked, about, id_), rows, asked.board.selection.average)
     return out / id_
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
-from dgbench.core.cards import DomainDraw
+from dgbench.core.cards import Average, DomainDraw
 from dgbench.core.decoding import Decoding
 from dgbench.core.precision import Precision
 from dgbench.core.registry import Slot
@@ -52,6 +52,7 @@ class TrainingSpec:
         norm_mode: ``frozen`` keeps normalisation statistics as they were pretrained, ``train`` moves them.
         domains_per_step: How many of the source domains a step sees; None where it sees all of them.
         domains_drawn: How these are drawn.
+        average: Over what validation is averaged, where a part looks at it (SWAD; UDIM).
     """
 
     dataset: str
@@ -76,11 +77,16 @@ class TrainingSpec:
     norm_mode: Literal["train", "frozen"]
     domains_per_step: int | None = None
     domains_drawn: DomainDraw = "uniform"
+    average: Average = "domains"
 
     def spec(self) -> Spec:
-        """As plain JSON; where all source domains are seen in every step, nothing is said of drawing them."""
-        some = self.domains_per_step is not None
-        said = [one.name for one in fields(self) if some or not one.name.startswith("domains_")]
+        """As plain JSON; where all source domains are seen in every step, nothing is said of drawing them.
+
+        Nor is anything said of averages over domains.
+        """
+        unsaid = {"domains_per_step", "domains_drawn"} if self.domains_per_step is None else set()
+        unsaid |= {"average"} if self.average == "domains" else set()
+        said = [one.name for one in fields(self) if one.name not in unsaid]
         return {
             "schema": SCHEMA,
             **{name: getattr(self, name) for name in said},

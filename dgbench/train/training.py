@@ -229,7 +229,8 @@ class Training:
         self.auxiliary.check_layouts()
         self.history += rows
         self.recorder.checkpoint(step)
-        mean_accuracy = sum(row["accuracy"] for row in rows) / len(rows)
+        weights = [row["n"] if self.spec.average == "examples" else 1 for row in rows]
+        mean_accuracy = sum(w * row["accuracy"] for w, row in zip(weights, rows, strict=True)) / sum(weights)
         if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
             self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
         if time.perf_counter() - self.saved >= self.pause:

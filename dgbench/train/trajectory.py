@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from dgbench.algorithms.slots import State
+from dgbench.core.cards import Average
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import whole
 from dgbench.core.pieces import DECAYS, INITIAL, checkpoint, exponential, file, is_segment, pieces, segment
@@ -166,13 +167,14 @@ class StoredTrajectory:
     Args:
         folder: Of the training.
         rebuild: Gives its weights before the first step, on the CPU; called once, if they are wanted.
+        average: Over what validation is averaged.
 
     Raises:
         DamagedError: the training is not there, or a file that is read is not what was written, or was not kept; so
             say all methods.
     """
 
-    def __init__(self, folder: Path, rebuild: Callable[[], Initial]) -> None:
+    def __init__(self, folder: Path, rebuild: Callable[[], Initial], average: Average = "domains") -> None:
         done = sealed(folder)
         if done is None:
             raise DamagedError(folder, DONE, "is missing")  # perhaps another process has just set the training aside
@@ -182,7 +184,10 @@ class StoredTrajectory:
         self.pieces = pieces(self.files)
         self._rebuild = rebuild
         table = pl.read_parquet(checked(folder, "history.parquet", self.files))
-        history = table.group_by("step").agg(pl.col("nll").mean())
+        mean = (
+            (pl.col("nll") * pl.col("n")).sum() / pl.col("n").sum() if average == "examples" else pl.col("nll").mean()
+        )
+        history = table.group_by("step").agg(mean)
         self._validation: dict[int, float] = dict(history.iter_rows())
         self.steps = tuple(sorted(self._validation))
 
@@ -241,5 +246,5 @@ class StoredTrajectory:
         return self.piece(exponential(decay))
 
     def validation_loss(self, step: int) -> float:
-        """Mean over source domains of the clean validation cross-entropy."""
+        """Mean over source domains, or over their images, of the clean validation cross-entropy."""
         return self._validation[step]

@@ -12,11 +12,13 @@ from safetensors.torch import load_file
 from wilds_made import package, write_set
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, SelectionRules
 from dgbench.core.errors import RecipeError
 from dgbench.data.catalogue import load, outline
 from dgbench.data.splits import split
+from dgbench.runs.collect import collect
 from dgbench.runs.execute import do_runs, do_training
+from dgbench.runs.index import index
 from dgbench.runs.plan import make_plan
 from dgbench.runs.predictions import in_full
 from dgbench.runs.store import Store
@@ -91,6 +93,14 @@ def test_methods_of_domains_differ_from_erm_and_runs_predict_what_there_is(writt
     validation = predicted.filter(split="validation", view="clean", step=4)
     assert set(validation["domain"]) == set(entry.sources[::3])
     assert predicted.filter(split="target")["domain"].unique().to_list() == ["test"]
+    store.write_index(plan.board, index(plan))
+    by_trap, together = (
+        collect(plan.board.model_copy(update={"headline": "accuracy", "selection": rule}), store, index(plan)).metrics
+        for rule in (SelectionRules(), plan.board.selection)
+    )
+    assert by_trap.filter(split="validation", view="clean", step=4).height == len(entry.sources[::3])
+    (measured,) = together.filter(split="validation", view="clean", step=4)["accuracy"]
+    assert measured == pytest.approx((validation["label"] == validation["prediction"]).mean())
 
 
 def test_a_head_for_each_of_them_is_refused(written: Written) -> None:

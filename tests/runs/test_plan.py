@@ -5,7 +5,7 @@ import pytest
 
 from dgbench.algorithms.adapters.domain_heads import DomainHeads
 from dgbench.api.boards import plan, rules
-from dgbench.core.cards import SplitRules, board_names
+from dgbench.core.cards import SelectionRules, SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
@@ -104,6 +104,10 @@ def test_how_many_domains_a_step_sees_is_part_of_the_identity_where_there_are_mo
     assert some.spec() == {**before.spec(), "domains_per_step": 2, "domains_drawn": "size"}
     assert TrainingSpec.read(some.spec()) == some
     assert some.id != before.id
+    over = SelectionRules(average="examples")
+    (by_image, *_) = make_plan(board.model_copy(update={"selection": over})).trainings.values()
+    assert by_image.spec() == {**before.spec(), "average": "examples"}
+    assert "average" not in str(board.described(without=set()))
 
 
 def test_a_head_for_each_domain_is_refused_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

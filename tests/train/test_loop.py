@@ -140,6 +140,9 @@ def test_what_is_recorded_equals_averages_taken_naively(tmp_path: Path) -> None:
     history = pl.read_parquet(tmp_path / "history.parquet")
     assert history["step"].to_list() == [3, 3, 6, 6]
     assert trajectory.validation_loss(6) == pytest.approx(history.filter(step=6)["nll"].mean())
+    last = history.filter(step=6).select("nll", "n")
+    by_image = StoredTrajectory(tmp_path, _initial, "examples").validation_loss(6)
+    assert by_image == pytest.approx(np.average(last["nll"], weights=last["n"]))
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
