@@ -11,8 +11,9 @@ import errno
 import fcntl
 import mmap
 import os
+import resource
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 
 from dgbench.core.locks import names
 
+_MANY = 2**17
+"""Files that are open at once, at most."""
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
@@ -35,11 +38,25 @@ def use(path: Path) -> BinaryIO:
         try:
             _share(file)
             if names(path, file.fileno()):
+                _make_room(file.fileno())
                 return file
         except BaseException:
             file.close()
             raise
         file.close()  # another file has its name since it was opened, or none
+
+
+def _make_room(handle: int) -> None:
+    """Where half as many files are open as this process may have, it may have more, as many as the system lets it.
+
+    A file that is in use stays open, and those of a thousand domains under ten families of shifts are thousands.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < 2 * handle:
+        most = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+        if most > soft:
+            with suppress(OSError, ValueError):  # some systems allow less than they say
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def mapped(path: Path) -> NDArray[Any]:

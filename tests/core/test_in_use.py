@@ -1,10 +1,12 @@
 """Who reads a file holds it; nobody has to remember to let it go."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +130,21 @@ def test_a_file_that_this_user_may_not_write_is_not_theirs_to_take_away(path: Pa
     with use(path):
         pass
     assert not free(path)
+
+
+def test_files_in_use_may_be_more_than_a_process_may_have_at_first(tmp_path: Path) -> None:
+    """A thousand domains are a thousand files, and the usual bound is 1,024 of all kinds."""
+    (tmp_path / "file").write_bytes(b"1")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "file").open("rb") as first:
+        opened = first.fileno()
+    few = 2 * opened + 60
+    if limits[1] != resource.RLIM_INFINITY and limits[1] < few + 200:
+        pytest.skip("the system allows no more")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, limits[1]))
+    try:
+        with ExitStack() as stack:
+            for _ in range(few + 100 - opened):
+                stack.enter_context(use(tmp_path / "file"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
