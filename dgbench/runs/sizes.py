@@ -89,10 +89,11 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         kept += stays
         passing.append(_passing(training, runs[id_], shape, last=id_ in started) - stays)
         decoded[training.dataset, training.size] = _decoded(counts, training)
+        looker = _looker(training)
         for name, count in counts.views(training).items() if runs[id_] else ():
             images[name] = 3 * training.size**2 * count
             shared[name] = counts.shared(training, name[-1])
-            lookers.setdefault(name, set()).add(_looker(training))
+            lookers.setdefault(name, set()).add(looker)
         if on_features(parts_of(training)):
             for name, count in counts.feature_sets(training, runs[id_]).items():
                 features[training.backbone, *name] = _FLOAT * shape.features * count

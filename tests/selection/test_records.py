@@ -20,7 +20,7 @@ def test_good_records_pass() -> None:
         ("accuracy must be Float64", METRICS.drop("accuracy")),
         ("step must be Int64", METRICS.with_columns(pl.col("step").cast(pl.Int32))),
         (r"missing values in \['nll'\]", METRICS.with_columns(nll=pl.lit(None, pl.Float64))),
-        ("neither 'validation' nor 'target'", METRICS.with_columns(split=pl.lit("test"))),
+        ("none of 'validation', 'target'", METRICS.with_columns(split=pl.lit("test"))),
         ("neither 'inductive' nor 'online'", METRICS.with_columns(track=pl.lit("oracle"))),
         (r"outside \[0, 1\] in 3 rows", METRICS.with_columns(accuracy=pl.lit(71.0))),
         ("among its own source domains", METRICS.with_columns(split=pl.lit("validation"))),
