@@ -118,7 +118,7 @@ def over_examples(metrics: pl.DataFrame) -> pl.DataFrame:
             pl.col("digest").map_elements(lambda them: sha256(them.encode()).hexdigest()[:16], pl.String),
         )
     )
-    return pl.concat([together.select(metrics.columns).cast(dict(metrics.schema)), metrics.filter(~held_out)])
+    return pl.concat([together.select(metrics.columns).cast(metrics.schema), metrics.filter(~held_out)])
 
 
 def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
