@@ -20,11 +20,14 @@ _WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _clean_environment() -> Path:
-    """Take out what is the user's, and point what is left to a home of the session's own."""
+    """Take out what is the user's, and point what is left to a home of the session's own.
+
+    Of hundreds of processes that tests start each would compile dgbench again, where none may write bytecode.
+    """
     if _WORKER:
         return Path(os.environ["HOME"])
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) or name in _PRESENTATION:
+        if name.startswith(_FOREIGN) or name in (*_PRESENTATION, "PYTHONDONTWRITEBYTECODE"):
             del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="dgbench-tests-")).resolve()
     os.environ |= {

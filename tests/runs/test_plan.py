@@ -182,14 +182,20 @@ def test_data_that_is_not_here_is_planned_and_refused_when_it_is_to_run(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with nothing in it but what these tests need in turn; what is built is built once."""
+    return tmp_path_factory.mktemp("bare")
+
+
 @pytest.mark.parametrize("name", board_names())
 def test_every_board_can_be_planned_without_its_data(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What its rules ask for exists: algorithms, backbones, domains, hyperparameters."""
     monkeypatch.setenv("DGBENCH_DATA", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("DGBENCH_CACHE", str(bare))
     made = plan(rules(name, trials=1))
     assert made.runs
     assert {entry.algorithm for entry in made.entries} == set(made.board.algorithms)
