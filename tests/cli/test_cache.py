@@ -1,12 +1,11 @@
 """``dgbench cache``: what lies there is named as people know it, and goes when they say so."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from comparing.called import Done, within
 from on_disk import read_listing, write_pictures
 
 from dgbench.core.amounts import in_words
@@ -20,8 +19,8 @@ from dgbench.data.cache.views import Shifted, file_of
 ROWS = np.array([0, 2, 3])
 
 
-def dgbench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "dgbench.cli", "cache", *arguments], capture_output=True, text=True)
+def dgbench(*arguments: str) -> Done:
+    return within("cache", *arguments)
 
 
 @pytest.fixture

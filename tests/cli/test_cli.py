@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it."""
+"""The command line: as a process where that makes a difference, else within this one, which is quick."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from comparing.called import within
 
 import dgbench as dgbench_package
 from dgbench import __version__
@@ -26,6 +27,11 @@ def dgbench(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
         cwd=cwd,
         env=os.environ | {"COLUMNS": "200"} | environment,
     )
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def message(done: subprocess.CompletedProcess[str]) -> str:
@@ -51,7 +57,7 @@ def test_list_names_everything_and_imports_no_torch() -> None:
     assert not imported(done) & {"torch", "torchvision", "timm", "kornia", "sklearn", "scipy", "polars"}
 
 
-def test_one_strange_file_spoils_no_list(tmp_path: Path) -> None:
+def test_one_strange_file_spoils_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be read is named in a warning, and the rest is listed; to ask for it gives its error."""
     folder = tmp_path / "datasets"
     folder.mkdir()
@@ -69,11 +75,12 @@ def test_one_strange_file_spoils_no_list(tmp_path: Path) -> None:
         assert name in done.stdout
     warnings = message(done).splitlines()
     assert len(warnings) == 8
+    monkeypatch.chdir(tmp_path)
     for name in ("latin", "deep", "empty", "folder", "circle", "nowhere", "pipe"):
         (warning,) = [line for line in warnings if f"{name}.toml" in line]
-        shown = dgbench("show", name, cwd=tmp_path)
+        shown = within("show", name)
         assert shown.returncode == 2
-        assert message(shown) == "dgbench: " + warning.removeprefix("left out: ")
+        assert shown.stderr == f"dgbench: {warning.removeprefix('left out: ')}\n"
 
 
 def test_list_answers_within_a_second() -> None:
@@ -93,8 +100,8 @@ def test_list_answers_within_a_second() -> None:
 
 @pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "emoji", "adapter.pego", "criterion.atc"])
 def test_show_tells_what_is_known(name: str) -> None:
-    done = dgbench("show", name)
-    assert done.returncode == 0, message(done)
+    done = within("show", name)
+    assert done.returncode == 0, done.stderr
     assert name.rpartition(".")[2] in done.stdout
     if name in card_names("algorithms"):
         for word in ("paper", "licence", "track", "needs", "hyperparameter", "allowed", "search"):
@@ -103,29 +110,28 @@ def test_show_tells_what_is_known(name: str) -> None:
         assert "licence" in done.stdout
 
 
-def test_list_in_a_pipe_is_a_record_a_line() -> None:
-    lines = dgbench("list").stdout.splitlines()
+def test_list_in_a_pipe_is_a_record_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = within("list").stdout.splitlines()
     assert {line.split("\t")[0] for line in lines} == {"algorithms", "datasets", "boards", "parts", "published"}
     assert len(lines) == sum(
-        len(dgbench("list", kind).stdout.splitlines())
+        len(within("list", kind).stdout.splitlines())
         for kind in ("algorithms", "datasets", "boards", "parts", "published")
     )
-    (sam,) = [
-        line for line in dgbench("list", "algorithms", COLUMNS="20").stdout.splitlines() if line.startswith("sam\t")
-    ]
+    monkeypatch.setenv("COLUMNS", "20")
+    (sam,) = [line for line in within("list", "algorithms").stdout.splitlines() if line.startswith("sam\t")]
     assert sam.split("\t")[1] == "2021"
 
 
 def test_json_says_what_the_tables_say() -> None:
-    listed = json.loads(dgbench("list", "--json").stdout)
+    listed = json.loads(within("list", "--json").stdout)
     assert [row["name"] for row in listed["algorithms"]] == list(card_names("algorithms"))
-    assert json.loads(dgbench("show", "pego", "--json").stdout)["paper"]["year"] == 2024
-    rho = json.loads(dgbench("show", "optimizer.sam", "--json").stdout)["hyperparameters"]["rho"]
+    assert json.loads(within("show", "pego", "--json").stdout)["paper"]["year"] == 2024
+    rho = json.loads(within("show", "optimizer.sam", "--json").stdout)["hyperparameters"]["rho"]
     assert rho == {"default": 0.05, "allowed": "number >= 0"}
-    criterion = json.loads(dgbench("show", "criterion.calibration", "--json").stdout)
+    criterion = json.loads(within("show", "criterion.calibration", "--json").stdout)
     assert (criterion["needs"], criterion["ranks"]) == (["held-out images", "predictions"], True)
     plan = json.loads(
-        dgbench(
+        within(
             "plan", "own", "-d", "digits", "-a", "erm", "-a", "coral", "--trials", "1", "--draws", "1", "--json"
         ).stdout
     )
@@ -138,7 +144,7 @@ def test_json_says_what_the_tables_say() -> None:
     [[], ["list"], ["show"], ["plan"], ["run"], ["leaderboard"], ["select"], ["data"], ["data", "new"], ["cache"]],
 )
 def test_help_is_a_short_option_and_loses_no_word(verb: list[str]) -> None:
-    done = dgbench(*verb, "-h")
+    done = within(*verb, "-h")
     assert done.returncode == 0
     assert "..." not in done.stdout.replace("[ARGS]...", "").replace("[OPTIONS]...", ""), "a sentence is cut"
     if "--store" in done.stdout:
@@ -146,7 +152,7 @@ def test_help_is_a_short_option_and_loses_no_word(verb: list[str]) -> None:
 
 
 def test_the_version() -> None:
-    assert dgbench("--version").stdout == f"dgbench {__version__}\n"
+    assert within("--version").stdout == f"dgbench {__version__}\n"
 
 
 def test_the_shell_can_complete() -> None:
@@ -201,14 +207,17 @@ BAD_BOARD = 'name = "bad"\ntitle = "Bad"\nversion = 1\nsummary = "s"\ndataset = 
         (["rn"], ["rn"]),
     ],
 )
-def test_what_is_wrong_is_one_message_and_exit_code_2(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_message_and_exit_code_2(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "bad.toml").write_text(BAD_CARD)
     (tmp_path / "worse.toml").write_text(BAD_BOARD)
-    done = dgbench(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, message(done)
+    monkeypatch.chdir(tmp_path)
+    done = within(*arguments)
+    assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
-        assert word in message(done)
+        assert word in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.toml", "worse.toml"]
 
 

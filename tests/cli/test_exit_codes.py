@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from comparing.called import within
 
 from dgbench.cli import program
 
@@ -70,7 +71,7 @@ def test_the_page_has_every_code() -> None:
     ],
 )
 def test_commands_end_so(words: list[str], code: int) -> None:
-    done = subprocess.run([sys.executable, "-m", "dgbench.cli", *words], capture_output=True, text=True)
+    done = within(*words)
     assert done.returncode == code, done.stderr
     assert bool(done.stderr) == (code == 2)
     assert "Traceback" not in done.stderr

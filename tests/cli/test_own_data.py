@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from comparing.called import within
 from PIL import Image
 
 
@@ -109,8 +110,11 @@ def test_splits_that_a_board_does_not_use_are_spoken_of(home: Path, tmp_path: Pa
         (("plan", "quick", "-d", "digit"), "no dataset named 'digit'. Did you mean 'digits'"),
     ],
 )
-def test_an_error_is_one_message_with_its_remedy(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    done = dgbench(*arguments, cwd=tmp_path)
+def test_an_error_is_one_message_with_its_remedy(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = within(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -134,7 +138,7 @@ training = {steps = 2, checkpoints = 1, batch_per_domain = 2}
 """,
         encoding="utf-8",
     )
-    environment = {"HF_HOME": str(tmp_path / "hub")}
+    environment = {"HF_HOME": str(tmp_path / "hub"), "DGBENCH_CACHE": os.environ["DGBENCH_CACHE"]}
     planned = dgbench("plan", "mine.toml", "--device", "cpu", cwd=tmp_path, **environment)
     assert planned.returncode == 0, planned.stderr
     assert "4 runs" in planned.stdout

@@ -1,11 +1,10 @@
 """``dgbench store``."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from comparing.called import Done, process, within
 
 from dgbench.core.files import write_json
 from dgbench.core.seals import seal, write_sealed
@@ -13,10 +12,8 @@ from dgbench.core.spec import identity
 from dgbench.runs.store import Kind, Store
 
 
-def dgbench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dgbench.cli", "store", *map(str, arguments)], capture_output=True, text=True
-    )
+def dgbench(*arguments: str | Path) -> Done:
+    return within("store", *arguments)
 
 
 def piece(store: Store, kind: Kind, number: int, name: str) -> Path:
@@ -69,7 +66,7 @@ def test_what_is_damaged_is_named_and_set_aside_unless_one_only_looks(store: Sto
     flipped = flip(weights)
     flip(board)
     for look in range(2):
-        done = dgbench("verify", "--store", store.root, "--dry-run")
+        done = process(store.root, "store", "verify", "--store", store.root, "--dry-run")
         assert done.returncode == 1
         said = " ".join(done.stdout.split())
         assert f"{weights} is damaged" in said, look
