@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,19 +15,10 @@ from dgbench.api import measuring
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 
-def test_a_submission_is_explained_without_torch(tmp_path: Path) -> None:
-    code = (
-        "import atexit, sys; from dgbench.cli import main\n"
-        "names = 'torch', 'torchvision', 'timm', 'kornia'\n"
-        "atexit.register(lambda: print([name for name in names if name in sys.modules]))\n"
-        "sys.argv = ['dgbench', 'explain', *sys.argv[1:]]; main()"
-    )
-    asked = [sys.executable, "-c", code, "emoji", "sam", "--store", tmp_path, "--json"]
-    done = subprocess.run(asked, capture_output=True, text=True)
+def test_a_submission_is_explained(tmp_path: Path) -> None:
+    done = within("explain", "emoji", "sam", "--store", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
-    said, _, imported = done.stdout.rpartition("\n[")
-    assert imported == "]\n"
-    told = json.loads(said)
+    told = json.loads(done.stdout)
     assert told["algorithm"] == "sam"
     counted = told["counted"]
     assert counted["streams"] > 100, "the predictions of this submission lie beside it"
