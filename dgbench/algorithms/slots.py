@@ -78,6 +78,12 @@ class Sampler(Part):
             One int64 tensor ``[size]`` for each domain.
         """
 
+    def labelled_rows(
+        self, pools: Sequence[Tensor], labels: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]
+    ) -> list[Tensor]:
+        """:meth:`rows`, for a part that looks at the classes of the pools' rows, too: int64 ``[n_d]`` each."""
+        return self.rows(pools, size, step, seeds)
+
     def augments(self) -> bool:
         """Whether :meth:`augment` does anything; where not, a frozen backbone's features are computed once."""
         return True

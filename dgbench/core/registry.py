@@ -28,6 +28,7 @@ _HERE = "dgbench.algorithms"
 BUILT_IN: dict[Slot, dict[str, str]] = {
     "sampler": {
         "balanced": f"{_HERE}.samplers.balanced:Balanced",
+        "class_balanced": f"{_HERE}.samplers.class_balanced:ClassBalanced",
         "crafted": f"{_HERE}.samplers.crafted:Crafted",
     },
     "adapter": {

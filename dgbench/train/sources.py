@@ -111,13 +111,17 @@ class Features:
 
 @dataclass(frozen=True)
 class Held:
-    """One source domain: what a network sees of it, its labels on the device, and which rows train and validate."""
+    """One source domain: what a network sees of it, its labels on the device, and which rows train and validate.
+
+    ``classes`` are the labels of the rows that train, on the CPU.
+    """
 
     name: str
     inputs: Inputs
     labels: Tensor
     train: Tensor
     validation: Tensor
+    classes: Tensor
 
 
 class Sources:
@@ -147,8 +151,9 @@ class Sources:
 
     def _hold(self, dataset: Dataset, name: str, inputs: Inputs) -> Held:
         rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
-        labels = sent(torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels)), self.device)
-        return Held(name, inputs, labels, torch.from_numpy(rows.train), torch.from_numpy(rows.validation))
+        labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels))
+        train, validation = torch.from_numpy(rows.train), torch.from_numpy(rows.validation)
+        return Held(name, inputs, sent(labels, self.device), train, validation, labels[train])
 
     def batches(self, sampler: Sampler, steps: range) -> AbstractContextManager[Iterator[Batch]]:
         """The batch of each step, for a ``with`` statement.
@@ -166,7 +171,8 @@ class Sources:
         present = self._present(step)
         domains = self.domains if present is None else [self.domains[number] for number in present.tolist()]
         seeds = [spec.seed("order", d.name) for d in domains]
-        taken = sampler.rows([d.train for d in domains], spec.batch_per_domain, step, seeds)
+        pools, classes = [d.train for d in domains], [d.classes for d in domains]
+        taken = sampler.labelled_rows(pools, classes, spec.batch_per_domain, step, seeds)
         inputs, labels, numbers = [], [], []
         for number, (domain, rows) in enumerate(zip(domains, taken, strict=True)):
             # On the CPU, so that every device sees the same batch.
