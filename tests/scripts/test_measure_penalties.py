@@ -7,7 +7,7 @@ from scripts_loaded import load_script
 script = load_script("measure_penalties")
 
 
-@pytest.mark.parametrize("name", ["IRM", "Fishr", "HGP"])
+@pytest.mark.parametrize("name", ["IRM", "Fishr, one by one", "Fishr, at once", "HGP"])
 def test_both_ways_give_the_same_loss(name: str) -> None:
     forward = script.a_pass(5, 3, 2, 4)
     part, published = script.PUBLISHED[name]
