@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from dgbench.algorithms.descend import descend
+from dgbench.algorithms.keeper import Keeper
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
@@ -150,26 +151,10 @@ class Adapter(Part):
         return torch.zeros((), device=network.head.weight.device)
 
 
-class Objective(Part):
-    """What is minimised?
-
-    What an objective keeps between steps (weights of domains, running statistics, a discriminator) lives in
-    ``network.auxiliary``: :meth:`attach` puts it there, :meth:`loss` reads it, and it moves once a step by what the
-    step's first pass showed, however many passes the optimizer takes: buffers by :meth:`remember`, weights down
-    :meth:`auxiliary_loss`. All passes of a step see it as the step before left it.
-    """
+class Objective(Keeper, Part):
+    """What is minimised?"""
 
     slot = "objective"
-
-    def attach(self, network: Network, examples: Sequence[int]) -> None:
-        """Add to ``network.auxiliary`` what is kept between steps: buffers, and modules.
-
-        Random numbers come from torch's global generator on the CPU, which the loop has seeded.
-
-        Args:
-            network: With its adapter attached, on its device, before the first step.
-            examples: How many rows each source domain has, those of validation included: ``batch.index`` is below it.
-        """
 
     def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
         """Change the batch once before the step's passes (mixup, soft targets)."""
@@ -186,27 +171,6 @@ class Objective(Part):
         :meth:`loss`, through nothing but the logits.
         """
         return None
-
-    def remember(self, forward: Forward) -> None:
-        """Move buffers in ``network.auxiliary`` in place, once a step, by a pass that has no graph.
-
-        The network's weights have moved since the pass: features and logits are those of before.
-        """
-
-    def auxiliary_loss(self, forward: Forward) -> Tensor:
-        """What weights in ``network.auxiliary`` minimise, those that require gradients: a scalar.
-
-        The pass is that of :meth:`remember`, so nothing reaches the network; no loss of the network's reaches these.
-        """
-        raise NotImplementedError(f"{type(self).__name__} attaches weights and does not say what they minimise")
-
-    def auxiliary_rate(self) -> float:
-        """Their learning rate, as a multiple of the network's; all else is as for the network's weights."""
-        return 1.0
-
-    def auxiliary_steps(self) -> int:
-        """How many steps they take in each step of the network, on the features of its first pass."""
-        return 1
 
     def resets_optimizer(self, step: int, steps: int) -> bool:
         """Whether the base optimizer starts afresh before this step (a penalty that sets in)."""
