@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Iterable
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +27,39 @@ from small import small_board
 CPU = torch.device("cpu")
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["dgbench.runs.execute"])
+KILLS = 4
 
 
-def _work(plan: Plan, root: Path, seconds: float | None) -> None:
-    """Do the whole plan; SIGKILL this process after some time, wherever it then is."""
+def _work(plan: Plan, root: Path, doomed: tuple[int, float] | None, told: SimpleQueue[int]) -> None:
+    """Do the whole plan, and tell how many files were touched; or SIGKILL this process some seconds after one was.
+
+    What counts is work and not the clock: on a busy machine a process would be killed before it has begun.
+    """
     torch.set_num_threads(1)
-    if seconds is not None:
-        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    touched = 0
+
+    def see(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal touched
+        touched += event.partition(".")[0] in ("open", "os", "shutil") and str(root) in str(arguments[:1])
+        if doomed is not None and touched == doomed[0]:
+            touched += 1
+            threading.Timer(doomed[1], os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    sys.addaudithook(see)
     for training in plan.trainings.values():
         do_training(training, Store(root), CPU)
         do_runs(training, [run for run in plan.runs.values() if run.training == training.id], Store(root), CPU)
+    told.put(touched)
     os._exit(0)
 
 
-def _in_process(plan: Plan, root: Path, seconds: float | None) -> int | None:
-    process = SERVER.Process(target=_work, args=(plan, root, seconds))
+def _in_process(plan: Plan, root: Path, doomed: tuple[int, float] | None = None) -> tuple[int | None, int]:
+    """How the process ended, and how many files it touched if it was left alone."""
+    told: SimpleQueue[int] = SERVER.SimpleQueue()
+    process = SERVER.Process(target=_work, args=(plan, root, doomed, told))
     process.start()
     process.join(120)
-    return process.exitcode
+    return process.exitcode, 0 if told.empty() else told.get()
 
 
 def _contents(root: Path) -> dict[str, str]:
@@ -62,15 +79,16 @@ def test_sigkill_at_random_points_changes_no_bit(algorithm: str, tmp_path: Path)
     plan.runs = {id_: run for id_, run in plan.runs.items() if run.target == target}
     plan.trainings = {run.training: plan.trainings[run.training] for run in plan.runs.values()}
 
-    assert _in_process(plan, tmp_path / "whole", None) == 0
+    code, touched = _in_process(plan, tmp_path / "whole")
+    assert code == 0
+    assert touched > 50
     rng, killed = random.Random(algorithm), 0
-    for _ in range(40):
-        code = _in_process(plan, tmp_path / "broken", rng.uniform(0.02, 0.6))
+    for _ in range(KILLS):
+        doomed = rng.randint(1, touched // 3), rng.choice((0.0, rng.uniform(0, 0.05)))
+        code, _ = _in_process(plan, tmp_path / "broken", doomed)
         killed += code == -signal.SIGKILL
-        if code == 0:
-            break
-    assert _in_process(plan, tmp_path / "broken", None) == 0
-    assert killed >= 1
+    assert _in_process(plan, tmp_path / "broken")[0] == 0
+    assert killed >= 2
     whole, broken = _contents(tmp_path / "whole"), _contents(tmp_path / "broken")
     assert len(whole) > 5
     assert whole == broken
