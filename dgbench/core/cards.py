@@ -10,13 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.names import Text
 from dgbench.core.paths import shipped
 from dgbench.core.precision import Precision
 from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.space import Space
 from dgbench.core.toml import read_toml
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
@@ -43,47 +44,6 @@ class Paper(Card):
         first = self.authors[0] + (" et al." if len(self.authors) > 2 else "")
         who = " and ".join(self.authors) if len(self.authors) == 2 else first
         return f"{who}: {self.title}. {self.venue} {self.year}" + (f", arXiv {self.arxiv}" if self.arxiv else "")
-
-
-class Space(Card):
-    """Where a hyperparameter is searched.
-
-    ``choice`` draws one of ``values``; ``uniform``, ``loguniform`` and ``integer`` draw between ``low`` and ``high``,
-    both included.
-    """
-
-    kind: Literal["choice", "uniform", "loguniform", "integer"]
-    values: tuple[Any, ...] | None = None
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Space:
-        if self.kind == "choice":
-            if not self.values or self.low is not None or self.high is not None:
-                raise ValueError("kind 'choice' takes a list 'values', and neither 'low' nor 'high'")
-        elif self.low is None or self.high is None or self.values is not None or not self.low < self.high:
-            raise ValueError(f"kind '{self.kind}' takes 'low' below 'high', and no 'values'")
-        elif self.kind == "loguniform" and self.low <= 0:
-            raise ValueError("kind 'loguniform' takes 'low' above 0")
-        return self
-
-    def at(self, u: float) -> Any:
-        """The value at quantile ``u`` in [0, 1)."""
-        if self.values is not None:
-            return self.values[int(u * len(self.values))]
-        assert self.low is not None
-        assert self.high is not None
-        if self.kind == "integer":
-            return int(self.low + u * (self.high - self.low + 1))
-        if self.kind == "loguniform":
-            return float(self.low * (self.high / self.low) ** u)
-        return self.low + u * (self.high - self.low)
-
-    def __str__(self) -> str:
-        if self.values is not None:
-            return "one of " + ", ".join(map(str, self.values))
-        return f"{self.kind} in [{self.low:g}, {self.high:g}]"
 
 
 class PartChoice(BaseModel):

@@ -17,11 +17,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dgbench.core import registry
-from dgbench.core.cards import BoardCard, PartChoice, Space, algorithm_card
+from dgbench.core.cards import BoardCard, PartChoice, algorithm_card
 from dgbench.core.errors import RecipeError, did_you_mean, shown
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.seeds import generator
 from dgbench.core.shift_families import FAMILIES
+from dgbench.core.space import Space
 from dgbench.core.spec import Spec
 
 STANDARD: dict[Slot, str] = {

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgbench.core.cards import BoardCard, Space, algorithm_card, board_card, card_names
+from dgbench.core.cards import BoardCard, algorithm_card, board_card, card_names
 from dgbench.core.errors import RecipeError, UnknownNameError
 from dgbench.core.recipe import compose, resolve
 from dgbench.core.registry import BUILT_IN, SLOTS, load
 from dgbench.core.seeds import generator
+from dgbench.core.space import Space
 
 BOARD = board_card("quick")
 

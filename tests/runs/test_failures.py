@@ -11,9 +11,10 @@ import torch
 
 import dgbench
 from dgbench.api import boards
-from dgbench.core.cards import CaseRules, SelectionRules, Space
+from dgbench.core.cards import CaseRules, SelectionRules
 from dgbench.core.errors import DivergedError, RecipeError, StoreError
 from dgbench.core.results import Status
+from dgbench.core.space import Space
 from dgbench.exported import choose
 from dgbench.runs.collect import collect
 from dgbench.runs.failures import status_of
