@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -55,7 +56,7 @@ def show(
             console.print()
         match thing:
             case AlgorithmCard():
-                _show_algorithm(thing, console)
+                _show_algorithm(thing, name, console)
             case DatasetCard():
                 _show_dataset(thing, console)
             case BoardCard():
@@ -115,7 +116,7 @@ def _plain(thing: Thing) -> dict[str, Any]:
     return {"slot": slot, "part": name, "version": part.version, "hyperparameters": fields}
 
 
-def _show_algorithm(card: AlgorithmCard, console: Console) -> None:
+def _show_algorithm(card: AlgorithmCard, name: str, console: Console) -> None:
     console.print(f"[bold]{card.title}[/]  [dim]{card.name}[/]\n{card.summary}\n")
     console.print(f"[bold]paper[/]    {card.paper.cite()}", soft_wrap=True)
     if card.paper.code:
@@ -156,6 +157,8 @@ def _show_algorithm(card: AlgorithmCard, console: Console) -> None:
         console.print(f"\n[bold]published[/]  {published.setting}: {values}", soft_wrap=True)
     for difference in card.differences:
         console.print(f"[bold]note[/]  {difference.what}", soft_wrap=True)
+    board = "domainbed-clip-vit-b16" if "text" in needs else "quick"
+    console.print(f"\n[bold]run it[/]  dgbench run {board} -a erm -a {shlex.quote(name)}", soft_wrap=True)
 
 
 def _instance(card: AlgorithmCard, slot: Slot) -> Any:
