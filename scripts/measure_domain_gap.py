@@ -23,7 +23,7 @@ from dgbench.data.splits import tested
 from dgbench.models.effective import load_effective
 from dgbench.runs.execute import do_training
 from dgbench.runs.parts import parts_of
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from dgbench.selection.statistics import Estimate, difference, estimate

@@ -34,7 +34,8 @@ from dgbench.core.cards import PartChoice, RecipeSlots, SplitRules, TrainingRule
 from dgbench.core.files import read_json
 from dgbench.core.seals import MIDWAY, sealed
 from dgbench.runs.execute import do_runs, do_training
-from dgbench.runs.plan import RunSpec, make_plan
+from dgbench.runs.plan import RunSpec
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 

@@ -30,7 +30,8 @@ from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
 from dgbench.runs.index import index
-from dgbench.runs.plan import Plan, RunSpec, make_plan
+from dgbench.runs.plan import Plan, RunSpec
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import PREDICTIONS, scores_kept, summarise
 

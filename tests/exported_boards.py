@@ -12,7 +12,8 @@ from PIL import Image
 from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, CaseRules, PartChoice, card_names
 from dgbench.runs.launch import launch
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from small import small_board
 

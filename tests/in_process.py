@@ -5,7 +5,7 @@ from pathlib import Path
 from dgbench.core.cards import BoardCard
 from dgbench.runs.index import asked, index
 from dgbench.runs.launch import tidy, units_of
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.runs.todo import Todo, todo
 

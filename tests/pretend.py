@@ -21,7 +21,7 @@ from dgbench.algorithms.step import Batch
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.parts import parts_of
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.train.auxiliary import attach_auxiliary
 from dgbench.train.sources import Sources
 from dgbench.train.training import Training, attach

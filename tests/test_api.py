@@ -2,7 +2,7 @@ import pytest
 
 import dgbench
 from dgbench.core.errors import CardError, UnknownNameError
-from dgbench.runs.store import rules_identity
+from dgbench.core.rules import rules_identity
 
 
 def test_the_public_functions_are_there_and_nothing_else_is() -> None:

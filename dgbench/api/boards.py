@@ -98,7 +98,7 @@ def plan(board: Board, *, store: Path | None = None) -> Plan:
         DGBenchError: a recipe does not fit.
     """
     from dgbench.runs.index import grown
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.planning import make_plan
 
     card = rules(board)
     return make_plan(card, trials=grown(card, Store.at(store)))
@@ -287,8 +287,7 @@ def familiar_to(board: Board) -> Familiar:
     from dgbench.core.familiar import familiar_cards
     from dgbench.selection.familiar import familiar
 
-    beside = submissions_of(board)
-    return familiar(familiar_cards(beside.with_name("familiar")) if beside else ())
+    return familiar(familiar_cards(near.with_name("familiar")) if (near := submissions_of(board)) else ())
 
 
 def measured(

@@ -197,7 +197,7 @@ def _listed(card: BoardCard, asked: BoardCard, store: Store) -> dict[str, Any]:
             if {entry["algorithm"] for entry in index["entries"]} >= set(asked.algorithms):
                 return index
     from dgbench.runs.index import index as index_of
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.planning import make_plan
 
     return index_of(make_plan(asked))
 

@@ -187,7 +187,7 @@ def _submitted(board: Board | None) -> Iterable[tuple[Board, Placed, Row]]:
 def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None) -> tuple[Origin, Compare]:
     from dgbench.runs.again import announced, compared
     from dgbench.runs.origin import planned
-    from dgbench.runs.plan import at_most, make_plan
+    from dgbench.runs.planning import at_most, make_plan
     from dgbench.selection.predictions import PREDICTIONS
     from dgbench.submissions import files
     from dgbench.submissions.evidence import file_of
@@ -271,6 +271,6 @@ def _rules(card: BoardCard, place: Place) -> Iterable[BoardCard]:
 
 
 def _asks_for(card: BoardCard, run: str) -> bool:
-    from dgbench.runs.plan import at_most, make_plan
+    from dgbench.runs.planning import at_most, make_plan
 
     return run in make_plan(card, trials=at_most(card)).runs

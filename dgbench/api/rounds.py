@@ -81,7 +81,7 @@ def work(
         device, workers, progress, trackers, until, budget, looked: As there.
     """
     from dgbench.runs.launch import launch
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.planning import make_plan
     from dgbench.runs.tracking import tracked
 
     check_rules(card, until, budget)

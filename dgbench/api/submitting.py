@@ -76,7 +76,7 @@ def make_submissions(
         StoreError: runs of one are missing, or something is there under its name. Then none is written.
     """
     from dgbench.runs.index import grown, index
-    from dgbench.runs.plan import make_plan
+    from dgbench.runs.planning import make_plan
     from dgbench.submissions.make import make
 
     asked, kept = rules(board, algorithms=algorithms), Store.at(store)
@@ -226,7 +226,7 @@ def verify(
         StoreError: the store holds no finished run of the board.
     """
     from dgbench.runs.again import again, part, sample
-    from dgbench.runs.plan import at_most, make_plan
+    from dgbench.runs.planning import at_most, make_plan
     from dgbench.runs.progress import told
     from dgbench.submissions.rerun import Claimed
 

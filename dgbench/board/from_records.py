@@ -12,9 +12,9 @@ from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.provenance import revision
+from dgbench.core.rules import rules_identity
 from dgbench.data.catalogue import showable
 from dgbench.runs.collect import Records
-from dgbench.runs.store import rules_identity
 from dgbench.selection.measures import headline
 
 

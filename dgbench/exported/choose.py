@@ -17,7 +17,8 @@ from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
 from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.index import index
-from dgbench.runs.plan import Entry, Plan, at_most, make_plan
+from dgbench.runs.plan import Entry, Plan
+from dgbench.runs.planning import at_most, make_plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import Criterion, choose, ranking
@@ -90,7 +91,7 @@ def planned(board: BoardCard, trials: int = 0, fetch: bool = False, progress: Pr
     Args:
         board: The rules.
         trials: How many there are at least, of each algorithm.
-        fetch, progress: As for :func:`dgbench.runs.plan.make_plan`.
+        fetch, progress: As for :func:`dgbench.runs.planning.make_plan`.
 
     Raises:
         DataError: it is not.

@@ -17,6 +17,7 @@ from dgbench.core.dataset_card import DatasetCard, dataset_card, headlines
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole_folder
 from dgbench.core.provenance import revision
+from dgbench.core.rules import rules_identity
 from dgbench.core.spec import Spec
 from dgbench.exported.card import BACKBONE, CONFIG, HEAD, MEMORY, README, Expectation, ModelCard, is_export, write_card
 from dgbench.exported.choose import Choice
@@ -26,7 +27,7 @@ from dgbench.models.backbones.packages import PACKAGES
 from dgbench.models.network import Backbone, Network
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.predict import Bench
-from dgbench.runs.store import Store, rules_identity
+from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from dgbench.core.cases import Case
 from dgbench.core.recipe import Resolved, build_part, compose, resolve
-from dgbench.runs.plan import Entry, Plan, add_cell
+from dgbench.runs.plan import Entry, Plan
+from dgbench.runs.planning import add_cell
 
 
 def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:

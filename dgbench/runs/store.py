@@ -26,9 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dgbench.core.auxiliary import AUXILIARY
-from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep
-from dgbench.core.dataset_card import other_headlines
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
 from dgbench.core.locks import alone, clear
@@ -46,17 +44,6 @@ INDEX = "dgbench.index/4"
 """Of the list of a board's runs; the number is raised whenever that list says more."""
 
 log = logging.getLogger(__name__)
-
-
-def rules_identity(board: BoardCard) -> str:
-    """The identity of a board's rules: of all that results depend on, not of what it is called and whom it compares.
-
-    It is the same on any machine: of own weights it has the name of the file, not where that lies.
-    """
-    content = board.described(without={"title", "summary", "algorithms", "keep", "headline"})
-    portable = {track: own.portable for track, name in board.tracks.items() if (own := parse(name)).weights}
-    said = {"headline": others} if (others := other_headlines(board)) else {}
-    return identity(content | {"tracks": content["tracks"] | portable} | said)
 
 
 class BusyError(StoreError):

@@ -14,12 +14,12 @@ from dgbench.core.cards import BoardCard, Headline
 from dgbench.core.cases import Case, Place, cases
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.rules import rules_identity
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import Outline, found, outline, showable
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import sample_names
 from dgbench.data.splits import Rows, split, tested, viewed
-from dgbench.runs.store import rules_identity
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.measures import summarised
 

@@ -19,10 +19,11 @@ from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder
 from dgbench.core.recipe import Recipe, compose
 from dgbench.core.results import RESULT, Result
+from dgbench.core.rules import rules_identity
 from dgbench.core.seals import described
 from dgbench.core.spec import Spec
 from dgbench.core.toml import validated
-from dgbench.runs.store import Store, rules_identity
+from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.selection.measures import summarised
 from dgbench.selection.predictions import PREDICTIONS

@@ -17,7 +17,7 @@ from dgbench.board.part import part
 from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import CardError, RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Records
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from small import small_board
 
 SKILLS = {"erm": 0.50, "sam": 0.58, "sam + swad": 0.61, "irm": 0.40, "t3a": 0.60}

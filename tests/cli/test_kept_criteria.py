@@ -12,7 +12,7 @@ from cli.rooms import Room
 import dgbench
 from dgbench.board.judged import JudgedTrack, track
 from dgbench.board.render.criteria import data, words
-from dgbench.runs.store import rules_identity
+from dgbench.core.rules import rules_identity
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.design import Design
 

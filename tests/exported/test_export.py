@@ -34,7 +34,8 @@ from dgbench.exported.write import write
 from dgbench.models.backbones import build
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.execute import do_runs, do_training
-from dgbench.runs.plan import STREAM_BATCH, make_plan
+from dgbench.runs.plan import STREAM_BATCH
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.train.evaluate import CHUNK, score

@@ -24,7 +24,7 @@ from dgbench.data.disk.look import look, write
 from dgbench.runs.feature_shelf import shelf as features_of
 from dgbench.runs.groundwork import Groundwork, groundwork
 from dgbench.runs.jobs import Drawing, Extraction, unit
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from small import small_board
 

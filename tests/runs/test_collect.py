@@ -13,7 +13,7 @@ import dgbench
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
 from dgbench.runs.index import index
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import summarise
 from small import small_board

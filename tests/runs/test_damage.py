@@ -16,7 +16,8 @@ from dgbench.core.cards import CaseRules
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.index import index
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Kind, Store
 from dgbench.runs.verify import verify
 from dgbench.train.spec import TrainingSpec

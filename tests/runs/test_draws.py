@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgbench.core.cards import BoardCard
 from dgbench.runs.parts import parts_of
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec

@@ -10,7 +10,8 @@ from dgbench.data.catalogue import load
 from dgbench.runs import estimate as module
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.jobs import unit
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import todo

@@ -23,7 +23,8 @@ from dgbench.runs import setting as settings
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.features import FeatureBank, dimension, shelf
 from dgbench.runs.parts import on_features, parts_of
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from small import small_board

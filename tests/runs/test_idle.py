@@ -12,7 +12,7 @@ from dgbench.core.cards import BoardCard, PartChoice
 from dgbench.core.recipe import compose, resolve
 from dgbench.runs.launch import launch
 from dgbench.runs.overlap import idle
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from small import small_board
 

@@ -26,7 +26,8 @@ from dgbench.runs.failures import failure
 from dgbench.runs.index import index
 from dgbench.runs.judges import domains
 from dgbench.runs.overlap import sharing
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.predict import Bench
 from dgbench.runs.prune import prune, pruning
 from dgbench.runs.store import Store

@@ -16,6 +16,7 @@ from dgbench.core.cards import BoardCard, CaseRules, Keep
 from dgbench.core.errors import StoreError
 from dgbench.core.files import write_json
 from dgbench.core.pieces import DECAYS, every
+from dgbench.core.rules import rules_identity
 from dgbench.core.seals import seal, write_sealed
 from dgbench.core.spec import Spec
 from dgbench.models.effective import effective_state
@@ -28,9 +29,10 @@ from dgbench.runs.keeping import excess, let_go
 from dgbench.runs.launch import tidy, units_of
 from dgbench.runs.notes import Measured, Note, Predicted
 from dgbench.runs.parts import part_of
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import stored
-from dgbench.runs.store import Store, rules_identity
+from dgbench.runs.store import Store
 from dgbench.runs.todo import Todo, todo
 from dgbench.runs.verify import verify
 from dgbench.runs.wishes import Boards

@@ -13,7 +13,7 @@ from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
 from dgbench.runs import execute, setting
 from dgbench.runs.index import index
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from small import small_board

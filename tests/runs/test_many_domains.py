@@ -19,7 +19,7 @@ from dgbench.data.splits import split
 from dgbench.runs.collect import collect
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.index import index
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import in_full
 from dgbench.runs.store import Store
 

@@ -26,7 +26,8 @@ from dgbench.runs import predict
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.observed import examples
 from dgbench.runs.parts import part_of, parts_of
-from dgbench.runs.plan import STREAM_BATCH, Plan, make_plan
+from dgbench.runs.plan import STREAM_BATCH, Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import Setting
 from dgbench.runs.setting import stored as stored_training
 from dgbench.runs.store import Store

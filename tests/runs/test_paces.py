@@ -15,7 +15,7 @@ from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs import paces, timing
 from dgbench.runs.pace import LEARN, Pace
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.train.spec import TrainingSpec
 from small import small_board
 

@@ -11,7 +11,7 @@ from dgbench.core.decoding import Decoding
 from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
 from dgbench.data.catalogue import outline
 from dgbench.runs.launch import launch
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import ranking
 from dgbench.train.spec import TrainingSpec
@@ -160,7 +160,9 @@ def test_several_datasets_are_one_plan() -> None:
 
 def test_domains_that_show_the_same_things_need_things_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     known = outline("digits")
-    monkeypatch.setattr("dgbench.runs.plan.outline", lambda name, build, progress: replace(known, shared_groups=True))
+    monkeypatch.setattr(
+        "dgbench.runs.planning.outline", lambda name, build, progress: replace(known, shared_groups=True)
+    )
     with pytest.raises(CardError, match=r"set 'test' in \[split\] above 0"):
         make_plan(small_board("erm"))
     split = SplitRules(validation=0.1, test=0.2)
@@ -172,7 +174,7 @@ def test_data_that_is_not_here_is_planned_and_refused_when_it_is_to_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     known = outline("digits")
-    monkeypatch.setattr("dgbench.runs.plan.outline", lambda name, build, progress: replace(known, manifest=None))
+    monkeypatch.setattr("dgbench.runs.planning.outline", lambda name, build, progress: replace(known, manifest=None))
     made = make_plan(small_board("erm", "sam"))
     assert (made.absent, len(made.trainings), len(made.runs)) == (("digits",), 8, 8)
     monkeypatch.setattr("dgbench.runs.launch.dataset_card", lambda name: dataset_card("pacs"))

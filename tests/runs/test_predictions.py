@@ -15,7 +15,8 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.core.seals import seal
 from dgbench.runs.index import index
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import WHOSE
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import PREDICTIONS, scores_kept

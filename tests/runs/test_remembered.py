@@ -25,7 +25,7 @@ from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import DONE, read_sealed, seal, write_sealed
 from dgbench.runs import finished, measured, predictions, remembered
 from dgbench.runs.collect import collect
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import TABLE
 from dgbench.runs.remembered import place
 from dgbench.runs.store import Store

@@ -19,7 +19,8 @@ import torch
 
 from dgbench.core.cards import PartChoice, RecipeSlots
 from dgbench.runs.execute import do_runs, do_training
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 from small import small_board

@@ -15,11 +15,12 @@ from dgbench.board.recompute import command
 from dgbench.board.until import Round
 from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
 from dgbench.core.errors import CardError, DGBenchError, UnknownNameError
+from dgbench.core.rules import rules_identity
 from dgbench.runs.failures import Failure
 from dgbench.runs.index import grown, index
 from dgbench.runs.launch import Summary, units_of
 from dgbench.runs.plan import Plan
-from dgbench.runs.store import Store, rules_identity
+from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.check import read

@@ -15,7 +15,8 @@ from dgbench.runs.heads import MOST, side_by_side
 from dgbench.runs.jobs import unit
 from dgbench.runs.launch import launch
 from dgbench.runs.notes import Stage
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.progress import Silent
 from dgbench.runs.store import Store
 from small import small_board

@@ -11,7 +11,7 @@ from dgbench.data.catalogue import load
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.index import index
 from dgbench.runs.launch import tidy, units_of
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.sizes import sizes, to_be_written
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo

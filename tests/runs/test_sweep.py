@@ -22,7 +22,7 @@ from dgbench.core.paths import shipped
 from dgbench.runs.events import BoardEnds, Event, Tracker, TrainingBegins, TrainingEnds
 from dgbench.runs.failures import Failure, by_kind
 from dgbench.runs.launch import Summary
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.progress import Log
 from small import small_board
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from scripts_loaded import load_script
 
 import dgbench
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
 from small import small_board

@@ -20,13 +20,14 @@ from dgbench.board.render import files, markdown
 from dgbench.core.cards import BoardCard, CaseRules, SplitRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
+from dgbench.core.rules import rules_identity
 from dgbench.core.seals import DONE, read_sealed, seal
 from dgbench.runs import headline
 from dgbench.runs.collect import collect
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.index import index
-from dgbench.runs.plan import make_plan
-from dgbench.runs.store import Store, rules_identity
+from dgbench.runs.planning import make_plan
+from dgbench.runs.store import Store
 from dgbench.runs.wishes import Boards
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.selection.predictions import PREDICTIONS

@@ -26,7 +26,8 @@ from dgbench.runs.events import (
     Validated,
 )
 from dgbench.runs.notes import Measured, Predicted
-from dgbench.runs.plan import Plan, make_plan
+from dgbench.runs.plan import Plan
+from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.runs.tracking import Tracking, tracked
 from dgbench.trackers import NAMES, named

@@ -14,7 +14,7 @@ from dgbench.core.cards import BoardCard, TrainingRules
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.runs.overlap import idle
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from dgbench.train.norm_statistics import batches_for, recompute
 from small import small_board
 

@@ -15,7 +15,7 @@ from dgbench.api import boards
 from dgbench.core.backbone_name import PACKAGED
 from dgbench.core.errors import DGBenchError
 from dgbench.models.backbones import build, facts, packaged
-from dgbench.runs.plan import make_plan
+from dgbench.runs.planning import make_plan
 from small import small_board
 
 PALACE, DAISY = 698, 985
