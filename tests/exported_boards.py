@@ -15,6 +15,7 @@ from dgbench.runs.launch import launch
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
+from once import once
 from small import small_board
 
 ALGORITHMS = (*card_names("algorithms"), "linear_probe + t3a", "lora + swad", "sam + adanpc", "adanpc(threshold=2.0)")
@@ -33,20 +34,23 @@ class Ran:
     store: Store
 
 
-def ran(board: BoardCard, folder: Path, **cases: tuple[str, ...]) -> Ran:
+def ran(board: BoardCard, name: str, **cases: tuple[str, ...]) -> Ran:
     best = board.defaults.model_copy(update={"averaging": PartChoice(part="best")})
     tested = {name: CaseRules(targets=targets) for name, targets in cases.items()}
     board = rules(board.model_copy(update={"defaults": best, "cases": tested}))
-    plan, store = make_plan(board, fetch=True), Store(folder)
-    summary = launch(plan, store, device="cpu", workers=2)
-    assert not summary.failed, summary.failed
-    return Ran(board, plan, store)
+    plan = make_plan(board, fetch=True)
+
+    def work(folder: Path) -> None:
+        summary = launch(plan, Store(folder), device="cpu", workers=2)
+        assert not summary.failed, summary.failed
+
+    return Ran(board, plan, Store(once(name, work)))
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def digits() -> Ran:
     """One target and every algorithm there is."""
-    return ran(small_board(*ALGORITHMS), tmp_path_factory.mktemp("digits"), digits=("print",))
+    return ran(small_board(*ALGORITHMS), "digits", digits=("print",))
 
 
 def write_shapes(root: Path, per_class: int = 13) -> None:
@@ -92,37 +96,38 @@ name = "wood"
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
+def pictures() -> str:
     """The card of a folder of pictures."""
-    root = tmp_path_factory.mktemp("pictures")
-    write_shapes(root / "shapes")
-    card = root / "shapes.toml"
-    card.write_text(CARD.format(path=root / "shapes"), encoding="utf-8")
-    return str(card)
+
+    def make(root: Path) -> None:
+        write_shapes(root / "shapes")
+        (root / "shapes.toml").write_text(CARD.format(path=root / "shapes"), encoding="utf-8")
+
+    return str(once("pictures", make) / "shapes.toml")
 
 
 @pytest.fixture(scope="session")
-def shapes(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def shapes(pictures: str) -> Ran:
     """Pictures in files, and a network of timm whose statistics move."""
     name = pictures
     board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
     training = board.training.model_copy(update={"norm_mode": "train"})
     board = rules(board.model_copy(update={"training": training}), datasets=[name], keep="all")
-    return ran(board, tmp_path_factory.mktemp("store"), **{name: ("wood",)})
+    return ran(board, "shapes", **{name: ("wood",)})
 
 
 @pytest.fixture(scope="session")
-def halved(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def halved(pictures: str) -> Ran:
     """In bfloat16: whole networks, whose statistics move, and heads on stored features."""
     board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6)
     training = board.training.model_copy(update={"norm_mode": "train", "precision": "bfloat16"})
     board = rules(board.model_copy(update={"training": training}), datasets=[pictures])
-    return ran(board, tmp_path_factory.mktemp("halved"), **{pictures: ("wood",)})
+    return ran(board, "halved", **{pictures: ("wood",)})
 
 
 @pytest.fixture(scope="session")
-def tuned(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def tuned(pictures: str) -> Ran:
     """Every domain is left out once, in two trials; two sets of hyperparameters are tried, and no weights stay."""
     algorithms = ("erm", "sam", "drm", "linear_probe", "t3a")
     board = rules(small_board(*algorithms, backbone="timm:test_efficientnet(size=32)"), datasets=[pictures])
-    return ran(rules(board, trials=2, draws=2, keep="none"), tmp_path_factory.mktemp("tuned"))
+    return ran(rules(board, trials=2, draws=2, keep="none"), "tuned")

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from comparing.called import within
 from PIL import Image
 
 import dgbench
@@ -167,14 +168,14 @@ def test_the_command_names_classes_and_what_it_could_not_read(shapes: Ran, tmp_p
     assert names == {"a  b.png", "tab\there.jpg", "ünï.PNG", "\\udcff.png", "no suffix"}
     assert {row["class"] for row in rows} <= {"dot", "line"}
     assert len({row["confidence"] for row in rows}) == 1, "they show the same"
-    printed = cli("predict", folder, pictures / "sub")
+    printed = within("predict", folder, pictures / "sub")
     assert printed.returncode == 0, printed.stderr
     path, label, confidence = printed.stdout.rstrip("\n").split("\t")
     assert (Path(path).name, label) == ("ünï.PNG", rows[0]["class"])
     assert float(confidence) == pytest.approx(float(rows[0]["confidence"]), abs=1e-4)
-    answer = json.load(io.StringIO(cli("predict", folder, pictures / "sub", "--json").stdout))
+    answer = json.load(io.StringIO(within("predict", folder, pictures / "sub", "--json").stdout))
     assert answer[0]["confidence"] == pytest.approx(float(rows[0]["confidence"]), rel=1e-5)
-    nowhere = cli("predict", tmp_path, pictures)
+    nowhere = within("predict", tmp_path, pictures)
     assert nowhere.returncode == 2
     assert "this is no exported model" in nowhere.stderr
     assert len(nowhere.stderr.splitlines()) == 1
