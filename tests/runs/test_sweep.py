@@ -113,38 +113,38 @@ def notes(folder: Path) -> list[dict[str, object]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "store" / "failures").glob("*.json"))]
 
 
-@pytest.mark.parametrize(
-    ("how", "says"),
-    [
-        ("exits", "SystemExit: 3"),
-        ("raises", "ValueError: no luck at step 0"),
-        ("ends", "the worker process ended itself with exit code 3, and so did the one that tried it before"),
-        ("is killed", "was ended by SIGKILL (as happens where memory runs out), and so did the one"),
-    ],
-)
-def test_a_part_that_ends_its_process_ends_its_trainings_alone(
-    how: str, says: str, hazard: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+ENDS = {
+    "exits": "SystemExit: 3",
+    "raises": "ValueError: no luck at step 0",
+    "ends": "the worker process ended itself with exit code 3, and so did the one that tried it before",
+    "is killed": "was ended by SIGKILL (as happens where memory runs out), and so did the one",
+}
+
+
+def test_parts_that_end_their_process_end_their_trainings_alone(hazard: Path, caplog: pytest.LogCaptureFixture) -> None:
     heard: list[Event] = []
-    summary = go(hazard, "erm", card(hazard, how), trackers=[heard.append])
+    summary = go(hazard, "erm", *(card(hazard, how) for how in ENDS), trackers=[heard.append])
     assert (summary.trainings, summary.runs) == (2, 2), "all of the other"
-    ended = {event.training: event for event in heard if isinstance(event, TrainingEnds)}
-    assert {id_ for id_, event in ended.items() if event.status == "failed" and says in event.cause} == {
-        *summary.failed
-    }
-    assert sum(event.status == "ok" for event in ended.values()) == 2
-    assert sum(isinstance(event, TrainingBegins) for event in heard) == 4
-    assert heard[-1] == BoardEnds("small", "failed", trainings=2, runs=2, failed=2)
-    assert len(summary.failed) == 2
-    assert all(says in failed.error for failed in summary.failed.values())
-    assert {failed.algorithm for failed in summary.failed.values()} == {f"Hazard {how}"}
-    assert {failed.target for failed in summary.failed.values()} == set(TARGETS)
-    (line,) = by_kind(summary.failed.values())
-    assert line.startswith(f"Hazard {how}, target ")
-    assert "(and 1 more): " in line
-    assert {note["training"] for note in notes(hazard)} == set(summary.failed)
-    assert all(note["algorithm"] == f"Hazard {how}" and note["trial"] == 0 for note in notes(hazard))
-    assert all(("in loss" in str(note["trace"])) == (how == "raises") for note in notes(hazard)), "where in the code"
+    assert len(summary.failed) == 2 * len(ENDS)
+    ended = [event for event in heard if isinstance(event, TrainingEnds)]
+    assert {event.training for event in ended if event.status == "failed"} == {*summary.failed}
+    assert [event.status for event in ended].count("ok") == 2
+    assert sum(isinstance(event, TrainingBegins) for event in heard) == 2 + 2 * len(ENDS)
+    assert heard[-1] == BoardEnds("small", "failed", trainings=2, runs=2, failed=2 * len(ENDS))
+    lines = list(by_kind(summary.failed.values()))
+    assert len(lines) == len(ENDS)
+    noted = notes(hazard)
+    assert {note["training"] for note in noted} == set(summary.failed)
+    for how, says in ENDS.items():
+        failed = {id_: one for id_, one in summary.failed.items() if one.algorithm == f"Hazard {how}"}
+        assert all(says in one.error for one in failed.values())
+        assert {one.target for one in failed.values()} == set(TARGETS)
+        assert all(says in event.cause for event in ended if event.training in failed)
+        (line,) = [line for line in lines if line.startswith(f"Hazard {how}, target ")]
+        assert "(and 1 more): " in line
+        own = [note for note in noted if note["algorithm"] == f"Hazard {how}"]
+        assert [note["trial"] for note in own] == [0, 0]
+        assert all(("in loss" in str(note["trace"])) == (how == "raises") for note in own), "where in the code"
     assert "Traceback" not in caplog.text
 
 
