@@ -1,4 +1,4 @@
-"""A thousand trees with something wrong in them: each becomes a card that reads, or one error that a user can mend."""
+"""Hundreds of trees with something wrong in them: each becomes a card that reads, or one error that a user can mend."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from dgbench.core.errors import DGBenchError
 from dgbench.data.disk.look import look, write
 from dgbench.data.disk.readers import read
 
-TREES = 1000
-CARDS = 500
-REFUSED = 50
+TREES = 400
+CARDS = 200
+REFUSED = 20
 """At least so many become cards, and errors; else the test shows nothing."""
 ODD = (
     *("a", "A", "01", "1", "é", "e\u0301", "a b", "a-b", "train", "val", "test", "con", "{class}", "*", "[x]", "fo\to"),
