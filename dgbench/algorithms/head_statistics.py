@@ -13,15 +13,7 @@ from dgbench.algorithms.step import Forward
 
 def residuals(forward: Forward) -> Tensor:
     """Gradient of each example's cross-entropy in its logits, ``[n, C]``; every row sums to 0."""
-    return forward.logits.softmax(1) - _target(forward)
-
-
-def _target(forward: Forward) -> Tensor:
-    """Class probabilities that labels stand for, ``[n, C]``."""
-    batch, classes = forward.batch, forward.logits.shape[1]
-    return (
-        batch.once(("target", classes), lambda: F.one_hot(batch.y, classes)) if batch.target is None else batch.target
-    )
+    return forward.logits.softmax(1) - forward.batch.targets(forward.logits.shape[1])
 
 
 def slopes(forward: Forward, shares: Tensor) -> Tensor:
@@ -88,3 +80,8 @@ def squared_norms(forward: Forward) -> tuple[Tensor, Tensor]:
     """Squared norm of each example's gradient in the weight and in the bias, ``[n]`` each."""
     bias = residuals(forward).square().sum(1)
     return bias * forward.features.square().sum(1), bias
+
+
+def curved(p: Tensor, u: Tensor) -> Tensor:
+    """``(diag(p) - p p') u`` of each example: the Hessian of its cross-entropy in the logits, along ``u [n, C]``."""
+    return p * (u - (p * u).sum(1, keepdim=True))

@@ -31,7 +31,8 @@ class Keeper:
     def remember(self, forward: Forward) -> None:
         """Move buffers in ``network.auxiliary`` in place, once a step, by a pass that has no graph.
 
-        The network's weights have moved since the pass: features and logits are those of before.
+        The network's weights have moved since the pass: features and logits are those of before. Where the optimizer
+        took the batch apart there was no such pass: one is made now, with the weights as they have become.
         """
 
     def auxiliary_loss(self, forward: Forward) -> Tensor:

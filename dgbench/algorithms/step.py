@@ -80,6 +80,17 @@ class Batch:
 
         return self.once(("of", *domains), make)
 
+    def targets(self, classes: int) -> Tensor:
+        """Class probabilities that labels stand for, ``[n, C]``, or the soft targets that there are."""
+        if self.target is not None:
+            return self.target
+        return self.once(("target", classes), lambda: F.one_hot(self.y, classes).to(self.x.dtype))
+
+    def places(self, domains: int) -> Tensor:
+        """Which of its domain's examples each one is, from 0, int64 ``[n]``."""
+        seen = F.one_hot(self.domain, domains).cumsum(0)
+        return seen.gather(1, self.domain[:, None]).squeeze(1) - 1
+
     @property
     def source(self) -> Tensor:
         """Number of each example's domain among all source domains of the training, int64 ``[n]``."""

@@ -36,7 +36,7 @@ def protocol(card: BoardCard) -> str:
         trials += f", up to {card.most} of algorithms that are open near the top,"
     seen = "each source domain"
     if training.domains_per_step is not None:
-        how = "uniformly" if training.domains_drawn == "uniform" else "by its number of images"
+        how = "uniformly" if training.domains_drawn == "uniform" else "by their numbers of images"
         seen = f"each of {training.domains_per_step} source domains, drawn {how} where there are more"
     return (
         f"{asked} {tested}. {trials} draw other splits, heads and batches, the same for every algorithm. "

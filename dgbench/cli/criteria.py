@@ -12,6 +12,7 @@ from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.present import submitted_to
 from dgbench.cli.work import Backbone, BoardName, Draws, On, Only, StorePath, Trials
+from dgbench.core.auxiliary import asked_for
 from dgbench.runs.store import Store
 
 
@@ -26,6 +27,10 @@ def criteria(
     algorithm: Only = None,
     trials: Trials = None,
     draws: Draws = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option("--criterion", help="judge also one that has trainings of its own: kfold, lodo or lodo_last"),
+    ] = None,
     backbone: Backbone = None,
     store: StorePath = None,
     out: Annotated[
@@ -44,7 +49,15 @@ def criteria(
     from dgbench.board.render.criteria import data, terminal
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rules = boards.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
+    rules = boards.rules(
+        board,
+        datasets=dataset,
+        algorithms=algorithm,
+        trials=trials,
+        draws=draws,
+        criterion=asked_for(criterion),
+        backbone=backbone,
+    )
     made = judging.criteria(submitted_to(board, rules), store=store)
     paths = made.write(out or Store.at(store).index(rules).with_suffix("") / "criteria")
     if as_json:

@@ -195,7 +195,8 @@ class SelectionRules(Card):
 
 Keep = Literal["all", "shown", "chosen", "none"]
 """Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that
-other criteria would have chosen that need no single predictions (``shown``), all, or none."""
+other criteria would have chosen (``shown``) that need neither single predictions nor trainings of their own, all, or
+none."""
 
 
 Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group"]
@@ -271,9 +272,9 @@ class BoardCard(Card):
     def described(self, without: set[str]) -> dict[str, Any]:
         """As plain JSON, without some fields; of rules that came later, a board that has none of them says nothing."""
         said = self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
-        if self.training.domains_per_step is None and "training" in said:
+        if self.training.domains_per_step is None:
             del said["training"]["domains_per_step"], said["training"]["domains_drawn"]
-        if self.selection.average == "domains" and "selection" in said:
+        if self.selection.average == "domains":
             del said["selection"]["average"]
         return said
 

@@ -1,4 +1,4 @@
-"""The small networks that stand beside a backbone: discriminators, projections, encoders."""
+"""The small networks that tell domains apart, beside a backbone."""
 
 from __future__ import annotations
 

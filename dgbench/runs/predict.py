@@ -79,13 +79,14 @@ class Bench:
         self.seen: dict[tuple[object, ...], Tensor] = {}
 
     def _streams(self, run: RunSpec) -> list[_Stream]:
-        """Validation images of every source, clean and under every shift family, and the target, if there is one."""
+        """Validation images of every source, clean and under every shift family, and the target, if it has images."""
         if run.views_per_domain not in self.validation:
             self.validation[run.views_per_domain] = list(self._validation(run.views_per_domain))
         shown = (run.target, run.part)
         if run.target and shown not in self.targets:
             self.targets[shown] = self._target(*shown)
-        return [*self.validation[run.views_per_domain], *([self.targets[shown]] if run.target else [])]
+        target = [self.targets[shown]] if run.target else []
+        return [*self.validation[run.views_per_domain], *(stream for stream in target if len(stream.places))]
 
     def _validation(self, views: PerDomain) -> Iterator[_Stream]:
         for held in self.sources.validating:

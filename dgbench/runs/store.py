@@ -280,7 +280,8 @@ class Store:
         except FileNotFoundError:
             asks = f" --criterion {board.criterion}" if board.criterion in AUXILIARY else ""
             raise StoreError(
-                f"the store {self.root} holds nothing of '{board.name}' by these rules; 'dgbench run{asks}' fills it"
+                f"the store {self.root} holds nothing of '{board.name}' by these rules; "
+                f"'dgbench run {board.name}{asks}' fills it"
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"{_damaged(path, error)}; 'dgbench run' sets it aside and writes it again") from error

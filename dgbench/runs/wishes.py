@@ -2,7 +2,8 @@
 
 A training writes what the runs that are to come will read. When they are done, what stays is what its boards keep:
 ``chosen``, the weights that a board's criterion chose; ``shown``, also those that other criteria would have chosen that
-need no single predictions; ``all``; or ``none``. What trainings start from stays with them. Predictions always stay.
+need neither single predictions nor trainings of their own; ``all``; or ``none``. What trainings start from stays with
+them. Predictions always stay.
 """
 
 from __future__ import annotations
@@ -135,22 +136,24 @@ class Boards:
         for judge in content.get("judges", ()):
             judging[judge["training"]].append(judge)
             judges[_cell(judge)].append(judge)
-        if content.get("schema") == INDEX:
-            followers: dict[str, list[str]] = defaultdict(list)
-            for follower, starts in content["starts"].items():
-                for start in starts.values():
-                    followers[start].append(follower)
-            pretrained = {starts["weights"] for starts in content["starts"].values() if "weights" in starts}
-            rules = (
-                content["criterion"],
-                content["keep"],
-                content.get("headline", {}),
-                content.get("average", "domains"),
-            )
-            return _Board(*rules, dict(followers), frozenset(pretrained), trainings, cells, judging, judges)
+        if content.get("schema") != INDEX:  # of an earlier version, which kept everything
+            return _Board("", "all", {}, "domains", {}, frozenset(), trainings, cells, judging, judges)
+        followers: dict[str, list[str]] = defaultdict(list)
+        for follower, starts in content["starts"].items():
+            for start in starts.values():
+                followers[start].append(follower)
         return _Board(
-            "", "all", {}, "domains", {}, frozenset(), trainings, cells, judging, judges
-        )  # of an earlier version, which kept everything
+            criterion=content["criterion"],
+            keep=content["keep"],
+            headline=content.get("headline", {}),
+            average=content.get("average", "domains"),
+            followers=dict(followers),
+            pretrained=frozenset(starts["weights"] for starts in content["starts"].values() if "weights" in starts),
+            trainings=trainings,
+            cells=cells,
+            judging=judging,
+            judges=judges,
+        )
 
     def wish(self, training: str) -> Wish:
         """What is wanted of a training."""

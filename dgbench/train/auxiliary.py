@@ -1,8 +1,9 @@
 """What an objective keeps between steps, in ``network.auxiliary``: how it starts, and how it moves beside the network.
 
 It moves once a step, by what the step's first pass saw, however many passes the optimizer takes: as statistics of batch
-normalisation do. Its weights have an optimizer of their own, of the recipe's kind. Gradients that passes of the network
-leave in them are thrown away, so no optimizer part need know that they are there.
+normalisation do; where the optimizer takes the batch apart, by one more pass. Its weights have an optimizer of their
+own, of the recipe's kind. Gradients that passes of the network leave in them are thrown away, so no optimizer part need
+know that they are there.
 """
 
 from __future__ import annotations

@@ -28,10 +28,16 @@ def test_the_protocol_says_how_the_domains_of_a_step_are_drawn() -> None:
     card = dgbench.rules("quick")
     training = card.training.model_copy(update={"domains_per_step": 8, "domains_drawn": "size"})
     said = protocol(card.model_copy(update={"training": training}))
-    assert f"{card.training.batch_per_domain} images from each of 8 source domains, drawn by its number of" in said
+    assert f"{card.training.batch_per_domain} images from each of 8 source domains, drawn by their numbers of" in said
 
 
 def test_the_protocol_of_the_smallest_board() -> None:
     said = protocol(dgbench.rules("quick"))
     assert said.startswith("Each domain of digits in turn is left out; a model learns from the others and is tested on")
     assert said.endswith("For every algorithm 1 set of hyperparameters is tried.")
+
+
+def test_digits_are_the_rules_of_quick_with_trials_that_grow() -> None:
+    own = {"name", "title", "summary", "version", "trials", "looks"}
+    quick, digits = (dgbench.rules(name).model_dump(exclude=own) for name in ("quick", "digits"))
+    assert digits == quick

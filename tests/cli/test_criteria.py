@@ -40,7 +40,7 @@ def test_it_prints_tables_and_where_files_lie(room: Room) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run' fills it"),
+        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run small' fills it"),
         (["-a", "smm"], "Did you mean 'sam'"),
     ],
 )
@@ -88,4 +88,4 @@ def test_the_commands_that_ask_for_further_trainings_run(tmp_path: Path, monkeyp
     assert {len(cell["views"]) for cell in told["cells"]} == {10}
     done = within("leaderboard", "quick", "-a", "irm", "--criterion", "lodo")
     assert done.returncode == 2
-    assert "'dgbench run --criterion lodo' fills it" in done.stderr
+    assert "'dgbench run quick --criterion lodo' fills it" in done.stderr

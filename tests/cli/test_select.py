@@ -47,7 +47,7 @@ def test_without_json_there_are_tables(room: Room) -> None:
         (["-a", "smm"], "no algorithm on this board named 'smm'. Did you mean 'sam'"),
         (["--target", "prnt"], "no target on this board named 'prnt'. Did you mean 'print'"),
         (["--trial", "4"], "no trial on this board named '4'"),
-        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run' fills it"),
+        (["--trials", "2"], "holds nothing of 'small' by these rules; 'dgbench run small' fills it"),
     ],
 )
 def test_a_wrong_name_is_one_message_and_exit_code_2(room: Room, asked: list[str], words: str) -> None:

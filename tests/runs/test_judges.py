@@ -33,6 +33,7 @@ from dgbench.runs.prune import prune, pruning
 from dgbench.runs.store import Store
 from dgbench.runs.usage import Usage
 from dgbench.runs.wishes import Boards
+from dgbench.submissions.make import make
 from in_process import carry_out
 from small import small_board
 
@@ -321,10 +322,10 @@ def test_images_that_are_kept_for_testing_judge_nobody() -> None:
     bench = Bench.__new__(Bench)
     bench.training, bench.device, bench.dataset = spec, torch.device("cpu"), load("digits")
     bench.setting = cast("Setting", SimpleNamespace(inputs=lambda *_: None))
-    shown = bench._target(run.target, run.part).examples["index"].to_list()
+    shown = bench._target(run.target, run.part).shown["index"].to_list()
     divided = split(bench.dataset, run.target, spec.trial, 0.2, 0.2)
     assert shown == divided.validation.tolist()
-    assert bench._target(run.target, "tested").examples["index"].to_list() == divided.test.tolist()
+    assert bench._target(run.target, "tested").shown["index"].to_list() == divided.test.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -362,8 +363,6 @@ def test_the_score_is_the_accuracy_on_the_domain_that_was_left_out(left_out: Pat
 
 
 def test_submissions_cannot_be_judged(done: Path, tmp_path: Path) -> None:
-    from dgbench.submissions.make import make
-
     rules, store = board("erm", "swad"), Store(done)
     with pytest.raises(StoreError, match=r"'kfold' judges by trainings of its own, .*; submissions do not"):
         make(rules, store.read_index(rules), store, tmp_path)

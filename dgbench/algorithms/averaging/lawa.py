@@ -10,35 +10,23 @@ The paper looks at it all along a training, with a checkpoint an epoch; here it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dgbench.algorithms.averaging.averaged import Averaged
-from dgbench.algorithms.slots import State, Trajectory
-from dgbench.core.pieces import checkpoint
+from dgbench.algorithms.averaging.mean_of_checkpoints import MeanOfCheckpoints
 from dgbench.core.units import Count
 
 
 @dataclass(frozen=True)
-class LAWA(Averaged):
+class LAWA(MeanOfCheckpoints):
     """A uniform mean of the last checkpoints.
 
     Attributes:
         latest: k, how many; all of them where there are fewer.
-        statistics: As in :class:`Averaged`.
     """
 
     latest: Count = 6
-    statistics: Literal["average", "recompute"] = field(default="recompute", kw_only=True)
 
-    def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
-        """One candidate."""
-        from dgbench.models.effective import weighted_mean
-
-        taken = trajectory.steps[-self.latest :]
-        yield taken[-1], weighted_mean((1, trajectory.at(step)) for step in taken)
-
-    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
-        """Those checkpoints."""
-        return frozenset(map(checkpoint, steps[-self.latest :]))
+    def taken(self, steps: Sequence[int]) -> Sequence[int]:
+        """The last of them."""
+        return steps[-self.latest :]

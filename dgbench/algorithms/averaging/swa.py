@@ -13,38 +13,23 @@ falls to 0 the checkpoints differ little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dgbench.algorithms.averaging.averaged import Averaged
-from dgbench.algorithms.slots import State, Trajectory
-from dgbench.core.pieces import checkpoint
+from dgbench.algorithms.averaging.mean_of_checkpoints import MeanOfCheckpoints
 from dgbench.core.units import Fraction
 
 
 @dataclass(frozen=True)
-class SWA(Averaged):
+class SWA(MeanOfCheckpoints):
     """A uniform mean of checkpoints.
 
     Attributes:
         start: Share of the steps after which checkpoints count; the last always does.
-        statistics: As in :class:`Averaged`; the paper recomputes.
     """
 
     start: Fraction = 0.75
-    statistics: Literal["average", "recompute"] = field(default="recompute", kw_only=True)
 
-    def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
-        """One candidate."""
-        from dgbench.models.effective import weighted_mean
-
-        taken = self._taken(trajectory.steps)
-        yield taken[-1], weighted_mean((1, trajectory.at(step)) for step in taken)
-
-    def reads(self, steps: Sequence[int], candidate: int | None = None) -> frozenset[str]:
-        """The checkpoints that count."""
-        return frozenset(map(checkpoint, self._taken(steps)))
-
-    def _taken(self, steps: Sequence[int]) -> list[int]:
+    def taken(self, steps: Sequence[int]) -> Sequence[int]:
+        """Those after the start, the last in any case."""
         return [step for step in steps if step > self.start * steps[-1]] or [steps[-1]]

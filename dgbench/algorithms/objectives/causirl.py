@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dgbench.algorithms.later import F, Tensor, torch
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.objectives.coral import moment_distance
 from dgbench.algorithms.objectives.mmd import kernel_distance
 from dgbench.algorithms.slots import Ground, Objective
@@ -61,9 +61,7 @@ class CausIRL(Objective):
 def mixtures(forward: Forward) -> Forward:
     """The same pass with the two mixtures for its domains."""
     batch = forward.batch
-    seen = F.one_hot(batch.domain, forward.domains).cumsum(0)
-    place = seen.gather(1, batch.domain[:, None]).squeeze(1) - 1
     _, counts = batch.membership(forward.domains)
     cuts = (batch.drawn[0] * counts).floor()
-    side = (place >= cuts[batch.domain]).long()
+    side = (batch.places(forward.domains) >= cuts[batch.domain]).long()
     return replace(forward, batch=batch.replace(domain=side, present=None), domains=2)

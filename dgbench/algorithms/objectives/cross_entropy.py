@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.objectives.mixing import mixed, symmetric_beta, targets
+from dgbench.algorithms.objectives.mixing import mixed, symmetric_beta
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Fraction, NonNegative
@@ -44,7 +44,7 @@ class CrossEntropy(Objective):
             share = symmetric_beta(self.mixup, generator).to(batch.x)
             partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(batch.x.device)
             batch = mixed(batch, classes, partner, share)
-        target = (1 - self.label_smoothing) * targets(batch, classes) + self.label_smoothing / classes
+        target = (1 - self.label_smoothing) * batch.targets(classes) + self.label_smoothing / classes
         return batch.replace(target=target)
 
     def loss(self, forward: Forward) -> Tensor:

@@ -22,7 +22,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dgbench.algorithms.head_statistics import inner_products, residuals, spread
+from dgbench.algorithms.head_statistics import curved, inner_products, residuals, spread
 from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
@@ -70,8 +70,7 @@ def estimated_spread(forward: Forward, probes: int) -> Tensor:
 
     estimate = torch.zeros((), dtype=phi.dtype, device=phi.device)
     for z in forward.batch.once(("probes", probes), draw):
-        u = phi @ z.t()
-        s = p * (u - (p * u).sum(1, keepdim=True))
+        s = curved(p, phi @ z.t())
         estimate = estimate + z * torch.einsum("mn,nc,nd->mcd", shares, s, phi)
     estimate = estimate / probes
     return (estimate - estimate.mean(0)).square().flatten(1).sum(1).mean()

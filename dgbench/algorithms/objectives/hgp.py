@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dgbench.algorithms.head_statistics import from_both_sides, one_sided, residuals, spread
+from dgbench.algorithms.head_statistics import curved, from_both_sides, one_sided, residuals, spread
 from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
@@ -52,15 +52,10 @@ def product_spread(forward: Forward, r: Tensor, products: Tensor) -> Tensor:
     """``mean_e ||H_e G_e - sg(H G)||^2``, from residuals ``[n, C]`` and one-sided inner products ``[n, n]``."""
     p, shares, inner = forward.logits.softmax(1), forward.domain_shares(), from_both_sides(products)
     everyone = shares.mean(0)
-    own = _curved(p, (shares[forward.batch.domain] * inner) @ r)
+    own = curved(p, (shares[forward.batch.domain] * inner) @ r)
     with torch.no_grad():
-        common = _curved(p, (everyone * inner) @ r)
+        common = curved(p, (everyone * inner) @ r)
         constant = everyone @ (common @ common.t() * inner) @ everyone
     squares = ((shares @ (own @ own.t() * inner)) * shares).sum() / forward.domains
     crosses = everyone @ (own @ common.t() * products) @ everyone
     return squares - 2 * crosses + constant
-
-
-def _curved(p: Tensor, u: Tensor) -> Tensor:
-    """``(diag(p) - p p') u`` of each example: the Hessian of its cross-entropy in the logits, along ``u [n, C]``."""
-    return p * (u - (p * u).sum(1, keepdim=True))

@@ -11,7 +11,7 @@ and ``v`` at 0, and the base optimizer starts afresh at either. Cost: one forwar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.objectives.ib_erm import IBERM, bottleneck
@@ -37,9 +37,9 @@ class IBIRM(IRM):
         """The variance has a gradient in the features alone."""
         return frozenset({"moving features"})
 
-    def reduced(self) -> IBIRM:
+    def reduced(self) -> IRM:
         """IRM is left."""
-        return replace(self, bottleneck_weight=0.0, bottleneck_anneal=0.0)
+        return IRM(penalty_weight=self.penalty_weight, anneal=self.anneal)
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, possibly negative."""

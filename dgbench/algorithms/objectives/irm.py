@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dgbench.algorithms.head_statistics import residuals, slopes
-from dgbench.algorithms.later import F, Tensor, torch
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import NonNegative
@@ -57,8 +57,7 @@ def _halves(forward: Forward) -> Forward:
     batch, domains = forward.batch, forward.domains
 
     def make() -> Batch:
-        seen = F.one_hot(batch.domain, domains).cumsum(0)
-        half = seen.gather(1, batch.domain[:, None]).squeeze(1) % 2
+        half = (batch.places(domains) + 1) % 2
         return batch.replace(domain=2 * batch.domain + half)
 
     return replace(forward, batch=batch.once(("halves", domains), make), domains=2 * domains)

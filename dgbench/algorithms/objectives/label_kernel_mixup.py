@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.objectives.mixing import Mixing, drawn_partners, mixed, symmetric_beta, targets
+from dgbench.algorithms.objectives.mixing import Mixing, drawn_partners, mixed, symmetric_beta
 from dgbench.algorithms.step import Batch
 from dgbench.core.units import Positive
 
@@ -35,7 +35,7 @@ class LabelKernelMixup(Mixing):
 
     def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
         """Draw partners, mix."""
-        partner = drawn_partners(self.kernel(targets(batch, classes)), generator)
+        partner = drawn_partners(self.kernel(batch.targets(classes)), generator)
         return mixed(batch, classes, partner, symmetric_beta(self.alpha, generator).to(batch.x))
 
     def kernel(self, labels: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from dgbench.algorithms.head_statistics import slopes
-from dgbench.algorithms.later import F, Tensor, torch
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Positive
@@ -32,13 +32,6 @@ class Mixing(Objective):
         return self.loss(forward), slopes(forward, shares)
 
 
-def targets(batch: Batch, classes: int) -> Tensor:
-    """Class probabilities that labels stand for, ``[n, C]``, or the soft targets that there are."""
-    if batch.target is not None:
-        return batch.target
-    return batch.once(("target", classes), lambda: F.one_hot(batch.y, classes)).to(batch.x.dtype)
-
-
 def mixed(batch: Batch, classes: int, partner: Tensor, share: Tensor) -> Batch:
     """Each example mixed with its partner's, and its target likewise.
 
@@ -48,7 +41,7 @@ def mixed(batch: Batch, classes: int, partner: Tensor, share: Tensor) -> Batch:
         partner: The row of the partner, ``[n]``.
         share: Of each example itself: a scalar, or ``[n]``.
     """
-    x, target = batch.x, targets(batch, classes)
+    x, target = batch.x, batch.targets(classes)
     of_x, of_target = (share.view(-1, *[1] * (v.ndim - 1)) if share.ndim else share for v in (x, target))
     others, their_target = (values.index_select(0, partner) for values in (x, target))  # thrice as fast as by brackets
     return batch.replace(x=of_x * x + (1 - of_x) * others, target=of_target * target + (1 - of_target) * their_target)

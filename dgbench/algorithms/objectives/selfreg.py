@@ -44,7 +44,7 @@ class SelfReg(Objective):
     def attach(self, network: Network, examples: Sequence[int]) -> None:
         """The projection: three linear maps with batch normalisation, which always normalises by the batch."""
         dim = network.info.dim
-        hidden = dim if dim == 2048 else 2 * dim
+        hidden = dim if dim == 2048 else 2 * dim  # as in DomainBed, whose ResNet-50 has 2,048
         layers: list[nn.Module] = []
         for before, after in ((dim, hidden), (hidden, hidden), (hidden, dim)):
             layers += [nn.ReLU()] if layers else []

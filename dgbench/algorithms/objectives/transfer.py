@@ -5,11 +5,12 @@ arXiv 2106.03632.
 
     gap(a) = max_e L_e(a) - min_e L_e(a), with the head a in place of h        loss = mean_i CE_i + w gap(a)
 
-After each step ``a`` starts from h and ascends the gap, k times by the rate r, and stays within the distance ``radius``
-of h, over all weights of the head. The next step takes the gap's gradient in the features alone. The head's gradients
-are closed forms on the features of the step's pass, so the adversary costs no pass of the network: one forward and one
-backward pass in all. Deviations from DomainBed: one step descends both terms; there, two steps of Adam. Its default,
-and every random search, hands the optimizer the adversary's weights in place of the network's, which never learns.
+After each step ``a`` starts from h and ascends ``w gap(a)``, k times by the rate r, and stays within the distance
+``radius`` of h, over all weights of the head. The next step takes the gap's gradient in the features alone. The head's
+gradients are closed forms on the features of the step's pass, so the adversary costs no pass of the network: one
+forward and one backward pass in all. Deviations from DomainBed: one step descends both terms; there, two steps of Adam.
+Its default, and every random search, hands the optimizer the adversary's weights in place of the network's, which never
+learns.
 """
 
 from __future__ import annotations

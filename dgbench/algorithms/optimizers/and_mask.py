@@ -25,7 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, gradients, present
+from dgbench.algorithms.optimizers.based import leave
+from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, evaluated, present
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import Fraction
 
@@ -42,13 +43,14 @@ class ANDMask(DomainByDomain):
 
     def direction(self, closure: Closure, parameters: Sequence[Tensor]) -> Tensor:
         """Masked gradients; the mean of the domains' losses."""
-        losses, by_domain = zip(*(gradients(closure.of(d), parameters) for d in present(closure)), strict=True)
-        for parameter, *found in zip(parameters, *by_domain, strict=True):
-            stacked = torch.stack(found)
-            mask = self.mask(stacked)
-            masked = mask * stacked.mean(0) / (1e-10 + mask.mean())
-            parameter.grad = torch.empty_like(parameter).copy_(masked)  # laid out as the weight is; a stack is not
+        losses, by_domain = zip(*(evaluated(closure.of(d), parameters) for d in present(closure)), strict=True)
+        leave(parameters, [self.masked(torch.stack(found)) for found in zip(*by_domain, strict=True)])
         return torch.stack(losses).mean()
+
+    def masked(self, gradients: Tensor) -> Tensor:
+        """What is left of the mean over domains, from the gradients of one tensor, ``[M, ...]``."""
+        mask = self.mask(gradients)
+        return mask * gradients.mean(0) / (1e-10 + mask.mean())
 
     def mask(self, gradients: Tensor) -> Tensor:
         """What share of each entry stays, in [0, 1]; of the gradients of one tensor, ``[M, ...]``."""

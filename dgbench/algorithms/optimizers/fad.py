@@ -14,7 +14,7 @@ Both gradients are differences of gradients, as in GAM, with which this shares i
 
 With ``alpha = beta = 1`` that is SAM, at twice the price. Four forward and four backward passes. No code was released;
 the approximations are those that follow from the objective, with ``rho`` for every distance, and the ranges of the
-card's search are dgbench's.
+card's search are dgbench's. The objective could not be compared with the paper's text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dgbench.algorithms.later import Tensor, torch
+from dgbench.algorithms.optimizers.based import leave
 from dgbench.algorithms.optimizers.gam import further
-from dgbench.algorithms.optimizers.sam import SAM, leave
+from dgbench.algorithms.optimizers.sam import SAM
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import Fraction, NonNegative
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dgbench.algorithms.later import Tensor, nn, torch
+from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, shuffled
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import Fraction
@@ -42,10 +42,7 @@ class Fish(DomainByDomain):
         start = [p.detach().clone() for p in parameters]
         losses = []
         for domain in shuffled(closure):
-            losses.append(self.direction(closure.of(domain), parameters))
-            if (norm := self.clip()) is not None:
-                nn.utils.clip_grad_norm_(parameters, norm)
-            base.step()
+            losses.append(super().step(closure.of(domain), parameters, base))
         with torch.no_grad():
             for parameter, before in zip(parameters, start, strict=True):
                 parameter.copy_(before.lerp_(parameter, self.meta_rate))

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.optimizers.sam import SAM, TINY, Tensors, gradients, inner, leave, moved, of_length
+from dgbench.algorithms.optimizers.based import Tensors, gradients, leave
+from dgbench.algorithms.optimizers.sam import SAM, TINY, inner, moved, of_length
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import Fraction, NonNegative
 

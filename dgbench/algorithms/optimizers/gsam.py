@@ -15,10 +15,11 @@ gradient has no part that is orthogonal to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.optimizers.sam import SAM, TINY, gradients, inner, leave, moved
+from dgbench.algorithms.optimizers.based import gradients, leave
+from dgbench.algorithms.optimizers.sam import SAM, TINY, inner, moved, of_length
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import NonNegative
 
@@ -42,8 +43,7 @@ class GSAM(SAM):
 
     def descend(self, closure: Closure, weights: list[Tensor], at_w: list[Tensor]) -> None:
         """The gradient nearby, without ``alpha`` of what is orthogonal to it in the one here."""
-        near = replace(self, rho=self.radius(closure.step, closure.steps))
-        with moved(weights, near.ascent(closure.network, weights, at_w)):
+        with moved(weights, of_length(self.radius(closure.step, closure.steps), at_w)):
             closure("descent")
         nearby = gradients(weights)
         share = inner(at_w, nearby) / (inner(nearby, nearby) + TINY)

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, gradients, shuffled
+from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, evaluated, shuffled
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import Count, NonNegative
 
@@ -46,7 +46,7 @@ class MLDG(DomainByDomain):
         """The weighted mean of both gradients; the mean of the domains' losses, each where it was looked at."""
         order = shuffled(closure)
         cut = max(1, len(order) - self.held_out)
-        loss, here = gradients(closure.of(*order[:cut]), parameters)
+        loss, here = evaluated(closure.of(*order[:cut]), parameters)
         if cut == len(order):
             return loss
         before = [p.detach().clone() for p in parameters]
@@ -55,7 +55,7 @@ class MLDG(DomainByDomain):
             for group in ahead.param_groups:
                 group["lr"] = self.rate(closure.step, closure.steps)
             ahead.step()
-            loss_ahead, there = gradients(closure.of(*order[cut:]), parameters)
+            loss_ahead, there = evaluated(closure.of(*order[cut:]), parameters)
         finally:
             with torch.no_grad():
                 torch._foreach_copy_(list(parameters), before)

@@ -17,7 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Network, Tensor, nn, torch
-from dgbench.algorithms.optimizers.sam import SAM, TINY, gradients, leave
+from dgbench.algorithms.optimizers.based import gradients, leave
+from dgbench.algorithms.optimizers.sam import SAM, TINY
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import NonNegative
 

@@ -20,38 +20,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 from dgbench.algorithms.later import Network, Tensor, nn, torch
-from dgbench.algorithms.optimizers.adamw import AdamW
-from dgbench.algorithms.optimizers.descent import Descent
-from dgbench.algorithms.optimizers.sgd import SGD
+from dgbench.algorithms.optimizers.based import Based, Tensors, gradients
 from dgbench.algorithms.step import Closure
 from dgbench.core.units import NonNegative
 
 TINY = 1e-12
-Tensors = list[Tensor] | tuple[Tensor, ...]
-_BASES: dict[str, type[Descent]] = {"adamw": AdamW, "sgd": SGD}
 
 
 @dataclass(frozen=True)
-class SAM(Descent):
+class SAM(Based):
     """Descend along the gradient at the worst point nearby.
 
     Attributes:
         rho: Radius of the neighbourhood, an L2 norm over all weights.
-        base: The optimizer that takes the step.
     """
 
     rho: NonNegative = 0.05
-    base: Literal["adamw", "sgd"] = "adamw"
     passes: ClassVar[float] = 2.0
-
-    def build(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """The base optimizer with this part's rate, weight decay and momentum."""
-        shared = {field.name: getattr(self, field.name) for field in fields(Descent)}
-        return _BASES[self.base](**shared).build(parameters)
 
     def direction(self, closure: Closure, parameters: Sequence[Tensor]) -> Tensor:
         """The gradient at ``w + e``, or what a variant makes of gradients nearby; the loss is that at ``w``."""
@@ -83,17 +72,6 @@ class SAM(Descent):
 def of_length(rho: float | Tensor, slopes: Tensors) -> tuple[Tensor, ...]:
     """A step along the slopes whose L2 norm over all of them is ``rho``; a zero slope gives none."""
     return torch._foreach_mul(slopes, rho / (nn.utils.get_total_norm(slopes) + TINY))
-
-
-def gradients(weights: Tensors) -> list[Tensor]:
-    """What the last pass left in ``.grad``; 0 where that is nothing."""
-    return [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-
-
-def leave(weights: Tensors, direction: Tensors) -> None:
-    """Make it what is in ``.grad``, laid out in memory as the weights are, which sums of gradients need not be."""
-    for w, d in zip(weights, direction, strict=True):
-        w.grad = torch.empty_like(w).copy_(d)
 
 
 def inner(a: Tensors, b: Tensors) -> Tensor:

@@ -9,7 +9,7 @@ each domain is gone through in a fresh permutation each epoch, so every image is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from dgbench.algorithms.later import Normal, Tensor, torch
@@ -85,5 +85,5 @@ class Balanced(Sampler):
         """Without its one family images stay as they are; of augmentations of several families none is a part."""
         trained = self.families()
         if trained and trained <= families:
-            return Balanced("none")
+            return replace(self, augmentation="none")
         return super().without(families)

@@ -66,7 +66,7 @@ IDS = ["gradients", "hgp", "diagonal", "iga of the head", "iga"]
 
 
 @pytest.mark.parametrize(("objective", "naive"), CASES, ids=IDS)
-def test_loss_and_gradients_are_those_of_double_backward(objective, naive, uneven) -> None:  # type: ignore[no-untyped-def]
+def test_loss_and_gradients_are_those_of_double_backward(objective, naive, uneven) -> None:
     found = []
     for loss in (objective.loss, lambda f: f.domain_risks().mean() + naive(f)):
         forward = leaf(uneven)
@@ -77,7 +77,7 @@ def test_loss_and_gradients_are_those_of_double_backward(objective, naive, uneve
         torch.testing.assert_close(mine, theirs)
 
 
-def test_toy_values(two) -> None:  # type: ignore[no-untyped-def]
+def test_toy_values(two) -> None:
     forward = two()
     products = one_sided(forward.features)
     assert closed(forward).item() == pytest.approx(0.1043852, abs=1e-7)
@@ -85,7 +85,7 @@ def test_toy_values(two) -> None:  # type: ignore[no-untyped-def]
     assert diagonal_spread(forward).item() == pytest.approx(0.0316925, abs=1e-7)
 
 
-def test_soft_targets_change_the_gradients_and_no_hessian(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_soft_targets_change_the_gradients_and_no_hessian(uneven) -> None:
     target = torch.rand(10, 4).double().softmax(1)
     soft = leaf(replace(uneven, batch=uneven.batch.replace(target=target)))
     head = soft.network.head
@@ -101,13 +101,13 @@ def test_soft_targets_change_the_gradients_and_no_hessian(uneven) -> None:  # ty
 
 
 @pytest.mark.parametrize("objective", [HGP(9, 9), HessianDiagonal(9, 9), HessianDiagonal(9, 9, probes=3), IGA(9)])
-def test_identical_domains_and_a_lone_one_have_no_penalty(objective, twins, one) -> None:  # type: ignore[no-untyped-def]
+def test_identical_domains_and_a_lone_one_have_no_penalty(objective, twins, one) -> None:
     for forward in (leaf(twins()), leaf(one())):
         risk = forward.domain_risks().mean()
         torch.testing.assert_close(objective.loss(forward) - risk, torch.zeros_like(risk), atol=1e-13, rtol=0)
 
 
-def test_all_signs_as_probes_give_the_diagonal_itself(two) -> None:  # type: ignore[no-untyped-def]
+def test_all_signs_as_probes_give_the_diagonal_itself(two) -> None:
     """2^9 of them for 3 classes and 2 features."""
     forward = two()
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 9).double().view(-1, 3, 3)
@@ -115,7 +115,7 @@ def test_all_signs_as_probes_give_the_diagonal_itself(two) -> None:  # type: ign
     torch.testing.assert_close(estimated_spread(forward, 512), diagonal_spread(forward))
 
 
-def test_probes_follow_from_the_seed_and_are_the_same_for_all_passes_of_a_step(two) -> None:  # type: ignore[no-untyped-def]
+def test_probes_follow_from_the_seed_and_are_the_same_for_all_passes_of_a_step(two) -> None:
     def estimate(forward: Forward, seed: int) -> Tensor:
         torch.manual_seed(seed)
         return HessianDiagonal(1, 0, probes=5).loss(forward)
@@ -126,12 +126,12 @@ def test_probes_follow_from_the_seed_and_are_the_same_for_all_passes_of_a_step(t
     assert not torch.equal(estimate(two(), 1), estimate(two(), 2))
 
 
-def test_many_probes_come_near(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_many_probes_come_near(uneven) -> None:
     torch.manual_seed(0)
     torch.testing.assert_close(estimated_spread(uneven, 4000), diagonal_spread(uneven), rtol=0.15, atol=0)
 
 
-def test_iga_takes_the_gradients_of_all_weights_that_are_trained(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_iga_takes_the_gradients_of_all_weights_that_are_trained(uneven) -> None:
     """A layer before the features joins; one that nothing depends on, and one that is frozen, do not."""
     forward = leaf(uneven)
     network = forward.network

@@ -20,7 +20,7 @@ def test_the_worked_example() -> None:
     assert both.loss(toy.seen()).item() == pytest.approx(2.751606, abs=1e-6)
 
 
-def test_is_the_unbiased_variance_of_each_feature_in_each_domain(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_is_the_unbiased_variance_of_each_feature_in_each_domain(uneven) -> None:
     expected = torch.stack([part.var(0).mean() for part in uneven.split(uneven.features)]).mean()
     torch.testing.assert_close(bottleneck(uneven), expected)
 
@@ -52,4 +52,4 @@ def test_what_is_left_on_features_that_do_not_move_is_irm() -> None:
     assert left == replace(IBIRM(30, anneal=0.2, bottleneck_weight=7, bottleneck_anneal=0.5)).reduced()
     for step in range(10):
         torch.testing.assert_close(left.loss(toy.seen(step=step)), IRM(30, anneal=0.2).loss(toy.seen(step=step)))
-        assert step == 0 or left.resets_optimizer(step, 10) == IRM(30, anneal=0.2).resets_optimizer(step, 10)
+        assert left.resets_optimizer(step, 10) == IRM(30, anneal=0.2).resets_optimizer(step, 10)

@@ -15,7 +15,7 @@ MEMORY = torch.tensor([[1, 0], [0.8, 0.6], [0, 1]]).double()
 CLASSES = torch.tensor([0, 0, 1])
 
 
-def passed(x: Tensor, y: Tensor, part: KNNLikelihood, network=None, step: int = 10) -> Forward:  # type: ignore[no-untyped-def]
+def passed(x: Tensor, y: Tensor, part: KNNLikelihood, network=None, step: int = 10) -> Forward:
     """A pass at a step of 10; the default is past the last, at temperature 0.1."""
     if network is None:
         network = toy.network()
@@ -25,7 +25,7 @@ def passed(x: Tensor, y: Tensor, part: KNNLikelihood, network=None, step: int = 
     return Forward(network, batch, features, network.head(features), step, 10, 1)
 
 
-def remembering(part: KNNLikelihood, x: Tensor = MEMORY, y: Tensor = CLASSES):  # type: ignore[no-untyped-def]
+def remembering(part: KNNLikelihood, x: Tensor = MEMORY, y: Tensor = CLASSES):
     forward = passed(x, y, part)
     with torch.no_grad():
         part.remember(forward)

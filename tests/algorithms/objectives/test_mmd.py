@@ -30,7 +30,7 @@ def test_the_worked_example(domains: list[int], expected: float) -> None:
     assert kernel_distance(toy.seen(given=toy.batch().of(domains))).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_is_the_mean_over_pairs_and_so_are_its_gradients(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_is_the_mean_over_pairs_and_so_are_its_gradients(uneven) -> None:
     features = (0.1 * uneven.features).requires_grad_()
     forward = Forward(uneven.network, uneven.batch, features, uneven.logits, 0, 10, 3)
     loss, expected = MMD(3).loss(forward), by_pairs(forward)
@@ -39,7 +39,7 @@ def test_is_the_mean_over_pairs_and_so_are_its_gradients(uneven) -> None:  # typ
     torch.testing.assert_close(slope, torch.autograd.grad(3 * expected, features)[0])
 
 
-def test_identical_domains_and_a_lone_one_have_no_penalty(twins, one) -> None:  # type: ignore[no-untyped-def]
+def test_identical_domains_and_a_lone_one_have_no_penalty(twins, one) -> None:
     for forward in (twins(), one()):
         torch.testing.assert_close(MMD(1e6).loss(forward), forward.domain_risks().mean())
 

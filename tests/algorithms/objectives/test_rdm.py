@@ -14,7 +14,7 @@ def test_the_worked_example() -> None:
     assert RDM(5, anneal=0, variance_weight=0.004).loss(toy.seen()).item() == pytest.approx(10.325637, abs=1e-6)
 
 
-def test_is_the_distance_of_the_worst_domains_losses_from_all(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_is_the_distance_of_the_worst_domains_losses_from_all(uneven) -> None:
     r = uneven.cross_entropy
     worst = max(uneven.split(r), key=lambda values: values.mean())
 

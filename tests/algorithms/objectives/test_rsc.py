@@ -17,7 +17,7 @@ def test_the_worked_example() -> None:
 
 
 @pytest.mark.parametrize("shares", [(0.2, 0.7), (0.5, 0.5), (1 / 3, 0.1)])
-def test_mutes_what_is_above_numpys_quantiles(uneven, shares: tuple[float, float]) -> None:  # type: ignore[no-untyped-def]
+def test_mutes_what_is_above_numpys_quantiles(uneven, shares: tuple[float, float]) -> None:
     phi, y = uneven.features.numpy(), uneven.batch.y.numpy()
     weight, bias = (p.detach().numpy() for p in uneven.network.head.parameters())
 
@@ -34,7 +34,7 @@ def test_mutes_what_is_above_numpys_quantiles(uneven, shares: tuple[float, float
 
 
 @pytest.mark.parametrize("part", [RSC(0, 0.5), RSC(0.5, 0)])
-def test_where_nothing_is_muted_it_is_erm(part: RSC, uneven) -> None:  # type: ignore[no-untyped-def]
+def test_where_nothing_is_muted_it_is_erm(part: RSC, uneven) -> None:
     torch.testing.assert_close(part.loss(uneven), CrossEntropy().loss(uneven))
 
 

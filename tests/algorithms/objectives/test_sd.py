@@ -13,5 +13,5 @@ def test_the_worked_example() -> None:
     assert (SD(1).loss(toy.seen()) - CrossEntropy().loss(toy.seen())).item() == pytest.approx(0.849583, abs=1e-6)
 
 
-def test_without_weight_it_is_erm(uneven) -> None:  # type: ignore[no-untyped-def]
+def test_without_weight_it_is_erm(uneven) -> None:
     assert torch.equal(SD(0).loss(uneven), CrossEntropy().loss(uneven))

@@ -78,7 +78,7 @@ def test_one_example_and_absent_domains_stay_finite(part: ANDMask) -> None:
 
 
 @pytest.mark.parametrize("part", [ANDMask(), SANDMask()])
-def test_one_pass_over_each_domain_and_weights_where_they_were(part: ANDMask, problem) -> None:  # type: ignore[no-untyped-def]
+def test_one_pass_over_each_domain_and_weights_where_they_were(part: ANDMask, problem) -> None:
     before = [p.detach().clone() for p in problem.parameters]
     problem.batch = problem.batch.replace(sizes=(4, 4, 4))
     part.direction(problem.closure(), problem.parameters)

@@ -50,3 +50,7 @@ def test_seeds_alone_decide() -> None:
     other = sampler.labelled_rows(POOLS, LABELS, 9, 3, [6, 7])
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_without_its_augmentation_classes_stay_balanced() -> None:
+    assert ClassBalanced("crop").without(frozenset({"geometric"})) == ClassBalanced("none")

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from dgbench.board.judged import AUGMENTED, CriteriaBoard, Judged, JudgedTrack, Worth
 from dgbench.board.render import text
+from dgbench.core.auxiliary import AUXILIARY
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.judging import REFERENCE, Choice, Correlation
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -196,9 +197,10 @@ def _capital(words: str) -> str:
 
 
 def command(board: CriteriaBoard) -> str:
-    """What judges the criteria, once the board is run: with the options of that, but for what selects its models."""
+    """What judges the criteria, once the board is run: with its options, but for a criterion without own trainings."""
     options = shlex.split(board.info.recompute)[2:]
     if "--criterion" in options:
         place = options.index("--criterion")
-        del options[place : place + 2]
+        if options[place + 1] not in AUXILIARY:
+            del options[place : place + 2]
     return shlex.join(["dgbench", "criteria", *options])
