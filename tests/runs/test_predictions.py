@@ -97,7 +97,7 @@ def test_the_chosen_models_are_one_join_away(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_damaged_or_misspelt_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(StoreError, match="'dgbench run' fills it"):
+    with pytest.raises(StoreError, match="'dgbench run small' fills it"):
         dgbench.predictions(RULES, store=tmp_path)
     plan, store = filled(tmp_path)
     with pytest.raises(UnknownNameError, match=r"no algorithm on 'small' named 't3b'. Did you mean 't3a'"):

@@ -259,7 +259,7 @@ def test_a_search_finds_and_leads_to_the_page(site: Path) -> None:
             """
             const field = document.getElementById('search');
             const type = (words) => { field.value = words; field.dispatchEvent(new Event('input')); };
-            type('swa');
+            type('swad');
             const links = [...document.querySelectorAll('#found a')];
             const hits = links.map(a => [a.firstChild.textContent, a.querySelector('small').textContent]);
             const said = document.getElementById('found-count').textContent;
