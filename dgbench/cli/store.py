@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -208,14 +210,26 @@ def verify_(
     from dgbench.runs.verify import verify
 
     kept = _there(store)
-    logging.getLogger("dgbench.runs.store").setLevel(logging.ERROR)  # what it warns of is printed below
-    results = verify(kept, set_aside=not dry_run)
+    with _unsaid():
+        results = verify(kept, set_aside=not dry_run)
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     elif not quiet:
         _show(results)
     if any(result.damaged for result in results):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """The store warns of what is damaged; here it is printed in the end."""
+    log = logging.getLogger("dgbench.runs.store")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _show(results: list[Verified]) -> None:
