@@ -150,7 +150,8 @@ def changeable(network: Network, targets: Iterable[Role], first_block: int = 0) 
 
 def weight_of(network: Network, matrix: Matrix) -> Tensor:
     """The tensor that holds a matrix, or rows of which are one."""
-    return getattr(network.backbone.get_submodule(matrix.module), matrix.parameter)  # type: ignore[no-any-return]
+    weight: Tensor = getattr(network.backbone.get_submodule(matrix.module), matrix.parameter)
+    return weight
 
 
 def put(network: Network, matrix: Matrix, delta: LowRankDelta) -> None:

@@ -28,6 +28,7 @@ from dgbench.data.pixels.npy import head
 from dgbench.models.backbones import bare
 from dgbench.models.network import Backbone, Network
 from dgbench.runs.feature_shelf import shelf
+from dgbench.runs.remembered import Stamp, stamp
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.sources import Pixels
@@ -39,9 +40,8 @@ _NOTES = 4096
 _SMALL, _MANY = 2**21, 64
 """Bytes of features that stay in memory once they are read, and how many such sets: dozens of trainings that follow one
 another in a process ask for the same, and to read them takes longer than to predict from them."""
-_Stamped = tuple[Path, torch.device, int, int, int, int]
-"""Where features lie, where they are wanted, and the stamp of the file: what has changed is read again."""
-_at_hand: dict[_Stamped, Tensor] = {}
+_at_hand: dict[tuple[Path, torch.device, Stamp | None], Tensor] = {}
+"""By where they lie, where they are wanted, and the stamp of the file: what has changed is read again."""
 
 
 def room_for(images: int, features: int) -> int:
@@ -126,7 +126,8 @@ class FeatureBank:
         """
         spec = self.spec(domain, view, rows)
         mark = self.store.folder("features", identity(spec)) / DONE
-        known = _stamped(mark.with_name(_FILE), self.device)
+        path = mark.with_name(_FILE)
+        known = path, self.device, stamp(path)
         if known in _at_hand:
             shelf(self.store).used(mark)
             return _at_hand[known]
@@ -144,7 +145,7 @@ class FeatureBank:
                 continue
         shelf(self.store).used(mark)
         found = found.to(self.device)
-        if known is not None and found.nbytes <= _SMALL:
+        if known[-1] is not None and found.nbytes <= _SMALL:
             while len(_at_hand) >= _MANY:
                 del _at_hand[next(iter(_at_hand))]
             _at_hand[known] = found
@@ -182,12 +183,3 @@ class FeatureBank:
         if busy is not None:
             raise busy
         return found
-
-
-def _stamped(path: Path, device: torch.device) -> _Stamped | None:
-    """None where the file is not there."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return path, device, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

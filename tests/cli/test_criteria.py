@@ -67,7 +67,7 @@ def test_the_commands_that_ask_for_further_trainings_run(tmp_path: Path, monkeyp
     page = (Path(__file__).parents[2] / "docs" / "criteria.md").read_text(encoding="utf-8")
     block = re.findall(r"```sh\n(.*?)```", page.partition("## Further trainings")[2], re.DOTALL)[0]
     once = ["--trials", "1"]  # as many as show it
-    plan, run, select = ([*shlex.split(line, comments=True)[1:], *once] for line in block.splitlines())
+    plan, run, select, judge = ([*shlex.split(line, comments=True)[1:], *once] for line in block.splitlines())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
     asked = dgbench.rules("quick", algorithms=["irm"], criterion="kfold", trials=1)
@@ -86,6 +86,11 @@ def test_the_commands_that_ask_for_further_trainings_run(tmp_path: Path, monkeyp
     told = json.loads(done.stdout)
     assert (told["criterion"], told["missing"], len(told["cells"])) == ("kfold", 0, 4)
     assert {len(cell["views"]) for cell in told["cells"]} == {10}
+    done = within(*judge)
+    assert done.returncode == 0, done.stderr
+    assert "cross-validated" in done.stdout
+    page = (Path(done.stdout.split()[-1]).parent / "criteria.md").read_text(encoding="utf-8")
+    assert "dgbench criteria quick -a irm --trials 1 --criterion kfold" in page
     done = within("leaderboard", "quick", "-a", "irm", "--criterion", "lodo")
     assert done.returncode == 2
     assert "'dgbench run quick --criterion lodo' fills it" in done.stderr
