@@ -18,23 +18,21 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dgbench.algorithms.later import Tensor, torch
+from dgbench.algorithms.objectives.aligned import Aligned
 from dgbench.algorithms.objectives.coral import moment_distance
 from dgbench.algorithms.objectives.mmd import kernel_distance
-from dgbench.algorithms.slots import Ground, Objective
+from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Batch, Forward
-from dgbench.core.units import NonNegative
 
 
 @dataclass(frozen=True)
-class CausIRL(Objective):
+class CausIRL(Aligned):
     """Mean risk plus the distance of two random mixtures of the domains.
 
     Attributes:
-        penalty_weight: Weight of the distance.
         distance: CORAL's, of means and covariances, or MMD's.
     """
 
-    penalty_weight: NonNegative = 1.0
     distance: Literal["coral", "mmd"] = "coral"
 
     def acts_on(self) -> frozenset[Ground]:
@@ -49,13 +47,13 @@ class CausIRL(Objective):
         """Draw where each domain is cut, as a share of its examples."""
         return batch.replace(drawn=(torch.rand(len(batch.sizes), generator=generator).to(batch.x.device),))
 
-    def loss(self, forward: Forward) -> Tensor:
-        """A scalar, at least 0."""
+    def apart(self, forward: Forward) -> Tensor:
+        """A scalar, at least 0; 0 where a mixture has one example or none."""
         halves = mixtures(forward)
         apart = moment_distance(halves) if self.distance == "coral" else kernel_distance(halves)
         _, counts = halves.batch.membership(2)
         enough = (counts > 1).all()
-        return forward.domain_risks().mean() + self.penalty_weight * torch.where(enough, apart, 0.0)
+        return torch.where(enough, apart, 0.0)
 
 
 def mixtures(forward: Forward) -> Forward:

@@ -13,28 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import F, Tensor, torch
-from dgbench.algorithms.slots import Ground, Objective
+from dgbench.algorithms.objectives.aligned import Aligned
 from dgbench.algorithms.step import Forward
-from dgbench.core.units import NonNegative
 
 
 @dataclass(frozen=True)
-class CORAL(Objective):
-    """Mean risk plus the mean distance of first and second moments over pairs of domains.
+class CORAL(Aligned):
+    """Mean risk plus the mean distance of first and second moments over pairs of domains."""
 
-    Attributes:
-        penalty_weight: Weight of the distance.
-    """
-
-    penalty_weight: NonNegative = 1.0
-
-    def acts_on(self) -> frozenset[Ground]:
-        """The distances have a gradient in the features alone, and there are none without pairs of domains."""
-        return frozenset({"moving features", "several domains"})
-
-    def loss(self, forward: Forward) -> Tensor:
+    def apart(self, forward: Forward) -> Tensor:
         """A scalar, at least 0. With one source domain there are no pairs, and no penalty."""
-        return forward.domain_risks().mean() + self.penalty_weight * moment_distance(forward)
+        return moment_distance(forward)
 
 
 def moment_distance(forward: Forward) -> Tensor:

@@ -19,30 +19,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.slots import Ground, Objective
+from dgbench.algorithms.objectives.aligned import Aligned
 from dgbench.algorithms.step import Forward
-from dgbench.core.units import NonNegative
 
 SCALES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
-class MMD(Objective):
-    """Mean risk plus the mean distance of the features' distributions over pairs of domains.
+class MMD(Aligned):
+    """Mean risk plus the mean distance of the features' distributions over pairs of domains."""
 
-    Attributes:
-        penalty_weight: Weight of the distance.
-    """
-
-    penalty_weight: NonNegative = 1.0
-
-    def acts_on(self) -> frozenset[Ground]:
-        """The distances have a gradient in the features alone, and there are none without pairs of domains."""
-        return frozenset({"moving features", "several domains"})
-
-    def loss(self, forward: Forward) -> Tensor:
+    def apart(self, forward: Forward) -> Tensor:
         """A scalar, at least 0. With one source domain there are no pairs, and no penalty."""
-        return forward.domain_risks().mean() + self.penalty_weight * kernel_distance(forward)
+        return kernel_distance(forward)
 
 
 def kernel_distance(forward: Forward) -> Tensor:
