@@ -103,6 +103,19 @@ def test_methods_of_domains_differ_from_erm_and_runs_predict_what_there_is(writt
     assert measured == pytest.approx((validation["label"] == validation["prediction"]).mean())
 
 
+def test_a_trap_without_validation_images_is_asked_nothing_where_it_is_left_out(written: Written) -> None:
+    store = Store(written(4) / "store")
+    plan = make_plan(board("erm").model_copy(update={"criterion": "lodo"}))
+    (judge,) = [one for one in plan.judges if one.domains == ("train/location-1",)]
+    run, training = plan.runs[judge.run], plan.trainings[judge.training]
+    assert (run.target, run.part) == ("train/location-1", "validation")
+    do_training(training, store, CPU)
+    assert do_runs(training, [run], store, CPU) == 1
+    predicted = in_full(store, run.id)
+    assert predicted is not None
+    assert set(predicted["split"]) == {"validation"}
+
+
 def test_a_head_for_each_of_them_is_refused(written: Written) -> None:
     written(TRAPS)
     with pytest.raises(RecipeError, match="at most 32, and 'test' has 60"):
