@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dgbench.core.auxiliary import asked_for
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard, Keep, board_card, board_names
 from dgbench.core.errors import CardError, DGBenchError, StoreError
+from dgbench.core.judges import asked_for
 from dgbench.core.paths import shipped
 from dgbench.core.toml import validated
 from dgbench.runs.store import Store

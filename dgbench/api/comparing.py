@@ -23,9 +23,9 @@ from dgbench.board import power as powers
 from dgbench.board.part import algorithms_named
 from dgbench.board.power import Powered
 from dgbench.board.recompute import command
-from dgbench.core.auxiliary import asked_for
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.core.judges import asked_for
 from dgbench.core.recipe import compose
 from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.store import Store

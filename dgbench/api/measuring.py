@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, beside, familiar_to, leaderboard, measured, rules, with_submitted
-from dgbench.core.auxiliary import asked_for
+from dgbench.core.judges import asked_for
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgbench.api.boards import Board, Device, rules
-from dgbench.core.auxiliary import asked_for
 from dgbench.core.disk import writing
+from dgbench.core.judges import asked_for
 from dgbench.core.paths import cache_root
 from dgbench.runs.store import Store
 

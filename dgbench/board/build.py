@@ -277,7 +277,7 @@ def _entry(
     parts = {str(target): part for (target,), part in cells.partition_by("target", as_dict=True).items()}
     targets = {target: design.estimate(parts[target], "accuracy") for target in info.domains if target in parts}
     views = pl.col("views").list.set_difference(["clean"])
-    judged = CRITERIA[info.criterion].auxiliary is not None  # by trainings without what this one trained with
+    judged = CRITERIA[info.criterion].judges is not None  # by trainings without what this one trained with
     return Entry(
         algorithm,
         title,

@@ -11,9 +11,9 @@ from dgbench.board.explain import Cell, Explanations
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.part import algorithms_named, cases_named, check_names
-from dgbench.core.auxiliary import KINDS
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import StoreError
+from dgbench.core.judges import KINDS
 from dgbench.runs.collect import Records
 from dgbench.selection.measures import OnTarget, summarised
 from dgbench.selection.pairs import Pair

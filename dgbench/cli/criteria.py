@@ -12,7 +12,7 @@ from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.present import submitted_to
 from dgbench.cli.work import Backbone, BoardName, Draws, On, Only, StorePath, Trials
-from dgbench.core.auxiliary import asked_for
+from dgbench.core.judges import asked_for
 from dgbench.runs.store import Store
 
 

@@ -18,9 +18,9 @@ from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet
 from dgbench.cli.present import present, present_ranking, submitted_to
 from dgbench.core.amounts import duration
-from dgbench.core.auxiliary import asked_for
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.core.judges import asked_for
 from dgbench.runs.progress import Silent, for_people
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dgbench.core.cases import Place
 from dgbench.core.dataset_card import DatasetCard, DomainCard, dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.locks import in_turn
@@ -72,6 +73,11 @@ class Outline:
     manifest: str | None
     shared_groups: bool
     official: bool = False
+
+    @property
+    def places(self) -> list[Place]:
+        """The domains, as far as cases go."""
+        return [Place(domain.name, domain.family, domain.part_of) for domain in self.domains]
 
 
 def load(name: str, size: int | None = None, *, streaming: bool | None = None, progress: Progress = silent) -> Dataset:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dgbench.core import registry
-from dgbench.core.auxiliary import Auxiliary
 from dgbench.core.cases import Case, Place, kin
 from dgbench.core.errors import CardError, RecipeError
+from dgbench.core.judges import Judges
 from dgbench.core.recipe import Resolved, describe
 from dgbench.core.registry import Slot
 from dgbench.core.shift_families import FOLDS
@@ -38,8 +38,22 @@ class Question:
     views: tuple[str, ...]
 
 
+class OfCandidate:
+    """What is about one candidate in one cell of a board."""
+
+    algorithm: str
+    target: str
+    trial: int
+    draw: int
+
+    @property
+    def candidate(self) -> tuple[str, str, int, int]:
+        """Algorithm, target, trial and draw."""
+        return self.algorithm, self.target, self.trial, self.draw
+
+
 @dataclass(frozen=True)
-class Judge:
+class Judge(OfCandidate):
     """A training and a run that judge a candidate in its place.
 
     Attributes:
@@ -57,18 +71,13 @@ class Judge:
     trial: int
     draw: int
     dataset: str
-    split: Auxiliary
+    split: Judges
     domains: tuple[str, ...]
     views: tuple[str, ...]
     training: str
     run: str
     averaging: Spec
     passes: float
-
-    @property
-    def candidate(self) -> tuple[str, str, int, int]:
-        """Algorithm, target, trial and draw."""
-        return self.algorithm, self.target, self.trial, self.draw
 
     def row(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -126,6 +135,6 @@ def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
 
 
 Ask = Callable[[Case, Resolved, Resolved, Sequence[Place]], Iterator[Question]]
-QUESTIONS: Mapping[Auxiliary, Ask] = {"folds": folds, "domains": domains}
+QUESTIONS: Mapping[Judges, Ask] = {"folds": folds, "domains": domains}
 """By the kind of trainings, what is asked of the judges of a candidate: by its case, its recipe, that of the head which
 it may start from, and the domains of the dataset."""

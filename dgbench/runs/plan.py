@@ -17,7 +17,7 @@ from dgbench.core.registry import Slot
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline
-from dgbench.runs.judges import Judge
+from dgbench.runs.judges import Judge, OfCandidate
 from dgbench.runs.pretraining import Start
 from dgbench.train.spec import TrainingSpec
 
@@ -65,7 +65,7 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(OfCandidate):
     """One candidate in one cell of the board: an algorithm with one draw, in one case and one trial.
 
     ``target`` names the case; ``domain`` is the domain of ``dataset`` that is tested in it, by models that learnt from
@@ -90,11 +90,6 @@ class Entry:
     passes: float
     hyperparameters: dict[Slot, Spec]
     without_effect: str = ""
-
-    @property
-    def candidate(self) -> tuple[str, str, int, int]:
-        """Algorithm, target, trial and draw."""
-        return self.algorithm, self.target, self.trial, self.draw
 
     def row(self) -> dict[str, Any]:
         """As plain JSON."""

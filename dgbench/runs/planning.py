@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from dgbench.core.auxiliary import AUXILIARY
 from dgbench.core.cards import BoardCard
-from dgbench.core.cases import Case, Place, cases
+from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError, RecipeError
+from dgbench.core.judges import JUDGES
 from dgbench.core.paths import shipped
 from dgbench.core.recipe import Recipe, Resolved, compose, reduce, resolve
 from dgbench.core.registry import Slot
@@ -55,9 +55,8 @@ def make_plan(
         CardError: the board names domains that a dataset has not.
     """
     datasets = {name: outline(name, build=fetch, progress=partial(reading, name)) for name in board.dataset}
-    places = {name: [Place(d.name, d.family, d.part_of) for d in known.domains] for name, known in datasets.items()}
     cards = {name: dataset_card(name) for name in board.dataset}
-    plan = Plan(board, cards, datasets, cases(board, places))
+    plan = Plan(board, cards, datasets, cases(board, {name: known.places for name, known in datasets.items()}))
     fetch = fetch and not plan.absent  # what cannot run needs no weights
     plan.starts |= {backbone: start(backbone, fetch=fetch, reading=reading) for backbone in set(board.tracks.values())}
     for report in dict.fromkeys(one.report for one in plan.starts.values() if one.report):
@@ -153,10 +152,9 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
             without_effect=done.without_effect,
         )
     )
-    if (kind := AUXILIARY.get(plan.board.criterion)) is None:
+    if (kind := JUDGES.get(plan.board.criterion)) is None:
         return
-    places = [Place(domain.name, domain.family) for domain in plan.datasets[case.dataset].domains]
-    for asked in QUESTIONS[kind](case, resolved, probe, places):
+    for asked in QUESTIONS[kind](case, resolved, probe, plan.datasets[case.dataset].places):
         shown = _of_source(plan.board) if asked.case.target in case.sources else "tested"
         judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, shown)
         plan.judges.append(

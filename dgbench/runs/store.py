@@ -25,10 +25,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dgbench.core.auxiliary import AUXILIARY
 from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import read_json, workshops, write_json
+from dgbench.core.judges import JUDGES
 from dgbench.core.locks import alone, clear
 from dgbench.core.paths import store_root
 from dgbench.core.recipe import compose
@@ -259,7 +259,7 @@ class Store:
         """
         asked = board.described(without={"title", "summary", "criterion", "keep", "headline"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]
-        asked |= {"judges": kind} if (kind := AUXILIARY.get(board.criterion)) else {}
+        asked |= {"judges": kind} if (kind := JUDGES.get(board.criterion)) else {}
         return self.root / "boards" / board.name / f"{identity(asked)}.json"
 
     def write_index(self, board: BoardCard, content: Spec) -> None:
@@ -278,7 +278,7 @@ class Store:
         try:
             content = read_sealed(path)
         except FileNotFoundError:
-            asks = f" --criterion {board.criterion}" if board.criterion in AUXILIARY else ""
+            asks = f" --criterion {board.criterion}" if board.criterion in JUDGES else ""
             raise StoreError(
                 f"the store {self.root} holds nothing of '{board.name}' by these rules; "
                 f"'dgbench run {board.name}{asks}' fills it"

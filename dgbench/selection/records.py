@@ -10,8 +10,8 @@ from hashlib import sha256
 
 import polars as pl
 
-from dgbench.core.auxiliary import KINDS
 from dgbench.core.errors import StoreError
+from dgbench.core.judges import KINDS
 
 METRICS = pl.Schema(
     {
@@ -38,7 +38,7 @@ METRICS = pl.Schema(
 name before it on boards of several. In rows of the split ``target``, ``domain`` is that name too. ``trial`` is a split
 seed, ``draw`` a draw of hyperparameters (0: the recipe's own), ``step`` a checkpoint. ``split`` is ``validation``
 (held-out images of the source domains), ``target``, or the kind of trainings that judge the candidate
-(``dgbench.core.auxiliary``): what one of these measured then stands in the candidate's name. ``view`` is ``clean`` or
+(``dgbench.core.judges``): what one of these measured then stands in the candidate's name. ``view`` is ``clean`` or
 the shift family that the images went through. ``accuracy`` lies in [0, 1]; on boards with another headline
 (``dgbench.core.dataset_card.headlines``) it is that measure of the stream, which selects and ranks in its place.
 ``nll`` is in nats (NaN where only classes are known), ``n`` counts images. ``digest`` is a hash of the predictions.

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from dgbench.core.cards import BoardCard, Headline
-from dgbench.core.cases import Case, Place, cases
+from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.rules import rules_identity
@@ -60,7 +60,7 @@ class Asked:
             CardError: the board names domains that a dataset has not.
         """
         outlines = {name: _outline(name, build) for name in board.dataset}
-        places = {name: [Place(d.name, d.family, d.part_of) for d in known.domains] for name, known in outlines.items()}
+        places = {name: known.places for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)
 
     def cells(self, trials: int) -> list[Cell]:
@@ -89,7 +89,7 @@ class Asked:
         Raises:
             CardError: the criterion has trainings of its own, which nobody could check.
         """
-        if criterion.auxiliary is not None:
+        if criterion.judges is not None:
             raise CardError(
                 f"'{self.board.name}' selects by '{criterion.name}', which judges by trainings of its own: nothing can "
                 "be submitted to it"

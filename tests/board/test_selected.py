@@ -32,7 +32,7 @@ from small import small_board
 
 FAMILIES = ("blur", "edges", "weather")
 STRICT = ("augmented", "augmented_worst", "augmented_logit", "augmented_no_edges")
-ASKED = [name for name, criterion in CRITERIA.items() if not criterion.auxiliary]
+ASKED = [name for name, criterion in CRITERIA.items() if not criterion.judges]
 HONEST = [name for name in ASKED if not CRITERIA[name].uses_target]
 Place = tuple[str, str, int]
 Model = tuple[int, int, str]

@@ -68,7 +68,7 @@ def test_source_predictions_are_the_same_and_target_predictions_are_not(stores: 
         assert not true.filter(~source).equals(ruined.filter(~source))
 
 
-@pytest.mark.parametrize("criterion", [name for name, c in CRITERIA.items() if c.ranks and not c.auxiliary])
+@pytest.mark.parametrize("criterion", [name for name, c in CRITERIA.items() if c.ranks and not c.judges])
 def test_selection_is_the_same_whatever_the_target_is(stores: tuple[Path, Path], criterion: str) -> None:
     chosen = []
     for root in stores:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from board.synthetic import FAMILIES, candidate, tables
 
-from dgbench.core.auxiliary import KINDS
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
+from dgbench.core.judges import KINDS
 from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, at_hand, choose, get, ranking, scores
 from dgbench.selection.records import CANDIDATE, INDICATED, Indicators
 
@@ -137,23 +137,23 @@ def test_strict_refuses_when_training_used_every_family() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, one in CRITERIA.items() if "shifted images" in one.needs and not one.auxiliary]
+    "name", [name for name, one in CRITERIA.items() if "shifted images" in one.needs and not one.judges]
 )
 def test_missing_views_are_reported(name: str) -> None:
     with pytest.raises(StoreError, match="evaluate the missing views"):
         choose(*tables([candidate("erm")]), get(name))
 
 
-@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.auxiliary])
+@pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.judges])
 def test_what_needs_trainings_of_its_own_refuses_candidates_without_and_is_looked_at_where_they_are(name: str) -> None:
-    kind = get(name).auxiliary
+    kind = get(name).judges
     judged = candidate("erm", draw=0, judged={str(kind): {"blur": {"a": 0.3}, "clean": {"a": 0.3}}})
     assert get(name) in at_hand(tables([judged])[0])
     for unjudged in (candidate("erm", draw=1), candidate("sam")):
         with pytest.raises(StoreError, match=rf"'{name}' judges by trainings of its own, and there are none for"):
             choose(*tables([judged, unjudged]), get(name))
     assert [one.name for one in at_hand(tables([candidate("erm")])[0])] == [
-        name for name, one in CRITERIA.items() if not one.auxiliary
+        name for name, one in CRITERIA.items() if not one.judges
     ]
 
 

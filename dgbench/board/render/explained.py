@@ -101,7 +101,7 @@ def _streams(found: Explanation, cell: Cell) -> Section:
         f"Training {cell.training} learnt from {in_short(cell.sources)} of {cell.dataset}, on {cell.device}. Run "
         f"{cell.run} predicted, at step {cell.chosen.step} of draw {cell.chosen.draw}:",
     ]
-    if found.board.criterion.auxiliary:
+    if found.board.criterion.judges:
         said.append("What is in the score was measured by trainings that judge it, and is not counted again here.")
         for domain, views in sorted(cell.streams.items()):
             rows += [[domain, view, "–", "–", _share(value), "yes"] for view, value in sorted(views.items())]

@@ -179,7 +179,7 @@ def row(entry: Entry, board: Leaderboard, domains: Sequence[str]) -> list[str]:
 def selection(board: Leaderboard) -> str:
     """What selected the models, and with which shift families: each is named once, as used or as held out."""
     text = f"Models were selected by {board.criterion.title}."
-    if board.criterion.auxiliary:  # who reads that all families were used must know by whose models
+    if board.criterion.judges:  # who reads that all families were used must know by whose models
         text += f" {board.criterion.description}"
     families = {family for entry in board.entries for family in entry.families}
     held_out = sorted({family for entry in board.entries for family in entry.held_out})

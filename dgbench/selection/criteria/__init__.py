@@ -4,7 +4,7 @@ A criterion is a name, an explanation, what it needs, and a choice of records: t
 views is taken of those. Unless it needs target labels, the rows of the target domain are taken away before its filter
 runs: it cannot read them, even by mistake. Families of criteria have a file each.
 
-A criterion may need trainings of its own (``dgbench.core.auxiliary``), which judge candidates and are never ranked.
+A criterion may need trainings of its own (``dgbench.core.judges``), which judge candidates and are never ranked.
 What they measured stands in the records under a split of its own, in the name of the candidate: to a criterion it is a
 choice of records like any other.
 """
@@ -70,7 +70,7 @@ CRITERIA = {
 }
 
 FROM_RECORDS = tuple(
-    name for name, criterion in CRITERIA.items() if criterion.indicator is None and criterion.auxiliary is None
+    name for name, criterion in CRITERIA.items() if criterion.indicator is None and criterion.judges is None
 )
 """Those that need neither single predictions nor trainings of their own: what they choose is known as soon as runs are
 done."""
@@ -79,7 +79,7 @@ done."""
 def at_hand(metrics: pl.DataFrame) -> tuple[Criterion, ...]:
     """All criteria, but for those whose trainings nobody asked for: records have nothing of them."""
     there = set(metrics["split"].unique())
-    return tuple(one for one in CRITERIA.values() if one.auxiliary is None or one.auxiliary in there)
+    return tuple(one for one in CRITERIA.values() if one.judges is None or one.judges in there)
 
 
 def get(name: str) -> Criterion:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-from dgbench.core.auxiliary import AUXILIARY, Auxiliary
+from dgbench.core.judges import JUDGES, Judges
 
 Need = Literal[
     "held-out images",
@@ -72,14 +72,14 @@ class Criterion:
     lacking: str = ""
 
     @property
-    def auxiliary(self) -> Auxiliary | None:
+    def judges(self) -> Judges | None:
         """The trainings of its own that it has, if any."""
-        return AUXILIARY.get(self.name)
+        return JUDGES.get(self.name)
 
     @property
     def split(self) -> str:
         """Which records it sees. Those of the target are no other's."""
-        return "target" if self.uses_target else self.auxiliary or "validation"
+        return "target" if self.uses_target else self.judges or "validation"
 
     @property
     def uses_target(self) -> bool:

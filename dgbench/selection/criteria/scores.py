@@ -43,7 +43,7 @@ def scores(
     """
     trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
     streams = metrics.filter(pl.col("split") == criterion.split).select(*CANDIDATE, "run", *_STREAM)
-    if criterion.auxiliary is not None:
+    if criterion.judges is not None:
         _refuse_unjudged(criterion, metrics, streams)
     visible = streams.join(trained, on=list(within))
     rows = visible.filter(criterion.keep)

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from dgbench.board.judged import AUGMENTED, CriteriaBoard, Judged, JudgedTrack, Worth
 from dgbench.board.render import text
-from dgbench.core.auxiliary import AUXILIARY
+from dgbench.core.judges import JUDGES
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.judging import REFERENCE, Choice, Correlation
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -201,6 +201,6 @@ def command(board: CriteriaBoard) -> str:
     options = shlex.split(board.info.recompute)[2:]
     if "--criterion" in options:
         place = options.index("--criterion")
-        if options[place + 1] not in AUXILIARY:
+        if options[place + 1] not in JUDGES:
             del options[place : place + 2]
     return shlex.join(["dgbench", "criteria", *options])
