@@ -25,6 +25,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Head:
+    """Seconds that one process takes for a step of a head on features, with one forward-and-backward pass."""
+
+    step: Positive
+
+
+@dataclass(frozen=True)
 class Drawing:
     """Seconds that one process takes to draw a shifted image, on average over the families."""
 

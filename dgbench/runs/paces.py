@@ -8,7 +8,7 @@ from typing import TypeVar
 from dgbench.core.backbone_name import parse
 from dgbench.core.known import known, versions
 from dgbench.core.shift_families import VIEWS_VERSION
-from dgbench.runs.pace import Drawing, Pace
+from dgbench.runs.pace import Drawing, Head, Pace
 from dgbench.train.environment import processor
 from dgbench.train.spec import TrainingSpec
 
@@ -27,6 +27,18 @@ def network_pace(training: TrainingSpec, device: str, workers: int) -> Pace:
     at_work = f"{workers} {'worker' if workers == 1 else 'workers'}"
     of = f"{network} at {training.size} px in {training.precision}, {at_work}, {device}, {versions('torch')}"
     return _here(of, Pace, time)
+
+
+def head_pace(training: TrainingSpec, device: str) -> float:
+    """Seconds of a step of a head that learns from features, for a training of as many domains; timed if not known."""
+    batch = f"{training.domains_in_step} domains of {training.batch_per_domain}"
+
+    def time() -> Head:
+        from dgbench.runs.timing import head_step
+
+        return Head(head_step(training, device))
+
+    return _here(f"a step of a head on {batch}, {device}, {versions('torch')}", Head, time).step
 
 
 def drawing_pace(size: int) -> float:

@@ -27,16 +27,18 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 from dgbench.data.shifts import shift
 from dgbench.models.backbones import bare, build
-from dgbench.models.network import Network, placed
+from dgbench.models.network import Backbone, Network, placed
 from dgbench.runs.pace import LEARN, Pace
 from dgbench.train.evaluate import CHUNK, evaluating, features
 from dgbench.train.loop import train
 from dgbench.train.parts import Parts
-from dgbench.train.sources import Pixels, Sources
+from dgbench.train.sources import Features, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
 
 STEPS, SKIPPED = 12, 2
 """Steps that are timed at most, and how many of them only warm up."""
+FEATURES = 512
+"""Features of an image that a head is timed on."""
 IMAGES = 16
 """Images in a timed step at most."""
 SECONDS = 1.0
@@ -122,16 +124,39 @@ class _EnoughError(Exception):
 def _learning(training: TrainingSpec, device: torch.device) -> float:
     """Seconds an image in real steps of ERM."""
     batch = max(1, min(training.batch_per_domain, IMAGES // training.domains_in_step))
-    spec = replace(
-        training, steps=STEPS, checkpoints=1, batch_per_domain=batch, weights=None, reference=None, test=0.0,
-        official=False, sources=training.sources[: min(IMAGES, training.domains_in_step)], domains_per_step=None,
-    )  # fmt: skip
-    names = {"sampler": "balanced", "adapter": "full", "objective": "cross_entropy", "optimizer": "adamw"}
-    parts = Parts(**{slot: build_part(slot, name, {}, "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
+    spec = replace(_few_steps(training), batch_per_domain=batch)
     dataset = _dataset(spec, 2 * batch)
     backbone = build(parse(spec.backbone).untrained())
     network = Network(backbone, len(dataset.classes), precision=spec.precision).to(device)
     inputs = {d.name: Pixels(d.inputs, network.info, device, resident=True) for d in dataset.domains}
+    return _step(spec, "full", network, Sources(spec, dataset, inputs, device), device) / (batch * len(spec.sources))
+
+
+def head_step(training: TrainingSpec, device: str) -> float:
+    """Seconds that one process takes for a step of a head, whose size hardly counts: operations are slow to call."""
+    where = torch.device(device)
+    spec = replace(_few_steps(training), precision="float32", size=1)
+    dataset = _dataset(spec, 2 * spec.batch_per_domain)
+    network = Network(Backbone("drawn", nn.Identity(), FEATURES, 1, (0.5,) * 3, (0.5,) * 3), len(dataset.classes))
+    inputs = {d.name: Features(torch.randn(len(d), FEATURES, device=where)) for d in dataset.domains}
+    seen = Sources(spec, dataset, inputs, where)
+    return _at_once(lambda number: _step(spec, "linear_probe", network.to(where), seen, where), 1)
+
+
+def _few_steps(training: TrainingSpec) -> TrainingSpec:
+    """Steps of a training, on data that is drawn in its shape."""
+    sources = training.sources[: min(IMAGES, training.domains_in_step)]
+    return replace(
+        training, steps=STEPS, checkpoints=1, weights=None, reference=None, test=0.0, official=False, sources=sources,
+        domains_per_step=None,
+    )  # fmt: skip
+
+
+def _step(spec: TrainingSpec, adapter: str, network: Network, sources: Sources, device: torch.device) -> float:
+    """Seconds of a step of ERM, once libraries are warm."""
+    names = {"sampler": "balanced", "adapter": adapter, "objective": "cross_entropy", "optimizer": "adamw"}
+    given = {"sampler": {"augmentation": "none"}} if adapter == "linear_probe" else {}
+    parts = Parts(**{slot: build_part(slot, name, given.get(slot, {}), "estimate") for slot, name in names.items()})  # type: ignore[arg-type]
     ticks = [_now(device)]
 
     def tick(step: int) -> None:
@@ -140,9 +165,8 @@ def _learning(training: TrainingSpec, device: torch.device) -> float:
             raise _EnoughError
 
     with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
-        train(spec, parts, network, Sources(spec, dataset, inputs, device), Path(folder), tick)
-    learn = (ticks[-1] - ticks[SKIPPED]) / (len(ticks) - 1 - SKIPPED)
-    return learn / (batch * len(spec.sources))
+        train(spec, parts, network, sources, Path(folder), tick)
+    return (ticks[-1] - ticks[SKIPPED]) / (len(ticks) - 1 - SKIPPED)
 
 
 def _dataset(spec: TrainingSpec, count: int) -> Dataset:

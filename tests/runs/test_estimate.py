@@ -80,6 +80,17 @@ def test_what_ran_on_another_machine_says_nothing(
     assert seconds(make_plan(board), store) == pytest.approx(4 * 4 * 4 * 3 * 2)
 
 
+def test_heads_take_their_steps_and_their_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pass of every step of each, and what each run notes; SAM's steps have two passes."""
+    board = small_board("linear_probe(augmentation='none')", "linear_probe + sam(augmentation='none')", trials=2)
+    plan = make_plan(board)
+    assert (len(plan.trainings), len(plan.runs)) == (16, 16)
+    monkeypatch.setattr(module, "network_pace", lambda *arguments: Pace(0.0, 0.0))
+    monkeypatch.setattr(module, "drawing_pace", lambda size: 0.0)
+    monkeypatch.setattr(module, "head_pace", lambda training, device: 7.0)
+    assert seconds(plan, Store(tmp_path)) == pytest.approx(8 * 4 * 7 * (1 + 2) + 16 * module.PREDICTED)
+
+
 def test_a_long_time_is_said_in_years_and_device_days() -> None:
     assert _time(44_456 * 3600) == "5.1 years (1,852 device-days)"
     assert _time(720) == "12 min"

@@ -134,3 +134,14 @@ def test_real_steps_of_a_small_network_are_timed(training: TrainingSpec) -> None
     pace = timing.timed(training, "cpu", 2)
     assert 0 < pace.look < pace.learn < 1
     assert pace.learn != LEARN * pace.look
+
+
+def test_a_step_of_a_head_is_timed_once_for_as_many_domains(
+    training: TrainingSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For heads of all networks, in a fraction of what a step of a network takes that holds a million weights."""
+    step = paces.head_pace(training, "cpu")
+    assert 1e-5 < step < 0.1
+    monkeypatch.setattr(timing, "head_step", lambda training, device: 7.0)
+    assert paces.head_pace(replace(training, backbone="dgbench:convnet-small", steps=9), "cpu") == step
+    assert paces.head_pace(replace(training, sources=training.sources[:2]), "cpu") == 7.0
