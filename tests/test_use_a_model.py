@@ -18,7 +18,7 @@ BOARD = [
     ('name = "own"', 'name = "tiny"'),
     ("steps = 300", "steps = 20"),
     ("trials = 3", "trials = 2"),
-    ("draws = 4", "draws = 1"),
+    ("draws = 8", "draws = 1"),
     ("checkpoints = 10", "checkpoints = 2"),
     ("size=128", "size=32"),
     ('["erm", "mixup", "irm", "vrex", "sam", "ema", "adanpc", "t3a"]', '["erm", "vrex", "t3a"]'),
