@@ -67,6 +67,19 @@ def test_it_is_whole_and_made_by_one_clean_revision(name: str) -> None:
     assert f"dgbench criteria {name} -o leaderboards/{name}" in readme
 
 
+def test_the_page_on_criteria_says_what_the_boards_say() -> None:
+    """Augmented against source validation for each choice, as the tables have it."""
+    page = (BOARDS.parent / "docs" / "criteria.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| \[`([\w-]+)`\]\S+ \| (.*) \|$", page, re.MULTILINE)
+    assert [name for name, _ in told] and {name for name, _ in told} == set(KEPT)
+    for name, cells in told:
+        table = pl.read_csv(BOARDS / name / "criteria.csv", infer_schema_length=None)
+        for purpose, cell in zip(("method", "hyperparameters", "both"), cells.split(" | "), strict=True):
+            (row,) = table.filter(choice=purpose, criterion="augmented").iter_rows(named=True)
+            points = [f"{100 * row[each]:+.1f}".replace("-", "−") for each in ("gain", "gain_low", "gain_high")]
+            assert re.findall(r"[+−]\d\.\d", cell) == points
+
+
 def test_what_is_written_of_a_drawn_board_would_be_kept(room: Room, tmp_path: Path) -> None:
     dgbench.criteria(room.board, store=room.store).write(tmp_path)
     check(tmp_path, room.board)
