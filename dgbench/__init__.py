@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         verify,
         write_kit,
     )
-    from dgbench.api.using import deploy, export, load, predict
+    from dgbench.api.using import deploy, export, load, predict, reliance
     from dgbench.board.explained import Explanation
     from dgbench.board.interactive import Leaderboard
     from dgbench.board.leaderboard import BoardInfo, Entry, Track
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
+    from dgbench.exported.reliance import Reliance
     from dgbench.literature.statistics import PublishedStatistics
     from dgbench.runs.again import Again
     from dgbench.runs.collect import Records
@@ -97,6 +98,7 @@ __all__ = [
     "RecipeError",
     "RecordError",
     "Records",
+    "Reliance",
     "Reproduced",
     "Round",
     "Selection",
@@ -130,6 +132,7 @@ __all__ = [
     "published_statistics",
     "ranking",
     "records",
+    "reliance",
     "reproduce",
     "rules",
     "run",
@@ -179,6 +182,7 @@ _TYPES = {
     ),
     "dgbench.exported.card": ("ModelCard",),
     "dgbench.exported.model": ("Model",),
+    "dgbench.exported.reliance": ("Reliance",),
     "dgbench.api.reproducing": ("Reproduced",),
     "dgbench.literature.statistics": ("PublishedStatistics",),
     "dgbench.runs.again": ("Again",),

@@ -3,7 +3,8 @@
     python scripts/draw_shapes.py shapes
     dgbench data new shapes
 
-Writes ``DIR/<style>/<shape>/<number>.png``, 96x96 pixels; the same images at every call.
+Writes ``DIR/<style>/<shape>/<number>.png``, 96x96 pixels; the same images at every call. With ``--masks`` another
+folder has, under the same paths, where the shapes are.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ SHAPES: dict[str, Callable[[float], Corners]] = {
 STYLES = ("flat", "outline", "sketch")
 
 
-def draw(shape: str, style: str, random: np.random.Generator) -> Image.Image:
-    """One picture: its place, size, turn and colours are random."""
+def draw(shape: str, style: str, random: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    """One picture, and where its shape is, in white: place, size, turn and colours are random."""
     radius = random.uniform(0.25, 0.42) * SIDE
     x, y = SIDE / 2 + random.uniform(-0.06, 0.06, 2) * SIDE
     corners = [(x + radius * a, y + radius * b) for a, b in SHAPES[shape](random.uniform(-0.3, 0.3))]
@@ -55,7 +56,9 @@ def draw(shape: str, style: str, random: np.random.Generator) -> Image.Image:
         shake = 0.0 if style == "outline" else 2.5
         line = [(a + random.normal(0, shake), b + random.normal(0, shake)) for a, b in corners]
         pen.line([*line, line[0]], fill=tuple(ink.tolist()), width=4 if style == "outline" else 1)
-    return picture
+    mask = Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(mask).polygon(corners, fill=255, outline=255, width=4)
+    return picture, mask
 
 
 def main() -> None:
@@ -63,17 +66,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=COUNT, help="images of each shape in each style (default: 40)")
+    parser.add_argument("--masks", type=Path, help="another folder, for pictures of where the shapes are")
     given = parser.parse_args()
     folder, count = given.folder, given.count
-    if folder.exists():
-        sys.exit(f"{folder} is there already; name a folder that is not")
+    for one in filter(None, (folder, given.masks)):
+        if one.exists():
+            sys.exit(f"{one} is there already; name a folder that is not")
     random = np.random.default_rng(0)
     for style in STYLES:
         for shape in SHAPES:
-            (folder / style / shape).mkdir(parents=True)
             for number in range(count):
                 name = f"{number:0{max(2, len(str(count - 1)))}d}.png"
-                draw(shape, style, random).save(folder / style / shape / name)
+                for root, image in zip((folder, given.masks), draw(shape, style, random), strict=True):
+                    if root is not None:
+                        (root / style / shape).mkdir(parents=True, exist_ok=True)
+                        image.save(root / style / shape / name)
     print(f"drew {len(STYLES) * len(SHAPES) * count} images into {folder}")
 
 

@@ -67,6 +67,9 @@ def test_the_page_runs_from_top_to_bottom(home: Path) -> None:
         words = [str(ROOT / word) if word.startswith("scripts/") else word for word in words]
         printed[words[0]] = run(home, [*PROGRAMS[program], *words])
     assert "on a domain never seen" in printed["deploy"]
+    assert re.search(
+        r"24 pictures, 0 left out. Of \d+ .* % go by the foreground, .* % by the background", printed["reliance"]
+    )
     with (home / "sketch.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 6

@@ -67,7 +67,7 @@ def rules(
         backbone: Of all tracks, in place of the board's own.
         keep: Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also
             those that other criteria would have chosen (``shown``), but for those that need single predictions or
-            trainings of their own, ``all``, or ``none``. It changes no number.
+            judges of their own, ``all``, or ``none``. It changes no number.
 
     Raises:
         UnknownNameError: there is no such board, or no such family of backbones.

@@ -3,6 +3,7 @@
     dgbench.deploy("own", "model")
     model = dgbench.load("model")
     frame = dgbench.predict(model, "pictures")
+    found = dgbench.reliance(model, "pictures", "masks")
 
 Boards and the store are given as for :mod:`dgbench.api.boards`. Nothing here imports torch before it is needed.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
     from dgbench.exported.pictures import Given
+    from dgbench.exported.reliance import Reliance
     from dgbench.runs.progress import Callback, Progress
 
 
@@ -142,3 +144,27 @@ def predict(
     read = load(model, resolve_device(device)) if isinstance(model, str | Path) else model
     given, _ = pictures_of([pictures] if isinstance(pictures, str | Path) else pictures)
     return table(predictions(read, given))
+
+
+def reliance(
+    model: str | Path | Model, pictures: str | Path, masks: str | Path, *, device: Device = "auto"
+) -> Reliance:
+    """Find out whether an exported model relies on the foreground or on the background of pictures.
+
+    Args:
+        model, device: As for :func:`predict`.
+        pictures: A folder. Where the folders in it that pictures lie in are called as the model's classes are, these
+            are their true classes.
+        masks: A folder laid out alike: for ``a/b.jpg`` a PNG ``a/b.png`` of the same size, white where the foreground
+            is and black elsewhere; of greys the brighter half is foreground.
+
+    Raises:
+        DGBenchError: the folder is no exported model, or a path leads nowhere.
+        DataError: a picture or a mask cannot be read, a mask is missing or has another size than its picture, or no
+            picture has both foreground and background.
+    """
+    from dgbench.exported.reliance import reliance as asked
+    from dgbench.runs.device import resolve_device
+
+    read = load(model, resolve_device(device)) if isinstance(model, str | Path) else model
+    return asked(read, Path(pictures), Path(masks))

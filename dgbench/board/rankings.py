@@ -167,7 +167,7 @@ def ranking(
     if not any(place.value for place in places):
         first = places[0]
         raise StoreError(f"the {measure.title} is known of no algorithm on '{board.info.name}': {first.lacking}")
-    return Ranking(measure, board, tracks, tuple(familiar) if measure.optional else ())
+    return Ranking(measure, board, tracks, tuple(familiar) if measure.name in ("familiar", "unfamiliar") else ())
 
 
 def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) -> pl.DataFrame:

@@ -29,7 +29,7 @@ _VERBS = {
     "criteria": ("criteria",),
     "statistics": ("statistics",),
     "explain": ("explain",),
-    "models": ("export", "deploy", "predict"),
+    "models": ("export", "deploy", "predict", "reliance"),
     "publishing": ("published", "publish"),
     "data": ("data",),
     "diagnose": ("diagnose",),

@@ -12,7 +12,7 @@ from dgbench.api import boards
 from dgbench.cli.output import Json, Quiet, print_json, screen
 from dgbench.cli.present import submitted_to
 from dgbench.cli.work import Backbone, BoardName, Draws, On, Only, StorePath, Trials
-from dgbench.core.judges import asked_for
+from dgbench.core.judges import JUDGES, asked_for
 from dgbench.runs.store import Store
 
 
@@ -29,7 +29,7 @@ def criteria(
     draws: Draws = None,
     criterion: Annotated[
         str | None,
-        typer.Option("--criterion", help="judge also one that has trainings of its own: kfold, lodo or lodo_last"),
+        typer.Option("--criterion", help=f"judge also one that has judges of its own: {', '.join(JUDGES)}"),
     ] = None,
     backbone: Backbone = None,
     store: StorePath = None,

@@ -1,4 +1,4 @@
-"""``dgbench export``, ``deploy`` and ``predict``: models that leave a board, and what they say of pictures."""
+"""``dgbench export``, ``deploy``, ``predict``, ``reliance``: models that leave a board, and what they say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dgbench.api import boards, using
-from dgbench.cli.output import Json, Quiet, print_json
+from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.cli.work import (
     Backbone,
     BoardName,
@@ -39,6 +39,7 @@ def add(app: typer.Typer) -> None:
     app.command()(export)
     app.command()(deploy)
     app.command()(predict)
+    app.command()(reliance)
 
 
 def export(
@@ -165,3 +166,41 @@ def predict(
     if unread:
         print(f"{unread:,} of {len(found):,} pictures could not be read", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def reliance(
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="the folder of an exported model")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="a folder of pictures")],
+    masks: Annotated[
+        Path, typer.Option(help="a folder laid out alike, with a PNG for each: white where the foreground is")
+    ],
+    device: DeviceOption = Device.auto,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say if a model reads foregrounds or backgrounds.
+
+    It is asked about each picture, about its foreground and its background alone, and about its foreground on the
+    background of another. A picture whose mask is empty or full is left out.
+    """
+    found = using.reliance(model, images, masks, device=device.value)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    elif not quiet:
+        table = new_table()
+        for heading in ("shown", "class of the whole", "right"):
+            table.add_column(heading, justify="left" if heading == "shown" else "right")
+        for name in ("whole", "foreground", "background", "exchanged"):
+            one = getattr(found, name)
+            shown = "exchanged background" if name == "exchanged" else name
+            table.add_row(shown, _per_cent(one.same), _per_cent(one.right))
+        screen().print(table)
+        print(
+            f"{found.pictures:,} pictures, {found.left_out:,} left out. Of {found.mixed:,} with the background of a "
+            f"picture of another class {_per_cent(found.with_foreground)} go by the foreground, "
+            f"{_per_cent(found.with_background)} by the background."
+        )
+
+
+def _per_cent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

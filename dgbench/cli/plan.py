@@ -135,6 +135,11 @@ def plan(
             f"{counts['trainings_judging']} of them, with {counts['runs_judging']} runs more, only judge others for "
             f"'{rules.criterion}', and are never ranked."
         )
+    elif judging[1]:
+        console.print(
+            f"{counts['runs_judging']} runs more of these trainings only judge for '{rules.criterion}', and are never "
+            "ranked."
+        )
     if missing.again:
         console.print(_again(missing.again), markup=False)
     console.print(

@@ -195,7 +195,7 @@ class SelectionRules(Card):
 
 Keep = Literal["all", "shown", "chosen", "none"]
 """Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that
-other criteria would have chosen (``shown``) that need neither single predictions nor trainings of their own, all, or
+other criteria would have chosen (``shown``) that need neither single predictions nor judges of their own, all, or
 none."""
 
 

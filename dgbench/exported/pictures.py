@@ -28,10 +28,17 @@ def square_of(given: Given, wanted: Preprocessing) -> NDArray[np.uint8]:
         DataError: it cannot be decoded, or is of no such kind; the message names it.
     """
     try:
-        with _opened(given) as picture:
-            return np.array(square(as_rgb(picture, wanted.decoding), wanted.size, wanted.resize))
+        with rgb_of(given, wanted) as picture:
+            return np.array(square(picture, wanted.size, wanted.resize))
     except ValueError as error:  # of a picture that is in memory: files are named
         raise DataError(f"a picture cannot be decoded ({error})") from error
+
+
+@contextmanager
+def rgb_of(given: Given, wanted: Preprocessing) -> Iterator[Image.Image]:
+    """A picture in RGB, turned upright where its file asks for it, of the size that it has."""
+    with _opened(given) as picture:
+        yield as_rgb(picture, wanted.decoding)
 
 
 @contextmanager

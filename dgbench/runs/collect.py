@@ -16,7 +16,7 @@ from dgbench.core.spec import Spec, canonical
 from dgbench.runs.finished import Finished
 from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
-from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
+from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for, weighed
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand, over_examples
 
@@ -99,7 +99,8 @@ class Records:
         levels: Of algorithms that were submitted: how much of them others have seen (``dgbench.submissions``).
         submitted: Of these algorithms: the id of the submission.
         repeats: Submissions of runs that are here anyway.
-        indicators: Reads what criteria take from single predictions, of candidates whose predictions are in the store.
+        indicators: Reads what criteria take from single predictions and from weights, of candidates of which these are
+            in the store.
         trials: Of algorithms that have more than the rules give to all: how many are asked for.
     """
 
@@ -134,8 +135,8 @@ class Records:
 def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Records:
     """Everything that the store holds of a board. What is damaged is said, and missing.
 
-    Where the criterion has trainings of its own, what they say of a candidate is among its records, and a run is not
-    finished before they are.
+    Where the criterion has judges, what they say of a candidate is among its records, and a run is not finished before
+    they are.
 
     Args:
         board: The rules.
@@ -168,6 +169,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     metrics = streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(
         METRICS.names()
     )
+    weights = weighed(judges, metrics, found.weights)
     if judges.height:
         metrics = pl.concat([metrics, judged(judges, lost, metrics, measured)])
     return Records(
@@ -182,7 +184,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         manifests=index["manifests"],
         cases=tuple(index["cases"]),
         weights=_weights(entries),
-        indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"))),
+        indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"), weights)),
         trials=more_trials(board, index),
     )
 

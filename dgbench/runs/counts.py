@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
+from dgbench.runs.pace import LEARN
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.train.spec import TrainingSpec
+
+WEIGHED = LEARN + 2
+"""Looks at an image that its weights being looked at is worth: at the weights, forth and back, and beside them."""
 
 
 class Counts:
@@ -75,9 +79,9 @@ class Counts:
     def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
         views = self.validation(training) + self.shifted(training)
-        distinct = {(canonical(run.averaging), run.target, run.part): run for run in runs}
+        distinct = {(canonical(run.averaging), run.target, run.part, run.weighs): run for run in runs}
         return [
-            (views + self.tested(training, run))
+            (WEIGHED * self.validation(training) if run.weighs else views + self.tested(training, run))
             * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
             for run in distinct.values()
         ]
@@ -88,6 +92,6 @@ class Counts:
         wanted: dict[tuple[str, ...], float] = {}
         for name in {*training.sources, *(run.target for run in runs)}:
             wanted[dataset, name, "clean"] = self.domain(dataset, name)
-        for name in training.sources if runs else ():
+        for name in training.sources if any(not run.weighs for run in runs) else ():
             wanted[dataset, name, f"trial {training.trial}"] = len(FAMILIES) * self.viewed(training, name)
         return wanted

@@ -80,7 +80,7 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
         if runs and training.size not in draws:
             draws[training.size] = drawing_pace(training.size)
         pace = paces[key]
-        for name, images in sizes.views(training).items() if runs else ():
+        for name, images in sizes.views(training).items() if any(not run.weighs for run in runs) else ():
             seconds += 0.0 if name in extracted else draws[training.size] * images
             extracted.add(name)
         if on_features(parts_of(training)):

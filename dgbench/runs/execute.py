@@ -17,11 +17,13 @@ from dgbench.core.provenance import revision
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.spec import canonical
+from dgbench.runs.finished import WEIGHTS
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import RunSpec
 from dgbench.runs.predict import Bench
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import BusyError, Store
+from dgbench.runs.weighed import weighed
 from dgbench.selection.predictions import summarise
 from dgbench.train.environment import environment
 from dgbench.train.loop import train
@@ -147,6 +149,9 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
             table = bench.predict(run)
             with whole(folder / "predictions.parquet") as temporary:
                 table.write_parquet(temporary, compression="zstd")
+            if run.weighs:
+                with whole(folder / WEIGHTS) as temporary:
+                    weighed(bench, run).write_parquet(temporary)
             write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
             seconds = round(time.perf_counter() - clock, 3)
             made = {"torch": torch.__version__, "dgbench": revision(), "environment": environment(device)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,12 +12,12 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError
 from dgbench.core.files import read_json
-from dgbench.core.seals import DONE, checked
+from dgbench.core.seals import DONE, Files, checked
 from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
 from dgbench.runs.store import Kind, Store
-from dgbench.selection.records import METRICS
+from dgbench.selection.records import METRICS, WEIGHED
 
-VERSION = "dgbench.finished/1"
+VERSION = "dgbench.finished/2"
 PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
 NOTES = pl.Schema(
     {**PIECE, "seconds": pl.Float64(), "device": pl.String(), "torch": pl.String(), "dgbench": pl.String()}
@@ -25,9 +26,14 @@ NOTES = pl.Schema(
 _RESULT = ("run", "step", "split", "domain", "view", "accuracy", "nll", "n", "digest")
 MEASURED = pl.Schema({name: METRICS[name] for name in _RESULT})
 """Of each run every row of its result."""
+WEIGHTS = "weights.parquet"
+BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
+"""Of each candidate of a run that looks at weights what it finds, in :data:`WEIGHTS`."""
+LOOKED_AT = pl.Schema({"run": pl.String(), **BESIDE})
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""
-_TABLES = {"files": FILES, "notes": NOTES, "measured": MEASURED}
+_TABLES = {"files": FILES, "notes": NOTES, "measured": MEASURED, "weights": LOOKED_AT}
+_OF_RUNS = ("measured", "weights")
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class Finished:
     Attributes:
         notes: As :data:`NOTES`, of trainings and of runs.
         measured: As :data:`MEASURED`.
+        weights: As :data:`LOOKED_AT`.
         damaged: Runs that are finished, but whose result is not what was written.
     """
 
     notes: pl.DataFrame
     measured: pl.DataFrame
+    weights: pl.DataFrame
     damaged: frozenset[str]
 
     @classmethod
@@ -57,7 +65,7 @@ class Finished:
         kept = {
             "files": known["files"].join(stale, on=PIECE.names(), how="anti"),
             "notes": known["notes"].join(stale, on=PIECE.names(), how="anti"),
-            "measured": known["measured"].join(stale, left_on="run", right_on="id", how="anti"),
+            **{name: known[name].join(stale, left_on="run", right_on="id", how="anti") for name in _OF_RUNS},
         }
         fresh, damaged = _read(store, asked.join(kept["notes"], on=PIECE.names(), how="anti", maintain_order="left"))
         tables = {name: pl.concat([kept[name], fresh[name]]) for name in _TABLES}
@@ -66,6 +74,7 @@ class Finished:
         return cls(
             tables["notes"].join(asked, on=PIECE.names(), how="semi"),
             tables["measured"].join(asked, left_on="run", right_on="id", how="semi"),
+            tables["weights"].join(asked, left_on="run", right_on="id", how="semi"),
             damaged,
         )
 
@@ -88,6 +97,7 @@ def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], 
     files: list[tuple[Any, ...]] = []
     notes: list[tuple[Any, ...]] = []
     measured: dict[str, list[Any]] = {name: [] for name in MEASURED}
+    weights = [LOOKED_AT.to_frame()]
     damaged = set()
     for kind, id_ in pieces.iter_rows():
         folder = store.folder(kind, id_)
@@ -99,6 +109,7 @@ def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], 
         if kind == "run":
             try:
                 rows = read_json(checked(folder, "result.json", note["files"]))["metrics"]
+                weights += looked_at(folder, id_, note["files"])
             except DamagedError as error:
                 store.say(error)
                 damaged.add(id_)
@@ -111,5 +122,18 @@ def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], 
         "files": pl.DataFrame(files, FILES, orient="row"),
         "notes": pl.DataFrame(notes, NOTES, orient="row"),
         "measured": pl.DataFrame(measured, MEASURED),
+        "weights": pl.concat(weights),
     }
     return fresh, frozenset(damaged)
+
+
+def looked_at(folder: Path, run: str, files: Files) -> list[pl.DataFrame]:
+    """What a finished run found of weights, as :data:`LOOKED_AT`; nothing of one that did not look at them.
+
+    Raises:
+        DamagedError: it is not what was written.
+    """
+    if WEIGHTS not in files:
+        return []
+    found = pl.read_parquet(checked(folder, WEIGHTS, files))
+    return [found.select(pl.lit(run).alias("run"), *(pl.col(name).cast(kind) for name, kind in BESIDE.items()))]

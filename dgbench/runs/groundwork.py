@@ -122,7 +122,8 @@ class _Look:
         if on_features(parts_of(training)):
             for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
                 yield self._once(training, domain, None)
-        for most in dict.fromkeys(run.views_per_domain for run in unit.runs):  # nothing but runs looks at views
+        views = [run.views_per_domain for run in unit.runs if not run.weighs]  # nothing else looks at them
+        for most in dict.fromkeys(views):
             looked_at = (self._once(training, domain, most) for domain in training.sources)
             yield from (seen for seen in looked_at if seen.images)  # of many domains some validate nothing
 

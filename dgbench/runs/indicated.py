@@ -14,7 +14,7 @@ from dgbench.runs.predictions import TABLE, intact
 from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
 from dgbench.runs.store import Store
 from dgbench.selection.indicators import READ, indicators
-from dgbench.selection.records import CELL, INDICATORS, METRICS
+from dgbench.selection.records import CANDIDATE, CELL, INDICATED, INDICATORS, METRICS
 
 VERSION = "dgbench.indicated/1"
 """The number is raised whenever :func:`~dgbench.selection.indicators.indicators` comes to other numbers, too."""
@@ -22,17 +22,25 @@ FILES = pl.Schema({**{name: METRICS[name] for name in (*CELL, "draw", "run")}, *
 """Of each run in a cell its predictions, as they were when they were read."""
 _AT_ONCE = 32 * 2**20
 """Bytes of files that are read together."""
-_TABLES = {"files": FILES, "indicated": INDICATORS}
+FOUND = pl.Schema({name: INDICATORS[name] for name in (*CANDIDATE, *INDICATED)})
+_TABLES = {"files": FILES, "indicated": FOUND}
 
 
-def indicated(board: BoardCard, store: Store, runs: pl.DataFrame) -> pl.DataFrame:
-    """The indicators of all candidates whose predictions are in the store, as :data:`INDICATORS`.
+def indicated(board: BoardCard, store: Store, runs: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """The indicators of all candidates of which something is in the store, as :data:`INDICATORS`.
 
     Args:
         board: The rules.
         store: Holds the runs.
         runs: Which: ``algorithm, target, trial, draw, run``. A cell that lacks the predictions of one of them has none.
+        weights: What was found of weights, as :func:`dgbench.runs.judged.weighed` gives it.
     """
+    found = _indicated(board, store, runs).join(weights, on=CANDIDATE, how="full", coalesce=True)
+    return found.select(INDICATORS.names())
+
+
+def _indicated(board: BoardCard, store: Store, runs: pl.DataFrame) -> pl.DataFrame:
+    """Those that follow from predictions, as :data:`FOUND`."""
     folder = place(store, board, "indicated")
     before = recalled(folder, VERSION, _TABLES)
     now = _stamped(store, runs.select(*CELL, "draw", "run"))
@@ -71,4 +79,4 @@ def _read(store: Store, runs: pl.DataFrame) -> Iterator[pl.DataFrame]:
             examples = rows.select(pl.col("file").cast(files), *READ).collect()
             named = whole.select("cell", "draw", pl.col("file").cast(files)).join(examples, on="file")
             found = indicators(named).join(cells.select(*CELL, "cell"), on="cell")
-            yield found.select(pl.col(name).cast(kind) for name, kind in INDICATORS.items())
+            yield found.select(pl.col(name).cast(kind) for name, kind in FOUND.items())

@@ -8,7 +8,7 @@ import polars as pl
 
 from dgbench.core.spec import Spec
 from dgbench.runs.store import Store
-from dgbench.selection.records import CELL, METRICS
+from dgbench.selection.records import CANDIDATE, CELL, METRICS, WEIGHED
 
 ENTRY = (*CELL, "draw")
 JUDGES = pl.Schema(
@@ -19,12 +19,12 @@ JUDGES = pl.Schema(
     }
 )
 """What a board's list of runs says of each judge, as :class:`dgbench.runs.judges.Judge` has it."""
-_READS: Mapping[str, str] = {"folds": "validation", "domains": "target"}
+_READS: Mapping[str, str] = {"folds": "validation", "domains": "target", "weights": "validation"}
 """Which of its own records each kind of judge is read by."""
 
 
 def judges_of(index: Spec) -> pl.DataFrame:
-    """The judges on a list of runs: none where its criterion has no trainings of its own."""
+    """The judges on a list of runs: none where its criterion has none."""
     rows = [[judge[name] for name in JUDGES] for judge in index.get("judges", ())]
     return pl.DataFrame(rows, JUDGES, orient="row")
 
@@ -60,10 +60,9 @@ def judged(judges: pl.DataFrame, lost: pl.DataFrame, candidates: pl.DataFrame, m
         candidates: The records of candidates.
         measured: What runs measured, as :data:`dgbench.runs.finished.MEASURED`; maybe with a ``headline``.
     """
-    at = pl.col("step").rank("dense")
-    own = candidates.select(*ENTRY, "title", "track", "run", "step").unique().with_columns(at=at.over(ENTRY))
+    own = _places(candidates.select(*ENTRY, "title", "track", "run", "step").unique(), *ENTRY)
     asked = judges.select(*ENTRY, "split", "domains", "views", judge="run")
-    theirs = measured.with_columns(at=at.over("run")).rename({"run": "judge", "split": "seen"}).drop("step")
+    theirs = _places(measured, "run").rename({"run": "judge", "split": "seen"}).drop("step")
     counts = (
         (pl.col("seen") == pl.col("split").replace_strict(_READS))
         & pl.col("domains").list.contains(pl.col("domain"))
@@ -82,3 +81,20 @@ def judged(judges: pl.DataFrame, lost: pl.DataFrame, candidates: pl.DataFrame, m
     )
     parts = [part.select(pl.col(name).cast(kind) for name, kind in METRICS.items()) for part in (found, unknown)]
     return pl.concat(parts).sort(*ENTRY, "step", "split", "domain", "view")
+
+
+def weighed(judges: pl.DataFrame, candidates: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """What was found of the weights of candidates: :data:`CANDIDATE`, and :data:`WEIGHED`.
+
+    Args:
+        judges, candidates: As for :func:`judged`.
+        weights: What runs that look at weights found, as :data:`dgbench.runs.finished.LOOKED_AT`.
+    """
+    own = _places(candidates.select(CANDIDATE).unique(), *ENTRY)
+    theirs = _places(weights, "run").drop("step")
+    return judges.select(*ENTRY, "run").join(theirs, on="run").join(own, on=[*ENTRY, "at"]).select(*CANDIDATE, *WEIGHED)
+
+
+def _places(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """Rows with the number of their step among those of a run."""
+    return rows.with_columns(at=pl.col("step").rank("dense").over(by))

@@ -1,4 +1,4 @@
-"""Which further trainings judge a candidate, where the board's criterion has such: of what, with which parts, on what.
+"""Which further trainings and runs judge a candidate, where the board's criterion has such: of what, by which parts.
 
 A judge is planned, done, stored and shared as any training with its run; it is only never ranked. Where it would come
 to what a candidate is itself, it is that.
@@ -29,6 +29,7 @@ class Question:
         resolved: Its recipe.
         probe: That of the head that it may start from.
         domains, views: What counts of what it predicts of these domains: images under these views.
+        weighs: Whether it looks at weights.
     """
 
     case: Case
@@ -36,6 +37,7 @@ class Question:
     probe: Resolved
     domains: tuple[str, ...]
     views: tuple[str, ...]
+    weighs: bool = False
 
 
 class OfCandidate:
@@ -115,6 +117,11 @@ def domains(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Pl
         yield Question(replace(case, sources=rest, target=held), resolved, probe, (held,), ("clean",))
 
 
+def weights(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Place]) -> Iterator[Question]:
+    """The candidate's own training, whatever predicts, looked at on clean validation images."""
+    yield Question(replace(case, target=""), resolved, probe, case.sources, ("clean",), weighs=True)
+
+
 def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
     """A recipe whose training images go through none of some families; itself where they do not anyway."""
     sampler = resolved.parts["sampler"]
@@ -135,6 +142,6 @@ def _without(resolved: Resolved, fold: tuple[str, ...]) -> Resolved:
 
 
 Ask = Callable[[Case, Resolved, Resolved, Sequence[Place]], Iterator[Question]]
-QUESTIONS: Mapping[Judges, Ask] = {"folds": folds, "domains": domains}
-"""By the kind of trainings, what is asked of the judges of a candidate: by its case, its recipe, that of the head which
+QUESTIONS: Mapping[Judges, Ask] = {"folds": folds, "domains": domains, "weights": weights}
+"""By the kind of judges, what is asked of those of a candidate: by its case, its recipe, that of the head which
 it may start from, and the domains of the dataset."""

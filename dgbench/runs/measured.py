@@ -11,10 +11,10 @@ from dgbench.runs.predictions import TABLE, intact
 from dgbench.runs.remembered import STAMP, Stamp, noted, place, recalled, stamp
 from dgbench.runs.store import Store
 from dgbench.selection.familiar import Familiar
-from dgbench.selection.measures import COMPUTED, EXAMPLE, listed, measure, official_groups
+from dgbench.selection.measures import COMPUTED, EXAMPLE, class_count, listed, measure, official_groups
 from dgbench.selection.records import CANDIDATE
 
-VERSION = "dgbench.measured/2"
+VERSION = "dgbench.measured/3"
 """The number is raised whenever :func:`~dgbench.selection.measures.measure` comes to other numbers, too."""
 MEASURES = pl.Schema(
     {
@@ -68,9 +68,8 @@ def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.
             rows = pl.scan_parquet(files, include_file_paths="file", glob=False).filter(split="target")
             examples = rows.select("file", "step", *EXAMPLE, listed(known, str(dataset)).alias("familiar")).collect()
             numbered = examples.with_columns(pl.col("file").cast(pl.Enum(files)))
-            found = measure(numbered, ["file", "step"], official_groups(str(dataset))).with_columns(
-                pl.col("file").cast(pl.String)
-            )
+            about = official_groups(str(dataset)), class_count(str(dataset))
+            found = measure(numbered, ["file", "step"], *about).with_columns(pl.col("file").cast(pl.String))
             yield (
                 found.join(stamps, on="file")
                 .with_columns(lists=pl.lit(known.identity))

@@ -95,7 +95,7 @@ def origin(store: Store, run: str) -> Origin:
     """
     content = store.read("run", run, "spec.json")
     fields = {name: content.get(name) for name in ("training", "averaging", "predictor", "target", "views_per_domain")}
-    spec = RunSpec(**fields, part=content.get("part", "tested"))
+    spec = RunSpec(**fields, part=content.get("part", "tested"), weighs=content.get("weighs", False))
     if spec.spec() != content or spec.id != run:
         raise StoreError(
             f"run {run} was made by another version of dgbench ({content.get('schema')}; this one makes "

@@ -39,6 +39,8 @@ class RunSpec:
         views_per_domain: How many validation images of a source domain are predicted under each shift.
         part: Of the target: ``tested``, or its ``validation`` images, where it is the target of a judge alone and the
             board keeps a part of each domain for testing.
+        weighs: Whether it looks at weights (:mod:`dgbench.runs.weighed`). It predicts clean validation images alone
+            then, by the shared head.
     """
 
     training: str
@@ -47,13 +49,13 @@ class RunSpec:
     target: str
     views_per_domain: PerDomain
     part: Part = "tested"
+    weighs: bool = False
 
     def spec(self) -> Spec:
         """As plain JSON."""
-        own = {one.name: getattr(self, one.name) for one in fields(self)}
         return {
             "schema": "dgbench.run/4",
-            **{name: value for name, value in own.items() if (name, value) != ("part", "tested")},
+            **{one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default},
             "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
             "views": VIEWS_VERSION,
         }
@@ -108,7 +110,7 @@ class Plan:
         entries: Every candidate in every cell.
         trainings: By id, each after those it starts from.
         runs: By id.
-        judges: What judges candidates where the board's criterion has trainings of its own.
+        judges: What judges candidates where the board's criterion has judges.
         starts: What trainings start from, by the backbone's name on the board.
     """
 

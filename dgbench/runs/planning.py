@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
+from dgbench.core import registry
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.judges import JUDGES
 from dgbench.core.paths import shipped
-from dgbench.core.recipe import Recipe, Resolved, compose, reduce, resolve
+from dgbench.core.recipe import STANDARD, Recipe, Resolved, compose, describe, reduce, resolve
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline, outline
@@ -156,7 +157,7 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         return
     for asked in QUESTIONS[kind](case, resolved, probe, plan.datasets[case.dataset].places):
         shown = _of_source(plan.board) if asked.case.target in case.sources else "tested"
-        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, shown)
+        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, shown, asked.weighs)
         plan.judges.append(
             Judge(
                 algorithm=recipe.name,
@@ -204,6 +205,7 @@ def _work(
     draw: int,
     learned: tuple[str, ...],
     shown: Part = "tested",
+    weighs: bool = False,
 ) -> _Work:
     """Add the training and the run of a recipe in a case and a trial to a plan.
 
@@ -211,6 +213,7 @@ def _work(
         plan, case, resolved, probe, trial, draw: As for :func:`add_cell`.
         learned: What names the draw: what the candidate learns from, also where the case is that of a judge.
         shown: Which images of the target are predicted.
+        weighs: Whether the run looks at weights.
     """
     board, recipe = plan.board, resolved.recipe
     track = resolved.parts["predictor"].track
@@ -268,13 +271,20 @@ def _work(
     run = RunSpec(
         plan.add(training),
         resolved.specs["averaging"],
-        resolved.specs["predictor"],
+        _plain() if weighs else resolved.specs["predictor"],
         case.target,
         board.selection.views_per_domain,
         shown,
+        weighs,
     )
     plan.runs.setdefault(run.id, run)
     return _Work(training.id, run.id, start, resolved, families, without_effect)
+
+
+def _plain() -> Spec:
+    """The predictor where weights are looked at: whatever predicts otherwise does not change them."""
+    name = STANDARD["predictor"]
+    return describe("predictor", name, registry.load("predictor", name)())
 
 
 def _refuse_many_domains(resolved: Resolved, case: Case) -> None:

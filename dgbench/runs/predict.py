@@ -71,7 +71,7 @@ class Bench:
         self.dataset = self.setting.dataset
         self.network = self.setting.initial_network()
         self.sources = self.setting.sources()
-        self.validation: dict[PerDomain, list[_Stream]] = {}
+        self.validation: dict[PerDomain | None, list[_Stream]] = {}
         self.targets: dict[tuple[str, Part], _Stream] = {}
         self.averaging = ""
         self.loaded: tuple[str, int] | None = None
@@ -80,19 +80,23 @@ class Bench:
 
     def _streams(self, run: RunSpec) -> list[_Stream]:
         """Validation images of every source, clean and under every shift family, and the target, if it has images."""
-        if run.views_per_domain not in self.validation:
-            self.validation[run.views_per_domain] = list(self._validation(run.views_per_domain))
+        views = None if run.weighs else run.views_per_domain
+        if views not in self.validation:
+            self.validation[views] = list(self._validation(views))
         shown = (run.target, run.part)
         if run.target and shown not in self.targets:
             self.targets[shown] = self._target(*shown)
         target = [self.targets[shown]] if run.target else []
-        return [*self.validation[run.views_per_domain], *(stream for stream in target if len(stream.places))]
+        return [*self.validation[views], *(stream for stream in target if len(stream.places))]
 
-    def _validation(self, views: PerDomain) -> Iterator[_Stream]:
+    def _validation(self, views: PerDomain | None) -> Iterator[_Stream]:
+        """Of every source those that are clean, and as many under every shift family as views are asked for."""
         for held in self.sources.validating:
             rows = held.validation.numpy()
             shown = examples(self.dataset, held.name, rows)
             yield self._stream("validation", held.name, "clean", shown, held.inputs, held.validation)
+            if views is None:
+                continue
             rows = viewed(self.dataset, held.name, self.training.trial, rows, views)
             shown = examples(self.dataset, held.name, rows)
             for family in FAMILIES:
@@ -130,13 +134,10 @@ class Bench:
 
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
-        averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
         predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
-        self._average(run)
         streams, tables = self._streams(run), []
         shown = pl.concat([stream.shown for stream in streams], rechunk=True)
-        for step, state in candidates(averaging, run.averaging, self.trajectory):
-            self._load(averaging, step, state)
+        for step in self.each(run):
             with evaluating(self.network):
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
@@ -145,6 +146,23 @@ class Bench:
             check(table, len(self.dataset.classes))
             tables.append(table)
         return pl.concat(tables)
+
+    def each(self, run: RunSpec) -> Iterator[int]:
+        """Load the weights of each candidate of a run in turn; its step."""
+        averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
+        self._average(run)
+        for step, state in candidates(averaging, run.averaging, self.trajectory):
+            self._load(averaging, step, state)
+            yield step
+
+    def clean(self, run: RunSpec, step: int) -> list[Tensor]:
+        """Of each source domain that validates the features of its clean validation images, in an order of the seed.
+
+        The weights of that step are those that are loaded.
+        """
+        streams = [stream for stream in self._streams(run) if (stream.split, stream.view) == ("validation", "clean")]
+        with evaluating(self.network):
+            return [self._seen(stream, step) for stream in streams]
 
     def recall(self, run: RunSpec, step: int) -> tuple[Network, Source | None]:
         """The network that a run predicted with at a step, and what its predictor was prepared with.
@@ -210,8 +228,12 @@ class Bench:
 
     def _observe(self, at_work: Stream, stream: _Stream, step: int) -> Tensor:
         """Show one stream; what is predicted ``[n, C]``, as the domain has its rows."""
-        of = (stream.split, stream.part, stream.domain, stream.view, len(stream.places))
-        found = self._features(step, of, stream.inputs, stream.places, stream.order)
+        found = self._seen(stream, step)
         at_work.reset(stream.seed)
         scores = [at_work.observe(batch) for batch in torch.split(found, STREAM_BATCH)]
         return torch.cat(scores)[stream.back]
+
+    def _seen(self, stream: _Stream, step: int) -> Tensor:
+        """Features of a stream, in its order."""
+        of = (stream.split, stream.part, stream.domain, stream.view, len(stream.places))
+        return self._features(step, of, stream.inputs, stream.places, stream.order)

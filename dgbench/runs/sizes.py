@@ -180,8 +180,9 @@ def _predicted(plan: Plan, counts: Counts, run: RunSpec) -> float:
     classes = plan.cards[training.dataset].class_count
     clean = counts.validation(training) + counts.tested(training, run)
     rows = clean * bytes_per_row(classes, logits=True)
-    rows += counts.shifted(training) * bytes_per_row(classes, logits=False)
-    streams = len(training.sources) * (1 + len(FAMILIES)) + 1
+    families = 0 if run.weighs else len(FAMILIES)
+    rows += counts.shifted(training) * bytes_per_row(classes, logits=False) if families else 0.0
+    streams = len(training.sources) * (1 + families) + 1
     candidates: int = part_of("averaging", run.averaging, run.id).count(training.checkpoints)
     return _RUN + candidates * (rows + _STREAM * streams)
 

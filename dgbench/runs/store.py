@@ -255,7 +255,7 @@ class Store:
     def index(self, board: BoardCard) -> Path:
         """Where the list of a board's runs lies. Rules or cards that ask for other runs have another list.
 
-        A criterion asks for some if it has trainings of its own.
+        A criterion asks for some if it has judges of its own.
         """
         asked = board.described(without={"title", "summary", "criterion", "keep", "headline"})
         asked["recipes"] = [compose(expression).described() for expression in board.algorithms]

@@ -2,7 +2,7 @@
 
 A training writes what the runs that are to come will read. When they are done, what stays is what its boards keep:
 ``chosen``, the weights that a board's criterion chose; ``shown``, also those that other criteria would have chosen that
-need neither single predictions nor trainings of their own; ``all``; or ``none``. What trainings start from stays with
+need neither single predictions nor judges of their own; ``all``; or ``none``. What trainings start from stays with
 them. Predictions always stay.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -20,19 +21,19 @@ import polars as pl
 
 from dgbench.algorithms.slots import Averaging
 from dgbench.core.cards import Keep
-from dgbench.core.errors import DGBenchError
+from dgbench.core.errors import DamagedError, DGBenchError
 from dgbench.core.pieces import candidate, checkpoint, every
 from dgbench.core.registry import Slot
 from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.collect import in_case, table
-from dgbench.runs.finished import MEASURED
+from dgbench.runs.finished import LOOKED_AT, MEASURED, looked_at
 from dgbench.runs.headline import of_run
-from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for
+from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for, weighed
 from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
-from dgbench.selection.records import CELL, METRICS, RUNS, check, over_examples
+from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, check, none_at_hand, over_examples
 from dgbench.train.spec import TrainingSpec
 
 Entry = dict[str, Any]
@@ -226,12 +227,14 @@ class Boards:
                     finished[cell][entry["draw"]] = entry
                 else:
                     complete.discard(cell)
-        records = self._with_judgements(board, cells, table(metrics, METRICS), complete)
+        own = table(metrics, METRICS)
+        weights = self._weights(board, cells, own)
+        records = self._with_judgements(board, cells, own, complete)
         records = over_examples(records) if board.average == "examples" else records
         runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
         found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
         for name in names if metrics else ():
-            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete):
+            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete, lambda: weights):
                 found[algorithm, target, trial][draw, step] = None
         return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
 
@@ -252,6 +255,17 @@ class Boards:
         ready = judges.join(waiting, on=ENTRY, how="anti")
         return pl.concat([metrics, judged(ready, lost.join(waiting, on=ENTRY, how="anti"), metrics, measured)])
 
+    def _weights(self, board: _Board, cells: set[Cell], metrics: pl.DataFrame) -> pl.DataFrame:
+        """What judges found of the candidates' weights, as :data:`INDICATORS`."""
+        listed = [judge for cell in cells for judge in board.judges.get(cell, ()) if judge["split"] == "weights"]
+        found = [LOOKED_AT.to_frame()]
+        for run in dict.fromkeys(judge["run"] for judge in listed):
+            if (note := self.store.done("run", run)) is not None:
+                with suppress(DamagedError):  # it is to be done again
+                    found += looked_at(self.store.folder("run", run), run, note["files"])
+        weights = weighed(judges_of({"judges": listed}), metrics, pl.concat(found))
+        return pl.concat([none_at_hand(), weights], how="diagonal")
+
     def _measured(self, entry: Entry, headline: str | None) -> list[Entry]:
         """What the run of an entry, or of a judge, measured, each row with what the list says of it."""
         if not self.store.finished("run", entry["run"]):
@@ -267,18 +281,18 @@ class Boards:
         return [entry | row for row in rows]
 
     def _best(
-        self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell]
+        self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell], indicators: Indicators
     ) -> Iterator[tuple[Any, ...]]:
         places = (*CELL, "draw", "step")
         try:
             check(metrics, runs)
-            scored = scores(metrics, runs, get(name)).filter(pl.col("score").is_not_nan())
+            scored = scores(metrics, runs, get(name), indicators=indicators).filter(pl.col("score").is_not_nan())
         except DGBenchError:
             parts = metrics.partition_by(CELL)
             if len(parts) == 1:
                 yield from metrics.select(places).unique().iter_rows()
             for part in parts if len(parts) > 1 else ():
-                yield from self._best(part, runs.join(part, on=CELL, how="semi"), name, complete)
+                yield from self._best(part, runs.join(part, on=CELL, how="semi"), name, complete, indicators)
             return
         ordered = scored.sort("score", "step", "draw", descending=[True, False, False])
         for cell, part in ordered.group_by(CELL, maintain_order=True):

@@ -13,12 +13,11 @@ c_i the confidence in it::
     familiar      mean of [p_i = y_i] over the images that pretraining knows well, where a list says which; unfamiliar:
                   over the others
     nll           mean_i -log P_i(y_i), in nats
-    ece           sum_b |sum_{i in b} ([p_i = y_i] - c_i)| / n, over fifteen bins b = ((j - 1) / 15, j / 15] of c
+    auc           the area under the ROC curve, of two classes (:mod:`dgbench.selection.auc`)
+    ece           the calibration error (:mod:`dgbench.selection.calibration`)
 
-``ece`` is the expected calibration error of C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern
-Neural Networks", ICML 2017. Groups are those of the dataset: displays, families of typefaces, people. Where its authors
-judge by groups of their own (``official.groups`` on the card: regions; a bird and its background), they are these,
-however small.
+Groups are those of the dataset: displays, families of typefaces, people. Where its authors judge by groups of their own
+(``official.groups`` on the card: regions; a bird and its background), they are these, however small.
 
 Of the sets of WILDS (P. W. Koh et al., "WILDS: A Benchmark of in-the-Wild Distribution Shifts", ICML 2021) and of
 Waterbirds (S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020) these are the
@@ -37,13 +36,13 @@ import polars as pl
 
 from dgbench.core.dataset_card import OfficialGroup, dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
+from dgbench.selection.auc import auc
+from dgbench.selection.calibration import BINS, calibration_error
 from dgbench.selection.familiar import Familiar
 from dgbench.selection.predictions import AGAIN, STREAM, summarise
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import POSITIVE, SHARE, Range
 
-BINS = 15
-"""Of confidence, equally wide."""
 LEAST = 10
 """Examples of a group that counts: the accuracy of fewer is chance."""
 
@@ -130,6 +129,14 @@ MEASURES = {
             optional=True,
         ),
         Measure(
+            "auc",
+            "area under the curve",
+            "Of two classes: how often an image of the second is given a higher probability of it than one of the "
+            "first (AUC). Half is chance.",
+            unknown="{target} has more than two classes, images of one alone, or no probabilities",
+            optional=True,
+        ),
+        Measure(
             "nll",
             "negative log-likelihood",
             "The mean of minus the logarithm of the probability that was given to the true class, in nats: low where a "
@@ -152,7 +159,9 @@ MEASURES = {
 
 RULE = MEASURES["accuracy"]
 """What ranks a board, unless its rules or the cards of its datasets say another measure."""
-COMPUTED = ("accuracy", "macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "ece")
+COMPUTED = (
+    "accuracy", "macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "auc", "ece",
+)  # fmt: skip
 """Those that are computed from predictions. Records hold one of them, the board's headline, and ``nll``."""
 EXAMPLE = ("label", "prediction", "confidence", "group")
 """What is read of each example, but for whether pretraining knows it well."""
@@ -169,7 +178,9 @@ def get(name: str) -> Measure:
     return MEASURES[name]
 
 
-def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[OfficialGroup] = ()) -> pl.DataFrame:
+def measure(
+    predictions: pl.DataFrame, by: Sequence[str], official: Sequence[OfficialGroup] = (), classes: int | None = None
+) -> pl.DataFrame:
     """Judge predictions.
 
     Args:
@@ -178,13 +189,14 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
             nothing is said of its dataset; null where no list is given at all.
         by: The columns that tell targets, models and so on apart.
         official: The official groups on the dataset's card, whose places ``group`` holds then.
+        classes: How many there are, where that is known: there is an area under the curve of two.
 
     Returns:
         One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known. ``familiar``
         and ``unfamiliar`` are NaN where there is no such image.
     """
     right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
-    classes = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
+    recalls = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
     shares = pl.col("share").sort_by("label").implode()  # in one order, so that a sum comes to the same bits
     taken = predictions.group_by(*by, pl.col("prediction").alias("label")).agg(pl.len().alias("taken"))
     f1 = (
@@ -205,18 +217,20 @@ def measure(predictions: pl.DataFrame, by: Sequence[str], official: Sequence[Off
         )
     )
     whole = predictions.group_by(by).agg(right.mean().alias("accuracy"))
+    area = auc(predictions, by) if classes == 2 else whole.select(*by, pl.lit(None, pl.Float64).alias("auc"))
     listed = pl.col("familiar").is_not_null().all()
     lists = predictions.group_by(by).agg(
         pl.when(listed).then(right.filter(pl.col("familiar") == number).mean().fill_null(float("nan"))).alias(name)
         for name, number in (("familiar", 1), ("unfamiliar", 0))
     )
     return (
-        classes.group_by(by)
+        recalls.group_by(by)
         .agg(shares.list.mean().alias("macro"), pl.col("share").min().alias("worst_class"))
         .join(whole, on=by)
         .join(f1, on=by)
         .join(lists, on=by)
         .join(groups, on=by)
+        .join(area, on=by)
         .join(calibration_error(predictions, by), on=by)
         .select(*by, *COMPUTED)
     )
@@ -234,23 +248,6 @@ def _over_groups(official: Sequence[OfficialGroup]) -> tuple[tuple[str, pl.Expr]
         there = (pl.len() == len(official)) & (sum(weights) > 0)
         adjusted = pl.when(there).then((share * weight).sort_by(group).sum() / (sum(weights) or 1.0))
     return ("worst_group", worst), ("adjusted", adjusted)
-
-
-def calibration_error(predictions: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The calibration error of predictions.
-
-    Args:
-        predictions, by: As for :func:`measure`; only ``label``, ``prediction`` and ``confidence`` are read.
-
-    Returns:
-        One row for each value of ``by``, with ``ece``; null where a confidence is not known.
-    """
-    right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
-    sure = pl.col("confidence").cast(pl.Float64).fill_null(float("nan"))  # a sum over nulls would be 0
-    number = (sure * BINS).ceil().clip(1, BINS).cast(pl.Int8, strict=False)
-    bins = predictions.group_by(*by, number.alias("bin")).agg((right - sure).sum().abs().alias("off"), pl.len())
-    gaps = pl.col("off").sort_by("bin")
-    return bins.group_by(by).agg((gaps.sum() / pl.col("len").sum()).fill_nan(None).alias("ece"))
 
 
 def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = None) -> pl.DataFrame:
@@ -278,7 +275,8 @@ def measured(cells: pl.DataFrame, on_target: OnTarget, known: Familiar | None = 
         if tables:
             examples = pl.concat(tables).with_columns(pl.col("step").cast(schema["step"]))
             chosen = own.select(*CANDIDATE, "run").join(examples, on=["run", "step"])
-            found.append(measure(chosen, CANDIDATE, official_groups(str(dataset))).select(*schema))
+            about = official_groups(str(dataset)), class_count(str(dataset))
+            found.append(measure(chosen, CANDIDATE, *about).select(*schema))
     return pl.concat(found)
 
 
@@ -326,6 +324,11 @@ def summarised(predictions: pl.DataFrame, name: str, dataset: str) -> pl.DataFra
 def official_groups(dataset: str) -> tuple[OfficialGroup, ...]:
     """Those on the card of a dataset; none where it has no card."""
     return dataset_card(dataset).official.groups if dataset in dataset_names() else ()
+
+
+def class_count(dataset: str) -> int | None:
+    """How many classes a dataset has; None where it has no card."""
+    return dataset_card(dataset).class_count if dataset in dataset_names() else None
 
 
 def listed(known: Familiar | None, dataset: str) -> pl.Expr:

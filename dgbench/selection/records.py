@@ -37,8 +37,8 @@ METRICS = pl.Schema(
 ``target`` names the case: the domain left out, ``photo > sketch`` where each domain trains alone, with the dataset's
 name before it on boards of several. In rows of the split ``target``, ``domain`` is that name too. ``trial`` is a split
 seed, ``draw`` a draw of hyperparameters (0: the recipe's own), ``step`` a checkpoint. ``split`` is ``validation``
-(held-out images of the source domains), ``target``, or the kind of trainings that judge the candidate
-(``dgbench.core.judges``): what one of these measured then stands in the candidate's name. ``view`` is ``clean`` or
+(held-out images of the source domains), ``target``, or the kind of work that judges the candidate
+(``dgbench.core.judges``): what that measured then stands in the candidate's name. ``view`` is ``clean`` or
 the shift family that the images went through. ``accuracy`` lies in [0, 1]; on boards with another headline
 (``dgbench.core.dataset_card.headlines``) it is that measure of the stream, which selects and ranks in its place.
 ``nll`` is in nats (NaN where only classes are known), ``n`` counts images. ``digest`` is a hash of the predictions.
@@ -83,9 +83,14 @@ CANDIDATE = (*CELL, "draw", "step")
 """What is chosen among."""
 
 INDICATED = ("calibration", "confidence", "atc", "doc", "nuclear_norm", "agreement")
-INDICATORS = pl.Schema({**{name: METRICS[name] for name in CANDIDATE}, **dict.fromkeys(INDICATED, pl.Float64())})
-"""One row for each candidate whose predictions are at hand, with what criteria take from single predictions
-(``dgbench.selection.indicators``); null where something is not known of it."""
+WEIGHED = ("flatness", "discrepancy")
+INDICATORS = pl.Schema(
+    {**{name: METRICS[name] for name in CANDIDATE}, **dict.fromkeys((*INDICATED, *WEIGHED), pl.Float64())}
+)
+"""One row for each candidate of which something is at hand: what criteria take from single predictions
+(:data:`INDICATED`, ``dgbench.selection.indicators``), and from its weights (:data:`WEIGHED`); null where something is
+not known of it. ``flatness`` is minus the rise of the validation loss near the weights, in nats, and ``discrepancy``
+how far features of the source domains lie apart; both may be NaN."""
 Indicators = Callable[[], pl.DataFrame]
 """Gives the :data:`INDICATORS` of a board's candidates: they are read when they are needed."""
 

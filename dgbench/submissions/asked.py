@@ -14,6 +14,7 @@ from dgbench.core.cards import BoardCard, Headline
 from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.judges import BY
 from dgbench.core.rules import rules_identity
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import Outline, found, outline, showable
@@ -87,12 +88,12 @@ class Asked:
         """Split, domain and view of everything that a run of a case must have predicted, for a criterion to choose.
 
         Raises:
-            CardError: the criterion has trainings of its own, which nobody could check.
+            CardError: the criterion has judges of its own, which nobody could check.
         """
         if criterion.judges is not None:
             raise CardError(
-                f"'{self.board.name}' selects by '{criterion.name}', which judges by trainings of its own: nothing can "
-                "be submitted to it"
+                f"'{self.board.name}' selects by '{criterion.name}', which judges by {BY[criterion.judges]}: "
+                "nothing can be submitted to it"
             )
         views = pl.DataFrame({"view": ["clean", *FAMILIES]})
         lists = pl.Series([sorted(trained)], dtype=pl.List(pl.String())).new_from_index(0, views.height)

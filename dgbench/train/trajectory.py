@@ -195,6 +195,11 @@ class StoredTrajectory:
         """What moves, of a piece."""
         return load_file(checked(self.folder, file(name), self.files))
 
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """The names of the weights that training moved."""
+        return frozenset(self.moving(min(self.pieces - {INITIAL})))
+
     def piece(self, name: str) -> State:
         """All weights, of a piece."""
         if INITIAL in self.pieces:

@@ -34,7 +34,7 @@ def judged(of: Leaderboard) -> pl.DataFrame:
     """Every measure is the accuracy, but the calibration error, which is what lacks to one."""
     cells = of.cells.select(*CANDIDATE, "accuracy")
     columns = {name: pl.col("accuracy") for name in COMPUTED} | {"ece": 1 - pl.col("accuracy")}
-    columns |= dict.fromkeys(("adjusted", "familiar", "unfamiliar"), pl.lit(None, pl.Float64))
+    columns |= dict.fromkeys((name for name, one in MEASURES.items() if one.optional), pl.lit(None, pl.Float64))
     return cells.select(*CANDIDATE, **columns)
 
 

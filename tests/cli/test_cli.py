@@ -163,7 +163,7 @@ PUBLIC = (
     "add_submission", "build_site", "check_submission", "compare", "criteria", "deploy", "diagnose", "explain",
     "export", "for_people", "leaderboard", "load", "make_submission", "make_submissions", "plan", "power",
     "predict", "predictions", "publish_board", "publish_model", "published", "published_statistics", "ranking",
-    "records", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "verify",
+    "records", "reliance", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "verify",
     "write_kit",
 )  # fmt: skip
 

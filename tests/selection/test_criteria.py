@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ import pytest
 from board.synthetic import FAMILIES, candidate, tables
 
 from dgbench.core.errors import RecipeError, StoreError, UnknownNameError
-from dgbench.core.judges import KINDS
+from dgbench.core.judges import BY, KINDS
 from dgbench.selection.criteria import CRITERIA, NEEDS, Criterion, at_hand, choose, get, ranking, scores
-from dgbench.selection.records import CANDIDATE, INDICATED, Indicators
+from dgbench.selection.records import CANDIDATE, INDICATED, INDICATORS, WEIGHED, Indicators
 
 
 def indicators(metrics: pl.DataFrame) -> Indicators:
     """Of each candidate, an indicator for each of its draw, step and trial."""
     whose = metrics.select(CANDIDATE).unique()
     number = (pl.col("draw") * 7 + pl.col("step") * 3 + pl.col("trial") * 5) % 11 / 11
-    return lambda: whose.with_columns(number.alias(name) for name in INDICATED)
+    return lambda: whose.with_columns(number.alias(name) for name in (*INDICATED, *WEIGHED))
 
 
 def only_score(criterion: str, *candidates: Any) -> float:
@@ -145,12 +146,13 @@ def test_missing_views_are_reported(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, criterion in CRITERIA.items() if criterion.judges])
-def test_what_needs_trainings_of_its_own_refuses_candidates_without_and_is_looked_at_where_they_are(name: str) -> None:
+def test_what_needs_judges_refuses_candidates_without_and_is_looked_at_where_they_are(name: str) -> None:
     kind = get(name).judges
+    assert kind
     judged = candidate("erm", draw=0, judged={str(kind): {"blur": {"a": 0.3}, "clean": {"a": 0.3}}})
     assert get(name) in at_hand(tables([judged])[0])
     for unjudged in (candidate("erm", draw=1), candidate("sam")):
-        with pytest.raises(StoreError, match=rf"'{name}' judges by trainings of its own, and there are none for"):
+        with pytest.raises(StoreError, match=rf"'{name}' judges by {BY[kind]}, and there are none for"):
             choose(*tables([judged, unjudged]), get(name))
     assert [one.name for one in at_hand(tables([candidate("erm")])[0])] == [
         name for name, one in CRITERIA.items() if not one.judges
@@ -204,6 +206,55 @@ def test_the_score_is_the_indicator_and_less_error_is_better() -> None:
     worse = max(values, key=lambda draw: values[draw])
     assert choose(metrics, runs, get("atc"), read)["draw"].item() == worse
     assert choose(metrics, runs, get("calibration"), read)["draw"].item() != worse
+
+
+WEIGHTS = {"weights": {"clean": {"a": 0.5}}}
+
+
+def weighed(discrepancies: list[float], risks: list[float]) -> tuple[pl.DataFrame, pl.DataFrame, Indicators]:
+    """Draws with these; the toy's risk is one minus accuracy."""
+    pool = [candidate("erm", draw=d, clean={"a": 1 - risk}, judged=WEIGHTS) for d, risk in enumerate(risks)]
+    whose = tables(pool)[0].select(CANDIDATE).unique().sort("draw")
+    known = pl.concat([INDICATORS.to_frame(), whose.with_columns(discrepancy=pl.Series(discrepancies))], how="diagonal")
+    return *tables(pool), lambda: known
+
+
+def test_risk_and_discrepancy_count_alike_whatever_their_units() -> None:
+    risks, apart = [0.2, 0.3, 0.7], [0.05, 0.01, 0.03]
+    found = scores(*weighed(apart, risks)[:2], get("risk_discrepancy"), indicators=weighed(apart, risks)[2])
+    spread = [statistics.pstdev(risks), statistics.pstdev(apart)]
+    expected = [
+        -(risk - statistics.fmean(risks)) / spread[0] - (far - statistics.fmean(apart)) / spread[1]
+        for risk, far in zip(risks, apart, strict=True)
+    ]
+    assert found["score"].to_list() == pytest.approx(expected, abs=1e-12)
+    assert expected[1] == max(expected), "neither the least risk nor the largest discrepancy"
+    grown = weighed([1000 * far - 7 for far in apart], risks)
+    other = scores(*grown[:2], get("risk_discrepancy"), indicators=grown[2])
+    assert other["score"].to_list() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("apart", "best"), [([0.3, 0.3, 0.3], 0), ([math.nan, 0.3, 0.3], 1), ([0.0, 9.0, 9.0], 0)])
+def test_what_is_the_same_of_all_says_nothing_and_what_is_no_number_never_wins(apart: list[float], best: int) -> None:
+    metrics, runs, read = weighed(apart, [0.2, 0.3, 0.7])
+    assert choose(metrics, runs, get("risk_discrepancy"), read)["draw"].item() == best
+
+
+def test_candidates_are_put_in_one_measure_with_those_that_they_are_compared_with() -> None:
+    """A cell of one candidate has no spread; with those of another algorithm there is one."""
+    pool = [candidate(name, clean={"a": right}, judged=WEIGHTS) for name, right in (("erm", 0.5), ("sam", 0.7))]
+    metrics, runs = tables(pool)
+    whose = metrics.select(CANDIDATE).unique().sort("algorithm")
+    known = whose.with_columns(flatness=pl.lit(-1.0), discrepancy=pl.Series([0.1, 0.1]))
+    for within, expected in ((("algorithm", "target", "trial"), [0, 0]), (("target", "trial"), [-1, 1])):
+        found = scores(metrics, runs, get("risk_discrepancy"), within, lambda: known)
+        assert found["score"].to_list() == expected
+
+
+def test_a_candidate_of_whose_weights_nothing_is_known_is_refused() -> None:
+    metrics, runs, read = weighed([0.1, 0.2], [0.2, 0.3])
+    with pytest.raises(StoreError, match=r"'flatness' is not known of 'erm' \(target b\): the run that looked at its"):
+        choose(metrics, runs, get("flatness"), read)
 
 
 @pytest.mark.parametrize("name", CRITERIA)

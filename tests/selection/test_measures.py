@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
 
 from dgbench.core.errors import UnknownNameError
-from dgbench.selection.measures import BINS, COMPUTED, LEAST, MEASURES, get, measure, measured
+from dgbench.data.sets.slabs import coordinate
+from dgbench.selection.calibration import BINS
+from dgbench.selection.measures import COMPUTED, LEAST, MEASURES, get, measure, measured
 from dgbench.selection.records import CANDIDATE
 
 
@@ -116,6 +118,64 @@ def test_what_is_not_known_is_null_and_not_a_number_that_looks_like_one() -> Non
         found = measure(classes_only, ["step"])
         assert found["ece"].null_count() == found.height
         assert found["macro"].null_count() == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(2, 60), st.sampled_from([3, 20, 10**6]))
+def test_the_area_under_the_curve_is_scikit_learns(seed: int, n: int, levels: int) -> None:
+    """Of few levels many scores are equal."""
+    random = np.random.default_rng(seed)
+    labels, chances = random.integers(2, size=n), random.integers(levels + 1, size=n) / levels
+    table = drawn(seed, n).with_columns(
+        step=pl.lit(1),
+        label=pl.Series(labels),
+        prediction=pl.Series((chances > 0.5).astype(np.int64)),
+        confidence=pl.Series(np.maximum(chances, 1 - chances)),
+    )
+    found = measure(table, ["step"], classes=2)["auc"].item()
+    if len(set(labels)) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx(roc_auc_score(labels, chances), abs=1e-12)
+
+
+def test_there_is_an_area_of_two_classes_with_probabilities_alone() -> None:
+    table = drawn(5, 60, classes=2).with_columns(step=pl.lit(1))
+    assert measure(table, ["step"], classes=2)["auc"].item() is not None
+    for count in (None, 3):
+        assert measure(table, ["step"], classes=count)["auc"].item() is None
+    for unknown in (None, math.nan):
+        without = table.with_columns(confidence=pl.lit(unknown, pl.Float32))
+        assert measure(without, ["step"], classes=2)["auc"].item() is None
+
+
+@pytest.mark.parametrize(("used", "areas"), [(0, (1, 0.5, 1)), (1, (1, 1, 0.5))])
+def test_the_area_falls_to_a_half_where_the_block_that_is_used_is_another_examples(
+    used: int, areas: tuple[float, ...]
+) -> None:
+    """Slabs, unrotated: a network that uses one coordinate alone, seen on all of them, and on either one permuted."""
+    n, random = 4000, np.random.default_rng(0)
+    labels = random.integers(0, 2, n)
+    blocks = np.stack([coordinate(labels, 1, random), coordinate(labels, 1, random)], axis=1)
+    tables = []
+    for number in range(3):
+        seen = blocks.copy()
+        if number:
+            seen[:, number - 1] = seen[random.permutation(n), number - 1]
+        chance = 1 / (1 + np.exp(-5 * seen[:, used]))
+        tables.append(
+            drawn(0, n).with_columns(
+                step=pl.lit(number),
+                label=pl.Series(labels),
+                prediction=pl.Series((chance > 0.5).astype(np.int64)),
+                confidence=pl.Series(np.maximum(chance, 1 - chance)),
+            )
+        )
+    found = measure(pl.concat(tables), ["step"], classes=2).sort("step")["auc"].to_list()
+    ones = int(labels.sum())
+    chance = math.sqrt((n + 1) / (12 * ones * (n - ones)))  # of a permuted block, by Mann and Whitney
+    for area, expected in zip(found, areas, strict=True):
+        assert area == pytest.approx(expected, abs=1e-12 if expected == 1 else 4 * chance)
 
 
 def test_chosen_models_are_judged_by_their_own_predictions() -> None:

@@ -14,6 +14,7 @@ from dgbench.board.explained import Explanation
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import text
 from dgbench.board.render.report.sections import Report, Section
+from dgbench.core.judges import KINDS
 from dgbench.core.names import in_short
 from dgbench.selection.measures import RULE
 from dgbench.selection.records import CELL
@@ -101,7 +102,7 @@ def _streams(found: Explanation, cell: Cell) -> Section:
         f"Training {cell.training} learnt from {in_short(cell.sources)} of {cell.dataset}, on {cell.device}. Run "
         f"{cell.run} predicted, at step {cell.chosen.step} of draw {cell.chosen.draw}:",
     ]
-    if found.board.criterion.judges:
+    if found.board.criterion.split in KINDS:
         said.append("What is in the score was measured by trainings that judge it, and is not counted again here.")
         for domain, views in sorted(cell.streams.items()):
             rows += [[domain, view, "–", "–", _share(value), "yes"] for view, value in sorted(views.items())]

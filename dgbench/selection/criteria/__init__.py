@@ -4,9 +4,9 @@ A criterion is a name, an explanation, what it needs, and a choice of records: t
 views is taken of those. Unless it needs target labels, the rows of the target domain are taken away before its filter
 runs: it cannot read them, even by mistake. Families of criteria have a file each.
 
-A criterion may need trainings of its own (``dgbench.core.judges``), which judge candidates and are never ranked.
-What they measured stands in the records under a split of its own, in the name of the candidate: to a criterion it is a
-choice of records like any other.
+A criterion may need trainings or runs of its own (``dgbench.core.judges``), which judge candidates and are never
+ranked. What they measured stands in the records under a split of its own, in the name of the candidate: to a criterion
+it is a choice of records like any other. What they found of weights stands among indicators.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dgbench.selection.criteria.left_out import LODO, LODO_LAST
 from dgbench.selection.criteria.scores import best, choose, ordered, scores
 from dgbench.selection.criteria.source import CALIBRATION, SOURCE, SOURCE_NLL, SOURCE_WORST
 from dgbench.selection.criteria.unlabelled import AGREEMENT, ATC, CONFIDENCE, DOC, NUCLEAR_NORM
+from dgbench.selection.criteria.weights import FLATNESS, RISK_DISCREPANCY
 
 __all__ = [
     "CRITERIA",
@@ -58,6 +59,8 @@ CRITERIA = {
         KFOLD,
         LODO,
         LODO_LAST,
+        FLATNESS,
+        RISK_DISCREPANCY,
         CALIBRATION,
         CONFIDENCE,
         ATC,
@@ -72,12 +75,12 @@ CRITERIA = {
 FROM_RECORDS = tuple(
     name for name, criterion in CRITERIA.items() if criterion.indicator is None and criterion.judges is None
 )
-"""Those that need neither single predictions nor trainings of their own: what they choose is known as soon as runs are
+"""Those that need neither single predictions nor judges of their own: what they choose is known as soon as runs are
 done."""
 
 
 def at_hand(metrics: pl.DataFrame) -> tuple[Criterion, ...]:
-    """All criteria, but for those whose trainings nobody asked for: records have nothing of them."""
+    """All criteria, but for those whose judges nobody asked for: records have nothing of them."""
     there = set(metrics["split"].unique())
     return tuple(one for one in CRITERIA.values() if one.judges is None or one.judges in there)
 

@@ -15,6 +15,7 @@ Need = Literal[
     "shifted images",
     "fold trainings",
     "domain trainings",
+    "weights",
     "predictions",
     "every score",
     "target images",
@@ -25,6 +26,7 @@ NEEDS: Mapping[Need, str] = {
     "shifted images": "some of these, changed by shifts of image families",
     "fold trainings": "further trainings without the shift families of one fold each, where a board asks for them",
     "domain trainings": "further trainings without one source domain each, and the labels of that domain",
+    "weights": "the weights of each candidate, looked at while they are there, where a board asks for it",
     "predictions": "what was predicted of single images, which a store has of its own runs",
     "every score": "the scores of all classes, which are kept where there are at most a hundred",
     "target images": "images of the target, without their labels",
@@ -56,8 +58,9 @@ class Criterion:
         value: What is averaged, one number for each record.
         least: ``domain``: the lowest of the domains' means counts; ``view``: the lowest of the means over domains that
             views have.
-        indicator: The column of :data:`dgbench.selection.records.INDICATORS` that is the score, or minus that where
-            less of it is better; the records that count are then those of the images that it is about.
+        indicator: The score where it is more than a mean of records: an expression over the columns of
+            :data:`dgbench.selection.records.INDICATORS`, and over ``score``, that mean, of candidates that are compared
+            with each other. The records that count are then those of the images that it is about.
         lacking: Why that may not be known where predictions are at hand.
     """
 
@@ -73,13 +76,15 @@ class Criterion:
 
     @property
     def judges(self) -> Judges | None:
-        """The trainings of its own that it has, if any."""
+        """What it has judge its candidates beside their own runs, if anything."""
         return JUDGES.get(self.name)
 
     @property
     def split(self) -> str:
-        """Which records it sees. Those of the target are no other's."""
-        return "target" if self.uses_target else self.judges or "validation"
+        """Which records it sees. Those of the target are no other's; who looks at weights sees the candidate's own."""
+        if self.uses_target:
+            return "target"
+        return "validation" if self.judges in (None, "weights") else self.judges
 
     @property
     def uses_target(self) -> bool:
@@ -100,7 +105,7 @@ class Criterion:
     def said(self) -> str:
         """How the score comes from the views that count, for whoever looks at these."""
         if self.indicator is not None:
-            return "computed from single predictions"
+            return "computed from weights" if self.judges == "weights" else "computed from single predictions"
         return {
             None: "the mean over domains of the mean over these views",
             "domain": "the lowest of the means over these views that domains have",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from dgbench.core.errors import RecipeError, StoreError
+from dgbench.core.judges import BY, Judges
 from dgbench.selection.criteria.criterion import Criterion
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check, none_at_hand
 
@@ -30,7 +31,7 @@ def scores(
         criterion: What to score by.
         within: The columns that delimit a set of candidates. Candidates of one set are scored on the same views, so
             a family that one of them trained with is held out for all of them.
-        indicators: What criteria take from single predictions; read where the criterion has it for its score.
+        indicators: What criteria take from single predictions and from weights; read where the criterion needs it.
 
     Returns:
         One row for each candidate: ``algorithm, target, trial, draw, step, run, score, views``. Scores are rounded
@@ -38,13 +39,13 @@ def scores(
 
     Raises:
         StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods,
-            single predictions or trainings of its own that are not there.
+            single predictions or judges that are not there.
         RecipeError: training used every family that the criterion could have held out.
     """
     trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
     streams = metrics.filter(pl.col("split") == criterion.split).select(*CANDIDATE, "run", *_STREAM)
     if criterion.judges is not None:
-        _refuse_unjudged(criterion, metrics, streams)
+        _refuse_unjudged(criterion, criterion.judges, metrics)
     visible = streams.join(trained, on=list(within))
     rows = visible.filter(criterion.keep)
     full = rows.group_by(within).agg(
@@ -75,25 +76,27 @@ def scores(
             f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
         )
     if criterion.indicator is not None:
-        scored = _indicated(scored, criterion, criterion.indicator, indicators())
+        scored = _indicated(scored, criterion, criterion.indicator, indicators(), within)
     return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
 
 
-def _refuse_unjudged(criterion: Criterion, metrics: pl.DataFrame, judged: pl.DataFrame) -> None:
-    unjudged = metrics.join(judged, on=CANDIDATE, how="anti").sort(CANDIDATE)
+def _refuse_unjudged(criterion: Criterion, kind: Judges, metrics: pl.DataFrame) -> None:
+    unjudged = metrics.join(metrics.filter(split=kind), on=CANDIDATE, how="anti").sort(CANDIDATE)
     if unjudged.height:
         name, target = unjudged.select("algorithm", "target").row(0)
         raise StoreError(
-            f"'{criterion.name}' judges by trainings of its own, and there are none for '{name}' (target {target}): "
-            f"boards have them that select by it, as after 'dgbench run BOARD --criterion {criterion.name}'; "
+            f"'{criterion.name}' judges by {BY[kind]}, and there are none for '{name}' (target {target}): boards "
+            f" have them that select by it, as after 'dgbench run BOARD --criterion {criterion.name}'; "
             "submissions do not"
         )
 
 
-def _indicated(scored: pl.DataFrame, criterion: Criterion, indicator: pl.Expr, known: pl.DataFrame) -> pl.DataFrame:
-    """Candidates with an indicator for their score."""
-    taken = known.select(*CANDIDATE, score=indicator.round(12), read=True)
-    found = scored.drop("score").join(taken, on=CANDIDATE, how="left")
+def _indicated(
+    scored: pl.DataFrame, criterion: Criterion, indicator: pl.Expr, known: pl.DataFrame, within: Sequence[str]
+) -> pl.DataFrame:
+    """Candidates with what an indicator makes of their score."""
+    taken = known.with_columns(read=True)
+    found = scored.join(taken, on=CANDIDATE, how="left").with_columns(score=indicator.over(within).round(12))
     unknown = found.filter(pl.col("score").is_null()).sort("read", *CANDIDATE, nulls_last=False)
     if unknown.height:
         algorithm, target, read = unknown.select("algorithm", "target", "read").row(0)

@@ -5,7 +5,7 @@
 domains count together in those. Calibration is the mean over source domains d of the calibration error there
 (Y. Wald, A. Feder, D. Greenfeld, U. Shalit, "On Calibration and Out-of-Domain Generalization", NeurIPS 2021: a model
 that is calibrated in every domain rests on what is the same in all), over fifteen bins
-(:mod:`dgbench.selection.measures`), in [0, 1], low where confidence is what is right.
+(:mod:`dgbench.selection.calibration`), in [0, 1], low where confidence is what is right.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dgbench.selection.calibration import calibration_error
 from dgbench.selection.indicators.agreement import agreement
 from dgbench.selection.indicators.atc import atc
 from dgbench.selection.indicators.confidence import Logits, average_confidence, temperature
 from dgbench.selection.indicators.doc import doc
 from dgbench.selection.indicators.nuclear_norm import nuclear_norm
-from dgbench.selection.measures import calibration_error
 from dgbench.selection.records import INDICATED
 
 READ = ("step", "split", "domain", "index", "label", "prediction", "confidence", "logits")

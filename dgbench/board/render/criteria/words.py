@@ -197,7 +197,7 @@ def _capital(words: str) -> str:
 
 
 def command(board: CriteriaBoard) -> str:
-    """What judges the criteria, once the board is run: with its options, but for a criterion without own trainings."""
+    """What judges the criteria, once the board is run: with its options, but for a criterion without judges."""
     options = shlex.split(board.info.recompute)[2:]
     if "--criterion" in options:
         place = options.index("--criterion")
