@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dgbench.board.until import Round
     from dgbench.core.cards import BoardCard
     from dgbench.core.disk import DiskError
+    from dgbench.core.elsewhere import trust
     from dgbench.core.errors import (
         CardError,
         DataError,
@@ -139,6 +140,7 @@ __all__ = [
     "select",
     "statistics",
     "submission_from_predictions",
+    "trust",
     "verify",
     "write_kit",
 ]
@@ -171,6 +173,7 @@ _TYPES = {
     "dgbench.api.judging": ("CriteriaBoard",),
     "dgbench.core.cards": ("BoardCard",),
     "dgbench.core.disk": ("DiskError",),
+    "dgbench.core.elsewhere": ("trust",),
     "dgbench.core.errors": (
         "CardError",
         "DGBenchError",

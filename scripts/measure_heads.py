@@ -40,11 +40,11 @@ from dgbench.core.seeds import generator
 from dgbench.data.domain import Dataset, Domain
 from dgbench.models.network import Backbone, Network
 from dgbench.runs.deterministic import ready
+from dgbench.train.loop import begun
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Features, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import PAUSE, train_together
-from dgbench.train.training import begun
 
 FEATURES, CHECKPOINTS, KEPT = 512, 10, 2
 DRAWS, TRIALS = 20, 3

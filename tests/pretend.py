@@ -23,8 +23,9 @@ from dgbench.models.network import Network
 from dgbench.runs.parts import parts_of
 from dgbench.runs.planning import make_plan
 from dgbench.train.auxiliary import attach_auxiliary
+from dgbench.train.parts import attach
 from dgbench.train.sources import Sources
-from dgbench.train.training import Training, attach
+from dgbench.train.training import Training
 from small import small_board
 
 PRETEND = "pretend"

@@ -29,7 +29,7 @@ from dgbench.data.disk.readers import read
 CANARY = "canary_of_dgbench"
 """A module that can be imported, and must never be."""
 PAYLOADS = (f"{CANARY}:fire", f"{CANARY}.fire", "os:system", f"; touch {CANARY} #", f"$(touch {CANARY})")
-PAYLOADS += (f"__import__('{CANARY}')", f"hf-hub:{CANARY}/net", f"../{CANARY}")
+PAYLOADS += (f"domainbed:{CANARY}:fire", f"__import__('{CANARY}')", f"hf-hub:{CANARY}/net", f"../{CANARY}")
 
 
 def fields(card: BaseModel) -> Iterator[tuple[str, str]]:

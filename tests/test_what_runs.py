@@ -71,6 +71,7 @@ CALLS = {
         "__init__.py",  # the public functions
         "algorithms/later.py",  # torch, and two modules of it
         "cli/__init__.py",  # a verb's module, one of a fixed list
+        "core/elsewhere.py",  # a class that the user names in person, or an installed package registers
         "core/registry.py",  # parts and builders
         "data/disk/readers/__init__.py",  # a kind of reader, one of a fixed list
         "data/shifts/__init__.py",  # a family of shifts, one of a fixed list

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from dgbench.core.disk import writing
+from dgbench.core.elsewhere import trust
 from dgbench.core.errors import DGBenchError
 from dgbench.core.paths import cache_root, store_root
 from dgbench.core.version import __version__
@@ -48,6 +49,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
     try:
+        for argument in sys.argv[1:]:
+            trust(argument)  # whoever types the name of a class has it run
         with writing(store_root(), cache_root()):
             program(sys.argv[1] if len(sys.argv) > 1 else None)()
     except DGBenchError as error:

@@ -16,7 +16,7 @@ from dgbench.core.errors import UnknownNameError
 from dgbench.core.names import Text
 from dgbench.core.paths import shipped
 from dgbench.core.precision import Precision
-from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.registry import ELSEWHERE, SLOTS, Slot
 from dgbench.core.space import Space
 from dgbench.core.toml import read_toml
 
@@ -72,6 +72,12 @@ class RecipeSlots(Card):
     def filled(self) -> dict[Slot, PartChoice]:
         """The slots with a part, in the order of a training."""
         return {slot: choice for slot in SLOTS if (choice := getattr(self, slot)) is not None}
+
+    @model_validator(mode="after")
+    def _names_no_class(self) -> RecipeSlots:
+        if any(choice.part == ELSEWHERE for choice in self.filled().values()):
+            raise ValueError(f"'{ELSEWHERE}' is no part: a class is named by whoever runs it, never by a file")
+        return self
 
 
 class Published(Card):

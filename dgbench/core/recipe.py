@@ -16,8 +16,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dgbench.core import registry
-from dgbench.core.cards import BoardCard, PartChoice, algorithm_card
+from dgbench.core import elsewhere, registry
+from dgbench.core.cards import AlgorithmCard, BoardCard, PartChoice, algorithm_card
 from dgbench.core.errors import RecipeError, did_you_mean, shown
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.seeds import generator
@@ -47,6 +47,7 @@ class Recipe:
         slots: The parts that the cards name.
         search: Search space by ``slot.hyperparameter``.
         settings: Values that the expression sets, by ``slot.hyperparameter`` or by the bare name.
+        whole: The class that it names, where it is a whole algorithm from elsewhere.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     slots: dict[Slot, PartChoice]
     search: dict[str, Space] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    whole: elsewhere.Named | None = None
 
     def described(self) -> Spec:
         """What the recipe asks for, as plain JSON."""
@@ -82,11 +84,11 @@ class Resolved:
 
 _LONGEST = 1000
 """Characters of an expression. Boards hold them, and boards come from others."""
-_TERM = re.compile(r"^\s*(?P<card>[\w./-]+)\s*(?:\((?P<settings>.*)\))?\s*$")
+_TERM = re.compile(r"^\s*(?P<card>[\w./:-]+)\s*(?:\((?P<settings>.*)\))?\s*$")
 
 
 def compose(expression: str) -> Recipe:
-    """Read a recipe such as ``pego + sam + adanpc`` or ``wise_ft(alpha=0.3)``.
+    """Read a recipe such as ``pego + sam + adanpc``, ``wise_ft(alpha=0.3)`` or ``domainbed:my_module:MyAlgorithm``.
 
     Raises:
         RecipeError: two cards fill one slot differently, or the expression cannot be read.
@@ -99,13 +101,22 @@ def compose(expression: str) -> Recipe:
     owner: dict[Slot, str] = {}
     search: dict[str, Space] = {}
     settings: dict[str, Any] = {}
+    whole: elsewhere.Named | None = None
     for term in expression.split("+"):
         match = _TERM.match(term)
         if match is None:
             raise RecipeError(f"cannot read '{term.strip()}' in '{expression}': expected card names joined by '+'")
-        card = algorithm_card(match["card"])
         given = _read_settings(match["settings"], term)
-        for slot, choice in card.recipe.filled().items():
+        card: AlgorithmCard | elsewhere.Named
+        if match["card"].startswith(elsewhere.PREFIX):
+            card = whole = elsewhere.named(match["card"], given)
+            filled, set_here = card.slots, card.settings
+            given.pop("card", None)
+        else:
+            card = algorithm_card(match["card"])
+            filled, set_here = card.recipe.filled(), given
+            cards.append(card.name)
+        for slot, choice in filled.items():
             if slot in slots and slots[slot] != choice:
                 raise RecipeError(
                     f"'{expression}' has two parts for the slot '{slot}': {slots[slot].part} (from {owner[slot]}) and "
@@ -113,12 +124,11 @@ def compose(expression: str) -> Recipe:
                 )
             slots[slot], owner[slot] = choice, card.name
         search |= card.search
-        settings |= given
+        settings |= set_here
         inside = ", ".join(f"{key}={value}" for key, value in given.items())
         names.append(card.name + (f"({inside})" if inside else ""))
         titles.append(card.title + (f" ({inside})" if inside else ""))
-        cards.append(card.name)
-    return Recipe(" + ".join(names), " + ".join(titles), tuple(cards), slots, search, settings)
+    return Recipe(" + ".join(names), " + ".join(titles), tuple(cards), slots, search, settings, whole)
 
 
 def _read_settings(text: str | None, term: str) -> dict[str, Any]:
@@ -203,16 +213,22 @@ def resolve(
     defaults = board.defaults.filled()
     choices = {slot: recipe.slots.get(slot) or defaults.get(slot) or PartChoice(part=STANDARD[slot]) for slot in SLOTS}
     fields = {slot: [f.name for f in dataclasses.fields(registry.load(slot, c.part))] for slot, c in choices.items()}
+    if recipe.whole:
+        fields["objective"] = []  # what the class is, nobody sets; its own hyperparameters are apart
     values: dict[Slot, dict[str, Any]] = {slot: {} for slot in SLOTS}
 
     _refuse_unknown([*board.hyperparameters, *board.search], where=f"board '{board.name}'")
+    hparams: dict[str, Any] = {}
+    searched = [f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]]
     for key in recipe.search:
-        if key not in {f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]}:
-            everything = [f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]]
-            raise RecipeError(f"{where}: its card searches '{key}', which it has not.{did_you_mean(key, everything)}")
+        if key not in searched and not (recipe.whole and key.startswith(elsewhere.HPARAMS)):
+            raise RecipeError(f"{where}: its card searches '{key}', which it has not.{did_you_mean(key, searched)}")
 
     def put(source: dict[str, Any], *, strict: bool, origin: str) -> None:
         for key, value in source.items():
+            if recipe.whole and key.startswith(elsewhere.HPARAMS):
+                hparams[key.removeprefix(elsewhere.HPARAMS)] = value
+                continue
             slots = [s for s in SLOTS if key == f"{s}.{key.rpartition('.')[2]}" or "." not in key]
             owners = [s for s in slots if key.rpartition(".")[2] in fields[s]]
             if strict and len(owners) != 1:
@@ -231,6 +247,8 @@ def resolve(
         for key, space in space_of(recipe, board).items():
             put({key: drawn(space, key, draw, sources, trial)}, strict=False, origin="search")
     put(recipe.settings, strict=True, origin="the expression")
+    if recipe.whole:
+        values["objective"]["hparams"] = {**values["objective"]["hparams"], **hparams}
 
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
     specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}

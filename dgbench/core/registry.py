@@ -2,7 +2,7 @@
 
 A file names a part or a builder by its name alone; which code that is, is said here, or by an installed package. Those
 of other packages join through entry points: parts in the group ``dgbench.parts`` as ``slot.name``, builders in the
-group ``dgbench.builders``::
+group ``dgbench.builders``, and whole algorithms in the group ``dgbench.domainbed`` (``core/elsewhere.py``)::
 
     [project.entry-points."dgbench.parts"]
     "objective.focal" = "my_package.focal:Focal"
@@ -24,7 +24,15 @@ from dgbench.core.errors import CardError, RecipeError, UnknownNameError
 Slot = Literal["sampler", "adapter", "objective", "optimizer", "averaging", "predictor"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
 
+ELSEWHERE = "domainbed"
+"""What the parts of a whole algorithm from elsewhere are called in specs: no card can name them."""
+
 _HERE = "dgbench.algorithms"
+_ELSEWHERE: dict[str, str] = {
+    "adapter": f"{_HERE}.elsewhere:ItsOwnWeights",
+    "objective": f"{_HERE}.elsewhere:ItsOwnUpdate",
+    "optimizer": f"{_HERE}.elsewhere:ItsOwnOptimizers",
+}
 BUILT_IN: dict[Slot, dict[str, str]] = {
     "sampler": {
         "balanced": f"{_HERE}.samplers.balanced:Balanced",
@@ -161,9 +169,9 @@ def load(slot: Slot, name: str) -> type[Any]:
         UnknownNameError: no part of that slot has that name.
         RecipeError: the target cannot be imported or is not a part of that slot.
     """
-    known = targets(slot)
+    known = {**targets(slot), **({ELSEWHERE: _ELSEWHERE[slot]} if slot in _ELSEWHERE else {})}
     if name not in known:
-        raise UnknownNameError(f"{slot} part", name, known)
+        raise UnknownNameError(f"{slot} part", name, targets(slot))
     module, _, attribute = known[name].partition(":")
     try:
         part = getattr(importlib.import_module(module), attribute)
@@ -187,6 +195,16 @@ def builders() -> dict[str, str]:
         if entry.name in found:
             raise CardError(f"two packages register the builder '{entry.name}': {found[entry.name]} and {entry.value}")
         found[entry.name] = entry.value
+    return found
+
+
+@functools.cache
+def classes() -> dict[str, str]:
+    """Name -> ``module:Class`` of the whole algorithms that installed packages register."""
+    found: dict[str, str] = {}
+    for entry in _installed("dgbench.domainbed"):
+        if found.setdefault(entry.name, entry.value) != entry.value:
+            raise RecipeError(f"two packages register the class '{entry.name}': {found[entry.name]} and {entry.value}")
     return found
 
 

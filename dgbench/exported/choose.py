@@ -11,10 +11,12 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card, headlines
+from dgbench.core.elsewhere import refuse
 from dgbench.core.errors import StoreError, did_you_mean
 from dgbench.core.recipe import compose
 from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
+from dgbench.runs.all_domains import UNEXPORTED
 from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.index import index
 from dgbench.runs.plan import Entry, Plan
@@ -72,6 +74,7 @@ def chosen(
         DataError: the board's data is not on this machine.
         RecipeError: the recipe or the criterion does not fit.
     """
+    refuse(algorithm, UNEXPORTED)
     by = ranking(criterion, board.name)
     plan = planned(board.model_copy(update={"algorithms": (algorithm,)}), trial + 1)
     cases = [case.name for case in plan.cases]

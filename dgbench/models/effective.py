@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
 
 _MARK, _ORIGINAL = ".parametrizations.", ".original"
@@ -26,6 +27,8 @@ def effective_view(network: Network) -> dict[str, Tensor]:
     Nothing is copied that need not be: unparametrised tensors are the network's own. Outside ``no_grad`` a merged
     tensor requires gradients if one of its factors does.
     """
+    if isinstance(network, Elsewhere):
+        return network.tensors()
     view = {}
     for key, tensor in network.state_dict(keep_vars=True).items():
         module, parametrised, rest = key.partition(_MARK)
@@ -50,8 +53,11 @@ def load_effective(network: Network, state: dict[str, Tensor]) -> None:
 
     Raises:
         ValueError: the network has parametrised weights, which would no longer be what the state says.
-        RuntimeError: names or shapes differ.
+        RuntimeError, RecipeError: names or shapes differ.
     """
+    if isinstance(network, Elsewhere):
+        network.load(state)
+        return
     if any(parametrize.is_parametrized(module) for module in network.modules()):
         raise ValueError("effective weights go into a plain network; build one without an adapter's parametrisations")
     if network.domain_heads is None and "domain_heads.weight" in state:

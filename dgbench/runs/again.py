@@ -18,6 +18,7 @@ import torch
 
 from dgbench.algorithms.slots import Averaging
 from dgbench.core.disk import writing
+from dgbench.core.elsewhere import trusted
 from dgbench.core.paths import cache_root
 from dgbench.core.pieces import checkpoint
 from dgbench.core.processes import Pool
@@ -153,7 +154,7 @@ def alone(
         told.advance(note.stage, note.amount, note.seconds)
 
     try:
-        with Pool(1, ready, device) as pool:
+        with Pool(1, ready, device, trusted()) as pool:
             told.running(1)
             for spec in trainings:
                 own = (run,) if spec.id == run.training else ()

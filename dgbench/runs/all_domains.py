@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dgbench.core.cases import Case
+from dgbench.core.elsewhere import refuse
 from dgbench.core.recipe import Resolved, build_part, compose, resolve
 from dgbench.runs.plan import Entry, Plan
 from dgbench.runs.planning import add_cell
+
+UNEXPORTED = (
+    "a model that leaves names no code, so it is not exported; its weights are those of 'dgbench run --keep shown'"
+)
 
 
 def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:
@@ -21,6 +26,7 @@ def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:
         entry: One of its candidates.
         criterion: What is to choose among the checkpoints.
     """
+    refuse(entry.algorithm, UNEXPORTED)
     asked = {case.target for case in plan.cases} | {name for case in plan.cases for name in case.sources}
     domains = tuple(domain.name for domain in plan.datasets[entry.dataset].domains if domain.name in asked)
     changes = {"name": f"{plan.board.name}-all-domains", "algorithms": (entry.algorithm,), "criterion": criterion}

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dgbench.core.elsewhere import trust
 from dgbench.core.memory import keep_freed_memory
 
 
-def ready(device: str) -> None:
-    """Ready a worker."""
+def ready(device: str, trusted: tuple[str, ...] = ()) -> None:
+    """Ready a worker; ``trusted`` are the classes that the user named to the process that starts it."""
     keep_freed_memory()
+    for recipe in trusted:
+        trust(recipe)
     _deterministic(device)
     _exact()
     _unfilled()

@@ -26,11 +26,11 @@ from dgbench.runs.store import BusyError, Store
 from dgbench.runs.weighed import weighed
 from dgbench.selection.predictions import summarise
 from dgbench.train.environment import environment
-from dgbench.train.loop import train
+from dgbench.train.loop import begun, train
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import PAUSE, train_together
-from dgbench.train.training import History, Training, begun
+from dgbench.train.training import History, Training
 
 
 def do_training(

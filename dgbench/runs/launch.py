@@ -15,6 +15,7 @@ import torch
 
 from dgbench.core.amounts import in_words
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.elsewhere import trusted
 from dgbench.core.errors import DGBenchError
 from dgbench.core.processes import Pool
 from dgbench.data.cache.kept import shelf
@@ -134,7 +135,7 @@ def launch(
         for job in jobs:
             todo_of.update(job.amounts())
         progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
-        with Pool(workers, ready, where) as pool:
+        with Pool(workers, ready, where, trusted()) as pool:
             sweep = Sweep(plan, store, pool, room, workers, where, progress, tracking or Tracking(plan))
             sweep.run(jobs)
         del datasets

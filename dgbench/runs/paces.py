@@ -8,7 +8,9 @@ from typing import TypeVar
 from dgbench.core.backbone_name import parse
 from dgbench.core.known import known, versions
 from dgbench.core.shift_families import VIEWS_VERSION
+from dgbench.core.spec import canonical
 from dgbench.runs.pace import Drawing, Head, Pace
+from dgbench.runs.parts import elsewhere, parts_of
 from dgbench.train.environment import processor
 from dgbench.train.spec import TrainingSpec
 
@@ -23,7 +25,9 @@ def network_pace(training: TrainingSpec, device: str, workers: int) -> Pace:
 
         return timed(training, device, workers)
 
-    network = parse(training.backbone).untrained().canonical
+    whole = elsewhere(parts_of(training)) is not None
+    own = canonical(training.parts["objective"]) if whole else ""
+    network = own or parse(training.backbone).untrained().canonical
     at_work = f"{workers} {'worker' if workers == 1 else 'workers'}"
     of = f"{network} at {training.size} px in {training.precision}, {at_work}, {device}, {versions('torch')}"
     return _here(of, Pace, time)

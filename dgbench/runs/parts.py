@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dgbench.algorithms.elsewhere import ItsOwnUpdate
+from dgbench.core.elsewhere import Whole
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
@@ -36,6 +38,11 @@ def part_of(slot: Slot, spec: Spec, where: str) -> Any:
 def parts_of(training: TrainingSpec) -> Parts:
     """The parts that shape a training."""
     return Parts(**{slot: part_of(slot, part, f"training {training.id}") for slot, part in training.parts.items()})
+
+
+def elsewhere(parts: Parts) -> Whole | None:
+    """The class that is a whole algorithm from elsewhere, where a training is one of it."""
+    return parts.objective.whole if isinstance(parts.objective, ItsOwnUpdate) else None
 
 
 def on_features(parts: Parts) -> bool:

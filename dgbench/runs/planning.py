@@ -10,6 +10,7 @@ from functools import partial
 from types import MappingProxyType
 
 from dgbench.core import registry
+from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import dataset_card
@@ -17,7 +18,7 @@ from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.judges import JUDGES
 from dgbench.core.paths import shipped
 from dgbench.core.recipe import STANDARD, Recipe, Resolved, compose, describe, reduce, resolve
-from dgbench.core.registry import Slot
+from dgbench.core.registry import ELSEWHERE, Slot
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline, outline
 from dgbench.models.wording import templates_of
@@ -222,6 +223,8 @@ def _work(
             f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
         )
     start = plan.starts[board.tracks[track]]
+    if recipe.whole:
+        start = _of_its_own(start, resolved)
     for slot, part in resolved.parts.items():
         for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
             raise RecipeError(
@@ -258,7 +261,14 @@ def _work(
         training = replace(training, average=board.selection.average)
     few = board.training.domains_per_step
     if few is not None and few < len(case.sources):
+        if recipe.whole:
+            raise RecipeError(
+                f"'{recipe.name}' is given the images of every source domain in every step, and the board "
+                f"'{board.name}' shows {few} of {len(case.sources):,}"
+            )
         training = replace(training, domains_per_step=few, domains_drawn=board.training.domains_drawn)
+    if recipe.whole:
+        training = replace(training, precision="float32", norm_mode="train")  # which are its own affair
     families: frozenset[str] = resolved.parts["sampler"].families()
     head = resolved.parts["adapter"].initial_head()
     if head == "zero_shot":
@@ -285,6 +295,14 @@ def _plain() -> Spec:
     """The predictor where weights are looked at: whatever predicts otherwise does not change them."""
     name = STANDARD["predictor"]
     return describe("predictor", name, registry.load("predictor", name)())
+
+
+def _of_its_own(start: Start, resolved: Resolved) -> Start:
+    """What a whole algorithm from elsewhere starts from: its own network, at the size of the track's images."""
+    name = f"{ELSEWHERE}:{resolved.specs['objective']['algorithm']}"
+    said = resolved.recipe.whole.pretrained_on if resolved.recipe.whole else None
+    past = said or UNTOLD
+    return Start(name, name, start.size, frozenset(), None, None, None, past)
 
 
 def _refuse_many_domains(resolved: Resolved, case: Case) -> None:

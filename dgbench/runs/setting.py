@@ -16,15 +16,16 @@ from dgbench.data.catalogue import load
 from dgbench.data.domain import Images
 from dgbench.data.splits import Rows
 from dgbench.models.backbones import build
+from dgbench.models.backbones.facts import IMAGENET
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network, placed
 from dgbench.models.zero_shot import set_zero_shot_head
 from dgbench.runs.features import FeatureBank, outlined
-from dgbench.runs.parts import on_features, parts_of
+from dgbench.runs.parts import elsewhere, on_features, parts_of
 from dgbench.runs.store import Store
-from dgbench.train.parts import Parts
+from dgbench.train.parts import Parts, attach
 from dgbench.train.sources import Features, Inputs, Pixels, Sources, few
 from dgbench.train.spec import ZERO_SHOT, TrainingSpec
-from dgbench.train.training import attach
 from dgbench.train.trajectory import Initial, StoredTrajectory, initial
 
 
@@ -39,7 +40,8 @@ class Setting:
     ) -> None:
         self.spec = spec
         self.parts = parts
-        self.name = replace(parse(spec.backbone), checkpointing=checkpointing)
+        self.whole = elsewhere(parts)
+        self.checkpointing = checkpointing
         self.store = store
         self.device = device
         self.dataset = load(spec.dataset, spec.size)
@@ -54,7 +56,7 @@ class Setting:
     def backbone(self) -> Backbone:
         """The backbone with the weights that the training starts from, on the CPU."""
         torch.manual_seed(self.spec.seed("init", self.spec.backbone))
-        backbone = build(self.name)
+        backbone = build(replace(parse(self.spec.backbone), checkpointing=self.checkpointing))
         for id_ in self.spec.starts_from():
             if id_ == self.spec.weights:
                 past = self._stored(id_)
@@ -95,6 +97,9 @@ class Setting:
 
     def initial_network(self) -> Network:
         """The network before its first step; without its backbone where that is frozen."""
+        if self.whole is not None:
+            seed, classes = self.spec.seed("init", self.spec.backbone), len(self.dataset.classes)
+            return Elsewhere(self.whole, self.spec.size, classes, len(self.spec.sources), seed, self.device)
         if self.bank is None:
             return self._whole_network()
         return self._network(outlined(self.spec.backbone))
@@ -107,6 +112,8 @@ class Setting:
 
     def backbone_info(self) -> Backbone:
         """Name, size and number of features of the backbone."""
+        if self.whole is not None:
+            return Backbone(self.spec.backbone, nn.Identity(), len(self.dataset.classes), self.spec.size, *IMAGENET)
         if self.info is None:
             self.backbone()
         assert self.info is not None

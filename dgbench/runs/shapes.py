@@ -16,7 +16,7 @@ from dgbench.core.spec import canonical
 from dgbench.core.units import Count
 from dgbench.models.backbones import LIBRARIES, build
 from dgbench.models.backbones.packages import PACKAGES
-from dgbench.runs.parts import on_features, parts_of
+from dgbench.runs.parts import elsewhere, on_features, parts_of
 from dgbench.train.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def shapes(
 def _of(training: TrainingSpec, classes: int, examples: list[int]) -> str:
     """All that the shape of its network depends on."""
     adapter, sampler, objective = (canonical(training.parts[slot]) for slot in ("adapter", "sampler", "objective"))
+    if elsewhere(parts_of(training)) is not None:
+        versioned = f"{versions(*LIBRARIES)}, dgbench {code('models')}"
+        return f"{objective} of {training.size} px, {classes} classes, {len(training.sources)} domains, {versioned}"
     attaches = type(parts_of(training).objective).attach is not Objective.attach
     kept = f"{objective} of {examples}, " if attaches else ""
     return (
@@ -78,9 +81,15 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
 
     from dgbench.models.network import Network
     from dgbench.train.auxiliary import attach_auxiliary
-    from dgbench.train.training import attach
+    from dgbench.train.parts import attach
     from dgbench.train.trajectory import initial
 
+    if (whole := elsewhere(parts_of(training))) is not None:
+        from dgbench.models.elsewhere import Elsewhere
+
+        made = Elsewhere(whole, training.size, classes, len(training.sources), 0, torch.device("cpu"))
+        held = sum(tensor.numel() for tensor in made.tensors().values())
+        return Shape(_FLOAT * held + _HEADER * len(made.tensors()), _FLOAT * 3 * held, classes)
     parts, backbone = parts_of(training), _backbone(_bare(parse(training.backbone)))
     module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
     with torch.device("meta"):

@@ -27,8 +27,10 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 from dgbench.data.shifts import shift
 from dgbench.models.backbones import bare, build
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network, placed
 from dgbench.runs.pace import LEARN, Pace
+from dgbench.runs.parts import elsewhere, parts_of
 from dgbench.train.evaluate import CHUNK, evaluating, features
 from dgbench.train.loop import train
 from dgbench.train.parts import Parts
@@ -52,10 +54,15 @@ ENOUGH = 0.1
 def timed(training: TrainingSpec, device: str, workers: int) -> Pace:
     """The pace of a training's network, to within a factor of about two, with as many at work as there are workers."""
     where = torch.device(device)
-    networks = [_hollow(training, where) for _ in range(workers)]
+    whole = elsewhere(parts_of(training))
+    domains = len(training.sources)
+    networks = [
+        Elsewhere(whole, training.size, 2, domains, 0, where) if whole is not None else _hollow(training, where)
+        for _ in range(workers)
+    ]
     look = _at_once(lambda number: _looking(networks[number], training, where), workers)
     weights = sum(p.numel() for p in networks[0].parameters())
-    if weights > SMALL or LEARN * look * IMAGES * STEPS > SECONDS:
+    if whole is not None or weights > SMALL or LEARN * look * IMAGES * STEPS > SECONDS:
         return Pace(LEARN * look, look)
     return Pace(_at_once(lambda number: _learning(training, where), workers), look)
 

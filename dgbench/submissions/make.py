@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from dgbench.core.cards import AlgorithmCard, Average, BoardCard, algorithm_card, card_names
 from dgbench.core.dataset_card import headlines
+from dgbench.core.elsewhere import refuse
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder
 from dgbench.core.recipe import Recipe, compose
@@ -54,10 +55,13 @@ def make(
         authors, code: Who ran it, and where its code is, if the card does not say so.
 
     Raises:
+        RecipeError: one is a whole algorithm from elsewhere.
         StoreError: runs are missing, neither done nor tried; or something is there under a name. None is written then.
         DamagedError: a file is not what was written.
         CardError: what it would say is too long, or acts.
     """
+    for expression in board.algorithms:
+        refuse(expression, "others cannot compute it again; submit its predictions (docs/submit-from-anywhere.md)")
     recipes = {recipe.name: recipe for recipe in map(compose, board.algorithms)}
     folders = {name: out / f"{slug(name)}@{number}" for name in recipes}
     for folder in folders.values():

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from dgbench.core.pieces import every, pieces
+from dgbench.core.seals import MIDWAY, sealed
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
-from dgbench.train.parts import Parts
+from dgbench.train.auxiliary import attach_auxiliary
+from dgbench.train.elsewhere import ItsOwnTraining
+from dgbench.train.parts import Parts, attach
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.training import History, begun
+from dgbench.train.training import History, Training
 
 
 def train(
@@ -56,3 +61,40 @@ def train(
                 on_history(step + 1, rows)
             on_step(step + 1)
     run.finish()
+
+
+def begun(
+    spec: TrainingSpec,
+    parts: Parts,
+    network: Network,
+    sources: Sources,
+    folder: Path,
+    keep: Collection[str] | None = None,
+    pause: float = 0.0,
+) -> Training:
+    """A training before its first step, or where an earlier attempt left it; all but ``pause`` as for :func:`train`.
+
+    Args:
+        pause: Seconds of work that may be lost: a checkpoint that comes sooner after the one before is not resumed at.
+
+    Raises:
+        ValueError: the network computes in another precision than the spec says.
+        DamagedError: what an earlier attempt left is not what it wrote.
+    """
+    if network.precision != spec.precision:
+        raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
+    attach(spec, parts, network)
+    attach_auxiliary(spec, parts, network, [len(domain.labels) for domain in sources.domains])
+    before = sealed(folder)
+    wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
+    wanted -= pieces(before["files"]) if before else set()
+    stopped = sealed(folder, MIDWAY)
+    if stopped is not None and not ("keep" in stopped and wanted <= set(stopped["keep"])):
+        stopped = None  # it did not keep what is wanted now
+    kind = ItsOwnTraining if isinstance(network, Elsewhere) else Training
+    run = kind(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted, before, pause)
+    if stopped is None:
+        run.start()
+    else:
+        run.resume(stopped)
+    return run

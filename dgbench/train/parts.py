@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dgbench.algorithms.later import Network, nn
+from dgbench.algorithms.later import Network, nn, torch
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler
+from dgbench.train.spec import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,12 @@ class Parts:
     adapter: Adapter
     objective: Objective
     optimizer: Optimizer
+
+
+def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
+    """Make of a plain network what the first step sees."""
+    torch.manual_seed(spec.seed("adapter"))
+    parts.adapter.attach(network, len(spec.sources))
 
 
 def by_closed_form(parts: Parts, network: Network, trained: Collection[str]) -> bool:

@@ -21,13 +21,12 @@ from dgbench.algorithms.slots import State
 from dgbench.algorithms.step import Batch, Closure, HeadClosure
 from dgbench.core.errors import DivergedError
 from dgbench.core.files import whole
-from dgbench.core.pieces import every, pieces
 from dgbench.core.provenance import revision
-from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal, sealed
+from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal
 from dgbench.core.spec import canonical
 from dgbench.models.effective import AUXILIARY
 from dgbench.models.network import Network
-from dgbench.train.auxiliary import Auxiliary, attach_auxiliary
+from dgbench.train.auxiliary import Auxiliary
 from dgbench.train.environment import environment
 from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
 from dgbench.train.layout import check_layouts
@@ -54,48 +53,6 @@ class _Snapshot:
     score: float = -math.inf
     step: int = 0
     state: State = field(default_factory=dict)
-
-
-def begun(
-    spec: TrainingSpec,
-    parts: Parts,
-    network: Network,
-    sources: Sources,
-    folder: Path,
-    keep: Collection[str] | None = None,
-    pause: float = 0.0,
-) -> Training:
-    """A training before its first step, or where an earlier attempt left it; all but ``pause`` as for :func:`train`.
-
-    Args:
-        pause: Seconds of work that may be lost: a checkpoint that comes sooner after the one before is not resumed at.
-
-    Raises:
-        ValueError: the network computes in another precision than the spec says.
-        DamagedError: what an earlier attempt left is not what it wrote.
-    """
-    if network.precision != spec.precision:
-        raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
-    attach(spec, parts, network)
-    attach_auxiliary(spec, parts, network, [len(domain.labels) for domain in sources.domains])
-    before = sealed(folder)
-    wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
-    wanted -= pieces(before["files"]) if before else set()
-    stopped = sealed(folder, MIDWAY)
-    if stopped is not None and not ("keep" in stopped and wanted <= set(stopped["keep"])):
-        stopped = None  # it did not keep what is wanted now
-    run = Training(spec, parts, network, sources, folder, stopped["keep"] if stopped else wanted, before, pause)
-    if stopped is None:
-        run.start()
-    else:
-        run.resume(stopped)
-    return run
-
-
-def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
-    """Make of a plain network what the first step sees."""
-    torch.manual_seed(spec.seed("adapter"))
-    parts.adapter.attach(network, len(spec.sources))
 
 
 def _seed(number: int, device: torch.device) -> None:
@@ -139,16 +96,6 @@ class Training:
         self.folder = folder
         self.before = before
         self.pause = pause
-        self.weights = {
-            name: p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(AUXILIARY)
-        }
-        self.parameters = list(self.weights.values())
-        self.base = parts.optimizer.build(self.parameters)
-        self.auxiliary = Auxiliary(parts, network)
-        self.closure: Callable[..., Closure] = Closure
-        if by_closed_form(parts, network, self.weights):
-            self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
-        self.objective = canonical(spec.parts["objective"])
         self.checkpoints = frozenset(spec.checkpoint_steps())
         self.recorder = Recorder(network, folder, keep)
         self.best = _Snapshot()
@@ -159,6 +106,21 @@ class Training:
         if sources.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(sources.device)
         self.clock = self.saved = time.perf_counter()
+        self._equip()
+
+    def _equip(self) -> None:
+        """What steps are taken with."""
+        parts, network = self.parts, self.network
+        self.weights = {
+            name: p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(AUXILIARY)
+        }
+        self.parameters = list(self.weights.values())
+        self.base = parts.optimizer.build(self.parameters)
+        self.auxiliary = Auxiliary(parts, network)
+        self.closure: Callable[..., Closure] = Closure
+        if by_closed_form(parts, network, self.weights):
+            self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
+        self.objective = canonical(self.spec.parts["objective"])
         self._set_modes()
 
     def _set_modes(self) -> None:
@@ -225,8 +187,7 @@ class Training:
             rows = [{"step": step, "loss": loss, **self._validate(domain)} for domain in self.sources.validating]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
-        check_layouts(self.weights, self.base)
-        self.auxiliary.check_layouts()
+        self._check(step)
         self.history += rows
         self.recorder.checkpoint(step)
         weights = [row["n"] if self.spec.average == "examples" else 1 for row in rows]
@@ -236,6 +197,10 @@ class Training:
         if time.perf_counter() - self.saved >= self.pause:
             self._save(step)
         return rows
+
+    def _check(self, step: int) -> None:
+        check_layouts(self.weights, self.base)
+        self.auxiliary.check_layouts()
 
     def _validate(self, domain: Held) -> dict[str, Any]:
         labels = domain.labels[domain.validation.to(self.sources.device)]
@@ -272,6 +237,7 @@ class Training:
             "best": [self.best.score, self.best.step] if self.best.state else None,
             "keep": sorted(self.recorder.keep),
             "initial": self.recorder.initial,
+            **self._noted(),
         }
         name = f"state/{step:06d}.safetensors"
         save(self.folder / name, tensors)
@@ -280,6 +246,10 @@ class Training:
         for path in (self.folder / "state").glob("*.safetensors"):
             if path.name != Path(name).name:
                 path.unlink()  # only now: until then the seal named the one before
+
+    def _noted(self) -> dict[str, Any]:
+        """What there is to resume from beside tensors."""
+        return {}
 
     def start(self) -> None:
         """Start afresh; of what lies in the folder only what is sealed there stays."""

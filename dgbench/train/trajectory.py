@@ -32,6 +32,7 @@ from dgbench.core.files import whole
 from dgbench.core.pieces import DECAYS, INITIAL, checkpoint, exponential, file, is_segment, pieces, segment
 from dgbench.core.seals import DONE, Files, checked, sealed
 from dgbench.models.effective import effective_view
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
 from dgbench.train.layout import check_layout
 
@@ -71,6 +72,8 @@ def initial(network: Network) -> Initial:
 
 
 def _moving(network: Network, view: State) -> list[str]:
+    if isinstance(network, Elsewhere):
+        return sorted(view)  # any of it may: nobody knows
     parameters = {k for k, t in view.items() if t.requires_grad}
     buffers = {k for k, _ in network.named_buffers() if k in view and view[k].is_floating_point()}
     return sorted(parameters | buffers)
@@ -92,6 +95,7 @@ class Recorder:
         view = effective_view(network)
         self.moving = _moving(network, view)
         plain = not any(parametrize.is_parametrized(module) for module in network.modules())
+        plain &= not isinstance(network, Elsewhere)  # which may put others in their place
         # Without adapters the effective weights are the network's own tensors, which change in place.
         self.own = [view[key].detach() for key in self.moving] if plain else None
         self.initial: dict[str, str | None] = {}

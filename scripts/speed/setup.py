@@ -18,9 +18,8 @@ from dgbench.runs.deterministic import ready
 from dgbench.runs.parts import parts_of
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
-from dgbench.train.parts import Parts
+from dgbench.train.parts import Parts, attach
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.training import attach
 
 CPU = torch.device("cpu")
 DATASET = "pacs-like"

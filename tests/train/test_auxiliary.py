@@ -20,11 +20,12 @@ from dgbench.core.registry import BUILT_IN
 from dgbench.data.domain import Dataset, Domain
 from dgbench.models.effective import effective_state, load_effective
 from dgbench.models.network import Backbone, Network
+from dgbench.train.loop import begun
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Features, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import train_together
-from dgbench.train.training import Training, begun
+from dgbench.train.training import Training
 
 DIM, WIDTH, CLASSES, DOMAINS, ROWS = 6, 5, 3, 3, 30
 KEEPING = [

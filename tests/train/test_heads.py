@@ -18,11 +18,12 @@ from dgbench.core.registry import Slot
 from dgbench.core.seals import sealed
 from dgbench.data.domain import Dataset, Domain
 from dgbench.models.network import Backbone, Network
+from dgbench.train.loop import begun
 from dgbench.train.parts import Parts, by_closed_form
 from dgbench.train.sources import Features, Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import train_together
-from dgbench.train.training import Training, begun
+from dgbench.train.training import Training
 
 DIM, CLASSES, DOMAINS = 40, 5, 3
 PLAIN: dict[Slot, tuple[str, dict[str, Any]]] = {
