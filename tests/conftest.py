@@ -37,7 +37,11 @@ def _clean_environment() -> Path:
         "HF_HOME": str(home / "cache" / "huggingface"),
         "HF_HUB_OFFLINE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait by spinning take other tests' time: four times as much CPU
+        # Files of tests run beside each other, one for each core. Threads of one of them would wait for a core that
+        # another one has, many times in a step; and those that wait by spinning would take its time.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
     Path(os.environ["DGBENCH_CACHE"]).mkdir(parents=True)
     return home
