@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from comparing.called import within
 from submissions.boards import write_board
 
 from dgbench.submissions.check import CHECKS
@@ -40,11 +38,9 @@ def on_own_board(words: list[str]) -> list[str]:
 
 
 def test_the_commands_of_the_page_run_from_top_to_bottom(room: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     said = {}
     for words in commands():
-        command = [sys.executable, "-m", "dgbench.cli", *on_own_board(words)]
-        done = subprocess.run(command, cwd=room, env=environment, capture_output=True, text=True)
+        done = within(*on_own_board(words), folder=room)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         said[" ".join(words[:2])] = done.stdout
     assert "sam@1: good; " in said["submit check"]

@@ -28,11 +28,13 @@ def process(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-def within(*arguments: str | Path) -> Done:
-    """In this process."""
+def within(*arguments: str | Path, folder: Path | None = None) -> Done:
+    """In this process, and in a folder."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     asked = ["dgbench", *map(str, arguments)]
-    with mock.patch.object(sys, "argv", asked), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    here = contextlib.chdir(folder) if folder else contextlib.nullcontext()
+    printed = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with mock.patch.object(sys, "argv", asked), here, printed[0], printed[1]:
         try:
             main()
         except SystemExit as ended:

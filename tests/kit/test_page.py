@@ -8,12 +8,12 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
 import polars as pl
 import pytest
+from comparing.called import Done, within
 from submissions.boards import write_board
 
 import dgbench
@@ -65,8 +65,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
         program, *words = line.partition("#")[0].split()
         words = [BOARD if word == "quick" else word for word in words]
         words += ["--board", BOARD] if words[:2] == ["submit", "check"] else []
-        command = [sys.executable, "-m", "dgbench.cli"] if program == "dgbench" else [str(python)]
-        done = subprocess.run([*command, *words], cwd=room, capture_output=True, text=True)
+        if program == "dgbench":
+            done: Done | subprocess.CompletedProcess[str] = within(*words, folder=room)
+        else:
+            done = subprocess.run([str(python), *words], cwd=room, capture_output=True, text=True)
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
         if words[:2] == ["submit", "check"]:
             (room / "said.txt").write_text(done.stdout)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from comparing.called import Done, within
 from submissions.synthetic import choose_again, repredict, submit, tamper, toy_board
 
 import dgbench
@@ -30,9 +29,8 @@ def board_of(room: Path) -> str:
     return str(room / "small" / "board.toml")
 
 
-def call(room: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dgbench.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=room, capture_output=True, text=True)
+def call(room: Path, *arguments: str | Path) -> Done:
+    return within(*arguments, folder=room)
 
 
 def test_make_check_add_rank_and_do_again(room: Path) -> None:

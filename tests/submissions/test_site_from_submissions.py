@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 
 import polars as pl
 import pytest
+from comparing.called import within
 from sklearn.metrics import balanced_accuracy_score
 from submissions.boards import write_board
 
@@ -39,8 +38,7 @@ def room(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(room: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "dgbench.cli", *words]
-    done = subprocess.run(command, cwd=room, capture_output=True, text=True)
+    done = within(*words, folder=room)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
 
