@@ -1,13 +1,18 @@
-"""A page in a real browser, driven by a script that is written into a copy of it; no driver is needed for that."""
+"""Pages in a real browser: one Chromium for all tests of a process, asked through its debugging protocol; no driver."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.util
 import json
-import re
+import os
+import select
 import shutil
-import subprocess
-from html import unescape
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +20,123 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+PATIENCE = 120.0
+"""Seconds that an answer may take."""
+
+
+class _Browser:
+    """A Chromium without a window, which reads commands from one pipe and writes to another, and ends with them.
+
+    It finds no host, whatever a page asks for.
+    """
+
+    def __init__(self) -> None:
+        assert CHROMIUM is not None
+        profile = tempfile.mkdtemp(prefix="chromium-", dir=Path.home())  # of the session, and it goes with it
+        self._said = Path(profile) / "stderr.txt"
+        commands, self._out = os.pipe()
+        self._in, answers = os.pipe()
+        # It takes commands from 3 and answers on 4: neither number may be lost before it is copied to its place.
+        commands, answers = (_high(number) for number in (commands, answers))
+        os.posix_spawn(
+            CHROMIUM,
+            [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+                "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
+                "--remote-debugging-pipe", "about:blank",
+            ],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, str(self._said), os.O_WRONLY | os.O_CREAT, 0o600),
+                (os.POSIX_SPAWN_DUP2, commands, 3),
+                (os.POSIX_SPAWN_DUP2, answers, 4),
+            ],
+        )  # fmt: skip
+        os.close(commands)
+        os.close(answers)
+        self._number = 0
+        self._unread = b""
+        self._events: list[dict[str, Any]] = []
+
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """What comes of a command."""
+        self._number += 1
+        asked = {"id": self._number, "method": method, "params": parameters}
+        asked |= {"sessionId": session} if session else {}
+        os.write(self._out, json.dumps(asked).encode() + b"\0")
+        while True:
+            told = self._read()
+            if told.get("id") == self._number:
+                assert "error" not in told, (method, told["error"])
+                result: dict[str, Any] = told["result"]
+                return result
+            self._events.append(told)
+
+    def wait(self, event: str, session: str) -> None:
+        """Until something has happened, or go on where it has."""
+        while not any((told.get("method"), told.get("sessionId")) == (event, session) for told in self._events):
+            self._events.append(self._read())
+
+    @contextlib.contextmanager
+    def page(self) -> Iterator[str]:
+        """A page that shares nothing with others; gives its session."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        try:
+            target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+            yield str(self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        finally:
+            self.call("Target.disposeBrowserContext", browserContextId=context)
+            self._events.clear()
+
+    def _read(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while b"\0" not in self._unread:
+            ready, _, _ = select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))
+            more = os.read(self._in, 1 << 20) if ready else b""
+            assert more, self._said.read_text(errors="replace")[-2000:]
+            self._unread += more
+        message, _, self._unread = self._unread.partition(b"\0")
+        told: dict[str, Any] = json.loads(message)
+        return told
+
+
+def _high(number: int) -> int:
+    """The same end of a pipe under a number above those of its place in a browser."""
+    copy = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(number)
+    return copy
+
+
+@cache
+def _browser() -> _Browser:
+    return _Browser()
 
 
 def ask(page: Path, script: str, *, width: int = 1280, dark: bool = False) -> Any:
-    """What the body of a script returns after the page has loaded; the page finds no host, whatever it asks for.
+    """What the body of a script returns after the page has loaded.
 
     Args:
-        page: A file; the copy lies beside it, so that its links lead where they did.
+        page: A file.
         script: The body of an async function.
-        width: Of the window in pixels; browsers have a least one, about 500.
+        width: Of the window in pixels.
         dark: Whether the user prefers dark pages.
     """
-    asked = (
-        "<script>addEventListener('load', async () => {"
-        "let answer; try { answer = await (async () => {" + script + "})(); }"
-        "catch (error) { answer = {error: String(error)}; }"
-        "document.documentElement.setAttribute('data-answer', JSON.stringify(answer)); });</script></body>"
-    )
-    copy = page.with_name(f"asked-{page.name}")
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", asked), encoding="utf-8")
-    assert CHROMIUM is not None
-    try:
-        done = subprocess.run(
-            [
-                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                "--host-resolver-rules=MAP * ~NOTFOUND", f"--window-size={width},900",
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-                f"--user-data-dir={page.parent / 'profile'}",
-                "--virtual-time-budget=20000", "--dump-dom", copy.as_uri(),
-            ],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-    finally:
-        copy.unlink()
-        shutil.rmtree(page.parent / "profile", ignore_errors=True)
-    found = re.search(r'data-answer="([^"]*)"', done.stdout)
-    assert found, done.stderr[-2000:]
-    answer = json.loads(unescape(found[1]))
-    assert not (isinstance(answer, dict) and "error" in answer), answer
-    return answer
+    browser, scheme = _browser(), "dark" if dark else "light"
+    with browser.page() as session:
+        browser.call(
+            "Emulation.setDeviceMetricsOverride", session, width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
+        preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.call("Emulation.setEmulatedMedia", session, features=preferred)
+        browser.call("Page.enable", session)
+        browser.call("Page.navigate", session, url=page.as_uri())
+        browser.wait("Page.loadEventFired", session)
+        expression = "(async () => JSON.stringify(await (async () => {" + script + "})()))()"
+        answer = browser.call("Runtime.evaluate", session, expression=expression, awaitPromise=True, returnByValue=True)
+    assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+    return json.loads(answer["result"]["value"])
 
 
 def violations(page: Path) -> tuple[list[list[str]], int]:
