@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dgbench.algorithms.earlier import Said
 from dgbench.algorithms.later import Network, Tensor
 from dgbench.algorithms.step import Forward
 
@@ -26,6 +27,15 @@ class Keeper:
         Args:
             network: With its adapter attached, on its device, before the first step.
             examples: How many rows each source domain has, those of validation included: ``batch.index`` is below it.
+        """
+
+    def hear(self, network: Network, pools: Sequence[Tensor], labels: Sequence[Tensor], said: Sequence[Said]) -> None:
+        """Note in ``network.auxiliary`` what earlier trainings say; called once after :meth:`attach`, if there are any.
+
+        Args:
+            network: As attached.
+            pools, labels: The rows of each domain that train, and their classes, int64 ``[n_d]`` on the CPU.
+            said: By each of the trainings that the objective asks for (``earlier``), in their order.
         """
 
     def remember(self, forward: Forward) -> None:

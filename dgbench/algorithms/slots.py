@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from dgbench.algorithms.descend import descend
+from dgbench.algorithms.earlier import Earlier, Follower, Said
 from dgbench.algorithms.keeper import Keeper
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.step import Batch, Closure, Forward
@@ -19,14 +20,14 @@ from dgbench.core.pieces import every
 from dgbench.core.registry import Slot
 
 Track = Literal["inductive", "online"]
-Ground = Literal["moving features", "several domains", "batch statistics"]
+Ground = Literal["moving features", "several domains", "batch statistics", "several draws"]
 """What a part may act on, and a training may lack: features that training changes, more than one source domain,
-normalisation statistics that move."""
+normalisation statistics that move, draws of hyperparameters that are trained apart."""
 State = dict[str, Tensor]
 """Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
 
 
-class Part(ABC):
+class Part(Follower, ABC):
     """What all parts share.
 
     Attributes:
@@ -85,6 +86,15 @@ class Sampler(Part):
         """:meth:`rows`, for a part that looks at the classes of the pools' rows, too: int64 ``[n_d]`` each."""
         return self.rows(pools, size, step, seeds)
 
+    def resampled(self, pools: Sequence[Tensor], labels: Sequence[Tensor], said: Sequence[Said]) -> list[Tensor]:
+        """The pools that steps take rows from, by what earlier trainings say of them: rows may be there more than once.
+
+        Args:
+            pools, labels: As for :meth:`labelled_rows`.
+            said: By each of the trainings that :meth:`earlier` asks for, in their order.
+        """
+        return list(pools)
+
     def augments(self) -> bool:
         """Whether :meth:`augment` does anything; where not, a frozen backbone's features are computed once."""
         return True
@@ -133,6 +143,10 @@ class Adapter(Part):
     def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
         """What the head starts from: random numbers, the linear probe's head on the same data, or class names."""
         return "random"
+
+    def starts_after(self) -> Earlier | None:
+        """The training whose last weights are those before the first step: its backbone, and the mean of its heads."""
+        return None
 
     def freezes_backbone(self) -> bool:
         """Whether no weight of the backbone moves, so that a training needs its features alone."""

@@ -253,7 +253,7 @@ def resolve(
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
     specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}
     _check_needs(recipe, parts)
-    _check_passes(recipe, parts)
+    check_passes(recipe.name, parts)
     _check_families(recipe, parts["sampler"].families())
     return Resolved(recipe, parts, specs)
 
@@ -319,6 +319,7 @@ def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
     provided = frozenset().union(*(part.provides() for part in parts.values())) | {"low_rank", "text"}
     remedies = {
         "domain_heads": "take the adapter 'domain_heads'",
+        "rfc_heads": "take the adapter 'rfc', which trains it first",
         "reference_head": "take an adapter that starts from a head that works, as full(head='linear_probe')",
     }
     for slot, part in parts.items():
@@ -329,12 +330,12 @@ def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
             )
 
 
-def _check_passes(recipe: Recipe, parts: dict[Slot, Any]) -> None:
+def check_passes(recipe: str, parts: dict[Slot, Any]) -> None:
     """Where an optimizer shows an objective some domains at a time, one that compares them all would do nothing."""
     optimizer, objective = parts["optimizer"], parts["objective"]
     if optimizer.takes_apart and objective.compares_domains():
         raise RecipeError(
-            f"recipe '{recipe.name}': the optimizer {type(optimizer).__name__} takes each batch apart by domain, and "
+            f"recipe '{recipe}': the optimizer {type(optimizer).__name__} takes each batch apart by domain, and "
             f"the objective {type(objective).__name__} compares the domains of a batch; take one of the two"
         )
 

@@ -110,6 +110,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "swad": f"{_HERE}.averaging.swad:SWAD",
         "swa": f"{_HERE}.averaging.swa:SWA",
         "lawa": f"{_HERE}.averaging.lawa:LAWA",
+        "soup": f"{_HERE}.averaging.soup:Soup",
         "wise_ft": f"{_HERE}.averaging.wise_ft:WiSEFT",
         "wise_ft_layers": f"{_HERE}.averaging.wise_ft_layers:WiSEFTLayers",
     },

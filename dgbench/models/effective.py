@@ -67,6 +67,15 @@ def load_effective(network: Network, state: dict[str, Tensor]) -> None:
     network.load_state_dict(state)
 
 
+def head_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a head starts from: the shared head of an effective state, or the mean of its several heads."""
+    weight, bias = state["head.weight"], state["head.bias"]
+    if "domain_heads.weight" not in state:
+        return {"weight": weight, "bias": bias}
+    weights, biases = state["domain_heads.weight"], state["domain_heads.bias"]
+    return {"weight": weights.view(-1, *weight.shape).mean(0), "bias": biases.view(-1, len(bias)).mean(0)}
+
+
 def weighted_mean(terms: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
     """``sum_i w_i state_i / sum_i w_i`` of effective states, in float32 or better; one state at a time is held.
 

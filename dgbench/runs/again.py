@@ -85,13 +85,13 @@ def sample(plan: Plan, runs: Collection[str], count: int | None, seed: int) -> l
 
 
 def part(plan: Plan, trainings: Iterable[str], runs: Collection[str]) -> Plan:
-    """The part of a plan that does some trainings, all that they start from, and those of their runs."""
+    """The part of a plan that does some trainings, all that they follow, and those of their runs."""
     wanted: dict[str, None] = {}
     pending = list(trainings)
     first = set(pending)
     while pending:
         wanted[pending[-1]] = None
-        pending += plan.trainings[pending.pop()].starts_from()
+        pending += plan.trainings[pending.pop()].follows()
     kept = {id_: run for id_, run in plan.runs.items() if id_ in runs and run.training in first}
     return replace(
         plan,

@@ -38,6 +38,12 @@ def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:
         for slot, spec in entry.hyperparameters.items()
     }
     measured = Resolved(compose(entry.algorithm), parts, entry.hyperparameters)
-    add_cell(whole, case, measured, resolve(compose("linear_probe"), board), trial=0, draw=entry.draw)
+    learned = (entry.dataset, *entry.sources)
+    draws = {
+        draw: resolve(measured.recipe, plan.board, trial=entry.trial, draw=draw, sources=learned)
+        for draw in range(plan.board.draws)
+    }
+    probe = resolve(compose("linear_probe"), board)
+    add_cell(whole, case, measured, probe, trial=0, draw=entry.draw, draws=draws | {entry.draw: measured})
     whole.entries = [replace(one, without_effect=entry.without_effect) for one in whole.entries]
     return whole

@@ -43,6 +43,11 @@ class Counts:
         """Validation images of all sources."""
         return training.validation * sum(self.domain(training.dataset, name) for name in training.sources)
 
+    def heard(self, training: TrainingSpec) -> float:
+        """Images that are looked at with the weights of a training that another reads."""
+        share = training.validation if training.merged else 1 - training.validation
+        return share * sum(self.domain(training.dataset, name) for name in training.sources)
+
     def viewed(self, training: TrainingSpec, name: str) -> float:
         """Validation images of a source that are looked at under each shift."""
         return self.selection.views(training.validation * self.domain(training.dataset, name))

@@ -86,8 +86,9 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
         if on_features(parts_of(training)):
             # Features are extracted once for all heads that share them.
             for name, images in sizes.feature_sets(training, runs).items():
-                seconds += 0.0 if (training.backbone, *name) in extracted else pace.look * images
-                extracted.add((training.backbone, *name))
+                of = (training.backbone, training.weights or "", *name)
+                seconds += 0.0 if of in extracted else pace.look * images
+                extracted.add(of)
             if unfinished:
                 seconds += head_pace(training, device) * training.steps * passes.get(id_, 1.0)
             seconds += PREDICTED * len(runs)
@@ -95,6 +96,7 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
         if unfinished:
             learned = training.steps * training.batch * passes.get(id_, 1.0)
             seconds += pace.learn * learned + pace.look * training.checkpoints * sizes.validation(training)
+            seconds += pace.look * len(training.reads()) * sizes.heard(training)
         seconds += pace.look * sum(sizes.looked_at(training, runs))
     return Work(seconds / workers, tuple(sorted(sizes.unknown)))
 
@@ -139,7 +141,8 @@ def _observed(
     Of their seconds a part went into looking at held-out images.
     """
     learn = []
-    alike = (id_ for id_, one in plan.trainings.items() if id_ not in left.first and _key(one) == key)
+    learned_on = {id_: one for id_, one in plan.trainings.items() if one.merged is None}
+    alike = (id_ for id_, one in learned_on.items() if id_ not in left.first and _key(one) == key)
     for id_ in islice(alike, FINISHED):
         training, note = plan.trainings[id_], store.done("training", id_)
         if note is None or on_features(parts_of(training)) or not _here(note, device):

@@ -18,6 +18,7 @@ from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.spec import canonical
 from dgbench.runs.finished import WEIGHTS
+from dgbench.runs.merging import merge
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import RunSpec
 from dgbench.runs.predict import Bench
@@ -25,12 +26,13 @@ from dgbench.runs.setting import Setting
 from dgbench.runs.store import BusyError, Store
 from dgbench.runs.weighed import weighed
 from dgbench.selection.predictions import summarise
+from dgbench.train.ending import History
 from dgbench.train.environment import environment
 from dgbench.train.loop import begun, train
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.together import PAUSE, train_together
-from dgbench.train.training import History, Training
+from dgbench.train.training import Training
 
 
 def do_training(
@@ -44,7 +46,7 @@ def do_training(
     checkpointing: bool = False,
     on_history: Callable[[int, History], None] = lambda step, rows: None,
 ) -> bool:
-    """Do a training unless it is finished; True if there was something to do.
+    """Do a training unless it is finished, or merge trainings; True if there was something to do.
 
     Args:
         spec, store, device: What, for where, on what.
@@ -63,7 +65,11 @@ def do_training(
             return False
         parts = parts_of(spec)
         setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
-        train(spec, parts, setting.initial_network(), setting.sources(), folder, on_step, keep, on_history)
+        if spec.merged is not None:
+            merge(setting, folder)
+        else:
+            network, sources = setting.initial_network(), setting.sources_to_train()
+            train(spec, parts, network, sources, folder, on_step, keep, on_history, setting.said("objective"))
         return True
 
 
@@ -115,8 +121,9 @@ def do_together(
             if folder is not None:
                 parts = parts_of(spec)
                 setting = Setting(spec, parts, store, device)
-                sources = sources or setting.sources()
-                trainings.append(begun(spec, parts, setting.initial_network(), sources, folder, one.keep, PAUSE))
+                sources = sources or setting.sources_to_train()
+                network, said = setting.initial_network(), setting.said("objective")
+                trainings.append(begun(spec, parts, network, sources, folder, one.keep, PAUSE, said))
         if not trainings:
             return 0
         return len(trainings) - len(train_together(trainings, on_step, on_history))

@@ -99,7 +99,10 @@ def _whose(plan: Plan, training: str) -> tuple[str, list[Entry]]:
     judged = {judge.candidate for judge in plan.judges if judge.training == training}
     if own := [entry for entry in plan.entries if entry.candidate in judged]:
         return "what judges ", own
-    followers = {id_ for id_, spec in plan.trainings.items() if training in spec.starts_from()}
+    followers = {training}
+    for id_, spec in plan.trainings.items():  # each comes after those that it follows
+        if followers.intersection(spec.follows()):
+            followers.add(id_)
     judged = {judge.candidate for judge in plan.judges if judge.training in followers}
     waiting = [entry for entry in plan.entries if entry.training in followers or entry.candidate in judged]
     return "what comes before ", waiting

@@ -26,7 +26,7 @@ def side_by_side(below: Groundwork, workers: int) -> tuple[list[Together], list[
     """
     alike: dict[str, list[Unit]] = {}
     for unit in below.units:
-        if not unit.trained and on_features(parts_of(unit.training)):
+        if not unit.trained and unit.training.merged is None and on_features(parts_of(unit.training)):
             alike.setdefault(_batches(unit), []).append(unit)
     together = [units for units in alike.values() if len(units) > 1]
     most = max(2, min(MOST, -(-sum(map(len, together)) // workers)))
@@ -40,9 +40,9 @@ def side_by_side(below: Groundwork, workers: int) -> tuple[list[Together], list[
 
 
 def _batches(unit: Unit) -> str:
-    """What trainings have in common whose heads see the same batches."""
+    """What trainings have in common whose heads see the same batches; none of them waits for another."""
     spec = unit.training.spec()
-    own = {"parts": {"sampler": spec["parts"]["sampler"]}}
+    own = {"parts": {"sampler": spec["parts"]["sampler"]}, "reads": list(unit.training.reads())}
     return canonical(spec | own)
 
 

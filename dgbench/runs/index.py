@@ -19,6 +19,7 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         id_: {kind: start for kind in ("weights", "reference") if (start := getattr(spec, kind)) in spec.starts_from()}
         for id_, spec in plan.trainings.items()
     }
+    reads = {id_: list(read) for id_, spec in plan.trainings.items() if (read := spec.reads())}
     others = other_headlines(plan.board)
     return {
         "schema": INDEX,
@@ -27,6 +28,7 @@ def index(plan: Plan, keep: Keep = "chosen") -> dict[str, object]:
         **({"headline": others} if others else {}),
         **({"average": average} if (average := plan.board.selection.average) != "domains" else {}),
         "starts": {id_: found for id_, found in starts.items() if found},
+        **({"reads": reads} if reads else {}),
         "manifests": {name: known.manifest for name, known in plan.datasets.items()},
         "cases": [case.name for case in plan.cases],
         "entries": [entry.row() for entry in plan.entries],

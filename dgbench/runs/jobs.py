@@ -28,7 +28,7 @@ from dgbench.train.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from dgbench.algorithms.slots import Averaging
-    from dgbench.runs.wishes import Wish
+    from dgbench.runs.wish import Wish
 
 
 class Job(Protocol):
@@ -57,7 +57,7 @@ class Unit:
         runs: Those that are not finished.
         checkpointing: Saves memory and changes no number.
         trained: Whether the training is finished, and holds the weights that are wanted of it.
-        last: Whether another job starts from its last weights.
+        last: Whether another job starts from its last weights, or reads them.
         asked: What is to stay of its weights, where it is done again for that.
         groundwork: Ids of the views and features that it uses, and of the job that trains it with others.
         together: Whether there is such a job, which counts it.
@@ -78,8 +78,9 @@ class Unit:
         return self.training.id
 
     def needs(self) -> tuple[str, ...]:
-        """Groundwork, and trainings that this one starts from."""
-        return (*self.groundwork, *self.training.starts_from())
+        """Groundwork, and trainings that this one follows."""
+        spec = self.training
+        return (*self.groundwork, *(spec.starts_from() if self.trained else spec.follows()))
 
     def amounts(self) -> dict[Stage, int]:
         """Pieces that are not finished."""
@@ -91,7 +92,8 @@ class Unit:
         Another process may have done the runs meanwhile, and what starts from it, and let go of what these read.
         """
         from dgbench.runs.candidates import lacking
-        from dgbench.runs.wishes import Boards, lost
+        from dgbench.runs.wish import lost
+        from dgbench.runs.wishes import Boards
 
         steps = self.training.checkpoint_steps()
         left = [run for run in self.runs if not store.finished("run", run.id)]
@@ -108,7 +110,8 @@ class Unit:
 
     def keep(self, store: Store) -> frozenset[str]:
         """What the training writes."""
-        from dgbench.runs.wishes import Boards, to_write
+        from dgbench.runs.wish import to_write
+        from dgbench.runs.wishes import Boards
 
         steps = self.training.checkpoint_steps()
         reads = [_averaging(run).reads(steps) for run in self.runs]
@@ -172,8 +175,8 @@ class Together:
     id: str
 
     def needs(self) -> tuple[str, ...]:
-        """Features, and trainings that these start from."""
-        return (*self.waits, *self.units[0].training.starts_from())
+        """Features, and trainings that these follow."""
+        return tuple(dict.fromkeys((*self.waits, *(id_ for one in self.units for id_ in one.training.follows()))))
 
     def amounts(self) -> dict[Stage, int]:
         """The trainings."""

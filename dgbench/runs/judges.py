@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from dgbench.core import registry
@@ -30,6 +31,7 @@ class Question:
         probe: That of the head that it may start from.
         domains, views: What counts of what it predicts of these domains: images under these views.
         weighs: Whether it looks at weights.
+        alike: Changes the recipe in other draws as it was changed in this one, where several draws are merged.
     """
 
     case: Case
@@ -38,6 +40,7 @@ class Question:
     domains: tuple[str, ...]
     views: tuple[str, ...]
     weighs: bool = False
+    alike: Callable[[Resolved], Resolved] = lambda resolved: resolved
 
 
 class OfCandidate:
@@ -97,7 +100,8 @@ def folds(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Plac
         if resolved.parts["adapter"].initial_head() == "linear_probe":
             head = _without(probe, fold)
         alone = left is not resolved or head is not probe
-        yield Question(replace(case, target="") if alone else case, left, head, case.sources, fold)
+        asked = replace(case, target="") if alone else case
+        yield Question(asked, left, head, case.sources, fold, alike=partial(_without, fold=fold))
 
 
 def domains(case: Case, resolved: Resolved, probe: Resolved, places: Sequence[Place]) -> Iterator[Question]:

@@ -18,7 +18,8 @@ from dgbench.core.seals import DONE, MIDWAY, described, sealed, write_sealed
 from dgbench.core.spec import Spec
 from dgbench.runs.candidates import kept_itself
 from dgbench.runs.store import BusyError
-from dgbench.runs.wishes import Boards, averaging_part, made_of
+from dgbench.runs.wish import averaging_part, made_of
+from dgbench.runs.wishes import Boards
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import StoredTrajectory, save
 

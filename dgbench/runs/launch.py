@@ -168,7 +168,7 @@ def _decoded(dataset: Dataset) -> int:
 def units_of(plan: Plan, left: Todo) -> list[Unit]:
     """The units of what is to be done of a plan, each after those that it starts from."""
     at_work = [id_ for id_ in plan.trainings if left.at_work(id_)]
-    starts = {start for id_ in at_work for start in plan.trainings[id_].starts_from()}
+    starts = {start for id_ in at_work for start in left.needs(plan.trainings[id_])}
     return [
         unit(
             plan,

@@ -114,7 +114,7 @@ def planned(plan: Plan, run: str, notes: Iterable[Spec]) -> Origin | None:
     chain: dict[str, TrainingSpec] = {}
 
     def add(id_: str) -> None:
-        for start in plan.trainings[id_].starts_from():
+        for start in plan.trainings[id_].follows():
             add(start)
         chain[id_] = plan.trainings[id_]
 
@@ -145,7 +145,7 @@ def _chain(store: Store, training: str) -> tuple[TrainingSpec, ...]:
         spec = store.training(id_)
         if spec.id != id_ or identity(read_json(store.folder("training", id_) / "spec.json")) != id_:
             raise StoreError(f"training {id_} was made by another version of dgbench, so it cannot be done again here")
-        for start in spec.starts_from():
+        for start in spec.follows():
             add(start)
         found[id_] = spec
 

@@ -11,7 +11,8 @@ from dgbench.runs.plan import Plan
 class Sharing:
     """Algorithms that live on the same trainings, and how many trainings and runs those are.
 
-    Trainings that only judge others go by their criterion, ``(kfold)``, those before all others as ``(pretraining)``.
+    Trainings that only judge others go by their criterion, ``(kfold)``, those of which others hear, or that they merge,
+    as ``(earlier)``, and those before all others as ``(pretraining)``.
     """
 
     algorithms: tuple[str, ...]
@@ -46,9 +47,12 @@ def sharing(plan: Plan) -> list[Sharing]:
         users[entry.training] = others if entry.algorithm in others else (*others, entry.algorithm)
     for training in sorted(plan.only_judging()[0]):
         users[training] = (f"({plan.board.criterion})",)
+    earlier = {one for spec in plan.trainings.values() for one in spec.reads()}
+    earlier |= {str(spec.weights) for spec in plan.trainings.values() if spec.weights == spec.reference}
     groups: dict[tuple[str, ...], list[str]] = {}
     for training in plan.trainings:
-        groups.setdefault(users.get(training, ("(pretraining)",)), []).append(training)
+        unused = "(earlier)" if training in earlier else "(pretraining)"
+        groups.setdefault(users.get(training, (unused,)), []).append(training)
     runs: dict[str, set[str]] = {}
     for run in plan.runs.values():
         runs.setdefault(run.training, set()).add(run.id)

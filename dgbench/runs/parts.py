@@ -11,7 +11,7 @@ from dgbench.core.recipe import build_part
 from dgbench.core.registry import Slot
 from dgbench.core.spec import Spec, canonical
 from dgbench.train.parts import Parts
-from dgbench.train.spec import TrainingSpec
+from dgbench.train.spec import TRAININGS, TrainingSpec
 
 _MADE: dict[tuple[Slot, str], Any] = {}
 """Parts hold no state, and a plan asks for the same few thousands of times."""
@@ -25,7 +25,7 @@ def part_of(slot: Slot, spec: Spec, where: str) -> Any:
     """
     key = (slot, canonical(spec))
     if key not in _MADE:
-        hyperparameters = {name: value for name, value in spec.items() if name not in ("part", "version")}
+        hyperparameters = {name: value for name, value in spec.items() if name not in ("part", "version", TRAININGS)}
         _MADE[key] = build_part(slot, spec["part"], hyperparameters, where)
     part = _MADE[key]
     if part.version != spec["version"]:

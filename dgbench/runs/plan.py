@@ -18,6 +18,7 @@ from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline
 from dgbench.runs.judges import Judge, OfCandidate
+from dgbench.runs.parts import part_of
 from dgbench.runs.pretraining import Start
 from dgbench.train.spec import TrainingSpec
 
@@ -136,9 +137,11 @@ class Plan:
         return tuple(name for name, outline in self.datasets.items() if outline.manifest is None)
 
     def passes(self) -> dict[str, float]:
-        """Forward-and-backward passes that a step of each training costs."""
-        judging = {judge.training: judge.passes for judge in self.judges}
-        return judging | {entry.training: entry.passes for entry in self.entries}
+        """Forward-and-backward passes that a step of each training costs; what merges others takes no step."""
+        return {
+            id_: 0.0 if spec.merged else part_of("optimizer", spec.parts["optimizer"], id_).passes
+            for id_, spec in self.trainings.items()
+        }
 
     def only_judging(self) -> tuple[set[str], set[str]]:
         """The trainings and the runs that judge others, and are none of the board's own."""

@@ -5,35 +5,23 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from dgbench.core import registry
-from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.judges import JUDGES
 from dgbench.core.paths import shipped
-from dgbench.core.recipe import STANDARD, Recipe, Resolved, compose, describe, reduce, resolve
-from dgbench.core.registry import ELSEWHERE, Slot
-from dgbench.core.spec import Spec, identity
+from dgbench.core.recipe import Recipe, Resolved, compose, resolve
 from dgbench.data.catalogue import Outline, outline
-from dgbench.models.wording import templates_of
 from dgbench.runs.judges import QUESTIONS, Judge
-from dgbench.runs.plan import Entry, Part, Plan, RunSpec
-from dgbench.runs.pretraining import Start, start
-from dgbench.train.spec import SHAPING, ZERO_SHOT, TrainingSpec
+from dgbench.runs.plan import Entry, Part, Plan
+from dgbench.runs.pretraining import start
+from dgbench.runs.work import work
 
 log = logging.getLogger(__name__)
-
-OF_BACKBONE = {
-    "low_rank": "matrices that low-rank adapters can change (attention, or 1x1 convolutions)",
-    "text": "a text tower",
-}
-"""What only a backbone can provide to a part."""
 
 
 def make_plan(
@@ -77,7 +65,9 @@ def make_plan(
             if sources not in resolved:
                 resolved[sources] = [resolve(recipe, board, trial=t, draw=d, sources=sources) for t, d in cells]
             for (trial, draw), one in zip(cells, resolved[sources], strict=True):
-                add_cell(plan, case, one, probe, trial, draw)
+                first = trial * board.draws
+                draws = dict(enumerate(resolved[sources][first : first + board.draws]))
+                add_cell(plan, case, one, probe, trial, draw, draws)
     return plan
 
 
@@ -123,15 +113,27 @@ def _say_unused_splits(board: BoardCard, datasets: dict[str, Outline]) -> None:
             )
 
 
-def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial: int, draw: int) -> None:
-    """Add a candidate to a plan: a recipe in a case and a trial, with what its training starts from and what judges it.
+def add_cell(
+    plan: Plan,
+    case: Case,
+    resolved: Resolved,
+    probe: Resolved,
+    trial: int,
+    draw: int,
+    draws: Mapping[int, Resolved] = MappingProxyType({}),
+) -> None:
+    """Add a candidate to a plan: a recipe in a case and a trial, with what its training follows and what judges it.
+
+    Args:
+        plan, case, resolved, probe, trial, draw: As for :func:`dgbench.runs.work.work`.
+        draws: The recipe in all draws, by their numbers; by default there is none but this one.
 
     Raises:
         RecipeError: the recipe does not fit the board's tracks, or their backbones, or the trainings that its criterion
             needs.
     """
-    learned = _learned_from(case)
-    done = _work(plan, case, resolved, probe, trial, draw, learned)
+    learned, draws = _learned_from(case), draws or {draw: resolved}
+    done = work(plan, case, resolved, probe, trial, draw, learned, draws)
     start, recipe, resolved = done.start, resolved.recipe, done.resolved
     plan.entries.append(
         Entry(
@@ -158,7 +160,10 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         return
     for asked in QUESTIONS[kind](case, resolved, probe, plan.datasets[case.dataset].places):
         shown = _of_source(plan.board) if asked.case.target in case.sources else "tested"
-        judge = _work(plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, shown, asked.weighs)
+        others = {number: asked.alike(one) for number, one in draws.items()}
+        judge = work(
+            plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, others, shown, weighs=asked.weighs
+        )
         plan.judges.append(
             Judge(
                 algorithm=recipe.name,
@@ -177,144 +182,6 @@ def add_cell(plan: Plan, case: Case, resolved: Resolved, probe: Resolved, trial:
         )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """A training and a run of a plan.
-
-    Attributes:
-        training, run: Their ids.
-        start: What the backbone starts from.
-        resolved: The recipe, of parts that have an effect.
-        families: Those of shifts that training images went through, also those of the head that it starts from.
-        without_effect: Which parts have none.
-    """
-
-    training: str
-    run: str
-    start: Start
-    resolved: Resolved
-    families: frozenset[str]
-    without_effect: str
-
-
-def _work(
-    plan: Plan,
-    case: Case,
-    resolved: Resolved,
-    probe: Resolved,
-    trial: int,
-    draw: int,
-    learned: tuple[str, ...],
-    shown: Part = "tested",
-    weighs: bool = False,
-) -> _Work:
-    """Add the training and the run of a recipe in a case and a trial to a plan.
-
-    Args:
-        plan, case, resolved, probe, trial, draw: As for :func:`add_cell`.
-        learned: What names the draw: what the candidate learns from, also where the case is that of a judge.
-        shown: Which images of the target are predicted.
-        weighs: Whether the run looks at weights.
-    """
-    board, recipe = plan.board, resolved.recipe
-    track = resolved.parts["predictor"].track
-    if track not in board.tracks:
-        raise RecipeError(
-            f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
-        )
-    start = plan.starts[board.tracks[track]]
-    if recipe.whole:
-        start = _of_its_own(start, resolved)
-    for slot, part in resolved.parts.items():
-        for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
-            raise RecipeError(
-                f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
-                f"{board.tracks[track]} has not"
-            )
-    there = _grounds(board, case, resolved, start)
-    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=learned)
-    known = plan.datasets[case.dataset]
-    _refuse_many_domains(resolved, case)
-    training = TrainingSpec(
-        dataset=case.dataset,
-        manifest=known.manifest or f"absent: {case.dataset}",
-        sources=case.sources,
-        trial=trial,
-        validation=board.split.validation,
-        test=board.split.test,
-        official=board.split.official,
-        size=start.size,
-        resize=plan.cards[case.dataset].resize,
-        decoding=plan.cards[case.dataset].decoding,
-        backbone=start.backbone,
-        weights=plan.add(start.training) if start.training else start.weights,
-        pretrained_on=start.pretrained_on,
-        reference=None,
-        parts=_shaping(resolved),
-        steps=board.training.steps,
-        checkpoints=board.training.checkpoints,
-        batch_per_domain=board.training.batch_per_domain,
-        precision=board.training.precision,
-        norm_mode=board.training.norm_mode,
-    )
-    if board.selection.average != "domains":
-        training = replace(training, average=board.selection.average)
-    few = board.training.domains_per_step
-    if few is not None and few < len(case.sources):
-        if recipe.whole:
-            raise RecipeError(
-                f"'{recipe.name}' is given the images of every source domain in every step, and the board "
-                f"'{board.name}' shows {few} of {len(case.sources):,}"
-            )
-        training = replace(training, domains_per_step=few, domains_drawn=board.training.domains_drawn)
-    if recipe.whole:
-        training = replace(training, precision="float32", norm_mode="train")  # which are its own affair
-    families: frozenset[str] = resolved.parts["sampler"].families()
-    head = resolved.parts["adapter"].initial_head()
-    if head == "zero_shot":
-        wording = plan.cards[case.dataset].wording
-        said = {"templates": list(templates_of(wording)), "names": wording.names}
-        training = replace(training, reference=ZERO_SHOT + identity(said))
-    elif head == "linear_probe":
-        families |= probe.parts["sampler"].families()
-        training = replace(training, reference=plan.add(replace(training, parts=_shaping(probe))))
-    run = RunSpec(
-        plan.add(training),
-        resolved.specs["averaging"],
-        _plain() if weighs else resolved.specs["predictor"],
-        case.target,
-        board.selection.views_per_domain,
-        shown,
-        weighs,
-    )
-    plan.runs.setdefault(run.id, run)
-    return _Work(training.id, run.id, start, resolved, families, without_effect)
-
-
-def _plain() -> Spec:
-    """The predictor where weights are looked at: whatever predicts otherwise does not change them."""
-    name = STANDARD["predictor"]
-    return describe("predictor", name, registry.load("predictor", name)())
-
-
-def _of_its_own(start: Start, resolved: Resolved) -> Start:
-    """What a whole algorithm from elsewhere starts from: its own network, at the size of the track's images."""
-    name = f"{ELSEWHERE}:{resolved.specs['objective']['algorithm']}"
-    said = resolved.recipe.whole.pretrained_on if resolved.recipe.whole else None
-    past = said or UNTOLD
-    return Start(name, name, start.size, frozenset(), None, None, None, past)
-
-
-def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
-    for slot, part in resolved.parts.items():
-        if part.most_domains is not None and len(case.sources) > part.most_domains:
-            raise RecipeError(
-                f"'{resolved.recipe.name}': the {slot} {type(part).__name__} keeps weights of its own for each source "
-                f"domain, at most {part.most_domains}, and '{case.name}' has {len(case.sources):,}: each would learn "
-                "from next to nothing. Leave it out, or let fewer domains train (in [cases] of the board)"
-            )
-
-
 def _of_source(board: BoardCard) -> Part:
     """What is shown of a source domain that was left out: nobody chooses by images that are kept for testing."""
     return "validation" if board.split.test or board.split.official else "tested"
@@ -323,21 +190,3 @@ def _of_source(board: BoardCard) -> Part:
 def _learned_from(case: Case) -> tuple[str, ...]:
     """What names the draws of hyperparameters, apart from the trial: cases that share a training share them, too."""
     return (case.dataset, *case.sources)
-
-
-def _grounds(board: BoardCard, case: Case, resolved: Resolved, start: Start) -> frozenset[str]:
-    """What there is for parts to act on, in the trainings of a case."""
-    moving = not resolved.parts["adapter"].freezes_backbone()
-    return frozenset(
-        ground
-        for ground, there in {
-            "moving features": moving,
-            "several domains": len(case.sources) > 1,
-            "batch statistics": moving and board.training.norm_mode == "train" and "batch_statistics" in start.provides,
-        }.items()
-        if there
-    )
-
-
-def _shaping(resolved: Resolved) -> dict[Slot, Spec]:
-    return {slot: resolved.specs[slot] for slot in SHAPING}

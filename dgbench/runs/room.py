@@ -138,7 +138,7 @@ class Room:
     def _group(self, unit: Unit) -> list[Unit]:
         """A unit with those that it waits for, which must be open with it."""
         found = {unit.id: unit}
-        for start in unit.training.starts_from():
+        for start in unit.training.follows():
             if start in self._ahead:
                 found |= {one.id: one for one in self._group(self._ahead[start])}
         return list(found.values())

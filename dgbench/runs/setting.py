@@ -8,24 +8,28 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from dgbench.algorithms.earlier import Said
 from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError
 from dgbench.core.pieces import checkpoint
+from dgbench.core.registry import Slot
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Images
 from dgbench.data.splits import Rows
 from dgbench.models.backbones import build
 from dgbench.models.backbones.facts import IMAGENET
+from dgbench.models.effective import head_of, load_effective
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network, placed
 from dgbench.models.zero_shot import set_zero_shot_head
 from dgbench.runs.features import FeatureBank, outlined
 from dgbench.runs.parts import elsewhere, on_features, parts_of
 from dgbench.runs.store import Store
+from dgbench.train.evaluate import evaluating, features
 from dgbench.train.parts import Parts, attach
 from dgbench.train.sources import Features, Inputs, Pixels, Sources, few
-from dgbench.train.spec import ZERO_SHOT, TrainingSpec
+from dgbench.train.spec import TRAININGS, ZERO_SHOT, TrainingSpec
 from dgbench.train.trajectory import Initial, StoredTrajectory, initial
 
 
@@ -76,7 +80,7 @@ class Setting:
         elif reference is not None:
             past = self._stored(reference)
             probe = past.moving(checkpoint(past.steps[-1]))
-            network.head.load_state_dict({"weight": probe["head.weight"], "bias": probe["head.bias"]})
+            network.head.load_state_dict(head_of(probe))
         return placed(network, self.device)
 
     def _with_head(self, backbone: Backbone, *, unit_features: bool = False) -> Network:
@@ -122,6 +126,26 @@ class Setting:
     def sources(self) -> Sources:
         """The source domains, as images or as features."""
         return Sources(self.spec, self.dataset, self._source_inputs(), self.device)
+
+    def sources_to_train(self) -> Sources:
+        """Likewise, as the steps of the training see them: its sampler may have heard of earlier trainings."""
+        sources = self.sources()
+        if said := self.said("sampler"):
+            sources.resample(self.parts.sampler, said)
+        return sources
+
+    def said(self, slot: Slot) -> list[Said]:
+        """What the trainings that the part of a slot reads say of the images that train."""
+        return [self._says(id_) for id_ in self.spec.parts[slot].get(TRAININGS, ())]
+
+    def _says(self, training: str) -> Said:
+        spec = self.store.training(training)
+        other, past = Setting(spec, parts_of(spec), self.store, self.device), self._stored(training)
+        network = other.initial_network()
+        load_effective(network, past.at(past.steps[-1]))
+        with evaluating(network):
+            found = (features(network, domain.inputs, domain.train) for domain in other.sources().domains)
+            return [network.head(each).float().cpu() for each in found]
 
     def _source_inputs(self) -> dict[str, Inputs]:
         domains = [self.dataset.domain(name) for name in self.spec.sources]

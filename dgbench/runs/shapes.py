@@ -17,7 +17,7 @@ from dgbench.core.units import Count
 from dgbench.models.backbones import LIBRARIES, build
 from dgbench.models.backbones.packages import PACKAGES
 from dgbench.runs.parts import elsewhere, on_features, parts_of
-from dgbench.train.spec import TrainingSpec
+from dgbench.train.spec import TRAININGS, TrainingSpec
 
 if TYPE_CHECKING:
     from dgbench.models.network import Backbone
@@ -63,7 +63,10 @@ def shapes(
 
 def _of(training: TrainingSpec, classes: int, examples: list[int]) -> str:
     """All that the shape of its network depends on."""
-    adapter, sampler, objective = (canonical(training.parts[slot]) for slot in ("adapter", "sampler", "objective"))
+    adapter, sampler, objective = (
+        canonical({name: value for name, value in training.parts[slot].items() if name != TRAININGS})
+        for slot in ("adapter", "sampler", "objective")
+    )
     if elsewhere(parts_of(training)) is not None:
         versioned = f"{versions(*LIBRARIES)}, dgbench {code('models')}"
         return f"{objective} of {training.size} px, {classes} classes, {len(training.sources)} domains, {versioned}"

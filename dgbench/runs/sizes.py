@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dgbench.algorithms.slots import Averaging
 from dgbench.core.cards import Keep
 from dgbench.core.dataset_card import dataset_card
-from dgbench.core.pieces import candidate, checkpoint, every, is_segment
+from dgbench.core.pieces import candidate, checkpoint, is_segment
 from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
@@ -71,7 +71,8 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         runs[run.training].append(run)
     judging = plan.only_judging()[1]
     started = {start for training in plan.trainings.values() for start in training.starts_from()}
-    pretrained = {training.weights for training in plan.trainings.values()}
+    read = {one for training in plan.trainings.values() for one in training.follows()}
+    pretrained = {one.weights for one in plan.trainings.values() if one.weights != one.reference}
     kept, passing = 0.0, [0.0]
     images: dict[tuple[str, ...], float] = {}
     shared: dict[tuple[str, ...], float] = {}
@@ -87,7 +88,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         chosen_of = [run for run in runs[id_] if keep == "all" or run.id not in judging]
         stays = shape.moving * _stays(training, chosen_of, keep, plan.board.draws, last=last)
         kept += stays
-        passing.append(_passing(training, runs[id_], shape, last=id_ in started) - stays)
+        passing.append(_passing(training, runs[id_], shape, last=id_ in read) - stays)
         decoded[training.dataset, training.size] = _decoded(counts, training)
         looker = _looker(training)
         for name, count in counts.views(training).items() if runs[id_] else ():
@@ -96,7 +97,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
             lookers.setdefault(name, set()).add(looker)
         if on_features(parts_of(training)):
             for name, count in counts.feature_sets(training, runs[id_]).items():
-                features[training.backbone, *name] = _FLOAT * shape.features * count
+                features[training.backbone, training.weights or "", *name] = _FLOAT * shape.features * count
     return Sizes(
         weights=round(kept),
         weights_at_most=round(kept + sum(sorted(passing)[-workers:])),
@@ -136,7 +137,7 @@ def _stays(training: TrainingSpec, runs: Sequence[RunSpec], keep: Keep, draws: i
     steps = training.checkpoint_steps()
     ends = {checkpoint(steps[-1])} if last else set()
     if keep == "all":
-        return len(every(steps) if runs else ends)
+        return len(training.pieces() if runs else ends)
     if keep == "none":
         return len(ends)
     choices = 1 if keep == "chosen" else len(FROM_RECORDS)

@@ -10,7 +10,9 @@ from dgbench.runs.candidates import lacking
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Store
-from dgbench.runs.wishes import Boards, Wish, lost
+from dgbench.runs.wish import Wish, lost
+from dgbench.runs.wishes import Boards
+from dgbench.train.spec import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Todo:
     Attributes:
         runs: Runs that are not finished, by training.
         first: Trainings that are not finished.
-        again: Finished trainings that are to be done again, since a run, or a training that starts from them, needs
+        again: Finished trainings that are to be done again, since a run, or a training that follows them, needs
             weights that were not kept, or the board's rule asks for them; by id, with the algorithms that need them.
         asked: What the board's rule asks for, of trainings that are to be done again for it.
     """
@@ -33,6 +35,10 @@ class Todo:
     def trains(self, training: str) -> bool:
         """Whether a training is to be done."""
         return training in self.first or training in self.again
+
+    def needs(self, training: TrainingSpec) -> tuple[str, ...]:
+        """The trainings whose last weights are needed for what is to be done with a training."""
+        return training.follows() if self.trains(training.id) else training.starts_from()
 
     def at_work(self, training: str) -> bool:
         """Whether there is anything to do with a training."""
@@ -67,7 +73,7 @@ def todo(plan: Plan, store: Store, finished: Callable[[str], bool] | None = None
     again: dict[str, list[str]] = {}
     wanted: dict[str, Wish] = {}
     followed: dict[str, list[str]] = {}
-    for id_, training in reversed(plan.trainings.items()):  # what starts from others comes before them
+    for id_, training in reversed(plan.trainings.items()):  # what follows others comes before them
         if id_ in have:
             steps = training.checkpoint_steps()
             needed = list(followed.get(id_, ())) if checkpoint(steps[-1]) not in have[id_] else []
@@ -81,6 +87,6 @@ def todo(plan: Plan, store: Store, finished: Callable[[str], bool] | None = None
             if needed:
                 again[id_] = needed
         if id_ in first or id_ in again or id_ in runs:
-            for start in training.starts_from():
+            for start in training.follows() if id_ in first or id_ in again else training.starts_from():
                 followed.setdefault(start, []).extend((*users.get(id_, ()), *followed.get(id_, ())))
     return Todo(runs, first, {id_: tuple(dict.fromkeys(names)) for id_, names in again.items()}, wanted)

@@ -23,6 +23,7 @@ from dgbench.runs.plan import Entry, Plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import choose, ranking
 from dgbench.selection.records import CANDIDATE
+from dgbench.train.spec import TRAININGS
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ def _flat(parts: Mapping[Any, Mapping[str, Any]]) -> Iterator[tuple[str, Setting
         for name, value in fields.items():
             if name == "part":
                 yield slot, value
-            elif name != "version":
+            elif name not in ("version", TRAININGS):
                 yield f"{slot}.{name}", value if isinstance(value, Setting) else str(value)
 
 

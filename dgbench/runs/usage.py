@@ -23,7 +23,7 @@ class Listed:
     Attributes:
         path: The list of its runs.
         entries: Each names an algorithm, a training and a run.
-        starts: Trainings that others start from.
+        starts: Trainings that others follow.
         judges: Each names an algorithm whose candidate it judges, a training and a run.
         keep: Which weights stay; ``all`` on lists of earlier versions, which kept everything.
     """
@@ -85,6 +85,7 @@ class Usage:
                 self.damaged.append(path)
                 continue
             starts = {start for each in content.get("starts", {}).values() for start in each.values()}
+            starts |= {one for each in content.get("reads", {}).values() for one in each}
             keep = content["keep"] if content.get("schema") == INDEX else "all"
             judges = tuple(content.get("judges", ()))
             self.boards.append(Listed(path, tuple(content["entries"]), frozenset(starts), judges, keep))

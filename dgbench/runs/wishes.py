@@ -19,10 +19,9 @@ from typing import Any
 
 import polars as pl
 
-from dgbench.algorithms.slots import Averaging
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DamagedError, DGBenchError
-from dgbench.core.pieces import candidate, checkpoint, every
+from dgbench.core.pieces import checkpoint, pieces
 from dgbench.core.registry import Slot
 from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, canonical
@@ -30,11 +29,10 @@ from dgbench.runs.collect import in_case, table
 from dgbench.runs.finished import LOOKED_AT, MEASURED, looked_at
 from dgbench.runs.headline import of_run
 from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for, weighed
-from dgbench.runs.parts import part_of
 from dgbench.runs.store import INDEX, Store
+from dgbench.runs.wish import Wish, lost, made_of
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, check, none_at_hand, over_examples
-from dgbench.train.spec import TrainingSpec
 
 Entry = dict[str, Any]
 Cell = tuple[str, str, int]
@@ -52,6 +50,7 @@ class _Board:
         headline: By dataset, what it is judged by where that is not accuracy.
         average: Over what validation is averaged.
         followers: The trainings that start from one.
+        readers: The trainings that read one while they are done.
         pretrained: The trainings that backbones come from.
         trainings, cells: The board's entries by training, and by where one choice is made.
         judging, judges: What judges candidates, by training, and by where one choice is made.
@@ -63,32 +62,13 @@ class _Board:
     headline: Mapping[str, str]
     average: str
     followers: dict[str, list[str]]
+    readers: dict[str, list[str]]
     pretrained: frozenset[str]
     trainings: dict[str, list[Entry]]
     cells: dict[Cell, list[Entry]]
     judging: dict[str, list[Entry]]
     judges: dict[Cell, list[Entry]]
     chosen: dict[Cell, list[tuple[Entry, int]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is wanted of the weights of one training.
-
-    Attributes:
-        everything: Whether a board keeps all.
-        last: Whether another training starts from its last weights.
-        reads: The averaging parts, as they are described, of runs that are to come.
-        candidates: Those that stay: an averaging part's, at a step.
-    """
-
-    everything: bool
-    last: bool
-    reads: tuple[Spec, ...]
-    candidates: tuple[tuple[Spec, int], ...]
-
-    def __bool__(self) -> bool:
-        return self.everything or self.last or bool(self.reads) or bool(self.candidates)
 
 
 class Boards:
@@ -138,18 +118,27 @@ class Boards:
             judging[judge["training"]].append(judge)
             judges[_cell(judge)].append(judge)
         if content.get("schema") != INDEX:  # of an earlier version, which kept everything
-            return _Board("", "all", {}, "domains", {}, frozenset(), trainings, cells, judging, judges)
+            return _Board("", "all", {}, "domains", {}, {}, frozenset(), trainings, cells, judging, judges)
         followers: dict[str, list[str]] = defaultdict(list)
         for follower, starts in content["starts"].items():
             for start in starts.values():
                 followers[start].append(follower)
+        readers: dict[str, list[str]] = defaultdict(list)
+        for reader, read in content.get("reads", {}).items():
+            for one in read:
+                readers[one].append(reader)
         return _Board(
             criterion=content["criterion"],
             keep=content["keep"],
             headline=content.get("headline", {}),
             average=content.get("average", "domains"),
             followers=dict(followers),
-            pretrained=frozenset(starts["weights"] for starts in content["starts"].values() if "weights" in starts),
+            readers=dict(readers),
+            pretrained=frozenset(
+                starts["weights"]
+                for starts in content["starts"].values()
+                if "weights" in starts and starts["weights"] != starts.get("reference")  # which is of one case alone
+            ),
             trainings=trainings,
             cells=cells,
             judging=judging,
@@ -176,8 +165,12 @@ class Boards:
         return Wish(everything, self._starts(training), tuple(reads.values()), tuple(candidates.values()))
 
     def _starts(self, training: str) -> bool:
-        """Whether the last weights of a training are wanted: its followers are built from them, whenever."""
-        return any(
+        """Whether the last weights of a training are wanted.
+
+        What starts from it is built from them, whenever; what reads it needs them until it is done.
+        """
+        readers = (reader for board in self._boards for reader in board.readers.get(training, ()))
+        return any(map(self._undone, readers)) or any(
             training in board.pretrained  # backbones are wanted by whoever comes
             or not self.store.finished("training", follower)
             or bool(self.wish(follower))
@@ -185,14 +178,25 @@ class Boards:
             for follower in board.followers.get(training, ())
         )
 
+    def _undone(self, training: str) -> bool:
+        """Whether a training is to be done, maybe once more for weights that were let go of."""
+        note = self.store.done("training", training)
+        if note is None:
+            return True
+        wish, spec, have = self.wish(training), self.store.training(training), pieces(note["files"])
+        wanted = {checkpoint(spec.checkpoint_steps()[-1])} if wish.last else set()
+        wanted = wanted.union(*(made_of(averaging, spec) for averaging in wish.reads))
+        return not wanted <= have or lost(wish, spec, have)
+
     def mates(self, training: str) -> set[str]:
         """A training, and those of whose weights some may be wanted no more since it is done.
 
-        These are what it judges, and what stands for the same choice: other draws of hyperparameters, each of which
-        keeps the best that it has until all of them are done.
+        These are what it reads, what it judges, and what stands for the same choice: other draws of hyperparameters,
+        each of which keeps the best that it has until all of them are done.
         """
         found = {training}
         for board in self._boards:
+            found |= {read for read, readers in board.readers.items() if training in readers}
             done = {_cell(entry) for entry in board.trainings.get(training, [])}
             judged = {_cell(entry) for entry in board.judging.get(training, [])}
             for cell in done | judged:
@@ -302,40 +306,3 @@ class Boards:
 
 def _cell(entry: Entry) -> Cell:
     return entry["algorithm"], entry["target"], entry["trial"]
-
-
-def to_write(wish: Wish, training: TrainingSpec) -> frozenset[str]:
-    """The pieces that a training has to write."""
-    steps = training.checkpoint_steps()
-    wanted = set(every(steps)) if wish.everything else set()
-    if wish.last:
-        wanted.add(checkpoint(steps[-1]))
-    for averaging in wish.reads:
-        wanted |= made_of(averaging, training)
-    for averaging, step in wish.candidates:
-        wanted |= made_of(averaging, training, step)
-    return frozenset(wanted)
-
-
-def lost(wish: Wish, training: TrainingSpec, have: frozenset[str]) -> bool:
-    """Whether weights that are to stay are not there."""
-    return (wish.everything and not every(training.checkpoint_steps()) <= have) or any(
-        candidate(averaging, step) not in have and not made_of(averaging, training, step) <= have
-        for averaging, step in wish.candidates
-    )
-
-
-def made_of(averaging: Spec, training: TrainingSpec, step: int | None = None) -> frozenset[str]:
-    """The pieces that the candidates of an averaging part are made of, or its candidate of one step."""
-    part = averaging_part(averaging)
-    steps = training.checkpoint_steps()
-    return every(steps) if part is None else part.reads(steps, step)
-
-
-def averaging_part(averaging: Spec) -> Averaging | None:
-    """The part of a description; None where there is no such part (of that version): nobody knows what it reads."""
-    try:
-        part: Averaging = part_of(_AVERAGING, averaging, "the store")
-    except DGBenchError:
-        return None
-    return part

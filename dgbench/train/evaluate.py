@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgbench.core.cards import Average
 from dgbench.models.network import Network
-from dgbench.train.sources import Inputs
+from dgbench.train.sources import Held, Inputs
 
 CHUNK = 128  # images at once: larger ones are slower on a CPU, where activations then leave the cache
 
@@ -76,3 +77,27 @@ def accuracy(scored: Scored, labels: Tensor) -> float:
 def negative_log_likelihood(scored: Scored) -> float:
     """Mean negative log-probability of the true class, in nats; probabilities below 1e-12 count as 1e-12."""
     return float(-scored.p_label.double().clamp(min=1e-12).log().mean())
+
+
+def validation(network: Network, domain: Held) -> dict[str, Any]:
+    """What a network says of a source domain's clean validation images; call it while ``evaluating``.
+
+    Returns:
+        ``domain``, ``accuracy``, ``nll`` and ``n``.
+    """
+    logits = network.head(features(network, domain.inputs, domain.validation))
+    labels = domain.labels[domain.validation.to(logits.device)]
+    scored = score(logits, labels, "logits")
+    return {
+        "domain": domain.name,
+        "accuracy": accuracy(scored, labels),
+        "nll": negative_log_likelihood(scored),
+        "n": len(labels),
+    }
+
+
+def mean(rows: Sequence[Mapping[str, Any]], name: str, average: Average) -> float:
+    """Of a number in rows of :func:`validation`: over domains, or over all their images."""
+    weights = [row["n"] if average == "examples" else 1 for row in rows]
+    total: float = sum(weight * row[name] for weight, row in zip(weights, rows, strict=True))
+    return total / sum(weights)

@@ -6,19 +6,21 @@ after the step. A training that is killed goes on from its last checkpoint and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from dgbench.algorithms.earlier import Said
 from dgbench.core.pieces import every, pieces
 from dgbench.core.seals import MIDWAY, sealed
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
 from dgbench.train.auxiliary import attach_auxiliary
 from dgbench.train.elsewhere import ItsOwnTraining
+from dgbench.train.ending import History
 from dgbench.train.parts import Parts, attach
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.training import History, Training
+from dgbench.train.training import Training
 
 
 def train(
@@ -30,6 +32,7 @@ def train(
     on_step: Callable[[int], None] = lambda step: None,
     keep: Collection[str] | None = None,
     on_history: Callable[[int, History], None] = lambda step, rows: None,
+    said: Sequence[Said] = (),
 ) -> None:
     """Train ``network`` and leave a finished training in ``folder``.
 
@@ -46,12 +49,13 @@ def train(
         keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
         on_history: Called before the first step with the number of steps that an earlier attempt did and all that it
             measured, and after each checkpoint with its step and its rows.
+        said: What the trainings that the objective reads say of the images that train.
 
     Raises:
         DivergedError: the loss is not finite at a checkpoint.
         ValueError: the network computes in another precision than the spec says.
     """
-    run = begun(spec, parts, network, sources, folder, keep)
+    run = begun(spec, parts, network, sources, folder, keep, said=said)
     on_history(run.step, run.history)
     steps = range(run.step, spec.steps)
     with sources.batches(parts.sampler, steps) as batches:
@@ -71,6 +75,7 @@ def begun(
     folder: Path,
     keep: Collection[str] | None = None,
     pause: float = 0.0,
+    said: Sequence[Said] = (),
 ) -> Training:
     """A training before its first step, or where an earlier attempt left it; all but ``pause`` as for :func:`train`.
 
@@ -85,6 +90,10 @@ def begun(
         raise ValueError(f"a network in {network.precision} for a training in {spec.precision}")
     attach(spec, parts, network)
     attach_auxiliary(spec, parts, network, [len(domain.labels) for domain in sources.domains])
+    if said:
+        rows = [domain.train for domain in sources.domains]
+        labels = [domain.labels.cpu()[domain.train] for domain in sources.domains]
+        parts.objective.hear(network, rows, labels, said)
     before = sealed(folder)
     wanted = every(spec.checkpoint_steps()) if keep is None else frozenset(keep)
     wanted -= pieces(before["files"]) if before else set()

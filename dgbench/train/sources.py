@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgbench.algorithms.earlier import Said
 from dgbench.algorithms.samplers.groups import drawn
 from dgbench.algorithms.slots import Sampler
 from dgbench.algorithms.step import Batch
@@ -113,7 +114,8 @@ class Features:
 class Held:
     """One source domain: what a network sees of it, its labels on the device, and which rows train and validate.
 
-    ``classes`` are the labels of the rows that train, on the CPU.
+    ``pool`` are the rows that steps take from, those that train unless a sampler has made another pool of them, and
+    ``classes`` are their labels, both on the CPU.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Held:
     labels: Tensor
     train: Tensor
     validation: Tensor
+    pool: Tensor
     classes: Tensor
 
 
@@ -153,7 +156,15 @@ class Sources:
         rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
         labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels))
         train, validation = torch.from_numpy(rows.train), torch.from_numpy(rows.validation)
-        return Held(name, inputs, sent(labels, self.device), train, validation, labels[train])
+        return Held(name, inputs, sent(labels, self.device), train, validation, train, labels[train])
+
+    def resample(self, sampler: Sampler, said: Sequence[Said]) -> None:
+        """Let steps take from the pools that a sampler makes, by what earlier trainings say of the rows that train."""
+        pools = sampler.resampled([d.train for d in self.domains], [d.classes for d in self.domains], said)
+        self.domains = [
+            replace(domain, pool=pool, classes=domain.labels.cpu()[pool])
+            for domain, pool in zip(self.domains, pools, strict=True)
+        ]
 
     def batches(self, sampler: Sampler, steps: range) -> AbstractContextManager[Iterator[Batch]]:
         """The batch of each step, for a ``with`` statement.
@@ -171,7 +182,7 @@ class Sources:
         present = self._present(step)
         domains = self.domains if present is None else [self.domains[number] for number in present.tolist()]
         seeds = [spec.seed("order", d.name) for d in domains]
-        pools, classes = [d.train for d in domains], [d.classes for d in domains]
+        pools, classes = [d.pool for d in domains], [d.classes for d in domains]
         taken = sampler.labelled_rows(pools, classes, spec.batch_per_domain, step, seeds)
         inputs, labels, numbers = [], [], []
         for number, (domain, rows) in enumerate(zip(domains, taken, strict=True)):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from dgbench.core.cards import Average, DomainDraw
 from dgbench.core.decoding import Decoding
+from dgbench.core.pieces import checkpoint, every
 from dgbench.core.precision import Precision
 from dgbench.core.registry import Slot
 from dgbench.core.seeds import seed_below
@@ -19,8 +20,15 @@ SCHEMA = "dgbench.training/4"
 ZERO_SHOT = "zero-shot:"
 """Opens a reference to a head made of class names."""
 
+TRAININGS = "trainings"
+"""Under this name the description of a part says which other trainings it reads, by their ids."""
+
 SHAPING: tuple[Slot, ...] = ("sampler", "adapter", "objective", "optimizer")
 """The slots that shape a training. Averaging and prediction come after it and share it."""
+
+
+_IN_ORDER = frozenset({"order", "augment", "step", "objective", "domains"})
+"""What is drawn apart for trainings that differ in the order of what they see alone."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class TrainingSpec:
         pretrained_on: The data of published weights.
         reference: What the head starts from: the id of a training, ``zero-shot:...`` with the hash of the wording, or
             None for random numbers.
-        parts: Name, version and all hyperparameters of the part in each of the shaping slots.
+        parts: Name, version and all hyperparameters of the part in each of the shaping slots, and the ids of other
+            trainings that it reads.
         steps: Number of optimizer steps.
         checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
         batch_per_domain: Images of each source domain that a step sees.
@@ -53,6 +62,10 @@ class TrainingSpec:
         domains_per_step: How many of the source domains a step sees; None where it sees all of them.
         domains_drawn: How these are drawn.
         average: Over what validation is averaged, where a part looks at it (SWAD; UDIM).
+        order: Which of several trainings that differ in batches, augmentation and dropout, and start from the same
+            weights.
+        merged: Where no step is taken: the averaging part that makes the last weights from those of other trainings,
+            and their ids; what else stands here is that of the first of them.
     """
 
     dataset: str
@@ -78,14 +91,18 @@ class TrainingSpec:
     domains_per_step: int | None = None
     domains_drawn: DomainDraw = "uniform"
     average: Average = "domains"
+    order: int = 0
+    merged: Spec | None = None
 
     def spec(self) -> Spec:
         """As plain JSON; where all source domains are seen in every step, nothing is said of drawing them.
 
-        Nor is anything said of averages over domains.
+        Nor is anything said of averages over domains, of the first order, or of trainings that are merged, where none
+        are.
         """
         unsaid = {"domains_per_step", "domains_drawn"} if self.domains_per_step is None else set()
         unsaid |= {"average"} if self.average == "domains" else set()
+        unsaid |= {name for name in ("order", "merged") if not getattr(self, name)}
         said = [one.name for one in fields(self) if one.name not in unsaid]
         return {
             "schema": SCHEMA,
@@ -106,7 +123,8 @@ class TrainingSpec:
         All algorithms that learn from the same sources in a trial draw the same, so they can be compared in pairs. Any
         two trainings from other sources draw apart: what a trial's targets share is no chance that counts twice.
         """
-        return seed_below((purpose, self.dataset, *self.sources, self.trial), *of)
+        order = (f"order {self.order}",) if self.order and purpose in _IN_ORDER else ()
+        return seed_below((purpose, self.dataset, *self.sources, self.trial, *order), *of)
 
     @property
     def domains_in_step(self) -> int:
@@ -119,14 +137,28 @@ class TrainingSpec:
         return self.batch_per_domain * self.domains_in_step
 
     def starts_from(self) -> tuple[str, ...]:
-        """The trainings that this one starts from."""
+        """The trainings that the network before the first step is made of."""
         given = (self.weights, self.reference)
         return tuple(id_ for id_ in given if id_ is not None and not id_.startswith(("sha256:", ZERO_SHOT)))
+
+    def reads(self) -> tuple[str, ...]:
+        """The trainings that it reads while it is done, and never after: its parts name them, or it merges them."""
+        specs = self.parts.values() if self.merged is None else [self.merged]
+        return tuple(dict.fromkeys(id_ for spec in specs for id_ in spec.get(TRAININGS, ())))
+
+    def follows(self) -> tuple[str, ...]:
+        """All trainings that come before this one."""
+        return tuple(dict.fromkeys((*self.starts_from(), *self.reads())))
 
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Steps after which a checkpoint is taken, ascending."""
         every = self.steps // self.checkpoints
         return tuple(range(every, self.steps + 1, every))
+
+    def pieces(self) -> frozenset[str]:
+        """All of its way that it can record."""
+        steps = self.checkpoint_steps()
+        return every(steps) if self.merged is None else frozenset({checkpoint(steps[-1])})
 
     @staticmethod
     def read(spec: Spec) -> TrainingSpec:

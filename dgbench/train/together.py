@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dgbench.core.disk import DiskError
-from dgbench.train.training import History, Training
+from dgbench.train.ending import History
+from dgbench.train.training import Training
 
 PAUSE = 10.0
 """Seconds between two states to resume from; heads take milliseconds from one checkpoint to the next."""

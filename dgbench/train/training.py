@@ -6,13 +6,12 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -20,30 +19,21 @@ from torch import nn
 from dgbench.algorithms.slots import State
 from dgbench.algorithms.step import Batch, Closure, HeadClosure
 from dgbench.core.errors import DivergedError
-from dgbench.core.files import whole
-from dgbench.core.provenance import revision
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal
 from dgbench.core.spec import canonical
 from dgbench.models.effective import AUXILIARY
 from dgbench.models.network import Network
 from dgbench.train.auxiliary import Auxiliary
-from dgbench.train.environment import environment
-from dgbench.train.evaluate import accuracy, evaluating, features, negative_log_likelihood, score
+from dgbench.train.ending import History, end
+from dgbench.train.evaluate import evaluating, mean, validation
 from dgbench.train.layout import check_layouts
 from dgbench.train.moments import load_moments, moments
 from dgbench.train.parts import Parts, by_closed_form
-from dgbench.train.sources import Held, Sources
+from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import Recorder, save
 
 log = logging.getLogger(__name__)
-
-_HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
-"""The columns of a history, in an order that stopping and resuming does not change."""
-
-History = Sequence[dict[str, Any]]
-"""What checkpoints measured on held-out clean images: a row for each checkpoint and source domain, with ``step``,
-``loss``, ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``."""
 
 
 @dataclass
@@ -184,14 +174,14 @@ class Training:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
         loss = float(self.loss)
         with evaluating(self.network):
-            rows = [{"step": step, "loss": loss, **self._validate(domain)} for domain in self.sources.validating]
+            measured = [validation(self.network, domain) for domain in self.sources.validating]
+        rows = [{"step": step, "loss": loss, **row} for row in measured]
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
         self._check(step)
         self.history += rows
         self.recorder.checkpoint(step)
-        weights = [row["n"] if self.spec.average == "examples" else 1 for row in rows]
-        mean_accuracy = sum(w * row["accuracy"] for w, row in zip(weights, rows, strict=True)) / sum(weights)
+        mean_accuracy = mean(rows, "accuracy", self.spec.average)
         if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
             self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
         if time.perf_counter() - self.saved >= self.pause:
@@ -201,17 +191,6 @@ class Training:
     def _check(self, step: int) -> None:
         check_layouts(self.weights, self.base)
         self.auxiliary.check_layouts()
-
-    def _validate(self, domain: Held) -> dict[str, Any]:
-        labels = domain.labels[domain.validation.to(self.sources.device)]
-        logits = self.network.head(features(self.network, domain.inputs, domain.validation))
-        scored = score(logits, labels, "logits")
-        return {
-            "domain": domain.name,
-            "accuracy": accuracy(scored, labels),
-            "nll": negative_log_likelihood(scored),
-            "n": len(labels),
-        }
 
     def _state(self) -> State:
         """Raw weights (adapters not merged), what the objective keeps, and the optimizers' tensors."""
@@ -286,31 +265,15 @@ class Training:
 
     def finish(self) -> None:
         """Write what comes last; its presence says that the training is whole."""
-        before = self.before
         self.lap()
         self.recorder.finish()
-        history = pl.DataFrame(self.history).select(_HISTORY)
-        device = self.sources.device
-        note = {
-            "seconds": round(self.seconds, 3),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-            "torch": torch.__version__,
-            "dgbench": revision(),
-            "environment": environment(device),
-            "initial": self.recorder.initial,
-        }
-        if before is None:
-            with whole(self.folder / "history.parquet") as temporary:
-                history.write_parquet(temporary)
-        else:
-            if not history.equals(pl.read_parquet(self.folder / "history.parquet")):
-                log.warning(
-                    "training %s, done again for weights that were not kept, came out otherwise: on %s with torch %s, "
-                    "where it was %s with torch %s. What is predicted from the new weights does not come from the "
-                    "very model that earlier predictions come from",
-                    *(self.spec.id, note["device"], note["torch"], before["device"], before["torch"]),
-                )
-            note = {key: value for key, value in before.items() if key != "files"}
-        seal(self.folder, note, inventory(self.folder, self.files))
-        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        end(
+            self.spec,
+            self.folder,
+            self.history,
+            self.sources.device,
+            seconds=self.seconds,
+            initial=self.recorder.initial,
+            before=self.before,
+            files=self.files,
+        )

@@ -32,6 +32,7 @@ KEEPING = [
     name
     for name in BUILT_IN["objective"]
     if registry.load("objective", name).attach is not Objective.attach  # those that keep something
+    and not registry.load("objective", name)().needs()  # and train the shared head alone
 ]
 
 

@@ -142,16 +142,17 @@ def test_an_adapter_that_changes_matrices_says_so(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_adapter_that_adds_domain_heads_says_so(name: str, images: torch.Tensor) -> None:
     adapter, network = attached(name)
-    assert ("domain_heads" in adapter.provides()) == (network.domain_heads is not None)
+    assert bool({"domain_heads", "rfc_heads"} & adapter.provides()) == (network.domain_heads is not None)
     if network.domain_heads is not None:
-        assert network.domain_logits(network.features(images)).shape == (4, 3, 10)
+        heads = getattr(adapter, "heads", 3)
+        assert network.domain_logits(network.features(images)).shape == (4, heads, 10)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_heads_start_random_unless_told_otherwise(name: str) -> None:
     adapter = registry.load("adapter", name)()
     assert adapter.initial_head() == "random"
-    assert "reference_head" not in adapter.provides()
+    assert ("reference_head" in adapter.provides()) == (adapter.starts_after() is not None)
     assert "text" not in adapter.needs()
 
 

@@ -1,0 +1,272 @@
+"""What a recipe comes to in a case and a trial: trainings, each after those that it follows, and a run.
+
+A part may read other trainings than the one that it shapes, and says how these differ from it (``Part.earlier``). They
+are planned like any other, found by the same content, and their ids stand in what identifies the part here. So whatever
+two recipes have in common before they part ways is one training, and one without such parts has the id that it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dgbench.algorithms.averaging.merging import Merging
+from dgbench.algorithms.earlier import Earlier
+from dgbench.core import registry
+from dgbench.core.backbone_name import UNTOLD
+from dgbench.core.cards import BoardCard
+from dgbench.core.cases import Case
+from dgbench.core.errors import RecipeError
+from dgbench.core.recipe import STANDARD, Recipe, Resolved, build_part, check_passes, describe, reduce
+from dgbench.core.registry import ELSEWHERE, Slot
+from dgbench.core.spec import Spec, canonical, identity
+from dgbench.models.wording import templates_of
+from dgbench.runs.plan import Part, Plan, RunSpec
+from dgbench.runs.pretraining import Start
+from dgbench.train.spec import SHAPING, TRAININGS, ZERO_SHOT, TrainingSpec
+
+OF_BACKBONE = {
+    "low_rank": "matrices that low-rank adapters can change (attention, or 1x1 convolutions)",
+    "text": "a text tower",
+}
+"""What only a backbone can provide to a part."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A training and a run of a plan.
+
+    Attributes:
+        training, run: Their ids.
+        start: What the backbone starts from.
+        resolved: The recipe, of parts that have an effect.
+        families: Those of shifts that training images went through, also those of trainings that it follows.
+        without_effect: Which parts have none.
+    """
+
+    training: str
+    run: str
+    start: Start
+    resolved: Resolved
+    families: frozenset[str]
+    without_effect: str
+
+
+def work(
+    plan: Plan,
+    case: Case,
+    resolved: Resolved,
+    probe: Resolved,
+    trial: int,
+    draw: int,
+    learned: tuple[str, ...],
+    draws: Mapping[int, Resolved],
+    shown: Part = "tested",
+    *,
+    weighs: bool = False,
+) -> Work:
+    """Add the training and the run of a recipe in a case and a trial to a plan, with all trainings that come before.
+
+    Args:
+        plan: Grows.
+        case: What is learned from, and what is tested on.
+        resolved: The recipe.
+        probe: The recipe of the head that it may start from.
+        trial, draw: Which.
+        learned: What names the draw: what the candidate learns from, also where the case is that of a judge.
+        draws: The recipe in all draws that may be merged, this one among them.
+        shown: Which images of the target are predicted.
+        weighs: Whether the run looks at weights.
+
+    Raises:
+        RecipeError: the recipe does not fit the board's tracks, or their backbones.
+    """
+    board, recipe = plan.board, resolved.recipe
+    track = resolved.parts["predictor"].track
+    if track not in board.tracks:
+        raise RecipeError(
+            f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
+        )
+    start = plan.starts[board.tracks[track]]
+    if recipe.whole:
+        start = _of_its_own(start, resolved)
+    for slot, part in resolved.parts.items():
+        for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
+            raise RecipeError(
+                f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
+                f"{board.tracks[track]} has not"
+            )
+    there = _grounds(board, case, resolved, start, draws)
+    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=learned)
+    _refuse_many_domains(resolved, case)
+    base = _base(plan, case, trial, start, recipe)
+    averaging = resolved.parts["averaging"]
+    if isinstance(averaging, Merging):
+        found: dict[str, TrainingSpec] = {}
+        families = frozenset[str]()
+        for number, order in averaging.members(draw, tuple(draws)):
+            one, _ = reduce(draws[number], board, there, trial=trial, draw=number, sources=learned)
+            member, seen = _training(plan, replace(base, order=order), one, probe)
+            found[member.id] = member
+            families |= seen
+        first = next(iter(found.values()))
+        merged = {**resolved.specs["averaging"], TRAININGS: list(found)}
+        training = replace(first, checkpoints=1, merged=merged)
+    else:
+        training, families = _training(plan, base, resolved, probe)
+    run = RunSpec(
+        plan.add(training),
+        resolved.specs["averaging"],
+        _plain() if weighs else resolved.specs["predictor"],
+        case.target,
+        board.selection.views_per_domain,
+        shown,
+        weighs,
+    )
+    plan.runs.setdefault(run.id, run)
+    return Work(training.id, run.id, start, resolved, families, without_effect)
+
+
+def _plain() -> Spec:
+    """The predictor where weights are looked at: whatever predicts otherwise does not change them."""
+    name = STANDARD["predictor"]
+    return describe("predictor", name, registry.load("predictor", name)())
+
+
+def _of_its_own(start: Start, resolved: Resolved) -> Start:
+    """What a whole algorithm from elsewhere starts from: its own network, at the size of the track's images."""
+    name = f"{ELSEWHERE}:{resolved.specs['objective']['algorithm']}"
+    said = resolved.recipe.whole.pretrained_on if resolved.recipe.whole else None
+    past = said or UNTOLD
+    return Start(name, name, start.size, frozenset(), None, None, None, past)
+
+
+def _base(plan: Plan, case: Case, trial: int, start: Start, recipe: Recipe) -> TrainingSpec:
+    """What all trainings of a recipe in a case and a trial have in common; no part shapes it yet.
+
+    Raises:
+        RecipeError: a whole algorithm is to see a few of many domains.
+    """
+    board, card = plan.board, plan.cards[case.dataset]
+    base = TrainingSpec(
+        dataset=case.dataset,
+        manifest=plan.datasets[case.dataset].manifest or f"absent: {case.dataset}",
+        sources=case.sources,
+        trial=trial,
+        validation=board.split.validation,
+        test=board.split.test,
+        official=board.split.official,
+        size=start.size,
+        resize=card.resize,
+        decoding=card.decoding,
+        backbone=start.backbone,
+        weights=plan.add(start.training) if start.training else start.weights,
+        pretrained_on=start.pretrained_on,
+        reference=None,
+        parts={},
+        steps=board.training.steps,
+        checkpoints=board.training.checkpoints,
+        batch_per_domain=board.training.batch_per_domain,
+        precision=board.training.precision,
+        norm_mode=board.training.norm_mode,
+        average=board.selection.average,
+    )
+    few = board.training.domains_per_step
+    if recipe.whole:
+        base = replace(base, precision="float32", norm_mode="train")  # which are its own affair
+    if few is not None and few < len(case.sources):
+        if recipe.whole:
+            raise RecipeError(
+                f"'{recipe.name}' is given the images of every source domain in every step, and the board "
+                f"'{board.name}' shows {few} of {len(case.sources):,}"
+            )
+        return replace(base, domains_per_step=few, domains_drawn=board.training.domains_drawn)
+    return base
+
+
+def _training(
+    plan: Plan, base: TrainingSpec, resolved: Resolved, probe: Resolved, steps: float = 1.0
+) -> tuple[TrainingSpec, frozenset[str]]:
+    """Add a training, after those that it follows; itself, and the families that images of any of them went through.
+
+    Args:
+        plan: Grows.
+        base: What it has in common with others of its case and trial.
+        resolved: What shapes it.
+        probe: What shapes the head that it may start from.
+        steps: How many it takes, as a share of all.
+    """
+    families: frozenset[str] = resolved.parts["sampler"].families()
+    parts: dict[Slot, Spec] = {}
+    for slot in SHAPING:
+        parts[slot], ids = resolved.specs[slot], []
+        for one in resolved.parts[slot].earlier():
+            before, seen = _training(plan, base, _shaped_by(resolved, one), probe, steps * one.steps)
+            ids.append(before.id)
+            families |= seen
+        if ids:
+            parts[slot] = {**parts[slot], TRAININGS: ids}
+    training = replace(base, parts=parts)
+    if steps != 1.0:
+        training = replace(training, steps=max(1, round(steps * base.steps)), checkpoints=1)
+    if (start := resolved.parts["adapter"].starts_after()) is not None:
+        before, seen = _training(plan, base, _shaped_by(resolved, start), probe, steps)
+        families |= seen
+        training = replace(training, weights=before.id, reference=before.id)
+    head = resolved.parts["adapter"].initial_head()
+    if head == "zero_shot":
+        wording = plan.cards[base.dataset].wording
+        said = {"templates": list(templates_of(wording)), "names": wording.names}
+        training = replace(training, reference=ZERO_SHOT + identity(said))
+    elif head == "linear_probe":
+        reference, seen = _training(plan, replace(base, order=0), probe, probe)
+        families |= seen
+        training = replace(training, reference=reference.id)
+    plan.add(training)
+    return training, families
+
+
+def _shaped_by(resolved: Resolved, earlier: Earlier) -> Resolved:
+    """A recipe with other parts in some slots.
+
+    Raises:
+        RecipeError: they do not go with the rest.
+    """
+    parts, specs = dict(resolved.parts), dict(resolved.specs)
+    for slot, (name, hyperparameters) in earlier.parts.items():
+        parts[slot] = build_part(slot, name, dict(hyperparameters), f"recipe '{resolved.recipe.name}'")
+        specs[slot] = describe(slot, name, parts[slot])
+    check_passes(resolved.recipe.name, parts)
+    return Resolved(resolved.recipe, parts, specs)
+
+
+def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
+    for slot, part in resolved.parts.items():
+        if part.most_domains is not None and len(case.sources) > part.most_domains:
+            raise RecipeError(
+                f"'{resolved.recipe.name}': the {slot} {type(part).__name__} keeps weights of its own for each source "
+                f"domain, at most {part.most_domains}, and '{case.name}' has {len(case.sources):,}: each would learn "
+                "from next to nothing. Leave it out, or let fewer domains train (in [cases] of the board)"
+            )
+
+
+def _grounds(
+    board: BoardCard, case: Case, resolved: Resolved, start: Start, draws: Mapping[int, Resolved]
+) -> frozenset[str]:
+    """What there is for parts to act on, in the trainings of a case."""
+    moving = not resolved.parts["adapter"].freezes_backbone()
+    return frozenset(
+        ground
+        for ground, there in {
+            "moving features": moving,
+            "several domains": len(case.sources) > 1,
+            "several draws": "several draws" in resolved.parts["averaging"].acts_on() and _differ(draws),
+            "batch statistics": moving and board.training.norm_mode == "train" and "batch_statistics" in start.provides,
+        }.items()
+        if there
+    )
+
+
+def _differ(draws: Mapping[int, Resolved]) -> bool:
+    """Whether draws shape several trainings."""
+    return len({canonical({slot: one.specs[slot] for slot in SHAPING}) for one in draws.values()}) > 1
