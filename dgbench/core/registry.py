@@ -38,6 +38,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "balanced": f"{_HERE}.samplers.balanced:Balanced",
         "class_balanced": f"{_HERE}.samplers.class_balanced:ClassBalanced",
         "crafted": f"{_HERE}.samplers.crafted:Crafted",
+        "useful": f"{_HERE}.samplers.useful:Useful",
     },
     "adapter": {
         "full": f"{_HERE}.adapters.full:Full",
