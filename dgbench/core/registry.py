@@ -48,6 +48,8 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "soma": f"{_HERE}.adapters.soma:SoMA",
         "last_blocks": f"{_HERE}.adapters.last_blocks:LastBlocks",
         "domain_heads": f"{_HERE}.adapters.domain_heads:DomainHeads",
+        "rfc": f"{_HERE}.adapters.rfc:RFC",
+        "rfc_heads": f"{_HERE}.adapters.rfc_heads:RFCHeads",
     },
     "objective": {
         "cross_entropy": f"{_HERE}.objectives.cross_entropy:CrossEntropy",
@@ -82,6 +84,8 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "causirl": f"{_HERE}.objectives.causirl:CausIRL",
         "domain_penalisation": f"{_HERE}.objectives.domain_penalisation:DomainPenalisation",
         "knn_nll": f"{_HERE}.objectives.knn_nll:KNNLikelihood",
+        "rfc_discovery": f"{_HERE}.objectives.rfc_discovery:RFCDiscovery",
+        "rfc_synthesis": f"{_HERE}.objectives.rfc_synthesis:RFCSynthesis",
     },
     "optimizer": {
         "adamw": f"{_HERE}.optimizers.adamw:AdamW",

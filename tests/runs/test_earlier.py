@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 from dgbench.algorithms.samplers.useful import slow
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
+from dgbench.core.errors import RecipeError
 from dgbench.core.pieces import checkpoint, file
 from dgbench.data.catalogue import load
 from dgbench.data.splits import split
 from dgbench.models.effective import load_effective
-from dgbench.runs.execute import do_training
+from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
@@ -144,3 +145,84 @@ def test_a_probe_is_let_go_of_when_it_was_read(tmp_path: Path) -> None:
     later = make_plan(board("useful(probe=0.5)", "useful(probe=0.5, times=3)"))
     left = todo(later, store)
     assert (set(left.first), set(left.again)) == ({of(later, "useful(probe=0.5, times=3)").id}, set(own.reads()))
+
+
+RFC = ("erm", "rfc", "rfc + vrex", "rfc(networks=3, train=head)")
+
+
+def test_a_construction_begins_with_erm_and_is_shared_as_far_as_it_goes() -> None:
+    made = make_plan(board(*RFC))
+    erm, fine, vrex, frozen = (of(made, name) for name in RFC)
+    two, three = (made.trainings[str(spec.weights)] for spec in (fine, frozen))
+    assert (fine.weights, fine.reference) == (vrex.weights, vrex.reference) == (two.id, two.id)
+    assert fine.follows() == (two.id,)
+    assert two.reads() == three.reads()[:2]
+    assert two.reads()[0] == erm.id
+    first, second = (made.trainings[id_] for id_ in three.reads()[1:])
+    assert [one.parts["objective"]["known"] for one in (first, second)] == [1, 2]
+    assert (first.reads(), second.reads()) == ((erm.id,), (erm.id, first.id))
+    assert {spec.parts["adapter"]["part"] for spec in (first, second)} == {"full"}
+    assert len(made.trainings) == 1 + 2 + 2 + 3
+    order = list(made.trainings)
+    assert all(
+        order.index(id_) > max(map(order.index, spec.follows()), default=-1) for id_, spec in made.trainings.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All trainings, with all weights."""
+    root = tmp_path_factory.mktemp("rfc")
+    for training in plan_of().trainings.values():
+        do_training(training, Store(root), CPU)
+    return root
+
+
+def plan_of() -> Plan:
+    return make_plan(board(*RFC, hyperparameters={"sampler.augmentation": "none", "optimizer.lr": 0.01}))
+
+
+def test_it_starts_from_the_features_and_the_mean_head_of_the_synthesis(built: Path) -> None:
+    made, store = plan_of(), Store(built)
+    own = of(made, "rfc")
+    synthesis = load_file(store.folder("training", str(own.weights)) / file(checkpoint(4)))
+    start = Setting(own, parts_of(own), store, CPU).initial().moving
+    heads = synthesis["domain_heads.weight"].view(2, *synthesis["head.weight"].shape)
+    torch.testing.assert_close(start["head.weight"], (heads[0] + heads[1]) / 2)
+    torch.testing.assert_close(start["head.bias"], synthesis["domain_heads.bias"].view(2, -1).mean(0))
+    backbone = [name for name in start if name.startswith("backbone.")]
+    assert len(backbone) > 10
+    assert all(torch.equal(start[name], synthesis[name]) for name in backbone)
+
+
+def test_a_head_alone_learns_on_features_that_stay(built: Path) -> None:
+    made, store = plan_of(), Store(built)
+    own = of(made, RFC[-1])
+    found = load_file(store.folder("training", own.id) / file(checkpoint(4)))
+    assert {name.partition(".")[0] for name in found} == {"head"}
+    (run,) = (run for run in made.runs.values() if run.training == own.id)
+    assert do_runs(own, [run], store, CPU) == 1
+
+
+def test_what_an_earlier_network_had_wrong_weighs_more(built: Path) -> None:
+    """Its buffers, where training was stopped: who was right, by predictions of the stored weights."""
+    made, store = plan_of(), Store(built)
+    known = next(spec for spec in made.trainings.values() if spec.parts["objective"].get("known") == 1)
+    erm = made.trainings[known.reads()[0]]
+    network = Setting(erm, parts_of(erm), store, CPU).initial_network().eval()
+    load_effective(network, load_file(store.folder("training", erm.id) / file(checkpoint(4))))
+    setting = Setting(known, parts_of(known), store, CPU)
+    (said,) = setting.said("objective")
+    for logits, held in zip(said, setting.sources().domains, strict=True):
+        with torch.no_grad():
+            torch.testing.assert_close(logits, network(held.inputs.ready(held.train)), rtol=1e-4, atol=1e-5)
+
+
+def test_every_training_of_a_construction_resumes_to_the_same_bits(built: Path, tmp_path: Path) -> None:
+    stopped(plan_of(), tmp_path / "broken", lambda training: 3)
+    assert bits(tmp_path / "broken") == bits(built) != {}
+
+
+def test_an_optimizer_that_takes_batches_apart_has_no_discovery() -> None:
+    with pytest.raises(RecipeError, match="recipe 'rfc \\+ fish': the optimizer Fish takes each batch apart"):
+        make_plan(board("rfc + fish"))

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import F, Network, Tensor, torch
+from dgbench.algorithms.objectives import by_image
+from dgbench.algorithms.objectives.by_image import places
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import Fraction
@@ -36,8 +38,7 @@ class PSKD(Objective):
         like = network.head.weight
         past = like.new_zeros(sum(examples), network.classes, dtype=torch.float16)
         network.auxiliary.register_buffer("past", past)
-        counts = torch.tensor([0, *examples[:-1]], device=like.device)
-        network.auxiliary.register_buffer("starts", counts.cumsum(0))
+        by_image.number(network, examples)
 
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, at least 0."""
@@ -51,17 +52,12 @@ class PSKD(Objective):
     def remember(self, forward: Forward) -> None:
         """What the network says of the batch; of an image that is there twice, either may stay."""
         past = forward.network.auxiliary.get_buffer("past")
-        past[_places(forward)] = forward.log_probabilities.exp().to(past.dtype)
+        past[places(forward)] = forward.log_probabilities.exp().to(past.dtype)
 
     def _softened(self, forward: Forward) -> Forward:
         """The same pass against the softened targets."""
-        past = forward.network.auxiliary.get_buffer("past")[_places(forward)].to(forward.logits.dtype)
+        past = forward.network.auxiliary.get_buffer("past")[places(forward)].to(forward.logits.dtype)
         label = F.one_hot(forward.batch.y, past.shape[1]).to(past.dtype)
         weight = self.weight * (forward.step + 1) / forward.steps
         target = torch.where(past.sum(1, keepdim=True) > 0, (1 - weight) * label + weight * past, label)
         return replace(forward, batch=forward.batch.replace(target=target))
-
-
-def _places(forward: Forward) -> Tensor:
-    """The row of each example among all, ``[n]``."""
-    return forward.network.auxiliary.get_buffer("starts")[forward.batch.source] + forward.batch.index
