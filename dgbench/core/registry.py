@@ -118,6 +118,8 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "soup": f"{_HERE}.averaging.soup:Soup",
         "wise_ft": f"{_HERE}.averaging.wise_ft:WiSEFT",
         "wise_ft_layers": f"{_HERE}.averaging.wise_ft_layers:WiSEFTLayers",
+        "wise_ft_fisher": f"{_HERE}.averaging.wise_ft_fisher:WiSEFTFisher",
+        "wise_ft_sparse": f"{_HERE}.averaging.wise_ft_sparse:WiSEFTSparse",
     },
     "predictor": {
         "argmax": f"{_HERE}.predictors.argmax:Argmax",

@@ -23,6 +23,7 @@ from dgbench.runs.all_domains import on_all_domains
 from dgbench.runs.execute import do_training
 from dgbench.runs.failures import failure
 from dgbench.runs.launch import units_of
+from dgbench.runs.merging import StoredMembers
 from dgbench.runs.origin import origin
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import Plan
@@ -266,3 +267,38 @@ def test_a_soup_that_is_deployed_merges_the_draws_that_were_measured() -> None:
 def test_adapters_are_merged_as_the_weights_that_they_come_to() -> None:
     made = make_plan(board("lora + soup", "pego + soup"))
     assert len(merges(made)) == 2
+
+
+def test_information_is_the_mean_square_of_single_gradients(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head's gradient in closed form, for the likeliest class of each of two images of each domain."""
+    plan, store = make_plan(board(*SOUPS)), Store(whole)
+    spec = plan.trainings[merges(plan)["soup"].reads()[0]]
+    setting = Setting(spec, parts_of(spec), store, CPU)
+    members = StoredMembers(setting, [spec.id])
+    monkeypatch.setattr(torch, "multinomial", lambda p, n, generator: p.argmax(1, keepdim=True))
+    state = members.trajectories[0].at(6)
+    found = members.squared_gradients(state, 5)
+    network, draw, squares = setting.initial_network().eval(), members.generator(), []
+    load_effective(network, state)
+    for domain in setting.sources().domains:
+        for row in domain.train[torch.randperm(len(domain.train), generator=draw)[:2]]:
+            with torch.no_grad():
+                features = network.features(domain.inputs.ready(row[None]))
+                p = network.head(features).softmax(1)
+            residual = torch.nn.functional.one_hot(p.argmax(1), p.shape[1]) - p
+            squares.append((residual.t() @ features).square())
+    assert len(squares) == 6
+    torch.testing.assert_close(found["head.weight"], torch.stack(squares).mean(0))
+    assert found.keys() == dict(network.named_parameters()).keys()
+
+
+def test_a_merge_of_one_training_shares_it_with_others(tmp_path: Path) -> None:
+    rules = board("lp_ft", "wise_ft_fisher(images=3)", "wise_ft_sparse(points=1)", draws=1)
+    plan, store = make_plan(rules), Store(tmp_path)
+    found = merges(plan)
+    assert len(found) == 2
+    for training in plan.trainings.values():
+        do_training(training, store, CPU)
+    for spec in found.values():
+        assert spec.reads() == (plan.entries[0].training,)
+        assert not torch.equal(weights(store, spec.id)["head.weight"], weights(store, spec.reads()[0])["head.weight"])
