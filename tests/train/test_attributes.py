@@ -1,0 +1,150 @@
+"""Whatever an object of somebody's class has become, a fresh one becomes, by way of tensors and JSON alone."""
+
+import json
+from collections import OrderedDict, deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dgbench.train.attributes import Attributes, UnkeepableError, restore
+from dgbench.train.trajectory import save
+
+
+class Inner(nn.Module):
+    """A module of the same package, with an attribute of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.seen = 0
+
+
+class Odd(nn.Module):
+    """All that can be kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Inner()
+        self.hidden = [nn.Linear(3, 1), nn.Dropout(0.5)]
+        self.register_buffer("empty", torch.Tensor())
+        self.register_buffer("unsaved", torch.zeros(2), persistent=False)
+        self.weight = torch.ones(3, 2).t().requires_grad_()
+        self.same = self.weight
+        self.parameters_too = list(self.inner.parameters())
+        self.optimizer = torch.optim.AdamW([*self.inner.parameters(), self.weight], lr=0.001, amsgrad=True)
+        self.schedules = {"one": torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.01, total_steps=20)}
+        self.scaler = torch.amp.GradScaler("cpu", enabled=True)
+        self.generator = torch.Generator().manual_seed(1)
+        self.table: OrderedDict[Any, Any] = OrderedDict([(1, "one"), ("two", None)])
+        self.queue: deque[Any] = deque([1, 2.5], maxlen=3)
+        self.kinds: set[str] = set()
+        self.pair: tuple[Any, ...] = (0, torch.zeros(1, dtype=torch.float64))
+        self.number: Any = np.float64(0)
+        self.best = float("-inf")
+        self.loss = nn.functional.mse_loss
+
+    def update(self) -> Tensor:
+        """Numbers that depend on all that there is."""
+        x = torch.rand(4, 3, generator=self.generator) + sum(float(each) for each in self.queue) / 100
+        self.optimizer.zero_grad()
+        made = (
+            self.hidden[1](self.hidden[0](self.inner.linear(x))) + (x @ self.weight.t()).mean() * len(self.kinds) / 10
+        )
+        loss = self.loss(made, torch.zeros_like(made) + self.pair[1].float() + float(self.number))
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedules["one"].step()
+        self.queue.append(float(loss.detach()) / 1000)
+        self.table.move_to_end(1)
+        self.table["two"] = [self.queue, torch.full((2, 2), float(loss.detach()))]
+        self.kinds.add(f"{len(self.kinds)}")
+        self.pair = (self.pair[0] + 1, self.pair[1] + 0.5)
+        self.number = np.float64(self.number + 0.25)
+        self.best = max(self.best, -float(loss.detach()))
+        self.empty = torch.full((self.pair[0],), self.best)
+        self.unsaved += 1
+        self.inner.seen += 1
+        self.inner.linear.bias.requires_grad_(self.inner.seen % 2 == 0)
+        self.hidden[1].training = not self.hidden[1].training
+        return loss.detach()
+
+
+def kept(root: nn.Module, folder: Path) -> tuple[dict[str, Tensor], Any]:
+    """As a store gives it back."""
+    found = Attributes(root)
+    save(folder / "kept.safetensors", found.tensors)
+    return load_file(folder / "kept.safetensors"), json.loads(json.dumps(found.plain, allow_nan=False))
+
+
+def run(odd: Odd, steps: range) -> list[Tensor]:
+    losses = []
+    for step in steps:
+        torch.manual_seed(step)
+        losses.append(odd.update())
+    return losses
+
+
+def odd() -> Odd:
+    torch.manual_seed(0)
+    return Odd()
+
+
+def test_a_fresh_object_goes_on_as_the_other_would_have(tmp_path: Path) -> None:
+    one, other = odd(), odd()
+    run(one, range(5))
+    assert Attributes(one).needs == Attributes(other).needs
+    restore(other, *kept(one, tmp_path))
+    assert other.weight is other.same is other.optimizer.param_groups[0]["params"][-1]
+    assert other.parameters_too[0] is other.inner.linear.weight
+    assert other.table["two"][0] is other.queue
+    assert (type(other.table), type(other.number), other.queue.maxlen) == (OrderedDict, np.float64, 3)
+    assert list(other.table) == list(one.table)
+    assert other.weight.stride() == one.weight.stride()
+    for before, after in zip(run(one, range(5, 9)), run(other, range(5, 9)), strict=True):
+        assert torch.equal(before, after)
+        assert before.isfinite()
+    first, second = (Attributes(each) for each in (one, other))
+    assert first.plain == second.plain
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(torch.equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items())
+
+
+class Descent(torch.optim.SGD):
+    """An optimizer that torch does not know."""
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (iter([1]), "'held' is of the type list_iterator"),
+        ([1, {"a": object()}], r"'held\[1\]\['a'\]' is of the type object"),
+        (Descent([torch.zeros(1)], lr=0.1), "'held' is of the type Descent"),
+        (torch.ones(2, requires_grad=True) * 2, "'held' is a tensor with a graph"),
+        (np.array(["text"]), "'held' is of the type ndarray"),
+        ({(1, 2): 3}, "'held' is of the type dict"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_kept_is_named(value: Any, why: str) -> None:
+    made = odd()
+    made.held = value
+    with pytest.raises(UnkeepableError, match=why):
+        Attributes(made)
+
+
+def test_two_tensors_with_one_memory_are_not_torn_apart() -> None:
+    made = odd()
+    made.view = made.weight.detach()[0]
+    with pytest.raises(UnkeepableError, match="'view' is a view of another tensor"):
+        Attributes(made)
+    other = odd()
+    other.view = other.inner.linear.weight.detach()[0]
+    with pytest.raises(UnkeepableError, match="'view' is a view of another tensor"):
+        Attributes(other)
