@@ -56,7 +56,8 @@ def overview(cards: list[DatasetCard]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---|---|"
     for card in cards:
         name, size = f"[{card.name}](#{card.name})", card.size or "small, made at first use"
-        cells = (name, card.domain_count, card.class_count, card.images, card.licence, size)
+        classes = card.class_count if card.value is None else f"a value: {card.value.what}"
+        cells = (name, card.domain_count, classes, card.images, card.licence, size)
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 

@@ -39,7 +39,8 @@ def test_the_page_has_every_dataset_with_its_terms_and_ways_in_order(script: Mod
         said = [card.licence, card.redistribution, *card.get, *card.notes, *(s.citation for s in card.sources)]
         places = [section.index(part) for part in said]
         assert places == sorted(places)
-        assert f"| [{name}](#{name}) | {card.domain_count} | {card.class_count} | {card.images} |" in text
+        predicted = f"a value: {card.value.what}" if card.value else card.class_count
+        assert f"| [{name}](#{name}) | {card.domain_count} | {predicted} | {card.images} |" in text
 
 
 def test_list_shows_images_licence_and_whether_data_may_be_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

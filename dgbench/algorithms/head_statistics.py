@@ -17,11 +17,15 @@ def residuals(forward: Forward) -> Tensor:
 
 
 def slopes(forward: Forward, shares: Tensor) -> Tensor:
-    """Gradient in the logits, ``[n, C]``, of ``sum_i shares_i CE_i``: residuals at their shares ``[n]``.
+    """Gradient in the logits, ``[n, C]``, of ``sum_i shares_i CE_i``: residuals at their shares ``[n]``; of squared
+    errors twice the residuals ``z - y``.
 
     torch's own backward of the softmax is called, so that the bits are those of a graph.
     """
-    batch, scores = forward.batch, forward.log_probabilities
+    batch = forward.batch
+    if batch.y.is_floating_point():
+        return shares[:, None] * (2 * (forward.logits - batch.targets(1)))
+    scores = forward.log_probabilities
     if batch.target is None:
         given = torch.zeros_like(scores).scatter_(1, batch.y[:, None], -shares[:, None])
     else:

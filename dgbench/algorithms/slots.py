@@ -15,9 +15,9 @@ from dgbench.algorithms.descend import descend
 from dgbench.algorithms.earlier import Earlier, Follower, Said
 from dgbench.algorithms.keeper import Keeper
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
+from dgbench.algorithms.serving import Serving, Targets
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
-from dgbench.core.registry import Slot
 
 Track = Literal["inductive", "online"]
 Ground = Literal["moving features", "several domains", "batch statistics", "several draws"]
@@ -27,7 +27,7 @@ State = dict[str, Tensor]
 """Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
 
 
-class Part(Follower, ABC):
+class Part(Follower, Serving, ABC):
     """What all parts share.
 
     Attributes:
@@ -37,7 +37,6 @@ class Part(Follower, ABC):
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    slot: ClassVar[Slot]
     version: ClassVar[int] = 1
     most_domains: ClassVar[int | None] = None
 
@@ -136,8 +135,12 @@ class Adapter(Part):
         """A text tower, where the head is made of class names."""
         return frozenset({"text"} if self.initial_head() == "zero_shot" else ())
 
+    def serves(self) -> frozenset[Targets]:
+        """Class names make a head of classes."""
+        return frozenset({"classes"}) if self.initial_head() == "zero_shot" else super().serves()
+
     def provides(self) -> frozenset[str]:
-        """Initial weights that classify, unless the head is random."""
+        """Initial weights that predict, unless the head is random."""
         return frozenset({"reference_head"} if self.initial_head() != "random" else ())
 
     def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
@@ -171,7 +174,7 @@ class Objective(Keeper, Part):
     slot = "objective"
 
     def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
-        """Change the batch once before the step's passes (mixup, soft targets)."""
+        """Change the batch once before the step's passes (mixup, soft targets); of values ``classes`` is 1."""
         return batch
 
     @abstractmethod
@@ -260,7 +263,7 @@ class Trajectory(Protocol):
         """Bias-corrected exponential average of the weights after every step, for one of ``DECAYS``."""
 
     def validation_loss(self, step: int) -> float:
-        """Cross-entropy on clean source validation images at a checkpoint: mean over domains or images, in nats."""
+        """Mean loss on clean source validation images at a checkpoint: in nats, or a square of standardised values."""
 
 
 class Averaging(Part):
@@ -323,7 +326,7 @@ class Stream(ABC):
 
     @abstractmethod
     def observe(self, features: Tensor) -> Tensor:
-        """Scores ``[b, C]`` for a batch of features ``[b, d]``. No labels, no domain, no length of the stream."""
+        """Scores ``[b, C]``, or values, for a batch of features ``[b, d]``: no labels, no domain, no length."""
 
 
 class Predictor(Part):
@@ -331,8 +334,8 @@ class Predictor(Part):
 
     slot = "predictor"
 
-    #: Whether scores are ``logits`` or ``probabilities``.
-    scores: ClassVar[Literal["logits", "probabilities"]]
+    #: Whether scores are ``logits``, ``probabilities``, or ``values``, standardised.
+    scores: ClassVar[Literal["logits", "probabilities", "values"]]
     #: Whether :meth:`prepare` needs the labelled source training features.
     needs_source: ClassVar[bool] = False
 

@@ -23,10 +23,11 @@ class Batch:
 
     Attributes:
         x: Inputs as the backbone wants them (scaled, augmented, normalised), float ``[n, ...]``.
-        y: Class numbers, int64 ``[n]``.
+        y: Class numbers, int64 ``[n]``; or values, float32 ``[n]``, standardised over the source domains.
         domain: Number of the domain among the M that the step sees, 0 to M - 1, int64 ``[n]``.
         index: Row of the example in its domain, int64 ``[n]``.
-        target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``.
+        target: Class probabilities where labels are soft (mixup, label smoothing), float ``[n, C]``; or mixed values,
+            ``[n, 1]``.
         sizes: How many examples each domain has, M numbers: a batch is taken apart without asking the device.
         drawn: What an objective drew at random for this step, the same for all its passes.
         present: Where the step sees some of the training's source domains, their numbers among all, int64 ``[M]``;
@@ -81,9 +82,11 @@ class Batch:
         return self.once(("of", *domains), make)
 
     def targets(self, classes: int) -> Tensor:
-        """Class probabilities that labels stand for, ``[n, C]``, or the soft targets that there are."""
+        """Class probabilities that labels stand for, ``[n, C]``, or values, ``[n, 1]``; mixed ones where there are."""
         if self.target is not None:
             return self.target
+        if self.y.is_floating_point():
+            return self.y[:, None]
         return self.once(("target", classes), lambda: F.one_hot(self.y, classes).to(self.x.dtype))
 
     def places(self, domains: int) -> Tensor:
@@ -114,7 +117,7 @@ class Forward:
         network: With the weights that made this pass.
         batch: What went in, n examples of the M source domains that the step sees.
         features: ``[n, d]``, before the head.
-        logits: ``[n, C]`` of the shared head.
+        logits: ``[n, C]`` of the shared head; ``[n, 1]`` where values are predicted.
         step, steps: The step this is (from 0) and how many there will be.
         domains: M. What a domain has in this step (a mean, a risk) is numbered from 0 to M - 1; what is kept of it
             between steps (a head, a weight) by :attr:`present`.
@@ -149,6 +152,13 @@ class Forward:
             return F.nll_loss(self.log_probabilities, self.batch.y, reduction="none")
         return -(self.log_probabilities * self.batch.target).sum(1)
 
+    @cached_property
+    def losses(self) -> Tensor:
+        """Loss of each example, ``[n]``: its cross-entropy, or the squared error of its value."""
+        if self.batch.y.is_floating_point():
+            return (self.logits - self.batch.targets(1)).square().sum(1)
+        return self.cross_entropy
+
     def domain_means(self, values: Tensor) -> Tensor:
         """Mean of ``values [n, ...]`` over the examples of each domain, ``[M, ...]``; a domain without any gives 0."""
         member, counts = self.batch.membership(self.domains)
@@ -166,8 +176,8 @@ class Forward:
         return (member / counts.clamp(min=1)).t().to(self.features.dtype)
 
     def domain_risks(self) -> Tensor:
-        """Mean cross-entropy of each source domain, ``[M]``."""
-        return self.domain_means(self.cross_entropy)
+        """Mean loss of each source domain, ``[M]``."""
+        return self.domain_means(self.losses)
 
     def detached(self) -> Forward:
         """The same numbers without their graph."""

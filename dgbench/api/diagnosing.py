@@ -76,10 +76,11 @@ def diagnose(
 
     Raises:
         UnknownNameError: there is no such dataset, domain or backbone.
+        CardError: a value is predicted of it, and no class.
         DataError: the data is not on this machine, or there is too much or too little to compare.
         DGBenchError: the weights of the backbone cannot be had.
     """
-    from dgbench.core.dataset_card import dataset_card
+    from dgbench.core.dataset_card import dataset_card, refuse_values
     from dgbench.data.catalogue import listing
     from dgbench.diagnostics.look import SIDE, domains_of, look
     from dgbench.runs.device import resolve_device
@@ -87,6 +88,7 @@ def diagnose(
     if isinstance(domains, str):
         raise DataError(f"domains is a text; write ['{domains}']")
     name = dataset_card(dataset).name
+    refuse_values([dataset], "a diagnosis compares classes")
     wanted = domains_of(dataset, domains)
     before = 0
     total = len(wanted) * (2 if backbone is None else 3) + len(wanted) * (len(wanted) - 1) // 2

@@ -57,6 +57,7 @@ def build(
         StoreError: the records are faulty, empty, or outside the board's rules.
     """
     criterion = criteria.ranking(info.criterion, info.name)
+    criteria.refuse_misfit(criterion, info.headline, info.name)
     if known is None:
         check(metrics, runs)
         _check_rules(metrics, info, failed)
@@ -65,7 +66,7 @@ def build(
         metrics, runs = (_seen(table, trials) for table in (metrics, runs))
     cells = _cells(metrics, runs, criterion, indicators)
     twins = _twins(cells, runs, info)
-    design = Design.of(runs, info.weights, info.looks)
+    design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
     finished = set(metrics["algorithm"].unique())
     judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
@@ -248,10 +249,11 @@ def _judged(
     members = metrics.filter(pl.col("track") == track, shared)
     member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()), shared)
     qualities, refusals = [], {}
-    for criterion in at_hand(members):
+    for criterion in at_hand(members, info.headline):
         if not criterion.uses_target:
             try:
-                qualities.append(quality(members, member_runs, criterion, info.weights, indicators))
+                recorded = info.headline.recorded
+                qualities.append(quality(members, member_runs, criterion, info.weights, indicators, recorded))
             except DGBenchError as error:
                 refusals[criterion.title] = str(error)
     return tuple(qualities), refusals

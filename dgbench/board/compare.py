@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from dgbench.board.flips import Flips, flips
+from dgbench.board.flips import FLIPPED, Flips, flips
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.runs.collect import Records
@@ -88,8 +88,9 @@ class Comparison:
     manifests: Mapping[str, str]
 
     def __repr__(self) -> str:
-        totals = [f"{one.entry.title} {100 * one.lead.total.mean:+.1f}" for one in self.against]
-        return f"<Comparison on '{self.board.info.name}' with {self.first.title}: {', '.join(totals)} points>"
+        scale, unit = (1, "") if self.board.info.value else (100, " points")
+        totals = [f"{one.entry.title} {scale * one.lead.total.mean:+.1f}" for one in self.against]
+        return f"<Comparison on '{self.board.info.name}' with {self.first.title}: {', '.join(totals)}{unit}>"
 
 
 def compare(found: Records, algorithms: Sequence[str], on_target: OnTarget, criterion: str | None = None) -> Comparison:
@@ -114,7 +115,9 @@ def compare(found: Records, algorithms: Sequence[str], on_target: OnTarget, crit
     for name in others:
         lead = board.compare(name, first)
         score, scores = _scores(cells[name], cells[first])
-        counts, images = flips(cells[first], cells[name], on_target)
+        counts, images = (
+            flips(cells[first], cells[name], on_target) if not board.info.value else ((), FLIPPED.to_frame())
+        )
         against.append(
             Against(
                 *entries[name],

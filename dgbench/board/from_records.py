@@ -38,6 +38,7 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
 def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
     """What a leaderboard must know of a board's rules and data; another criterion may select in place of its own."""
     card = found.board
+    value = dataset_card(card.dataset[0]).value
     return BoardInfo(
         name=card.name,
         title=card.title,
@@ -58,6 +59,8 @@ def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
         repeats=found.repeats,
         headline=headline(headlines(card)),
         looks=(card.trials, *card.looks) if card.looks else (),
+        value=value.what if value else "",
+        unit=value.unit if value else "",
     )
 
 

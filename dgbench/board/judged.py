@@ -17,6 +17,7 @@ from dgbench.board.build import refuse_unfinished
 from dgbench.board.from_records import info_of, provenance
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.board.standing import Standing
+from dgbench.core.dataset_card import refuse_values
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import Failure, Records, beaten
 from dgbench.selection.criteria import Criterion, at_hand
@@ -148,12 +149,14 @@ def judged(found: Records, criteria: Iterable[Criterion] | None = None) -> Crite
 
     Raises:
         StoreError: the records are faulty, there are none, or the reference cannot score them.
+        CardError: values are predicted.
     """
     refuse_unfinished(found.metrics, found.board.name, found.failed)
     check(found.metrics, found.runs)
+    refuse_values(found.board.dataset, "criteria are judged here by shares (the board's own page has their regrets)")
+    info = info_of(found)
     criteria = at_hand(found.metrics) if criteria is None else criteria
     asked = [criterion for criterion in criteria if not criterion.uses_target]
-    info = info_of(found)
     tracks = []
     for name in sorted(set(found.metrics["track"])):
         metrics = found.metrics.filter(track=name)

@@ -12,10 +12,11 @@ from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Repeat
 from dgbench.selection.criteria import Criterion
 from dgbench.selection.design import Design, Lead
-from dgbench.selection.measures import RULE, Measure
+from dgbench.selection.measure import Measure
+from dgbench.selection.measures import RULE
 from dgbench.selection.pairs import Pair
 from dgbench.selection.quality import Quality
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import SHARE, Estimate
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class BoardInfo:
         recompute: The command that computes the leaderboard again.
         part: What is left, in words, where this is a part of a board that was computed whole; empty where it is all.
         looks: Where trials may grow, after how many the board is looked at, the first of them ``trials``; else empty.
+        value, unit: What is predicted where that is a value, and in what; empty where it is a class.
     """
 
     name: str
@@ -65,6 +67,8 @@ class BoardInfo:
     part: str = ""
     headline: Measure = RULE
     looks: tuple[int, ...] = ()
+    value: str = ""
+    unit: str = ""
 
     @property
     def runs(self) -> int:
@@ -100,7 +104,7 @@ class Cost:
 @dataclass(frozen=True)
 class Entry:
     """One algorithm on the board. Accuracies are shares in [0, 1], of models that the criterion chose; on boards with
-    another headline they are that.
+    another headline they are that, or minus it where less of it is better.
 
     Attributes:
         algorithm: Its name.
@@ -199,7 +203,8 @@ class Track:
 
     def __repr__(self) -> str:
         first = self.entries[0]
-        best = f"{first.title} at {100 * first.accuracy.mean:.1f} %"
+        mean = first.accuracy.mean
+        best = f"{first.title} at " + (f"{100 * mean:.1f} %" if first.accuracy.within == SHARE else f"{mean:.4g}")
         return f"<Track '{self.name}': {len(self.entries)} algorithms, the best mean {best}>"
 
 

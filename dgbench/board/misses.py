@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dgbench.selection.measures import OnTarget
+from dgbench.selection.predictions import of_values
 
 IMAGE = ("dataset", "target", "domain", "index", "sample", "label")
 """What tells an image: ``index`` is its row in ``domain`` of ``dataset``, ``sample`` its name, ``label`` its class."""
@@ -65,7 +66,7 @@ def misses(cells: pl.DataFrame, on_target: OnTarget) -> Misses:
         tables = []
         for run, step, dataset, target in own.select("run", "step", "dataset", "target").iter_rows():
             predictions = on_target(str(name), run)
-            if predictions is not None:
+            if predictions is not None and not of_values(predictions):  # a value is not right or wrong
                 place = (pl.lit(dataset).alias("dataset"), pl.lit(target).alias("target"))
                 tables.append(predictions.filter(pl.col("step") == step).select(*place, *_KEPT))
         if tables:

@@ -12,13 +12,14 @@ from PIL import Image
 from dgbench.core.dataset_card import dataset_card
 from dgbench.data.catalogue import listing, outline, thumbnails
 from dgbench.data.domain import Domain
+from dgbench.data.splits import strata
 
 _SIDE = 48
 """Of one image, in pixels, at most."""
 
 
 def previews(name: str) -> dict[str, bytes]:
-    """A PNG for each domain: two examples of each of its first ten classes.
+    """A PNG for each domain: two examples of each of its first ten classes, or of each tenth of its values.
 
     Raises:
         UnknownNameError: there is no such dataset.
@@ -71,7 +72,8 @@ def class_names(name: str) -> Sequence[str]:
 
 def _contact_sheet(domain: Domain, rows: int = 2, columns: int = 10) -> NDArray[np.uint8]:
     """Pictures side by side, ``[h, w, 3]``; the examples of a class are taken from far apart in the domain."""
-    members = [np.flatnonzero(domain.labels == label) for label in np.unique(domain.labels)[:columns]]
+    classes = strata(domain.labels)
+    members = [np.flatnonzero(classes == label) for label in np.unique(classes)[:columns]]
     picked = [np.array([m[(2 * row + 1) * len(m) // (2 * rows)] for m in members]) for row in range(rows)]
     return np.concatenate([np.concatenate(list(domain.inputs[row]), axis=1) for row in picked])
 

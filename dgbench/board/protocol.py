@@ -42,15 +42,28 @@ def protocol(card: BoardCard) -> str:
         f"{asked} {tested}. {trials} draw other splits, heads and batches, the same for every algorithm. "
         f"Training takes {training.steps} steps of {training.batch_per_domain} images from {seen}; {kept} "
         f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half} "
-        f"For every algorithm {sets}.{''.join(_lacking(card))}"
+        f"For every algorithm {sets}.{_value(card)}{''.join(_lacking(card))}"
     )
 
 
 def _viewed(card: BoardCard) -> str:
     most = card.selection.views_per_domain
-    which = "all of them" if most == "all" else f"up to {most:,} of them, drawn by class,"
+    by = "class" if dataset_card(card.dataset[0]).value is None else "tenths of their values"
+    which = "all of them" if most == "all" else f"up to {most:,} of them, drawn by {by},"
     average = "; validation is averaged over all images of all of them" if card.selection.average == "examples" else ""
     return f"; {which} are also looked at under shifts{average}"
+
+
+def _value(card: BoardCard) -> str:
+    """What is predicted, where that is a value."""
+    value = dataset_card(card.dataset[0]).value
+    if value is None:
+        return ""
+    within = f", in {value.unit}" if value.unit else ""
+    return (
+        f" Predicted is a value, the {value.what}{within}, by squared error; networks learn it standardised over the "
+        "images that they train on."
+    )
 
 
 def _lacking(card: BoardCard) -> Iterator[str]:

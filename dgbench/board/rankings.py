@@ -14,7 +14,8 @@ import polars as pl
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
-from dgbench.selection.measures import COMPUTED, MEASURES, Measure
+from dgbench.selection.measure import Measure
+from dgbench.selection.measures import COMPUTED, MEASURES
 from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import ANY, DIFFERENCE, SHARE, Estimate, Range
 
@@ -67,7 +68,7 @@ class Ranking:
         return f"<Ranking of '{self.board.info.name}' by {self.measure.name}: algorithms {tracks}>"
 
     def to_polars(self) -> pl.DataFrame:
-        """One row for each algorithm; shares in [0, 1], likelihoods in nats, unrounded."""
+        """One row for each algorithm; shares in [0, 1], likelihoods in nats, errors in their unit, unrounded."""
         reference = self.board.info.reference
         rows = [
             {
@@ -131,7 +132,7 @@ def rankings(board: Leaderboard, measured: pl.DataFrame, familiar: Sequence[str]
     """
     known, refusals = {}, {}
     for measure in MEASURES.values():
-        if measure != board.info.headline:
+        if measure != board.info.headline and measure.of == board.info.headline.of:
             try:
                 known[measure.name] = ranking(board, measure, measured, familiar)
             except StoreError as error:
@@ -153,6 +154,9 @@ def ranking(
     Raises:
         StoreError: it is known of no algorithm; the message says why.
     """
+    if measure.of != board.info.headline.of:
+        predicts = board.info.headline.of
+        raise StoreError(f"the {measure.title} is about {measure.of}, and '{board.info.name}' predicts {predicts}")
     cells = _cells(board, measure, measured)
     parts = {str(name): part for (name,), part in cells.group_by("algorithm", maintain_order=True)}
     known = {name: part for name, part in parts.items() if not part["value"].has_nulls()}
@@ -176,7 +180,8 @@ def _cells(board: Leaderboard, measure: Measure, measured: pl.DataFrame | None) 
     Those of targets without an image that the measure is about are left out.
     """
     if measure == board.info.headline or measure.name not in COMPUTED:
-        value = pl.col("accuracy" if measure == board.info.headline else measure.name).fill_nan(None)
+        held = pl.col("accuracy") * measure.turn if measure == board.info.headline else pl.col(measure.name)
+        value = held.fill_nan(None)
         return board.cells.with_columns(value.alias("value"), pl.lit(True).alias("seen"))
     if measured is None:
         raise ValueError(f"'{measure.name}' is computed from predictions, and they are not given")

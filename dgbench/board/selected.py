@@ -17,8 +17,9 @@ from dgbench.board.part import algorithms_named, cases_named, check_names
 from dgbench.core.dataset_card import headlines
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records, beaten
-from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, ordered, scores
-from dgbench.selection.measures import Measure, headline
+from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, ordered, refuse_misfit, scores
+from dgbench.selection.measure import Measure
+from dgbench.selection.measures import headline
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
 
 _MODEL = ("draw", "step", "run", "score")
@@ -31,7 +32,8 @@ _OTHERS = ("criterion", "uses_target", *CELL, *_MODEL, "same", "own_score", "beh
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Selection:
-    """The models that a criterion chooses. Scores are the criterion's, higher is better; accuracies lie in [0, 1].
+    """The models that a criterion chooses. Scores are the criterion's, higher is better; accuracies lie in [0, 1], or
+    are what records hold of another headline.
 
     Attributes:
         board: The name of the board.
@@ -97,7 +99,7 @@ def selected(
     Raises:
         UnknownNameError: the board has no such algorithm, target or trial.
         StoreError: the records are faulty, or nothing that is asked for is finished.
-        RecipeError: the criterion has nothing to choose by.
+        RecipeError: the criterion has nothing to choose by, or is about classes, and values are predicted.
     """
     asked = _asked(found, algorithms, targets, trials)
     wanted = [pl.col(name).is_in(list(values)) for name, values in asked.items()]
@@ -108,17 +110,19 @@ def selected(
         raise StoreError(f"no finished run of the board '{found.board.name}' is all that is asked for{''.join(why)}")
     refuse_unfinished(metrics, found.board.name, failed)
     check(metrics, runs)
+    by = headline(headlines(found.board))
+    refuse_misfit(criterion, by, found.board.name)
 
     scored = scores(metrics, runs, criterion, indicators=found.indicators)
     reached = metrics.filter(split="target").select(*CANDIDATE, "title", "track", "accuracy")
     ceiling = reached.group_by(CELL).agg(ceiling=pl.col("accuracy").max())
     reached = reached.join(ceiling, on=CELL).with_columns(regret=pl.col("ceiling") - pl.col("accuracy"))
     cells = _cells(scored).join(reached, on=CANDIDATE).select(_CELLS)
-    others, refusals = _others(metrics, runs, criterion, found.indicators)
+    others, refusals = _others(metrics, runs, criterion, by, found.indicators)
     return Selection(
         found.board.name,
         criterion,
-        headline(headlines(found.board)),
+        by,
         _in_order(cells, found),
         _in_order(_beside(others, cells, scored).join(reached, on=CANDIDATE).select(_OTHERS), found),
         refusals,
@@ -159,10 +163,10 @@ def _cells(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def _others(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, by: Measure, indicators: Indicators
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
     """What every other criterion chooses, algorithm by algorithm: one that refuses some of them judges the rest."""
-    chosen, refusals, there = [], {}, at_hand(metrics)
+    chosen, refusals, there = [], {}, at_hand(metrics, by)
     for (name,), own in metrics.group_by("algorithm", maintain_order=True):
         for other in there:
             if other != criterion:

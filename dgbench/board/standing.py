@@ -9,7 +9,7 @@ import polars as pl
 
 from dgbench.selection.design import Design
 from dgbench.selection.pairs import Contrasts, Pair, ranks
-from dgbench.selection.statistics import DIFFERENCE, Estimate, Range
+from dgbench.selection.statistics import Estimate, Range
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Standing:
         twins: Mapping[str, str],
         design: Design,
         column: str,
-        within: Range = DIFFERENCE,
+        within: Range | None = None,
     ) -> Standing:
         """How algorithms stand by a column.
 
@@ -41,7 +41,7 @@ class Standing:
             twins: For each of them the first that predicts the same.
             design: Of the board.
             column: What is compared; more is better.
-            within: What values differences can take.
+            within: What values differences can take; by default those of the design.
         """
         results = {algorithm: twins[algorithm] for algorithm in cells}
         tables = {results[algorithm]: part for algorithm, part in cells.items()}

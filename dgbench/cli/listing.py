@@ -86,7 +86,7 @@ def _dataset_rows() -> list[dict[str, str | int]]:
         {
             "name": card.name,
             "domains": card.domain_count,
-            "classes": card.class_count,
+            "classes": card.class_count if card.value is None else f"a value: {card.value.what}",
             "images": card.images,
             "licence": _gist(card.licence),
             "may be passed on": _gist(card.redistribution),

@@ -42,6 +42,9 @@ def power(
     from dgbench.api import comparing
     from dgbench.board.render import power as render
     from dgbench.board.render import terminal
+    from dgbench.board.render.figures import Figures
+    from dgbench.core.dataset_card import dataset_card, headlines
+    from dgbench.selection.measures import headline
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, looks=looks, draws=draws, backbone=backbone)
@@ -49,4 +52,6 @@ def power(
     if as_json:
         print_json({"board": rules.name, "comparisons": render.as_data(found)})
     else:
-        terminal.show_power(rules.title, found, screen())
+        value = dataset_card(rules.dataset[0]).value
+        show = Figures(headline(headlines(rules)), value.unit if value else "")
+        terminal.show_power(rules.title, found, screen(), show)

@@ -234,9 +234,11 @@ def _facts(card: DatasetCard) -> dict[str, list[str]]:
     """What a card says beside its domains, by heading; every item is a line."""
     reader = card.reader.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
     classes = f"{card.classes} classes" if isinstance(card.classes, int) else ", ".join(card.classes)
+    value = card.value
     wording = card.wording.model_dump(mode="json", exclude_defaults=True)
     return {
-        "classes": [classes],
+        "classes": [classes] if value is None else [],
+        "value": [f"{value.what}, in {value.unit}" if value.unit else value.what] if value else [],
         "licence": [card.licence],
         "may be passed on": [card.redistribution],
         "size": [card.size] if card.size else [],

@@ -205,8 +205,9 @@ other criteria would have chosen (``shown``) that need neither single prediction
 none."""
 
 
-Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group"]
-"""What may rank a board: shares, of which more is better; :data:`dgbench.selection.measures.MEASURES` has them."""
+Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group", "rmse", "worst_group_rmse", "pearson",
+                   "worst_group_pearson"]  # fmt: skip
+"""What may rank a board: shares; of values errors and correlations (:data:`dgbench.selection.measures.MEASURES`)."""
 
 
 def _listed(value: Any) -> Any:
@@ -234,8 +235,8 @@ class BoardCard(Card):
             (``dgbench run --until separated``).
         draws: Sets of hyperparameters that are tried for each algorithm, target and trial, the recipe's own first.
         criterion: What selects models.
-        headline: By what models are ranked and selected: on each dataset by its official measure, which is accuracy
-            where its card names no other, or by one for all datasets.
+        headline: By what models are ranked and selected: on each dataset by its official measure, which is accuracy or
+            the error of values where its card names no other, or by one for all datasets.
         algorithms: Recipes, such as ``pego + sam``.
         split: Which images are kept for validation and for testing.
         selection: Which of those for validation are looked at under shifts.

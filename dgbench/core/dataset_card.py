@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from dgbench.core.cards import BoardCard, Card, Headline, card_names
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, UnknownNameError
+from dgbench.core.judged_by import OF_VALUES, Official, ValueCard, differing
 from dgbench.core.names import DatasetName, Text
 from dgbench.core.paths import shipped
 from dgbench.core.reader_cards import Reader, Union
@@ -75,53 +77,6 @@ class Wording(Card):
     names: dict[str, str] = Field(default_factory=dict)
 
 
-def _unique(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{what} must differ; named twice: {', '.join(twice)}")
-    return names
-
-
-class OfficialGroup(Card):
-    """Examples that the dataset's authors judge models by on their own.
-
-    Attributes:
-        name: What people call it.
-        where: What its examples have in the columns of the table, or the metadata fields, that tell groups apart.
-        counts: Whether it is among those of which the worst is taken.
-        weight: What it counts in the adjusted average: its examples in the official training part.
-    """
-
-    name: Text
-    where: dict[str, str] = Field(min_length=1)
-    counts: bool = True
-    weight: float | None = Field(default=None, gt=0)
-
-
-class Official(Card):
-    """How the dataset's authors judge models.
-
-    Attributes:
-        measure: What ranks, and selects, on boards of this dataset.
-        groups: Those of the measure ``worst_group``, and of the adjusted average. Predictions note the place of an
-            example's group in this list; every example must be in one.
-    """
-
-    measure: Headline = "accuracy"
-    groups: tuple[OfficialGroup, ...] = ()
-
-    @model_validator(mode="after")
-    def _groups_differ(self) -> Official:
-        _unique("groups", tuple(group.name for group in self.groups))
-        if len({tuple(sorted(group.where)) for group in self.groups}) > 1:
-            raise ValueError("'groups' must all say 'where' by the same columns")
-        if len({group.weight is None for group in self.groups}) > 1:
-            raise ValueError("'groups' have a 'weight' each, or none has")
-        if self.measure == "worst_group" and not any(group.counts for group in self.groups):
-            raise ValueError("measure 'worst_group' needs 'groups' that count")
-        return self
-
-
 class DatasetCard(Card):
     """One dataset.
 
@@ -133,8 +88,9 @@ class DatasetCard(Card):
         roots: Names that the dataset's folder may have below a data root (``$DGBENCH_DATA``), tried in order; ``.`` is
             the data root itself.
         classes: Names, a label is a position in them; or how many there are, where the data names them.
+        value: What is predicted, where that is a number: there are no classes then.
         domains: In the order of the dataset.
-        official: How its authors judge models, where that is not by accuracy.
+        official: How its authors judge models, where that is not by accuracy, or of values by their error.
         shared_groups: Whether a group's number means the same in all domains (one concept, drawn by several hands), so
             that a split takes the same groups everywhere.
         resize: How an image becomes a square: ``stretch`` it, or scale the short side to 8/7 and ``crop`` the centre.
@@ -156,7 +112,8 @@ class DatasetCard(Card):
     reader: Reader
     path: Path | None = None
     roots: tuple[str, ...] = ()
-    classes: tuple[Text, ...] | Annotated[int, Field(ge=2)]
+    classes: tuple[Text, ...] | Annotated[int, Field(ge=2)] = ()
+    value: ValueCard | None = None
     domains: tuple[DomainCard, ...] = Field(min_length=1)
     official: Official = Official()
     shared_groups: bool = False
@@ -178,13 +135,35 @@ class DatasetCard(Card):
     def _classes_differ(cls, classes: tuple[str, ...] | int) -> tuple[str, ...] | int:
         if isinstance(classes, tuple) and len(classes) < 2:
             raise ValueError("a dataset has at least two classes")
-        return classes if isinstance(classes, int) else _unique("classes", classes)
+        return classes if isinstance(classes, int) else differing("classes", classes)
 
     @field_validator("domains")
     @classmethod
     def _domains_differ(cls, domains: tuple[DomainCard, ...]) -> tuple[DomainCard, ...]:
-        _unique("domains", tuple(domain.name for domain in domains))
+        differing("domains", tuple(domain.name for domain in domains))
         return domains
+
+    @model_validator(mode="after")
+    def _classes_or_value(self) -> DatasetCard:
+        if (self.value is None) == (self.class_count == 0):
+            raise ValueError("say in 'classes' which classes there are, or in 'value' which number is predicted")
+        if self.value is None:
+            if self.measure in OF_VALUES:
+                raise ValueError(f"official.measure '{self.measure}' is about values, and the card has classes")
+            return self
+        if self.measure not in OF_VALUES:
+            raise ValueError(
+                f"official.measure '{self.measure}' is about classes, and the card has a value; take one of "
+                f"{', '.join(OF_VALUES)}"
+            )
+        if self.reader.kind not in ("built-in", "made", "table", "arrow", "hub"):
+            raise ValueError(
+                f"reader.kind '{self.reader.kind}' finds classes; values stand in a column, which 'table', 'arrow' and "
+                "'hub' read, or a builder makes them"
+            )
+        if lacking := [domain.name for domain in self.domains if domain.without]:
+            raise ValueError(f"domain '{lacking[0]}' is 'without' classes, and the card has none")
+        return self
 
     @model_validator(mode="after")
     def _findable(self) -> DatasetCard:
@@ -195,7 +174,7 @@ class DatasetCard(Card):
                 raise ValueError(f"domain '{domain.name}' is without '{strange[0]}', which is no class of the card")
             if domain.each and self.reader.kind != "wilds":
                 raise ValueError(f"domain '{domain.name}': only the reader 'wilds' divides a domain by 'each'")
-            if len(set(domain.without)) >= self.class_count:
+            if len(set(domain.without)) >= self.outputs:
                 raise ValueError(f"domain '{domain.name}' is without any class; take it off the card")
         if self.official.groups and self.reader.kind not in ("table", "wilds"):
             raise ValueError(
@@ -212,8 +191,18 @@ class DatasetCard(Card):
 
     @property
     def class_count(self) -> int:
-        """How many classes there are."""
+        """How many classes there are; 0 where a value is predicted."""
         return self.classes if isinstance(self.classes, int) else len(self.classes)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a head gives: one for each class, or the value."""
+        return self.class_count or 1
+
+    @property
+    def measure(self) -> Headline:
+        """What ranks, and selects, on boards of this dataset, unless their rules say another."""
+        return self.official.measure or ("accuracy" if self.value is None else "rmse")
 
     @property
     def domain_count(self) -> int:
@@ -261,14 +250,47 @@ def headlines(board: BoardCard) -> dict[str, Headline]:
 
     Raises:
         UnknownNameError: there is no card of a dataset.
+        CardError: the rules name a measure of classes where values are predicted, or the other way round; or there are
+            values, and further datasets.
     """
     by = board.headline
-    return {name: dataset_card(name).official.measure if by == "official" else by for name in board.dataset}
+    cards = {name: dataset_card(name) for name in board.dataset}
+    for name, card in cards.items():
+        if by != "official" and (by in OF_VALUES) != (card.value is not None):
+            of, has = ("values", "classes") if by in OF_VALUES else ("classes", "values")
+            raise CardError(f"board '{board.name}': headline '{by}' is about {of}, and '{name}' has {has}")
+        if card.value is not None and len(cards) > 1:
+            raise CardError(
+                f"board '{board.name}': '{name}' has values, so it is the only dataset of its boards: a mean over "
+                "datasets of errors in other units, or of errors and shares, means nothing"
+            )
+    return {name: card.measure if by == "official" else by for name, card in cards.items()}
+
+
+def refuse_values(names: Iterable[str], what: str) -> None:
+    """Refuse datasets of which a value is predicted, for what is about classes.
+
+    Args:
+        names: Of datasets.
+        what: What it is, as ``an exported model says a class and its probability``.
+
+    Raises:
+        CardError: a value is predicted of one.
+        UnknownNameError: there is no such dataset.
+    """
+    for name in names:
+        if (value := dataset_card(name).value) is not None:
+            raise unsupported(f"the targets of '{name}' are values ({value.what})", what)
+
+
+def unsupported(said: str, what: str) -> CardError:
+    """What is raised where values are predicted, for what is about classes."""
+    return CardError(f"{said}, and {what}: this is not supported yet")
 
 
 def other_headlines(board: BoardCard) -> dict[str, Headline]:
-    """Of the datasets of a board that it judges by another measure than accuracy, by which."""
-    return {name: measure for name, measure in headlines(board).items() if measure != "accuracy"}
+    """Of the datasets of a board that it judges by another measure than what runs note, by which."""
+    return {name: measure for name, measure in headlines(board).items() if measure not in ("accuracy", "rmse")}
 
 
 def _own() -> dict[str, Path]:

@@ -153,6 +153,15 @@ class Arrow(Encoded):
     file: str | None = None
 
 
+def _of_three_channels(dataset: str) -> str:
+    if dataset == "poverty":
+        raise ValueError(
+            "the images of 'poverty' (PovertyMap) have eight channels, seven bands of Landsat and lights at night, and "
+            "dgbench reads pictures of three: red, green, blue. Make arrays of three of them, and a builder of these"
+        )
+    return dataset
+
+
 class Wilds(Card):
     """A dataset of the package ``wilds``.
 
@@ -165,7 +174,7 @@ class Wilds(Card):
     """
 
     kind: Literal["wilds"]
-    dataset: str
+    dataset: Annotated[str, AfterValidator(_of_three_channels)]
     version: str
     domain: str
     group: str | None = None

@@ -53,6 +53,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
     },
     "objective": {
         "cross_entropy": f"{_HERE}.objectives.cross_entropy:CrossEntropy",
+        "squared_error": f"{_HERE}.objectives.squared_error:SquaredError",
         "irm": f"{_HERE}.objectives.irm:IRM",
         "vrex": f"{_HERE}.objectives.vrex:VREx",
         "coral": f"{_HERE}.objectives.coral:CORAL",
@@ -123,6 +124,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
     },
     "predictor": {
         "argmax": f"{_HERE}.predictors.argmax:Argmax",
+        "value": f"{_HERE}.predictors.value:Value",
         "drm": f"{_HERE}.predictors.drm:DRMSteering",
         "adanpc": f"{_HERE}.predictors.adanpc:AdaNPC",
         "t3a": f"{_HERE}.predictors.t3a:T3A",
@@ -141,6 +143,7 @@ BUILDERS: dict[str, str] = {
     "rotated-mnist": "dgbench.data.sets.rotated_mnist:build",
     "slabs-lms-5": "dgbench.data.sets.slabs:build_lms_5",
     "slabs-ms-5-7": "dgbench.data.sets.slabs:build_ms_5_7",
+    "turned-digits": "dgbench.data.sets.turned_digits:build",
 }
 """Functions that make a dataset: of nothing, or of a folder of files (and options)."""
 

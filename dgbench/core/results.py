@@ -26,8 +26,8 @@ class Measurement(Card):
         split: ``validation`` (held-out examples of the source domains) or ``target``.
         domain: Of the dataset.
         view: ``clean``, or the shift family that the examples went through.
-        accuracy: In [0, 1].
-        nll: Negative log-likelihood in nats, 0 but for rounding or more; none where only classes are known.
+        accuracy: In [0, 1]; where values are predicted minus the root-mean-square error, so that more is better.
+        nll: Negative log-likelihood in nats, 0 but for rounding or more; none where only classes are known, or values.
         headline: By the measure that the board judges the dataset by, in [0, 1], where that is not accuracy.
             Submissions say it; of runs in the store it is computed from predictions, by each board that asks.
         n: How many examples there are.
@@ -38,7 +38,7 @@ class Measurement(Card):
     split: Literal["validation", "target"]
     domain: str = Field(min_length=1, max_length=200)
     view: str = Field(min_length=1, max_length=100)
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: Annotated[FiniteFloat, Field(le=1)]
     nll: Annotated[FiniteFloat, Field(ge=-1e-4)] | None
     headline: float | None = Field(default=None, ge=0, le=1)
     n: int = Field(ge=1, le=1_000_000_000)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Labels = NDArray[Any]
+"""What is to be predicted of each example, ``[n]``: class numbers, int64, or values, float64."""
 
 
 class Images(Protocol):
@@ -31,7 +34,7 @@ class Domain:
     Attributes:
         name: The domain's name, unique in its dataset.
         inputs: Images as uint8 ``[n, height, width, 3]``.
-        labels: Class numbers, int64 ``[n]``.
+        labels: Class numbers, int64 ``[n]``, or values, float64 ``[n]``.
         groups: Examples with one group number (one font family, one display) never part ways in a split, int64 ``[n]``.
         official: ``train``, ``validation`` or ``test`` for each example, where the dataset comes with splits.
         judged: The official group of each example, by its place on the card, int64 ``[n]``; None where there is none.
@@ -43,7 +46,7 @@ class Domain:
 
     name: str
     inputs: Images
-    labels: NDArray[np.int64]
+    labels: Labels
     groups: NDArray[np.int64]
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
@@ -56,11 +59,11 @@ class Domain:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Domains that share their classes.
+    """Domains that share their classes, or the value that is predicted.
 
     Attributes:
         name: The card's name.
-        classes: Class names; a label is a position in this tuple.
+        classes: Class names; a label is a position in this tuple. None where labels are values.
         domains: In the card's order.
         manifest: SHA-256 over every domain's name and content; two datasets with one manifest are the same data. What
             was done to the images on the way (resizing) is no part of it.
@@ -79,6 +82,11 @@ class Dataset:
     def domain(self, name: str) -> Domain:
         """The domain of that name; raises KeyError when there is none."""
         return self._by_name[name]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a head gives: one for each class, or the value."""
+        return len(self.classes) or 1
 
     @cached_property
     def validated(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import thumbnails
 from dgbench.data.domain import Domain
 from dgbench.data.shifts import shift
+from dgbench.data.splits import strata
 
 CLEAN = "clean"
 _SIDE, _EXAMPLES, _DOMAINS = 48, 8, 8
@@ -32,7 +33,8 @@ def gallery(name: str) -> dict[str, dict[str, bytes]]:
 
 
 def _rows(domain: Domain) -> dict[str, bytes]:
-    first = [np.flatnonzero(domain.labels == label)[0] for label in np.unique(domain.labels)[:_EXAMPLES]]
+    classes = strata(domain.labels)
+    first = [np.flatnonzero(classes == label)[0] for label in np.unique(classes)[:_EXAMPLES]]
     images = list(domain.inputs[np.array(first)])
     shown = {CLEAN: _png(images)}
     for family in FAMILIES:

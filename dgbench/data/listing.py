@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class DomainListing:
     Attributes:
         name: As on the card.
         pictures: In an order that depends on the content of the dataset alone (sorted names, rows of a table).
-        labels: Class numbers, int64 ``[n]``.
+        labels: Class numbers, int64 ``[n]``, or values, float64 ``[n]``.
         groups: Pictures with one group number never part ways in a split, int64 ``[n]``.
         official: ``train``, ``validation`` or ``test`` for each picture, where the dataset comes with splits; ``<U10``.
         judged: The official group of each picture, by its place on the card, int64 ``[n]``; None where there is none.
@@ -65,7 +65,7 @@ class DomainListing:
 
     name: str
     pictures: Pictures
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     groups: NDArray[np.int64]
     official: NDArray[np.str_] | None = None
     contents: NDArray[np.uint64] | None = None
@@ -77,6 +77,8 @@ class DomainListing:
 
     def without(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Those of the dataset's classes that it has no example of."""
+        if not classes:
+            return ()
         there = np.bincount(self.labels, minlength=len(classes)) > 0
         return tuple(name for name, is_there in zip(classes, there, strict=True) if not is_there)
 
@@ -86,11 +88,11 @@ class Part:
     """An official part, in the order of the dataset's own table, without its pictures.
 
     Attributes:
-        labels: Class numbers, int64 ``[n]``.
+        labels: As of :class:`DomainListing`.
         judged: As of :class:`DomainListing`.
     """
 
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     judged: NDArray[np.int64] | None
 
     def __len__(self) -> int:

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from dgbench.core.cards import PerDomain
 from dgbench.core.errors import DataError
 from dgbench.core.seeds import generator
-from dgbench.data.domain import Dataset, Domain
+from dgbench.data.domain import Dataset, Domain, Labels
 
 Rows = NDArray[np.int64]
+
+LEVELS = 10
+"""Into how many classes of as many examples values are put, where a split or a draw is by class."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ def split(
 ) -> Split:
     """Divide a domain without ever dividing a group.
 
-    Where every example is its own group, each class gives its share (rounded, at least one example). Otherwise whole
+    Where every example is its own group, each class gives its share (rounded, at least one example); of values each
+    tenth, from the least to the greatest, is a class. Otherwise whole
     groups are taken in random order, each if it brings the part closer to its share. Where the domains of the dataset
     share their groups, each class gives its share of groups (rounded, at least one), the same in every domain.
 
@@ -96,8 +100,18 @@ def viewed(dataset: Dataset, domain: str, trial: int, validation: Rows, most: Pe
     """
     if most == "all" or len(validation) <= most:
         return validation
-    labels = dataset.domain(domain).labels[validation]
+    labels = strata(dataset.domain(domain).labels[validation])
     return np.sort(validation[by_turns(labels, generator("views", dataset.name, domain, trial))[:most]])
+
+
+def strata(labels: Labels) -> Rows:
+    """What is drawn from alike, ``[n]``: the class of each example, or in which tenth of all values its own lies."""
+    if labels.dtype.kind != "f":
+        return labels
+    order = np.lexsort((np.arange(len(labels)), labels))
+    levels = np.empty(len(labels), np.int64)
+    levels[order] = np.arange(len(labels)) * LEVELS // max(len(labels), 1)
+    return levels
 
 
 def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
@@ -115,7 +129,8 @@ def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
     return shuffled[np.argsort(turns, kind="stable")]
 
 
-def _draw(labels: Rows, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
+def _draw(labels: Labels, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
+    labels = strata(labels)
     everything = np.arange(len(labels), dtype=np.int64)
     tests = _take(labels, groups, everything, test, generator("split", "test", *names))
     rest = np.setdiff1d(everything, tests)

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import polars as pl
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.dataset_card import dataset_card, headlines
+from dgbench.core.dataset_card import dataset_card, headlines, refuse_values
 from dgbench.core.elsewhere import refuse
 from dgbench.core.errors import StoreError, did_you_mean
 from dgbench.core.recipe import compose
@@ -98,7 +98,9 @@ def planned(board: BoardCard, trials: int = 0, fetch: bool = False, progress: Pr
 
     Raises:
         DataError: it is not.
+        CardError: values are predicted.
     """
+    refuse_values(board.dataset, "an exported model says a class and its probability")
     grown = {name: min(max(trials, board.trials), most) for name, most in at_most(board).items()}
     plan = make_plan(board, fetch=fetch, reading=(progress or Silent()).reading, trials=grown)
     for name in plan.absent:

@@ -50,6 +50,8 @@ class Model(nn.Module):
         self.classes = card.classes
         self.network = network
         self.predictor = predictor
+        if predictor.scores == "values":
+            raise DGBenchError(f"an exported model says classes, and {type(predictor).__name__} predicts values")
         self.scores = predictor.scores
         self.online = predictor.track == "online"
         for name in ("features", "labels", "domains"):

@@ -19,6 +19,7 @@ from huggingface_hub import DatasetCardData
 
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import every_eval_ever, files, hub_results, markdown
+from dgbench.core.dataset_card import unsupported
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole_folder
 from dgbench.core.names import file_name
@@ -50,9 +51,11 @@ def board_folder(board: Leaderboard, records: Records, folder: Path, licence: st
         licence: Of the numbers, as the Hub calls it.
 
     Raises:
-        DGBenchError: the folder holds something else.
+        DGBenchError: the folder holds something else, or values are predicted.
         DiskError: it cannot be written.
     """
+    if board.info.value:
+        raise unsupported(f"'{board.info.name}' predicts values ({board.info.value})", "its repository holds shares")
     _refuse_foreign(folder)
     tables = {
         "ranks": files.table(board),

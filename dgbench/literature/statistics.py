@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dgbench.board.render.figures import SHARES
 from dgbench.board.render.report.sections import Report
 from dgbench.board.render.statistics.data import tests_as_data
 from dgbench.board.render.statistics.sections import KIND, REST, tested
@@ -129,7 +130,7 @@ def report(found: PublishedStatistics) -> Report:
     sections = []
     for number, table in enumerate(found.tables):
         sample = [_SAMPLE, WARNING] if not number else [_SAMPLE]
-        made = tested(table.tests, {}, f"table-{table.name}", table.conditions.title.capitalize(), sample)
+        made = tested(table.tests, {}, f"table-{table.name}", table.conditions.title.capitalize(), sample, SHARES)
         said = [f"Selected by {table.conditions.selection}.", *made.said]
         if table.regret is not None:
             said.append(

@@ -34,7 +34,7 @@ from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
 from dgbench.selection.measures import summarised
-from dgbench.selection.predictions import STREAM
+from dgbench.selection.predictions import STREAM, of_values
 from dgbench.train.spec import TrainingSpec
 
 TOLERANCE = 1e-3
@@ -49,7 +49,7 @@ class Again:
         run, training: Which.
         where: In the words of the board.
         identical: Whether every number is the same, to the last bit.
-        difference: The largest between a probability then and now.
+        difference: The largest between a probability then and now; between values, in standard deviations of the true.
         changed: How many predictions are of another class.
         examples: How many predictions there are.
         error: What went wrong; empty if nothing did.
@@ -184,12 +184,16 @@ def compared(which: Again, then: pl.DataFrame, now: pl.DataFrame) -> Again:
     key = [*STREAM, "sample"]
     if then.schema != now.schema or not then.select(key).equals(now.select(key)):
         return replace(which, error="other examples are predicted, or in other columns")
-    gaps = [(then[name] - now[name]).abs().max() for name in ("confidence", "p_label")]
+    if of_values(now):  # more or less of a value: of another class there is none
+        spread = float(now["label"].to_numpy().std()) or 1.0
+        gaps = [((then["prediction"] - now["prediction"]).abs() / spread).max()]
+    else:
+        gaps = [(then[name] - now[name]).abs().max() for name in ("confidence", "p_label")]
     return replace(
         which,
         identical=then.equals(now),
         difference=max((float(gap) for gap in gaps if isinstance(gap, float)), default=0.0),
-        changed=int((then["prediction"] != now["prediction"]).sum()),
+        changed=0 if of_values(now) else int((then["prediction"] != now["prediction"]).sum()),
         examples=now.height,
     )
 

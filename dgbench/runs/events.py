@@ -85,7 +85,7 @@ class Checkpoint:
         step: Steps that are done.
         loss: The objective's, on the step's batch.
         accuracy: By source domain, in [0, 1].
-        nll: Negative log-likelihood by source domain, in nats.
+        nll: Negative log-likelihood by source domain, in nats; of values the squared error of standardised ones.
     """
 
     training: str

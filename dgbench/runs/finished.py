@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,11 @@ class Finished:
         )
 
 
+def _known(value: Any) -> Any:
+    """What is not known is no number: of values there are no likelihoods."""
+    return math.nan if value is None else value
+
+
 def _pieces(found: Iterable[tuple[Kind, str]]) -> pl.DataFrame:
     return pl.DataFrame(list(found), PIECE, orient="row")
 
@@ -115,7 +121,7 @@ def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], 
                 damaged.add(id_)
                 continue
             for name, column in measured.items():
-                column += [id_] * len(rows) if name == "run" else [row[name] for row in rows]
+                column += [id_] * len(rows) if name == "run" else [_known(row[name]) for row in rows]
         notes.append((kind, id_, *(note[name] for name in ("seconds", "device", "torch", "dgbench"))))
         files += [(kind, id_, file, *found) for file, found in stamps.items()]
     fresh = {

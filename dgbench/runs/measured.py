@@ -14,7 +14,7 @@ from dgbench.selection.familiar import Familiar
 from dgbench.selection.measures import COMPUTED, EXAMPLE, class_count, listed, measure, official_groups
 from dgbench.selection.records import CANDIDATE
 
-VERSION = "dgbench.measured/3"
+VERSION = "dgbench.measured/4"
 """The number is raised whenever :func:`~dgbench.selection.measures.measure` comes to other numbers, too."""
 MEASURES = pl.Schema(
     {

@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.samples import Contents, pixel_contents, sample_names
 from dgbench.data.splits import Rows
-from dgbench.selection.predictions import PREDICTIONS, scores_kept
+from dgbench.selection.predictions import PREDICTIONS, VALUES, scores_kept
 from dgbench.train.evaluate import score
+from dgbench.train.scale import Scale
 
 
 def examples(dataset: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
@@ -33,7 +35,8 @@ def examples(dataset: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
         "group": groups[rows] if grouped else [None] * len(rows),
         "label": held.labels[rows],
     }
-    return pl.DataFrame(columns, schema_overrides={name: PREDICTIONS[name] for name in columns})
+    schema = PREDICTIONS if dataset.classes else VALUES
+    return pl.DataFrame(columns, schema_overrides={name: schema[name] for name in columns})
 
 
 class _Of:
@@ -61,7 +64,13 @@ def _named(dataset: Dataset, name: str) -> Domain:
     return domain if domain.contents is not None else replace(domain, contents=_contents(_Of(dataset, domain)))
 
 
-def observed(step: int, shown: pl.DataFrame, scores: Tensor, kind: Literal["logits", "probabilities"]) -> pl.DataFrame:
+def observed(
+    step: int,
+    shown: pl.DataFrame,
+    scores: Tensor,
+    kind: Literal["logits", "probabilities", "values"],
+    scale: Scale | None = None,
+) -> pl.DataFrame:
     """What a candidate predicts, as one table.
 
     Args:
@@ -69,7 +78,11 @@ def observed(step: int, shown: pl.DataFrame, scores: Tensor, kind: Literal["logi
         shown: All that it was shown, stream after stream: ``split, domain, view`` and what :func:`examples` says.
         scores: What the predictor gave for each, ``[n, C]``.
         kind: What the scores are.
+        scale: Of values, to give them in the unit of the data.
     """
+    if kind == "values":
+        assert scale is not None, "values are those of a dataset of values"
+        return _observed_values(step, shown, scale.back(scores))
     labels = torch.from_numpy(shown["label"].to_numpy().astype(np.int64)).to(scores.device)
     scored = score(scores, labels, kind)
     prediction, clean = scored.prediction.numpy(), (shown["view"] == "clean").to_numpy()
@@ -86,3 +99,14 @@ def observed(step: int, shown: pl.DataFrame, scores: Tensor, kind: Literal["logi
         **{column.name: column for column in kept.select(pl.all().gather(places))},
     }
     return pl.DataFrame([found[name].alias(name) for name in PREDICTIONS])
+
+
+def _observed_values(step: int, shown: pl.DataFrame, predicted: NDArray[np.float64]) -> pl.DataFrame:
+    """The same of values: nothing is known beside them."""
+    found = shown.with_columns(
+        pl.Series("step", [step]).cast(VALUES["step"]).new_from_index(0, len(shown)),
+        pl.Series("prediction", predicted.astype(np.float32)),
+    )
+    return found.select(
+        pl.col(name) if name in found.columns else pl.lit(None, kind).alias(name) for name, kind in VALUES.items()
+    )

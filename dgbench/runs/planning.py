@@ -19,6 +19,7 @@ from dgbench.data.catalogue import Outline, outline
 from dgbench.runs.judges import QUESTIONS, Judge
 from dgbench.runs.plan import Entry, Part, Plan
 from dgbench.runs.pretraining import start
+from dgbench.runs.targets import refuse_misfits
 from dgbench.runs.work import work
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,10 @@ def make_plan(
 
     Raises:
         RecipeError, UnknownNameError: a recipe of the board cannot be composed or does not fit the backbone.
-        CardError: the board names domains that a dataset has not.
+        CardError: the board names domains that a dataset has not, or values are to be judged as classes are, or among
+            them.
     """
+    refuse_misfits(board)
     datasets = {name: outline(name, build=fetch, progress=partial(reading, name)) for name in board.dataset}
     cards = {name: dataset_card(name) for name in board.dataset}
     plan = Plan(board, cards, datasets, cases(board, {name: known.places for name, known in datasets.items()}))

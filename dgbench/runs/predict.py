@@ -142,7 +142,7 @@ class Bench:
                 source = self._source(step) if predictor.needs_source else None
                 at_work = predictor.prepare(self.network, source)
                 scores = torch.cat([self._observe(at_work, stream, step) for stream in streams])
-            table = observed(step, shown, scores, predictor.scores)
+            table = observed(step, shown, scores, predictor.scores, self.sources.scale)
             check(table, len(self.dataset.classes))
             tables.append(table)
         return pl.concat(tables)

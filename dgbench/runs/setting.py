@@ -85,7 +85,7 @@ class Setting:
 
     def _with_head(self, backbone: Backbone, *, unit_features: bool = False) -> Network:
         """Backbone and head; it computes in the precision of the training."""
-        return Network(backbone, len(self.dataset.classes), unit_features, self.spec.precision)
+        return Network(backbone, self.dataset.outputs, unit_features, self.spec.precision)
 
     def _stored(self, training: str) -> StoredTrajectory:
         """Another training, that this one starts from."""

@@ -80,7 +80,7 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
     features: dict[tuple[str, ...], float] = {}
     decoded: dict[tuple[str, int], float] = {}
     names = {training.dataset for training in plan.trainings.values()}
-    classes = {name: dataset_card(name).class_count for name in names}
+    classes = {name: dataset_card(name).outputs for name in names}
     shape_of = shapes(plan.trainings, classes, counts.domain)
     for id_, training in plan.trainings.items():
         shape = shape_of[id_]

@@ -8,6 +8,7 @@ them. Predictions always stay.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -231,6 +232,8 @@ class Boards:
                     finished[cell][entry["draw"]] = entry
                 else:
                     complete.discard(cell)
+        if all(math.isnan(row["nll"]) for row in metrics):  # of values
+            names = [name for name in names if not get(name).classes]
         own = table(metrics, METRICS)
         weights = self._weights(board, cells, own)
         records = self._with_judgements(board, cells, own, complete)
@@ -282,7 +285,7 @@ class Boards:
                 rows = [row | {"accuracy": values[stream(row)]} for row in rows]
         except DGBenchError:  # it was damaged just now: to be done again
             return []
-        return [entry | row for row in rows]
+        return [entry | row | ({"nll": math.nan} if row["nll"] is None else {}) for row in rows]
 
     def _best(
         self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell], indicators: Indicators

@@ -23,6 +23,7 @@ from dgbench.core.spec import Spec, canonical, identity
 from dgbench.models.wording import templates_of
 from dgbench.runs.plan import Part, Plan, RunSpec
 from dgbench.runs.pretraining import Start
+from dgbench.runs.targets import fitted
 from dgbench.train.spec import SHAPING, TRAININGS, ZERO_SHOT, TrainingSpec
 
 OF_BACKBONE = {
@@ -98,6 +99,7 @@ def work(
             )
     there = _grounds(board, case, resolved, start, draws)
     resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=learned)
+    resolved, probe = (fitted(one, plan.cards[case.dataset]) for one in (resolved, probe))
     _refuse_many_domains(resolved, case)
     base = _base(plan, case, trial, start, recipe)
     averaging = resolved.parts["averaging"]
@@ -106,6 +108,7 @@ def work(
         families = frozenset[str]()
         for number, order in averaging.members(draw, tuple(draws)):
             one, _ = reduce(draws[number], board, there, trial=trial, draw=number, sources=learned)
+            one = fitted(one, plan.cards[case.dataset])
             member, seen = _training(plan, replace(base, order=order), one, probe)
             found[member.id] = member
             families |= seen

@@ -11,7 +11,7 @@ import polars as pl
 from dgbench.selection import means, pairs, statistics
 from dgbench.selection.looks import shares
 from dgbench.selection.pairs import Contrasts, over_looks
-from dgbench.selection.statistics import DIFFERENCE, SHARE, Estimate, Range
+from dgbench.selection.statistics import ANY, DIFFERENCE, POSITIVE, SHARE, Estimate, Range
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,38 @@ class Design:
         weights: Of the targets in every mean; 1 for those that are not named.
         looks: After how many trials several algorithms are looked at, ascending; once, at all that there are, if empty.
             With looks, some may have more trials than others: as many as some look says.
+        within: What values there can be of what is averaged, where nothing else is said.
     """
 
     clusters: Mapping[str, Hashable]
     weights: Mapping[str, float] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
+    within: Range = SHARE
 
     @classmethod
-    def of(cls, runs: pl.DataFrame, weights: Mapping[str, float] | None = None, looks: tuple[int, ...] = ()) -> Design:
+    def of(
+        cls,
+        runs: pl.DataFrame,
+        weights: Mapping[str, float] | None = None,
+        looks: tuple[int, ...] = (),
+        within: Range = SHARE,
+    ) -> Design:
         """The design that records have: :data:`dgbench.selection.records.RUNS`."""
         served = runs.select("target", "dataset", "sources").unique().iter_rows()
-        return cls({target: (dataset, *sorted(sources)) for target, dataset, sources in served}, weights or {}, looks)
+        clusters = {target: (dataset, *sorted(sources)) for target, dataset, sources in served}
+        return cls(clusters, weights or {}, looks, within)
 
-    def estimate(self, cells: pl.DataFrame, column: str, within: Range = SHARE) -> Estimate:
+    @property
+    def apart(self) -> Range:
+        """What differences of two values there can be."""
+        return DIFFERENCE if self.within == SHARE else ANY
+
+    @property
+    def lost(self) -> Range:
+        """What differences there can be from the best."""
+        return SHARE if self.within == SHARE else POSITIVE
+
+    def estimate(self, cells: pl.DataFrame, column: str, within: Range | None = None) -> Estimate:
         """The mean of a column over targets and trials.
 
         Args:
@@ -60,25 +79,27 @@ class Design:
             within: What values the column can take.
         """
         targets, values = self._values(cells, column)
-        return replace(statistics.estimate(values, *self.shape(targets)), within=within)
+        return replace(statistics.estimate(values, *self.shape(targets)), within=within or self.within)
 
-    def means(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = SHARE) -> dict[str, Estimate]:
+    def means(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range | None = None) -> dict[str, Estimate]:
         """The mean of every algorithm by a column of their tables, at the last look at it.
 
         Every table has the same targets and trials, as far as trials go.
         """
         found: dict[str, Estimate] = {}
         for targets, values in self._looks(cells, column):
-            found |= means.means(values, *self.shape(targets), within)
+            found |= means.means(values, *self.shape(targets), within or self.within)
         return {name: found[name] for name in cells}
 
-    def difference(self, cells: pl.DataFrame, first: str, second: str, within: Range = DIFFERENCE) -> Estimate:
+    def difference(self, cells: pl.DataFrame, first: str, second: str, within: Range | None = None) -> Estimate:
         """The mean of one column minus another, paired in each row."""
         targets, values = self._values(cells, first)
         found = statistics.difference(values, self._values(cells, second)[1], *self.shape(targets))
-        return replace(found, within=within)
+        return replace(found, within=within or self.apart)
 
-    def ahead(self, one: pl.DataFrame, other: pl.DataFrame, column: str, within: Range = DIFFERENCE) -> Estimate | None:
+    def ahead(
+        self, one: pl.DataFrame, other: pl.DataFrame, column: str, within: Range | None = None
+    ) -> Estimate | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
 
         Args:
@@ -96,7 +117,7 @@ class Design:
             return None
         targets, values = _in_order(shared)
         others = _in_order({target: {trial: second[target][trial] for trial in shared[target]} for target in shared})[1]
-        return replace(statistics.difference(values, others, *self.shape(targets)), within=within)
+        return replace(statistics.difference(values, others, *self.shape(targets)), within=within or self.apart)
 
     def compare(self, one: pl.DataFrame, other: pl.DataFrame, column: str) -> Lead | None:
         """A column of one table minus that of another, paired by target and trial; None where they share no pair.
@@ -113,14 +134,13 @@ class Design:
         targets = {str(target): self.difference(rows, column, "other") for (target,), rows in parts}
         return Lead(self.difference(paired, column, "other"), targets)
 
-    def contrasts(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range = DIFFERENCE) -> Contrasts:
+    def contrasts(self, cells: Mapping[str, pl.DataFrame], column: str, within: Range | None = None) -> Contrasts:
         """Every two algorithms by a column of their tables, at every look at both.
 
         Every table has the same targets and trials, as far as trials go.
         """
-        found = [
-            pairs.contrasts(values, *self.shape(targets), within) for targets, values in self._looks(cells, column)
-        ]
+        apart = within or self.apart
+        found = [pairs.contrasts(values, *self.shape(targets), apart) for targets, values in self._looks(cells, column)]
         return over_looks(found, shares(self.looks)) if self.looks else found[0]
 
     def _looks(

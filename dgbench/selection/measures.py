@@ -17,7 +17,8 @@ c_i the confidence in it::
     ece           the calibration error (:mod:`dgbench.selection.calibration`)
 
 Groups are those of the dataset: displays, families of typefaces, people. Where its authors judge by groups of their own
-(``official.groups`` on the card: regions; a bird and its background), they are these, however small.
+(``official.groups`` on the card: regions; a bird and its background), they are these, however small. Predicted values
+have measures of their own: :mod:`dgbench.selection.value_measures`.
 
 Of the sets of WILDS (P. W. Koh et al., "WILDS: A Benchmark of in-the-Wild Distribution Shifts", ICML 2021) and of
 Waterbirds (S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020) these are the
@@ -29,47 +30,23 @@ official numbers: ``dataset.eval`` of the package ``wilds`` gives the same for i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
-from dgbench.core.dataset_card import OfficialGroup, dataset_card, dataset_names
+from dgbench.core.dataset_card import dataset_card, dataset_names
 from dgbench.core.errors import UnknownNameError
+from dgbench.core.judged_by import OfficialGroup
 from dgbench.selection.auc import auc
 from dgbench.selection.calibration import BINS, calibration_error
 from dgbench.selection.familiar import Familiar
-from dgbench.selection.predictions import AGAIN, STREAM, summarise
+from dgbench.selection.measure import Measure
+from dgbench.selection.predictions import AGAIN, STREAM, of_values, summarise
 from dgbench.selection.records import CANDIDATE
-from dgbench.selection.statistics import POSITIVE, SHARE, Range
+from dgbench.selection.statistics import POSITIVE
+from dgbench.selection.value_measures import OF_VALUES, VALUE_MEASURES, measure_values
 
 LEAST = 10
 """Examples of a group that counts: the accuracy of fewer is chance."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A way to judge models.
-
-    Attributes:
-        name: As the command line names it, and the column that holds it.
-        title: As readers see it.
-        description: In plain words.
-        unknown: Why it may be unknown where predictions are there, with room for ``algorithm`` and ``target``.
-        unit: ``%`` of a share, or ``nats``.
-        rises: Whether more is better.
-        within: What values there can be.
-        optional: Whether few boards have what it takes, so that nobody misses it where it is not known.
-    """
-
-    name: str
-    title: str
-    description: str
-    unknown: str = ""
-    unit: Literal["%", "nats"] = "%"
-    rises: bool = True
-    within: Range = SHARE
-    optional: bool = False
 
 
 _NO_CHANCES = "{algorithm} predicted only classes on {target}, and no probabilities"
@@ -154,14 +131,18 @@ MEASURES = {
             unknown=_NO_CHANCES,
             rises=False,
         ),
+        *VALUE_MEASURES,
     )
 }
 
 RULE = MEASURES["accuracy"]
 """What ranks a board, unless its rules or the cards of its datasets say another measure."""
-COMPUTED = (
+RULE_OF_VALUES = MEASURES["rmse"]
+"""The same where values are predicted."""
+_OF_CLASSES = (
     "accuracy", "macro", "macro_f1", "worst_class", "worst_group", "adjusted", "familiar", "unfamiliar", "auc", "ece",
 )  # fmt: skip
+COMPUTED = (*_OF_CLASSES, *OF_VALUES)
 """Those that are computed from predictions. Records hold one of them, the board's headline, and ``nll``."""
 EXAMPLE = ("label", "prediction", "confidence", "group")
 """What is read of each example, but for whether pretraining knows it well."""
@@ -192,9 +173,12 @@ def measure(
         classes: How many there are, where that is known: there is an area under the curve of two.
 
     Returns:
-        One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known. ``familiar``
-        and ``unfamiliar`` are NaN where there is no such image.
+        One row for each value of ``by``, with the columns :data:`COMPUTED`; null where one is not known, as of values
+        all that are of classes. ``familiar`` and ``unfamiliar`` are NaN where there is no such image.
     """
+    if of_values(predictions):
+        found = measure_values(predictions, by, official, LEAST)
+        return found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in _OF_CLASSES).select(*by, *COMPUTED)
     right = (pl.col("prediction") == pl.col("label")).cast(pl.Float64)
     recalls = predictions.group_by(*by, "label").agg(right.mean().alias("share"))
     shares = pl.col("share").sort_by("label").implode()  # in one order, so that a sum comes to the same bits
@@ -232,6 +216,7 @@ def measure(
         .join(groups, on=by)
         .join(area, on=by)
         .join(calibration_error(predictions, by), on=by)
+        .with_columns(pl.lit(None, pl.Float64).alias(name) for name in OF_VALUES)
         .select(*by, *COMPUTED)
     )
 
@@ -294,7 +279,7 @@ def headline(measures: Mapping[str, str]) -> Measure:
 
 
 def of_streams(predictions: pl.DataFrame, by: Sequence[str], name: str, dataset: str) -> pl.DataFrame:
-    """One measure of several streams: the columns ``by``, and ``headline``.
+    """One measure of several streams, as records hold it: the columns ``by``, and ``headline``.
 
     Args:
         predictions: With ``label``, ``prediction`` and ``group``.
@@ -303,7 +288,8 @@ def of_streams(predictions: pl.DataFrame, by: Sequence[str], name: str, dataset:
         dataset: Whose official groups there may be.
     """
     unknown = predictions.with_columns(confidence=pl.lit(None, pl.Float32), familiar=pl.lit(None, pl.Int8))
-    return measure(unknown, by, official_groups(dataset)).select(*by, pl.col(name).alias("headline"))
+    found = measure(unknown, by, official_groups(dataset))
+    return found.select(*by, (pl.col(name) * MEASURES[name].turn).alias("headline"))
 
 
 def summarised(predictions: pl.DataFrame, name: str, dataset: str) -> pl.DataFrame:
@@ -311,11 +297,11 @@ def summarised(predictions: pl.DataFrame, name: str, dataset: str) -> pl.DataFra
 
     Args:
         predictions: Of the run.
-        name: Of the measure that the dataset is judged by; by accuracy the headline is null.
+        name: Of the measure that the dataset is judged by; by what runs note the headline is null.
         dataset: Its name.
     """
     found = summarise(predictions)
-    if name == RULE.name:
+    if name in (RULE.name, RULE_OF_VALUES.name):
         return found.with_columns(headline=pl.lit(None, pl.Float64))
     streams = of_streams(predictions.filter(pl.col("split") != AGAIN), STREAM, name, dataset)
     return found.join(streams, on=STREAM, maintain_order="left")

@@ -14,6 +14,9 @@ before rounding, since float16 is the finer the nearer a number is to 0. What is
 the largest logits: of classes that rounding makes its equals, those before it are put 2^-24 lower. A gap of more than
 65,504 counts as that, a probability below 1e-38 as that.
 
+**Values.** Where a value is predicted, ``label`` and ``prediction`` are values, in the unit of the data, and there are
+no probabilities and no scores: :data:`VALUES`.
+
 **Many classes.** Beyond a hundred classes the five largest logits are kept with their classes, and the entropy, which
 they do not give. What needs the whole matrix of probabilities, as its nuclear norm does, then sees it up to the mass
 that the five have.
@@ -73,6 +76,9 @@ Rows are ordered by step, then as the streams were predicted, then by ``index``.
 order, which the training's seed draws.
 """
 
+VALUES = pl.Schema({**PREDICTIONS, "label": pl.Float64(), "prediction": pl.Float32()})
+"""The same where values are predicted: ``confidence``, ``p_label`` and what follows them are null."""
+
 STREAM = ("step", "split", "domain", "view")
 """One set of examples that was predicted in one go."""
 AGAIN = "again"
@@ -99,7 +105,7 @@ def bytes_per_row(classes: int, logits: bool) -> float:
     """About how many bytes a row takes on disk.
 
     Args:
-        classes: Of the dataset.
+        classes: Of the dataset; 0 where a value is predicted.
         logits: Whether its view is clean, so that scores are kept. The name of an example takes 9 of its bytes, which
             rows of further candidates save.
     """
@@ -170,14 +176,17 @@ def _largest(logits: NDArray[np.float16]) -> NDArray[np.int64]:
 def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
     """Accuracy and negative log-likelihood (nats) of every stream in a table of predictions, and its digest.
 
-    The likelihood is null where only classes are known. What was seen :data:`AGAIN` gives nothing.
+    Of values the accuracy is minus the root-mean-square error: more is better. The likelihood is null of these, and
+    where only classes are known. What was seen :data:`AGAIN` gives nothing.
 
     Two algorithms whose predictions have one digest are one result: they agree in every prediction and confidence.
     """
     seen = predictions.select(*STREAM, "label", "p_label", *_DIGESTED).filter(pl.col("split") != AGAIN)
+    off = pl.col("prediction").cast(pl.Float64) - pl.col("label")
+    right = -off.pow(2).mean().sqrt() if of_values(predictions) else (pl.col("prediction") == pl.col("label")).mean()
     streams = seen.group_by(STREAM, maintain_order=True).agg(
         *_DIGESTED,
-        accuracy=(pl.col("prediction") == pl.col("label")).mean(),
+        accuracy=right,
         nll=-pl.col("p_label").cast(pl.Float64).clip(lower_bound=1e-12).log().mean(),
         n=pl.len().cast(pl.Int64),
     )
@@ -185,6 +194,11 @@ def summarise(predictions: pl.DataFrame) -> pl.DataFrame:
     ends = streams["n"].cum_sum().to_list()
     digests = [_digest([column[start:end] for column in columns]) for start, end in itertools.pairwise([0, *ends])]
     return streams.drop(_DIGESTED).with_columns(pl.Series("digest", digests, pl.String))
+
+
+def of_values(predictions: pl.DataFrame) -> bool:
+    """Whether they are predictions of values, as :data:`VALUES`."""
+    return predictions.schema["label"].is_float()
 
 
 def otherwise(predictions: pl.DataFrame, tolerance: float) -> tuple[int, int]:
@@ -213,18 +227,21 @@ def check(table: pl.DataFrame, classes: int) -> None:
 
     Args:
         table: As :data:`PREDICTIONS`.
-        classes: Of the dataset.
+        classes: Of the dataset; 0 where a value is predicted: the table is one of :data:`VALUES` then.
 
     Raises:
         StoreError: a column is missing or of another type, or a value is missing, not a number, out of range, doubled,
             or contradicts another; the message shows the first such row.
     """
-    wrong = [f"{column} must be {kind}" for column, kind in PREDICTIONS.items() if table.schema.get(column) != kind]
+    schema = PREDICTIONS if classes else VALUES
+    wrong = [f"{column} must be {kind}" for column, kind in schema.items() if table.schema.get(column) != kind]
     if wrong:
         raise StoreError(
             f"the predictions do not have the columns of dgbench.selection.predictions: {', '.join(wrong)}"
         )
-    faults = {fault: rows for found in (_of_examples, _of_scores) for fault, rows in found(classes)}
+    faults = dict(_of_examples())
+    for found in (_of_classes, _of_scores) if classes else (_of_values,):
+        faults |= dict(found(classes))
     there = table.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
     for fault in (fault for fault, wrong in there.items() if wrong):
         rows = table.filter(faults[fault])
@@ -235,18 +252,26 @@ Faults = Iterator[tuple[str, pl.Expr]]
 """What may be wrong, each with the rows in which it is."""
 
 
-def _of_examples(classes: int) -> Faults:
+def _of_examples() -> Faults:
     always = [name for name in PREDICTIONS if name not in ("group", *_CHANCES, *_SCORES)]
     yield "a value is missing", pl.any_horizontal(pl.col(always).is_null())
-    there = [pl.col(name).is_not_null() for name in _CHANCES]
-    whole = there[0].all().over(STREAM) | ~there[0].any().over(STREAM)
-    yield "a probability is missing where others are there", (there[0] != there[1]) | ~whole
     yield (
         f"a split is none of 'validation', 'target' and '{AGAIN}'",
         ~pl.col("split").is_in(["validation", "target", AGAIN]),
     )
     yield "a sample is not 16 hexadecimal digits", ~pl.col("sample").str.contains("^[0-9a-f]{16}$")
     yield "an example is there twice", pl.struct(*STREAM, "sample").is_duplicated()
+
+
+def _of_values(classes: int) -> Faults:
+    yield "a value is no finite number", ~pl.all_horizontal(pl.col("label", "prediction").is_finite())
+    yield "a value has a probability, or scores", pl.any_horizontal(pl.col(*_CHANCES, *_SCORES).is_not_null())
+
+
+def _of_classes(classes: int) -> Faults:
+    there = [pl.col(name).is_not_null() for name in _CHANCES]
+    whole = there[0].all().over(STREAM) | ~there[0].any().over(STREAM)
+    yield "a probability is missing where others are there", (there[0] != there[1]) | ~whole
     known = pl.col("label", "prediction").is_between(0, classes - 1)
     yield f"a class is not in 0 to {classes - 1}", ~pl.all_horizontal(known)
     likely = pl.col("confidence", "p_label").is_between(0, 1 + 1e-5)  # float32 sums to a little more than 1

@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import CANDIDATE, Indicators, none_at_hand
-from dgbench.selection.statistics import CORRELATION, SHARE, Estimate
+from dgbench.selection.statistics import CORRELATION, SHARE, Estimate, Range
 
 _SET = ("target", "trial")
 
@@ -53,12 +53,14 @@ def quality(
     criterion: Criterion,
     weights: Mapping[str, float] | None = None,
     indicators: Indicators = none_at_hand,
+    within: Range = SHARE,
 ) -> Quality:
     """Judge a criterion. A family that any candidate trained with is held out for all, so that scores compare.
 
     Args:
         metrics, runs, criterion, indicators: As for :func:`dgbench.selection.criteria.scores`.
         weights: Of the targets in every mean; equal ones by default.
+        within: What values there can be of what is called accuracy.
 
     Raises:
         StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
@@ -87,11 +89,11 @@ def quality(
     correlations = sets.filter("differs").with_columns(
         correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )
-    design = Design.of(runs, weights)
+    design = Design.of(runs, weights, within=within)
     return Quality(
         criterion,
         picked=design.estimate(sets, "picked"),
-        regret=design.difference(sets, "best", "picked", SHARE),
+        regret=design.difference(sets, "best", "picked", design.lost),
         correlation=design.estimate(correlations, "correlation", CORRELATION) if correlations.height else None,
         best=design.estimate(sets, "best"),
         blind=design.estimate(sets, "blind"),

@@ -63,7 +63,7 @@ class ShownBoard:
         own = records.board.criterion
         first, refusals = from_records(records), {}
         boards = {own: first}
-        for criterion in at_hand(records.metrics):
+        for criterion in at_hand(records.metrics, first.info.headline):
             if criterion.name != own and criterion.ranks:
                 try:
                     boards[criterion.name] = from_records(records, criterion.name, first)

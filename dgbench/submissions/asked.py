@@ -12,7 +12,7 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard, Headline
 from dgbench.core.cases import Case, cases
-from dgbench.core.dataset_card import headlines
+from dgbench.core.dataset_card import headlines, refuse_values
 from dgbench.core.errors import CardError, DataError
 from dgbench.core.judges import BY
 from dgbench.core.rules import rules_identity
@@ -58,8 +58,9 @@ class Asked:
             build: Whether built-in data is built where it was not; else its card is believed.
 
         Raises:
-            CardError: the board names domains that a dataset has not.
+            CardError: the board names domains that a dataset has not, or predicts values.
         """
+        refuse_values(board.dataset, "submissions hold classes and their probabilities")
         outlines = {name: _outline(name, build) for name in board.dataset}
         places = {name: known.places for name, known in outlines.items()}
         return cls(board, rules_identity(board), {case.name: case for case in cases(board, places)}, outlines)

@@ -14,7 +14,7 @@ import polars as pl
 from pyarrow import parquet
 
 from dgbench.core.cards import AlgorithmCard, Average, BoardCard, algorithm_card, card_names
-from dgbench.core.dataset_card import headlines
+from dgbench.core.dataset_card import headlines, refuse_values
 from dgbench.core.elsewhere import refuse
 from dgbench.core.errors import StoreError
 from dgbench.core.files import whole_folder
@@ -58,10 +58,11 @@ def make(
         RecipeError: one is a whole algorithm from elsewhere.
         StoreError: runs are missing, neither done nor tried; or something is there under a name. None is written then.
         DamagedError: a file is not what was written.
-        CardError: what it would say is too long, or acts.
+        CardError: what it would say is too long, or acts; or values are predicted.
     """
     for expression in board.algorithms:
         refuse(expression, "others cannot compute it again; submit its predictions (docs/submit-from-anywhere.md)")
+    refuse_values(board.dataset, "submissions hold classes and their probabilities")
     recipes = {recipe.name: recipe for recipe in map(compose, board.algorithms)}
     folders = {name: out / f"{slug(name)}@{number}" for name in recipes}
     for folder in folders.values():

@@ -27,7 +27,8 @@ from dgbench.core.errors import RecordError, StoreError, did_you_mean, shown
 from dgbench.core.visible import visible
 from dgbench.data.disk.parts import parts
 from dgbench.data.listing import Part
-from dgbench.selection.measures import MEASURES, Measure, measure
+from dgbench.selection.measure import Measure
+from dgbench.selection.measures import MEASURES, measure
 from dgbench.selection.statistics import SHARE, Estimate, estimate
 
 DATASETS = ("camelyon17", "fmow", "iwildcam", "waterbirds")
@@ -91,7 +92,7 @@ class Predicted:
 def measures_of(card: DatasetCard) -> tuple[Measure, ...]:
     """By what a dataset is judged, its official measure first."""
     weighted = ("adjusted",) if any(group.weight for group in card.official.groups) else ()
-    return tuple(MEASURES[name] for name in dict.fromkeys((card.official.measure, *weighted, "accuracy")))
+    return tuple(MEASURES[name] for name in dict.fromkeys((card.measure, *weighted, "accuracy")))
 
 
 def read_predictions(folder: Path, epoch: str | None = None) -> Predicted:

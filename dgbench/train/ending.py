@@ -24,7 +24,8 @@ _HISTORY = ("step", "loss", "domain", "accuracy", "nll", "n")
 
 History = Sequence[dict[str, Any]]
 """What checkpoints measured on held-out clean images: a row for each checkpoint and source domain, with ``step``,
-``loss`` (None where no step was taken), ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``."""
+``loss`` (None where no step was taken), ``domain``, ``accuracy`` in [0, 1], ``nll`` in nats, and ``n``. Of values they
+are minus the root-mean-square error, and the mean squared error of standardised values."""
 
 
 def end(

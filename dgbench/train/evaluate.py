@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from dgbench.core.cards import Average
 from dgbench.models.network import Network
+from dgbench.train.scale import Scale
 from dgbench.train.sources import Held, Inputs
 
 CHUNK = 128  # images at once: larger ones are slower on a CPU, where activations then leave the cache
@@ -69,6 +71,21 @@ def score(scores: Tensor, labels: Tensor, kind: Literal["logits", "probabilities
     return Scored(prediction.cpu(), confidence.cpu(), p_label.cpu())
 
 
+def validated(scores: Tensor, labels: Tensor, scale: Scale | None) -> tuple[float, float]:
+    """What a checkpoint reaches on held-out images: accuracy, and the mean loss, as training has it.
+
+    Args:
+        scores: Logits ``[n, C]``, or standardised values ``[n, 1]``.
+        labels: Classes, or standardised values, ``[n]``.
+        scale: Of values, whose accuracy is minus the root-mean-square error in the unit of the data.
+    """
+    if scale is None:
+        scored = score(scores, labels, "logits")
+        return accuracy(scored, labels), negative_log_likelihood(scored)
+    error = float((scores.squeeze(1).double() - labels.double()).square().mean())
+    return -scale.deviation * math.sqrt(error), error
+
+
 def accuracy(scored: Scored, labels: Tensor) -> float:
     """Share of correct predictions."""
     return float((scored.prediction == labels.cpu()).double().mean())
@@ -85,15 +102,10 @@ def validation(network: Network, domain: Held) -> dict[str, Any]:
     Returns:
         ``domain``, ``accuracy``, ``nll`` and ``n``.
     """
-    logits = network.head(features(network, domain.inputs, domain.validation))
-    labels = domain.labels[domain.validation.to(logits.device)]
-    scored = score(logits, labels, "logits")
-    return {
-        "domain": domain.name,
-        "accuracy": accuracy(scored, labels),
-        "nll": negative_log_likelihood(scored),
-        "n": len(labels),
-    }
+    scores = network.head(features(network, domain.inputs, domain.validation))
+    labels = domain.labels[domain.validation.to(scores.device)]
+    reached, loss = validated(scores, labels, domain.scale)
+    return {"domain": domain.name, "accuracy": reached, "nll": loss, "n": len(labels)}
 
 
 def mean(rows: Sequence[Mapping[str, Any]], name: str, average: Average) -> float:

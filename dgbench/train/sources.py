@@ -22,9 +22,10 @@ from dgbench.core.in_use import give_back
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.pixels.normal import Normal
 from dgbench.data.pixels.sent import sent
-from dgbench.data.splits import split
+from dgbench.data.splits import Split, split
 from dgbench.models.network import Backbone
 from dgbench.train.ahead import ahead
+from dgbench.train.scale import Scale
 from dgbench.train.spec import TrainingSpec
 
 RESIDENT = 256 * 2**20
@@ -115,7 +116,7 @@ class Held:
     """One source domain: what a network sees of it, its labels on the device, and which rows train and validate.
 
     ``pool`` are the rows that steps take from, those that train unless a sampler has made another pool of them, and
-    ``classes`` are their labels, both on the CPU.
+    ``classes`` are their labels, both on the CPU. Labels that are values are standardised, by ``scale``.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Held:
     validation: Tensor
     pool: Tensor
     classes: Tensor
+    scale: Scale | None = None
 
 
 class Sources:
@@ -133,6 +135,7 @@ class Sources:
     Attributes:
         domains: In the order that numbers them.
         validating: Those that have images to validate on: all of them, unless they are many.
+        scale: How labels are standardised where they are values; None where they are classes.
 
     Raises:
         DataError: none of them has.
@@ -143,7 +146,12 @@ class Sources:
     ) -> None:
         self.spec = spec
         self.device = device
-        self.domains: Sequence[Held] = [self._hold(dataset, name, inputs[name]) for name in spec.sources]
+        rules = (spec.trial, spec.validation, spec.test, spec.official)
+        parts = {name: split(dataset, name, *rules) for name in spec.sources}
+        self.scale: Scale | None = None
+        if not dataset.classes:
+            self.scale = Scale.of(dataset.domain(name).labels[own.train] for name, own in parts.items())
+        self.domains: Sequence[Held] = [self._hold(dataset, name, inputs[name], own) for name, own in parts.items()]
         self.validating = [domain for domain in self.domains if len(domain.validation)]
         if not self.validating:
             raise DataError(
@@ -152,11 +160,11 @@ class Sources:
         sizes = torch.tensor([len(domain.train) for domain in self.domains], dtype=torch.float64)
         self.weights = sizes if spec.domains_drawn == "size" else torch.ones_like(sizes)
 
-    def _hold(self, dataset: Dataset, name: str, inputs: Inputs) -> Held:
-        rows = split(dataset, name, self.spec.trial, self.spec.validation, self.spec.test, self.spec.official)
-        labels = torch.from_numpy(np.ascontiguousarray(dataset.domain(name).labels))
+    def _hold(self, dataset: Dataset, name: str, inputs: Inputs, rows: Split) -> Held:
+        given = np.ascontiguousarray(dataset.domain(name).labels)
+        labels = torch.from_numpy(given) if self.scale is None else self.scale.standard(given)
         train, validation = torch.from_numpy(rows.train), torch.from_numpy(rows.validation)
-        return Held(name, inputs, sent(labels, self.device), train, validation, train, labels[train])
+        return Held(name, inputs, sent(labels, self.device), train, validation, train, labels[train], self.scale)
 
     def resample(self, sampler: Sampler, said: Sequence[Said]) -> None:
         """Let steps take from the pools that a sampler makes, by what earlier trainings say of the rows that train."""
@@ -190,7 +198,7 @@ class Sources:
             generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
             inputs.append(domain.inputs.seen(rows, sampler, generator))
             labels.append(domain.labels[sent(rows, self.device)])
-            numbers.append(torch.full_like(labels[-1], number))
+            numbers.append(torch.full_like(labels[-1], number, dtype=torch.int64))
         index = sent(torch.cat(taken), self.device)
         sizes = tuple(len(rows) for rows in taken)
         present = None if present is None else sent(present, self.device)

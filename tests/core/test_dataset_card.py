@@ -142,7 +142,7 @@ def test_a_misspelt_field_of_the_reader_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("official", "what"),
     [
-        ({"measure": "nll"}, "'accuracy', 'macro', 'macro_f1', 'worst_class' or 'worst_group'"),
+        ({"measure": "nll"}, "'accuracy', 'macro', 'macro_f1', 'worst_class', 'worst_group', 'rmse'"),
         ({"measure": "worst_group"}, "needs 'groups' that count"),
         ({"groups": [{"name": "a", "where": {"y": "0"}}] * 2}, "groups must differ; named twice: a"),
         ({"groups": [{"name": "a", "where": {}}]}, "at least 1 item"),

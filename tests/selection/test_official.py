@@ -10,6 +10,7 @@ import pytest
 from wilds_made import FOLDERS, official_eval, package, write_set
 
 from dgbench.core.dataset_card import Headline, dataset_card
+from dgbench.core.judged_by import OF_VALUES
 from dgbench.data.disk.parts import parts
 from dgbench.selection.measures import MEASURES, measure
 
@@ -81,6 +82,7 @@ def test_other_regions_do_not_count() -> None:
     assert judged([0, 1, 2], [0, 1, 0], None, "fmow")["worst_group"] is None, "predicted before groups were noted"
 
 
-def test_a_headline_is_a_share_of_which_more_is_better() -> None:
+def test_a_headline_is_a_share_of_which_more_is_better_or_about_values() -> None:
     for name in Headline.__args__:  # type: ignore[attr-defined]  # of a Literal
-        assert (MEASURES[name].unit, MEASURES[name].rises) == ("%", True)
+        assert (MEASURES[name].unit, MEASURES[name].rises) == ("%", True) or MEASURES[name].of == "values"
+    assert {name for name in Headline.__args__ if MEASURES[name].of == "values"} == set(OF_VALUES)  # type: ignore[attr-defined]

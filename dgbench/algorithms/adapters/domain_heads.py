@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dgbench.algorithms.later import Network, nn
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Adapter
 
 
@@ -19,6 +20,10 @@ class DomainHeads(Adapter):
     """Full fine-tuning with a head for each source domain; so they are few."""
 
     most_domains: ClassVar[int | None] = 32
+
+    def serves(self) -> frozenset[Targets]:
+        """What trains the heads, and predicts with them, are parts for classes."""
+        return frozenset({"classes"})
 
     def provides(self) -> frozenset[str]:
         """The heads."""

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from dgbench.algorithms.earlier import Earlier
 from dgbench.algorithms.later import Network
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Adapter
 
 
@@ -37,6 +38,10 @@ class RFC(Adapter):
     networks: Annotated[int, Field(ge=2)] = 2
     train: Literal["all", "head"] = "all"
     apart: Literal["mixed", "wrong"] = "mixed"
+
+    def serves(self) -> frozenset[Targets]:
+        """The groups are of images that earlier networks classify right or wrong."""
+        return frozenset({"classes"})
 
     def starts_after(self) -> Earlier:
         """The synthesis."""

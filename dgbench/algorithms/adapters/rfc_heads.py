@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Network, nn
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Adapter
 from dgbench.core.units import Count
 
@@ -22,6 +23,10 @@ class RFCHeads(Adapter):
     """
 
     heads: Count = 2
+
+    def serves(self) -> frozenset[Targets]:
+        """Its heads learn classes that other networks predict."""
+        return frozenset({"classes"})
 
     def provides(self) -> frozenset[str]:
         """The heads, which are no domain's own."""

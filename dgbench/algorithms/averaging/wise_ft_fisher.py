@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from dgbench.algorithms.averaging.merging import Members, Merging
 from dgbench.algorithms.later import torch
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import State
 from dgbench.core.units import Count, Fraction, Positive
 
@@ -35,6 +36,10 @@ class WiSEFTFisher(Merging):
     alpha: Fraction = 0.5
     images: Count = 256
     floor: Positive = 1e-8
+
+    def serves(self) -> frozenset[Targets]:
+        """Fisher information is that of class probabilities."""
+        return frozenset({"classes"})
 
     def needs(self) -> frozenset[str]:
         """Initial weights that classify."""

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 from dgbench.algorithms.later import Tensor
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
@@ -20,6 +21,10 @@ class Aligned(Objective):
     """
 
     penalty_weight: NonNegative = 1.0
+
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """The distance has a gradient in the features alone, and there is none without pairs of domains."""

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Tensor, torch
-from dgbench.algorithms.objectives.mixing import mixed, symmetric_beta
+from dgbench.algorithms.objectives.mixing import shuffled
+from dgbench.algorithms.objectives.squared_error import SquaredError
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Objective
 from dgbench.algorithms.step import Batch, Forward
 from dgbench.core.units import Fraction, NonNegative
@@ -36,14 +38,20 @@ class CrossEntropy(Objective):
     label_smoothing: Fraction = 0.0
     mixup: NonNegative = 0.0
 
+    def serves(self) -> frozenset[Targets]:
+        """Of values it is the squared error; labels are smoothed over classes."""
+        return frozenset({"classes"} if self.label_smoothing else {"classes", "values"})
+
+    def on_values(self) -> SquaredError:
+        """The same of values."""
+        return SquaredError(self.mixup)
+
     def prepare(self, batch: Batch, classes: int, generator: torch.Generator) -> Batch:
         """Mix, then smooth. Where both are off, the batch stays what it is and no random number is drawn."""
         if self.mixup == 0 and self.label_smoothing == 0:
             return batch
         if self.mixup > 0:
-            share = symmetric_beta(self.mixup, generator).to(batch.x)
-            partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(batch.x.device)
-            batch = mixed(batch, classes, partner, share)
+            batch = shuffled(batch, classes, self.mixup, generator)
         target = (1 - self.label_smoothing) * batch.targets(classes) + self.label_smoothing / classes
         return batch.replace(target=target)
 

@@ -22,6 +22,7 @@ from typing import Literal
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Network, Tensor, torch
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import Count, Positive
@@ -40,6 +41,10 @@ class DomainPenalisation(Objective):
     temperature: Positive = 1.0
     epochs: Count = 10
     total: Literal["mean", "sum"] = "mean"
+
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """A single domain has all the weight."""

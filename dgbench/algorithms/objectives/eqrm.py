@@ -6,7 +6,7 @@ Minimization. NeurIPS 2022. arXiv 2207.09944.
     loss = k with (1/M) sum_e Phi((k - L_e) / h) = quantile        h = 1.06 s M^(-1/5)
 
 the quantile of a Gaussian kernel density of the M risks, s being their unbiased standard deviation; before the switch
-the mean cross-entropy. k is found by bisection, and its gradient follows from its equation: with u_e = (k - L_e) / h
+the mean loss. k is found by bisection, and its gradient follows from its equation: with u_e = (k - L_e) / h
 and p_e the normal density at u_e,
 
     dk/dL_e = (p_e + sum_f p_f u_f  dh/dL_e) / sum_f p_f        dh/dL_e = 1.06 M^(-1/5) (L_e - mean L) / ((M - 1) s)
@@ -26,6 +26,7 @@ from pydantic import Field
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Tensor, torch
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import Fraction
@@ -46,6 +47,10 @@ class EQRM(Objective):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.75
     anneal: Fraction = 0.5
 
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
+
     def acts_on(self) -> frozenset[Ground]:
         """A single risk has no distribution."""
         return frozenset({"several domains"})
@@ -57,7 +62,7 @@ class EQRM(Objective):
     def loss(self, forward: Forward) -> Tensor:
         """A scalar; beyond the worst risk where the quantile is."""
         if forward.step < round(self.anneal * forward.steps):
-            return forward.cross_entropy.mean()
+            return forward.losses.mean()
         risks = forward.domain_risks()
         value, weights = quantile(risks.detach(), self.quantile)
         return value + (weights * (risks - risks.detach())).sum()
@@ -66,7 +71,7 @@ class EQRM(Objective):
         """Every domain has the quantile's gradient in its risk as its share."""
         if forward.step < round(self.anneal * forward.steps):
             n = len(forward.batch)
-            return forward.cross_entropy.mean(), slopes(forward, forward.logits.new_full((n,), 1 / n))
+            return forward.losses.mean(), slopes(forward, forward.logits.new_full((n,), 1 / n))
         value, weights = quantile(forward.domain_risks(), self.quantile)
         return value, slopes(forward, forward.mean_shares(weights))
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Network, Tensor, torch
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground, Objective
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
@@ -34,6 +35,10 @@ class GroupDRO(Objective):
     """
 
     eta: NonNegative = 0.01
+
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """A single domain has all the weight."""

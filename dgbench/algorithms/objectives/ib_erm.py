@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.objectives.annealed import Annealed
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
@@ -28,6 +29,10 @@ class IBERM(Annealed):
 
     penalty_weight: NonNegative = 100.0
     before: ClassVar[float] = 0.0
+
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """The variance has a gradient in the features alone."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from dgbench.algorithms.later import torch
 from dgbench.algorithms.objectives.mixing import Mixing, mixed, symmetric_beta
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Batch
 from dgbench.core.units import Positive
@@ -29,6 +30,10 @@ class InterDomainMixup(Mixing):
     """Mean risk of the domains, each mixed with another."""
 
     alpha: Positive = 0.2
+
+    def serves(self) -> frozenset[Targets]:
+        """Values are mixed as labels are."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """A lone domain's examples meet themselves."""

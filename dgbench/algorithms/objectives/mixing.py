@@ -47,6 +47,13 @@ def mixed(batch: Batch, classes: int, partner: Tensor, share: Tensor) -> Batch:
     return batch.replace(x=of_x * x + (1 - of_x) * others, target=of_target * target + (1 - of_target) * their_target)
 
 
+def shuffled(batch: Batch, classes: int, a: float, generator: torch.Generator) -> Batch:
+    """The batch mixed with itself in another order, all examples at one share from Beta(a, a): mixup."""
+    share = symmetric_beta(a, generator).to(batch.x)
+    partner = torch.randperm(len(batch), generator=generator, device=generator.device).to(batch.x.device)
+    return mixed(batch, classes, partner, share)
+
+
 def drawn_partners(weights: Tensor, generator: torch.Generator) -> Tensor:
     """A partner for each example, its row drawn in proportion to weights ``[n, n]``; itself where all are 0."""
     u = torch.rand(len(weights), 1, generator=generator, device=generator.device).to(weights)

@@ -21,6 +21,7 @@ from typing import ClassVar
 from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.objectives.annealed import Annealed
 from dgbench.algorithms.objectives.mmd import gaussians
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import Fraction, NonNegative
@@ -41,6 +42,10 @@ class RDM(Annealed):
     variance_weight: NonNegative = 0.004
     before: ClassVar[float] = 0.0
 
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
+
     def acts_on(self) -> frozenset[Ground]:
         """The worst of one domain is all that there is."""
         return frozenset({"several domains"})
@@ -53,7 +58,7 @@ class RDM(Annealed):
 
 def matching(forward: Forward) -> tuple[Tensor, Tensor]:
     """MMD^2 between the losses of the worst domain and all losses; the sum of their variances."""
-    r, shares = forward.cross_entropy, forward.domain_shares()
+    r, shares = forward.losses, forward.domain_shares()
     worst = shares.index_select(0, (shares @ r).argmax().view(1)).squeeze(0)
     everyone = r.new_full(r.shape, 1 / len(r))
     apart = worst - everyone

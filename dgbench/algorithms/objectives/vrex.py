@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from dgbench.algorithms.head_statistics import slopes
 from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.objectives.annealed import Annealed
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Ground
 from dgbench.algorithms.step import Forward
 from dgbench.core.units import NonNegative
@@ -25,6 +26,10 @@ class VREx(Annealed):
     """Mean risk plus the variance of the domains' risks."""
 
     penalty_weight: NonNegative = 10.0
+
+    def serves(self) -> frozenset[Targets]:
+        """Risks are of any loss."""
+        return frozenset({"classes", "values"})
 
     def acts_on(self) -> frozenset[Ground]:
         """A single risk has no variance."""

@@ -40,6 +40,7 @@ from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.optimizers.gam import GAM
 from dgbench.algorithms.optimizers.sagm import SAGM
 from dgbench.algorithms.optimizers.sam import SAM, TINY
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.step import Closure, Forward
 from dgbench.core.units import Fraction, NonNegative
 
@@ -59,6 +60,10 @@ class UDIM(SAM):
     inconsistency_weight: NonNegative = 1.0
     sam_phase: Fraction = 0.2
     passes: ClassVar[float] = 3.6
+
+    def serves(self) -> frozenset[Targets]:
+        """The statistics are those of the gradients of a cross-entropy."""
+        return frozenset({"classes"})
 
     def restart(self, steps: int) -> int | None:
         """Where the SAM phase ends, if there is one."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from dgbench.algorithms.later import Network, Tensor, nn
+from dgbench.algorithms.later import Network
+from dgbench.algorithms.predictors.value import OfHead, Value
+from dgbench.algorithms.serving import Targets
 from dgbench.algorithms.slots import Predictor, Source, Stream
 
 
@@ -13,20 +15,16 @@ from dgbench.algorithms.slots import Predictor, Source, Stream
 class Argmax(Predictor):
     """Logits of the shared head."""
 
-    scores: ClassVar[Literal["logits", "probabilities"]] = "logits"
+    scores: ClassVar[Literal["logits", "probabilities", "values"]] = "logits"
+
+    def serves(self) -> frozenset[Targets]:
+        """Of values it is the head's output."""
+        return frozenset({"classes", "values"})
+
+    def on_values(self) -> Value:
+        """The same of values."""
+        return Value()
 
     def prepare(self, network: Network, source: Source | None) -> Stream:
         """A stream that remembers nothing."""
-        return _Head(network.head)
-
-
-class _Head(Stream):
-    def __init__(self, head: nn.Linear) -> None:
-        self.head = head
-
-    def reset(self, seed: int) -> None:
-        """There is no state."""
-
-    def observe(self, features: Tensor) -> Tensor:
-        """Logits ``[b, C]``."""
-        return self.head(features)  # type: ignore[no-any-return]
+        return OfHead(network.head)

@@ -18,11 +18,16 @@ from dataclasses import dataclass
 from dgbench.algorithms.later import Tensor
 from dgbench.algorithms.samplers import epochs
 from dgbench.algorithms.samplers.balanced import Balanced
+from dgbench.algorithms.serving import Targets
 
 
 @dataclass(frozen=True)
 class ClassBalanced(Balanced):
     """The balanced sampler, with classes balanced within each domain."""
+
+    def serves(self) -> frozenset[Targets]:
+        """Values have no classes to balance."""
+        return frozenset({"classes"})
 
     def labelled_rows(
         self, pools: Sequence[Tensor], labels: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]

@@ -29,6 +29,7 @@ from pydantic import Field
 from dgbench.algorithms.earlier import Earlier, Said
 from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.samplers.balanced import Balanced
+from dgbench.algorithms.serving import Targets
 from dgbench.core.units import Count
 
 _ROUNDS = 100
@@ -48,6 +49,10 @@ class Useful(Balanced):
     probe: Annotated[float, Field(gt=0, le=1)] = 0.1
     times: Count = 2
     outputs: Literal["probabilities", "logits"] = "probabilities"
+
+    def serves(self) -> frozenset[Targets]:
+        """It splits the images of each class."""
+        return frozenset({"classes"})
 
     def earlier(self) -> tuple[Earlier, ...]:
         """The probe."""

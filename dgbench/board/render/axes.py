@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import ANY, SHARE, Estimate
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,17 @@ class Scale:
     def over(cls, estimates: Sequence[Estimate]) -> Scale:
         """An axis over the intervals, with round ends.
 
-        What lies far below the rest stays outside (more than five points, and three times as far below the best as
-        the median is): one algorithm that failed would squeeze all others into a corner.
+        What lies far below the rest stays outside (more than five points, or a twentieth of an error, and three times
+        as far below the best as the median is): one algorithm that failed would squeeze all others into a corner.
         """
         means = [e.mean for e in estimates]
-        floor = max(means) - max(3 * (max(means) - statistics.median(means)), 0.05)
+        within = estimates[0].within
+        least = 0.05 if within in (SHARE, ANY) else 0.05 * abs(max(means))
+        floor = max(means) - max(3 * (max(means) - statistics.median(means)), least)
         ends = [end for e in estimates if e.mean >= floor for end in (e.mean, e.low, e.high) if end is not None]
-        return cls.spanning(max(min(ends), floor, 0.0), min(max(ends), 1.0))
+        if within == ANY:
+            within = SHARE
+        return cls.spanning(max(min(ends), floor, within.low), min(max(ends), within.high))
 
     @classmethod
     def spanning(cls, low: float, high: float) -> Scale:

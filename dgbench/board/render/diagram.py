@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dgbench.board.render.axes import Scale
 from dgbench.board.render.comparisons import Matrix
-from dgbench.board.render.text import percent
+from dgbench.board.render.figures import SHARES, Figures
 
 if TYPE_CHECKING:  # it takes scipy.stats, half a second that a leaderboard has no use for
     from dgbench.selection.rank_tests import RankTests
@@ -67,14 +67,14 @@ class Diagram:
     critical: float | None = None
 
 
-def diagram(found: Matrix) -> Diagram | None:
+def diagram(found: Matrix, show: Figures = SHARES) -> Diagram | None:
     """The diagram of a track's pairs; None where there are too many results to be told apart."""
     if found.left_out or len(found.results) > MOST:
         return None
     scale = Scale.over([entry.accuracy for entry in found.results])
-    shown = [(entry.algorithm, entry.title, percent(entry.accuracy.mean)) for entry in found.results]
+    shown = [(entry.algorithm, entry.title, show.number(entry.accuracy.mean)) for entry in found.results]
     places = [_x(scale(entry.accuracy.mean) / 100) for entry in found.results]
-    ticks = tuple((_x(scale(tick) / 100), f"{100 * tick:.3g}") for tick in scale.ticks)
+    ticks = tuple((_x(scale(tick) / 100), show.tick(tick)) for tick in scale.ticks)
     return _drawn(shown, places, found.groups, ticks)
 
 

@@ -32,7 +32,9 @@ _SHOWN = 12
 def report(found: Explanation) -> Report:
     """For readers: from predictions to the rank."""
     info = found.board.info
-    by = f"{text.with_margin(found.entry.accuracy)} % on {info.title}, models selected by {found.board.criterion.title}"
+    show = text.figures(found.board)
+    number = f"{show.with_margin(found.entry.accuracy)}{show.sign}"
+    by = f"{number} on {info.title}, models selected by {found.board.criterion.title}"
     return Report("explain", found.entry.title, by, tuple(_sections(found)), dict(found.board.provenance))
 
 
@@ -52,7 +54,8 @@ def _sections(found: Explanation) -> Iterator[Section]:
 def _counted(found: Explanation) -> Section:
     table, many, runs = found.counted, found.counted.height, found.counted["run"].n_unique()
     said = [
-        f"{many} streams of {runs} run{'s' if runs != 1 else ''} were counted again from predictions: {_all(found)}"
+        *text.meant(found.board),
+        f"{many} streams of {runs} run{'s' if runs != 1 else ''} were counted again from predictions: {_all(found)}",
     ]
     if found.unseen:
         named = f"{', '.join(found.unseen[:_NAMED])}{' and so on' if len(found.unseen) > _NAMED else ''}"
@@ -140,7 +143,7 @@ def _choices(found: Explanation) -> Section:
             str(len(cell.candidates)),
             f"draw {cell.chosen.draw}, step {cell.chosen.step}",
             _share(cell.score),
-            f"{cell.chosen.correct} of {cell.chosen.n}",
+            f"{cell.chosen.correct} of {cell.chosen.n}" if found.board.info.headline == RULE else f"of {cell.chosen.n}",
             _share(cell.chosen.accuracy),
         ]
         for cell in found.cells
@@ -217,7 +220,12 @@ def _rank(found: Explanation) -> Section:
         gap = pair.difference if pair.first == name else -pair.difference
         better, worse = better + (pair.better == other), worse + (pair.better == name)
         verdict = {name: "worse", other: "better"}.get(pair.better or "", "")
-        cells = [text.title(found.board, other), text.with_margin(gap, sign=True), f"{pair.p:.3g}", verdict]
+        cells = [
+            text.title(found.board, other),
+            text.figures(found.board).with_margin(gap, sign=True),
+            f"{pair.p:.3g}",
+            verdict,
+        ]
         rows.append(cells)
     results = len(found.pairs) + 1
     said = [

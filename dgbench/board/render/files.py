@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import polars as pl
 
@@ -56,7 +56,10 @@ def write(board: Leaderboard, folder: Path, frame: Frame = ALONE, others: Rankin
 
 
 def table(board: Leaderboard) -> pl.DataFrame:
-    """One row for each algorithm, in the order of the tables; accuracies are shares in [0, 1], unrounded."""
+    """One row for each algorithm, in the order of the tables; accuracies are shares in [0, 1], unrounded.
+
+    Of another headline the columns are that, in its unit; a gap is by how much it is worse on the target.
+    """
     rows = [_row(entry, track, board) for track in board.tracks for entry in track.entries]
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -64,8 +67,7 @@ def table(board: Leaderboard) -> pl.DataFrame:
 def as_data(board: Leaderboard) -> dict[str, Any]:
     """The leaderboard as plain data: its rules, the rows of :func:`table`, and where they come from."""
     info = dataclasses.asdict(board.info)
-    if not board.info.looks:
-        del info["looks"]
+    info = {name: said for name, said in info.items() if said or name not in ("looks", "value", "unit")}
     return {
         **info,
         "headline": board.info.headline.name,
@@ -79,8 +81,10 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
 def cells(board: Leaderboard) -> pl.DataFrame:
     """One row for each (algorithm, target, trial); lists in one string. Columns are called after what they hold."""
     lists = pl.col("views", "trained").list.join(" "), pl.col("sources").list.join(", ")
-    named = {name: name.replace("accuracy", board.info.headline.name) for name in board.cells.columns}
-    return board.cells.with_columns(*lists).rename(named)
+    headline = board.info.headline
+    held = [name for name in board.cells.columns if "accuracy" in name]
+    named = {name: name.replace("accuracy", headline.name) for name in held}
+    return board.cells.with_columns(*lists, pl.col(held) * headline.turn).rename(named)
 
 
 def pairs(board: Leaderboard) -> pl.DataFrame:
@@ -90,7 +94,7 @@ def pairs(board: Leaderboard) -> pl.DataFrame:
             "track": track.name,
             "first": pair.first,
             "second": pair.second,
-            **columns("difference", pair.difference),
+            **columns("difference", own(pair.difference, board)),
             "p_corrected": pair.p,
             "better": pair.better,
         }
@@ -109,11 +113,11 @@ def qualities(board: Leaderboard) -> pl.DataFrame:
         {
             "track": track.name,
             "criterion": quality.criterion.name,
-            **columns("picked", quality.picked),
+            **columns("picked", own(quality.picked, board)),
             **columns("regret", quality.regret),
             **columns("correlation", quality.correlation),
-            "best": quality.best.mean,
-            "blind": quality.blind.mean,
+            "best": own(quality.best, board).mean,
+            "blind": own(quality.blind, board).mean,
             "candidates": quality.candidates,
         }
         for track in board.tracks
@@ -152,19 +156,31 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "runs": entry.runs,
         "diverged": entry.diverged,
         **({"trials": entry.trials} if board.info.looks else {}),
-        **columns(board.info.headline.name, entry.accuracy),
-        **{f"{board.info.headline.name}_{domain}": _mean(entry.targets.get(domain)) for domain in board.info.domains},
+        **columns(board.info.headline.name, own(entry.accuracy, board)),
+        **{
+            f"{board.info.headline.name}_{domain}": _mean(own(entry.targets.get(domain), board))
+            for domain in board.info.domains
+        },
         "nll": _mean(entry.nll),
         "worst_target": entry.worst,
         **columns("gap", entry.gap),
-        **columns(f"versus_{board.info.reference}", entry.difference),
-        "ceiling_unranked": entry.ceiling.mean,
-        "oracle_unranked": entry.oracle.mean,
+        **columns(f"versus_{board.info.reference}", own(entry.difference, board)),
+        "ceiling_unranked": own(entry.ceiling, board).mean,
+        "oracle_unranked": own(entry.oracle, board).mean,
         "train_seconds": entry.cost.train,
         "run_seconds": entry.cost.predict,
         "passes": entry.cost.passes,
         "part": board.info.part,
     }
+
+
+@overload
+def own(value: Estimate, board: Leaderboard) -> Estimate: ...
+@overload
+def own(value: Estimate | None, board: Leaderboard) -> Estimate | None: ...
+def own(value: Estimate | None, board: Leaderboard) -> Estimate | None:
+    """What records hold, or a difference of it, as the headline itself: of an error not minus it."""
+    return value if value is None or board.info.headline.rises else -value
 
 
 def columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:

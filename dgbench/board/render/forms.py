@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dgbench.board.leaderboard import Leaderboard
+from dgbench.core.dataset_card import unsupported
 
 
 def write_forms(board: Leaderboard, folder: Path, forms: Sequence[str], benchmark: str | None = None) -> list[Path]:
     """Write ``folder/every-eval-ever/`` for the form ``eee``, ``folder/hub/`` for ``hub``; the paths.
 
     Raises:
-        DGBenchError: the benchmark is no repository's name.
+        DGBenchError: the benchmark is no repository's name, or values are predicted.
     """
+    if forms and board.info.value:
+        raise unsupported(f"'{board.info.name}' predicts values ({board.info.value})", "these forms hold shares")
     paths = []
     if "eee" in forms:
         from dgbench.board.render import every_eval_ever

@@ -20,6 +20,7 @@ from dgbench.board.render.chosen import Chosen, chosen
 from dgbench.board.render.comparisons import matrix
 from dgbench.board.render.compiled import Compiled
 from dgbench.board.render.diagram import diagram
+from dgbench.board.render.figures import SHARES
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.board.render.measures import heading, switched
 from dgbench.board.render.scatter import by_cost, on_the_line
@@ -42,6 +43,7 @@ def render(board: Leaderboard, frame: Frame = ALONE, others: Rankings | None = N
         frame=frame,
         board=board,
         info=board.info,
+        show=text.figures(board),
         entries=board.entries,
         reference=reference,
         scale=Scale.over([entry.accuracy for entry in board.entries]),
@@ -77,6 +79,7 @@ def environment(*packages: str) -> jinja2.Environment:
         look=look,
         mark=mark,
         heading=heading,
+        SHARES=SHARES,
         MEASURES=MEASURES,
         SLOTS=SLOTS,
     )

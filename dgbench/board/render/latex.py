@@ -29,14 +29,14 @@ def escaped(string: str) -> str:
 
 
 def _table(board: Leaderboard, track: Track) -> str:
-    domains = board.info.domains
+    domains, show = board.info.domains, text.figures(board)
     led = any(entry.rank != 1 for entry in track.entries)  # else nobody is set apart, and bold says nothing
     rows = [
         [
             escaped(text.rank(entry)),
             escaped(text.name(entry, board)),
-            *(text.percent(entry.targets[d].mean) if d in entry.targets else "--" for d in domains),
-            _bold(escaped(text.with_margin(entry.accuracy)), led and entry.rank == 1),
+            *(escaped(show.number(entry.targets[d].mean)) if d in entry.targets else "--" for d in domains),
+            _bold(escaped(show.with_margin(entry.accuracy)), led and entry.rank == 1),
         ]
         for entry in track.entries
     ]
@@ -60,8 +60,9 @@ def _table(board: Leaderboard, track: Track) -> str:
 def _caption(board: Leaderboard, track: Track, led: bool) -> str:
     """What is measured, by which protocol, how models were chosen, and what marks say."""
     title, _ = text.TRACKS[track.name]
+    within = text.figures(board).within.removeprefix(",")
     said = [
-        f"{board.info.title}, {title[0].lower()}{title[1:]}: {board.info.headline.title} in per cent, mean "
+        f"{board.info.title}, {title[0].lower()}{title[1:]}: {board.info.headline.title}{within}, mean "
         f"over {text.trials(board)} "
         f"{'trial' if text.trials(board) == '1' else 'trials, ± half of the 95 % interval'}.",
         board.info.protocol,

@@ -19,26 +19,27 @@ _BARE = re.compile(r"(?::(?=//))|(?:www(?=\.))|(?<!\w)@(?=\w)|@(?=[\w-]+\.\w)", 
 
 def render(board: Leaderboard) -> str:
     """The whole leaderboard as GitHub-flavoured Markdown."""
-    info = board.info
+    info, show = board.info, text.figures(board)
     blocks = [f"# {inline(info.title)}", plain(info.protocol)]
     for track in board.tracks:
         blocks += _track(board, track)
     blocks += [
         *map(plain, text.notes(board)),
         "## How to read this",
-        *map(plain, (text.selection(board), text.RANKING, text.ADJUSTED, text.ACCURACY, text.GAP)),
+        *map(plain, (text.selection(board), text.RANKING, text.ADJUSTED)),
+        *map(plain, (text.in_units(board, text.ACCURACY), text.gap(board))),
         *(f"\\* {plain(line)}" for line in (text.CEILING, text.ORACLE)),
         "## How good was the selection?",
-        text.QUALITY,
+        text.in_units(board, text.QUALITY),
     ]
     for track in board.tracks:
         for heading, qualities in text.judged(track):
-            rows = [text.quality_row(quality) for quality in qualities] + text.baselines(track)
+            rows = [text.quality_row(quality, show) for quality in qualities] + text.baselines(track, show)
             first = f"Criterion ({', '.join(filter(None, (track.name, heading)))})"
             blocks.append(table([first, "Accuracy of its picks", "Regret", "Correlation"], rows))
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
-        "data": f"{info.dataset}: {', '.join(info.domains)}; {info.classes} classes",
+        "data": f"{info.dataset}: {', '.join(info.domains)}; {text.predicted(board)}",
         "budget": f"{text.trials(board)} trials, {info.draws} draws of hyperparameters for each target",
         **board.provenance,
     }

@@ -12,15 +12,15 @@ from dgbench.board.rankings import Place, Ranking, Rankings
 from dgbench.board.render import text
 from dgbench.board.render.axes import Scale
 from dgbench.core.visible import visible
-from dgbench.selection.measures import Measure
+from dgbench.selection.measure import Measure
 from dgbench.selection.statistics import Estimate
 
 
 def number(measure: Measure, value: float, *, sign: bool = False) -> str:
-    """A value as readers see it: a share in per cent, or nats."""
+    """A value as readers see it: a share in per cent, or what else it is in."""
     if measure.unit == "%":
         return (text.signed if sign else text.percent)(value)
-    return f"{value:{'+' if sign else ''}.2f}".replace("-", "−")
+    return f"{value:{'+' if sign else ''}.{measure.decimals}f}".replace("-", "−")
 
 
 def margin(measure: Measure, estimate: Estimate) -> str:
@@ -28,8 +28,8 @@ def margin(measure: Measure, estimate: Estimate) -> str:
     if measure.unit == "%" or estimate.margin is None or estimate.interval is None:
         return text.margin(estimate)
     if estimate.even:
-        return f"±{estimate.margin:.2f}"
-    return "({:.2f} to {:.2f})".format(*estimate.interval).replace("-", "−")
+        return f"±{estimate.margin:.{measure.decimals}f}"
+    return "({} to {})".format(*(number(measure, end) for end in estimate.interval))
 
 
 def rank(place: Place) -> str:
@@ -37,9 +37,15 @@ def rank(place: Place) -> str:
     return text.ranks(place.rank, place.rank_worst)
 
 
-def heading(measure: Measure) -> str:
+def unit(measure: Measure, board: Leaderboard) -> str:
+    """In what its numbers are; empty of a number without a unit."""
+    return board.info.unit if measure.unit == "value" else measure.unit
+
+
+def heading(measure: Measure, board: Leaderboard) -> str:
     """Title and unit: ``Calibration error, %``."""
-    return f"{measure.title[0].upper()}{measure.title[1:]}, {measure.unit}"
+    within = unit(measure, board)
+    return f"{measure.title[0].upper()}{measure.title[1:]}{f', {within}' if within else ''}"
 
 
 def caption(ranking: Ranking) -> str:
@@ -47,7 +53,7 @@ def caption(ranking: Ranking) -> str:
     measure = ranking.measure
     way = "Higher is better" if measure.rises else "Lower is better"
     headline = ranking.board.info.headline
-    rule = "" if measure == headline else f" For looking: this board's rule is {headline.title}."
+    rule = "" if measure.name == headline.name else f" For looking: this board's rule is {headline.title}."
     about = "".join(f" {sentence}" for sentence in ranking.about)
     return f"{measure.description} {way}. The models are those that {ranking.board.criterion.title} chose.{about}{rule}"
 
@@ -67,7 +73,7 @@ def header(ranking: Ranking, domains: Sequence[str]) -> list[str]:
     return [
         "Rank",
         "Algorithm",
-        heading(ranking.measure),
+        heading(ranking.measure, ranking.board),
         "n",
         *domains,
         "Worst",
@@ -103,9 +109,9 @@ def as_data(ranking: Ranking) -> dict[str, Any]:
         "rules": ranking.board.info.rules,
         "criterion": ranking.board.criterion.name,
         "metric": ranking.measure.name,
-        "unit": ranking.measure.unit,
+        "unit": unit(ranking.measure, ranking.board),
         "higher_is_better": ranking.measure.rises,
-        "is_the_rule": ranking.measure == ranking.board.info.headline,
+        "is_the_rule": ranking.measure.name == ranking.board.info.headline.name,
         "entries": ranking.to_polars().to_dicts(),
         "provenance": dict(ranking.board.provenance),
     }
@@ -132,7 +138,7 @@ def _switched(ranking: Ranking, board: Leaderboard) -> dict[str, Any]:
     values = [place.value for place in places if place.value is not None]
     scale, domains = _scale(values, measure), board.info.domains
     return {
-        "title": heading(measure),
+        "title": heading(measure, ranking.board),
         "caption": caption(ranking),
         "rises": measure.rises,
         "lacking": lacking(ranking),

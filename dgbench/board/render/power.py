@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dgbench.board.power import Needs, Powered
-from dgbench.board.render import text
+from dgbench.board.render.figures import SHARES, Figures
 from dgbench.selection.power import MOST, POWER
 from dgbench.selection.statistics import LEVEL
 
@@ -25,13 +25,13 @@ READING = (
 )
 
 
-def row(one: Powered) -> list[str]:
+def row(one: Powered, show: Figures = SHARES) -> list[str]:
     """A comparison, as :data:`HEADER` has it."""
     return [
         f"{one.first.title} – {one.second.title}",
-        text.with_margin(one.difference, sign=True),
+        show.with_margin(one.difference, sign=True),
         str(one.has),
-        "–" if one.board is None else text.percent(one.board.smallest),
+        "–" if one.board is None else show.lost(one.board.smallest),
         "separated" if one.separated else _needs(one, one.board),
         _needs(one, one.alone),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgbench.board.leaderboard import Track
-from dgbench.board.render.figures import coefficient, with_margin
+from dgbench.board.render.figures import SHARES, Figures, coefficient
 from dgbench.selection.quality import Quality
 from dgbench.selection.statistics import LEVEL, Estimate
 
@@ -15,13 +15,13 @@ QUALITY = (
 )
 
 
-def quality_row(quality: Quality) -> list[str]:
+def quality_row(quality: Quality, show: Figures = SHARES) -> list[str]:
     """One criterion: title, accuracy of its picks, regret, correlation."""
     correlation = quality.correlation
     return [
         quality.criterion.title,
-        with_margin(quality.picked),
-        with_margin(quality.regret),
+        show.with_margin(quality.picked),
+        show.lost_with_margin(quality.regret),
         "–" if correlation is None else coefficient(correlation),
     ]
 
@@ -34,11 +34,11 @@ def judged(track: Track) -> list[tuple[str, list[Quality]]]:
     return [(heading, qualities) for heading, qualities in sees.items() if qualities]
 
 
-def baselines(track: Track) -> list[list[str]]:
+def baselines(track: Track, show: Figures = SHARES) -> list[list[str]]:
     """What a pick is worth at least and at most: the same columns as :func:`quality_row`."""
     first = track.qualities[0]
     blind_regret = Estimate(first.best.mean - first.blind.mean, first.best.n)
     return [
-        ["a candidate picked at random", with_margin(first.blind), with_margin(blind_regret), "0.00"],
-        ["the best candidate (target labels)", with_margin(first.best), "0.0", "1.00"],
+        ["a candidate picked at random", show.with_margin(first.blind), show.lost_with_margin(blind_regret), "0.00"],
+        ["the best candidate (target labels)", show.with_margin(first.best), show.lost(0.0), "1.00"],
     ]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from dgbench.board.leaderboard import Entry, Leaderboard
 from dgbench.board.render.axes import Scale
-from dgbench.board.render.text import signed
+from dgbench.board.render.figures import SHARES, Figures
+from dgbench.board.render.text import figures, signed
 from dgbench.core.amounts import duration
 from dgbench.selection import line as on_line
 
@@ -83,8 +84,11 @@ class Plot:
 def on_the_line(board: Leaderboard) -> Plot | None:
     """Accuracy on the target against accuracy on the source, both on a probit scale, with the line fitted through.
 
-    See :mod:`dgbench.selection.line`. None where fewer algorithms have a gap than a line needs.
+    See :mod:`dgbench.selection.line`. None where fewer algorithms have a gap than a line needs, or values are
+    predicted: the scale is one of shares.
     """
+    if board.info.headline.of == "values":
+        return None
     known = [(entry, entry.on_source) for entry in board.entries if entry.on_source is not None]
     if len(known) < on_line.LEAST:
         return None
@@ -117,9 +121,11 @@ def by_cost(board: Leaderboard) -> Plot | None:
         return None
     seconds = [entry.cost.train for entry in entries]
     reached = [entry.accuracy.mean for entry in entries]
-    across, up = Axis.of_seconds(seconds), Axis.of_shares(reached, lambda share: share)
-    said = [f"{100 * e.accuracy.mean:.1f} % for {duration(e.cost.train)} of training" for e in entries]
-    axes = ("one training (logarithmic)", "accuracy on the target, %")
+    show = figures(board)
+    across, up = Axis.of_seconds(seconds), Axis.of_shares(reached, lambda share: share, show)
+    said = [f"{show.number(e.accuracy.mean)}{show.sign} for {duration(e.cost.train)} of training" for e in entries]
+    measured = "accuracy on the target, %" if show.shares else f"{show.measure.title} on the target{show.within}"
+    axes = ("one training (logarithmic)", measured)
     return _plot(
         board, entries, list(zip(map(math.log10, seconds), reached, strict=True)), said, across, up, None, "", axes
     )
@@ -134,11 +140,11 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     @classmethod
-    def of_shares(cls, shares: Sequence[float], scale: Callable[[float], float]) -> Axis:
-        """An axis on which shares stand where the scale puts them."""
+    def of_shares(cls, shares: Sequence[float], scale: Callable[[float], float], show: Figures = SHARES) -> Axis:
+        """An axis on which shares, or what else ranks, stand where the scale puts them."""
         low, high = _room([scale(share) for share in shares], least=0.02)
         inside = [tick for tick in Scale.spanning(min(shares), max(shares)).ticks if low <= scale(tick) <= high]
-        return cls(low, high, tuple((scale(tick), f"{100 * tick:.4g}") for tick in inside))
+        return cls(low, high, tuple((scale(tick), show.tick(tick)) for tick in inside))
 
     @classmethod
     def of_seconds(cls, seconds: Sequence[float]) -> Axis:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from dgbench.board.render import text
+from dgbench.board.render.figures import Figures
 from dgbench.board.selected import Selection
 from dgbench.selection.criteria import CRITERIA
 from dgbench.selection.records import CELL
@@ -64,12 +65,12 @@ def tables(selection: Selection) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _rows(selection: Selection, cell: _Row, others: list[_Row]) -> Iterator[Row]:
-    by = _mark(selection.criterion.name) + _agreeing(others)
+    by, show = _mark(selection.criterion.name) + _agreeing(others), Figures(selection.headline)
     alone = cell["next_score"] is None
     margin = "–" if alone else f"tie of {1 + cell['tied']}" if cell["tied"] else _signed(cell["margin"])
     why = [_score(cell["score"]), "–" if alone else _score(cell["next_score"]), margin, str(cell["candidates"])]
     place = (cell["target"], str(cell["trial"]))
-    yield Row((*place, *_model(cell), by, *why, *_reached(cell)), chosen=True)
+    yield Row((*place, *_model(cell), by, *why, *_reached(cell, show)), chosen=True)
     apart: dict[tuple[int, int], list[_Row]] = {}
     for one in others:
         if not one["same"]:
@@ -79,7 +80,7 @@ def _rows(selection: Selection, cell: _Row, others: list[_Row]) -> Iterator[Row]
         known = first["own_score"] is not None
         behind = "–" if not known else _signed(-first["behind"]) if first["behind"] else "tie"
         why = [_score(first["own_score"]) if known else "–", "", behind, ""]
-        yield Row(("", "", *_model(first), names, *why, *_reached(first)), chosen=False)
+        yield Row(("", "", *_model(first), names, *why, *_reached(first, show)), chosen=False)
 
 
 def _agreeing(others: list[_Row]) -> str:
@@ -182,8 +183,8 @@ def _model(row: _Row) -> tuple[str, str, str]:
     return str(row["draw"]), str(row["step"]), row["run"][:SHORT]
 
 
-def _reached(row: _Row) -> tuple[str, str]:
-    return text.percent(row["accuracy"]), text.percent(row["regret"])
+def _reached(row: _Row, show: Figures) -> tuple[str, str]:
+    return show.number(row["accuracy"]), show.lost(row["regret"])
 
 
 def _mark(criterion: str) -> str:

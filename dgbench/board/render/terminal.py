@@ -13,6 +13,7 @@ from dgbench.board.leaderboard import Leaderboard, Track
 from dgbench.board.power import Powered
 from dgbench.board.rankings import Ranking
 from dgbench.board.render import measures, power, selected, text
+from dgbench.board.render.figures import SHARES, Figures
 from dgbench.board.selected import Selection
 from dgbench.core.visible import visible
 
@@ -34,8 +35,8 @@ def show(board: Leaderboard, console: Console) -> None:
         *backbones,
         text.RANKING,
         text.ADJUSTED,
-        text.ACCURACY,
-        text.GAP,
+        text.in_units(board, text.ACCURACY),
+        text.gap(board),
         f"* {text.CEILING}",
     ]
     _lines(console, reading, "dim")
@@ -87,16 +88,16 @@ def show_selection(selection: Selection, console: Console) -> None:
     _lines(console, reading, "dim")
 
 
-def show_power(title: str, compared: Sequence[Powered], console: Console) -> None:
+def show_power(title: str, compared: Sequence[Powered], console: Console, show: Figures = SHARES) -> None:
     """Print how many trials comparisons need, and how to read that."""
     table = _grid(title)
     for heading in power.HEADER:
         left = heading == "Pair"
         table.add_column(heading, justify="left" if left else "right", overflow="fold")
     for one in compared:
-        table.add_row(*(Text(visible(cell)) for cell in power.row(one)))
+        table.add_row(*(Text(visible(cell)) for cell in power.row(one, show)))
     console.print(table)
-    _lines(console, power.READING, "dim")
+    _lines(console, (line.replace(", in points", show.apart) for line in power.READING), "dim")
 
 
 def _domains(board: Leaderboard, width: int) -> tuple[str, ...]:

@@ -20,10 +20,16 @@ from dgbench.board.render.qualities import quality_row as quality_row
 from dgbench.board.render.trials import grown as grown
 from dgbench.board.render.trials import looks as looks
 from dgbench.board.render.trials import trials as trials
+from dgbench.board.render.units import GAP as GAP
+from dgbench.board.render.units import figures as figures
+from dgbench.board.render.units import gap as gap
+from dgbench.board.render.units import in_units as in_units
+from dgbench.board.render.units import meant as meant
+from dgbench.board.render.units import predicted as predicted
+from dgbench.board.render.units import stands_for as stands_for
 from dgbench.core.amounts import duration as duration
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.runs.collect import Failure
-from dgbench.selection.measures import RULE, Measure
 from dgbench.selection.statistics import LEVEL
 
 _LEVEL, _ERROR = f"{100 * LEVEL:.0f} %", f"{100 * (1 - LEVEL):.0f} %"
@@ -73,7 +79,6 @@ ACCURACY = (
     "domains. Targets that one training serves move together, so they are averaged within a trial and count once. "
     "Without ± chance cannot be measured: there is a single trial, or all gave the same."
 )
-GAP = "Gap: accuracy on held-out source images minus accuracy on the target, for the same models, in points."
 CEILING = (
     "Ceiling: what the same algorithm reaches when the best of all its candidates is taken on each target. No "
     "selection exceeds it. It uses target labels and is not ranked."
@@ -138,8 +143,8 @@ def backbone(track: Track) -> str:
 
 def score(board: Leaderboard) -> str:
     """Heading of the column that ranks."""
-    title = board.info.headline.title
-    return f"{title[0].upper()}{title[1:]}"
+    title, show = board.info.headline.title, figures(board)
+    return f"{title[0].upper()}{title[1:]}" + (f", {show.unit}" if show.sign and not show.shares else "")
 
 
 def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
@@ -161,18 +166,19 @@ def header(board: Leaderboard, domains: Sequence[str]) -> list[str]:
 
 def row(entry: Entry, board: Leaderboard, domains: Sequence[str]) -> list[str]:
     """One algorithm, as text, with its accuracy on these targets."""
+    show = figures(board)
     return [
         str(entry.rank or "–"),
         name(entry, board),
-        with_margin(entry.accuracy),
+        show.with_margin(entry.accuracy),
         str(entry.accuracy.n),
         *([str(entry.trials)] if grown(board) else []),
-        *(percent(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
-        percent(entry.targets[entry.worst].mean),
-        percent(entry.gap.mean) if entry.gap else "–",
-        with_margin(entry.difference, sign=True) if entry.difference else "–",
-        percent(entry.ceiling.mean),
-        percent(entry.oracle.mean),
+        *(show.number(entry.targets[d].mean) if d in entry.targets else "–" for d in domains),
+        show.number(entry.targets[entry.worst].mean),
+        show.lost(entry.gap.mean) if entry.gap else "–",
+        show.with_margin(entry.difference, sign=True) if entry.difference else "–",
+        show.number(entry.ceiling.mean),
+        show.number(entry.oracle.mean),
     ]
 
 
@@ -259,18 +265,6 @@ def part(board: Leaderboard) -> list[str]:
     return [PART.format(part=board.info.part)] if board.info.part else []
 
 
-def meant(board: Leaderboard) -> list[str]:
-    """What accuracy stands for where something else ranks; nothing where it ranks itself."""
-    return stands_for(board.info.headline)
-
-
-def stands_for(headline: Measure) -> list[str]:
-    """The same, of a measure."""
-    if headline == RULE:
-        return []
-    return [f"Accuracy stands for {headline.title} wherever this board's numbers are spoken of. {headline.description}"]
-
-
 def notes(board: Leaderboard) -> list[str]:
     """What holds for the whole board: that it is a part, what ranks, failed, is missing, and that nothing was tuned."""
     lines = [*part(board), *looks(board), *meant(board), *failures(board.failed)]
@@ -295,14 +289,14 @@ def failures(failed: Sequence[Failure]) -> list[str]:
 
 def _repeats(board: Leaderboard) -> list[str]:
     """What submissions of the same runs say."""
-    lines = []
+    lines, show = [], figures(board)
     if same := [again.submission for again in board.info.repeats if again.identical]:
         named = ", ".join(same[:_PLACES]) + (f" and {len(same) - _PLACES} more" if len(same) > _PLACES else "")
         lines.append(f"Submitted from the same runs, with the same predictions bit for bit, and listed once: {named}.")
     lines += [
         f"{title(board, again.algorithm)} was submitted from the same runs as {again.submission} ({again.level}), "
-        f"where accuracies on targets differ by up to {percent(again.difference)} points from these: another machine "
-        "or another version computed them."
+        f"where accuracies on targets differ by up to {show.lost(again.difference)}{show.points} from these: another "
+        "machine or another version computed them."
         for again in board.info.repeats
         if not again.identical
     ]

@@ -60,7 +60,8 @@ def identified(listing: Listing, root: Path, progress: Progress = silent) -> tup
     for domain in listing.domains:
         content.update(f"\x1e{domain.name}\x1f{len(domain)}\x1f".encode())
         for array in (domain.labels, domain.groups):
-            content.update(np.ascontiguousarray(array).astype("<i8", copy=False).tobytes())
+            kind = "<f8" if array.dtype.kind == "f" else "<i8"
+            content.update(np.ascontiguousarray(array).astype(kind, copy=False).tobytes())
         content.update("\x1f".join(() if domain.official is None else domain.official.tolist()).encode())
     digests = _digests(listing, root, progress)
     content.update(b"".join(digests))

@@ -20,6 +20,7 @@ from PIL import Image
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DataError
+from dgbench.core.judged_by import ValueCard
 from dgbench.data.disk.findings import Finding
 from dgbench.data.disk.picture_survey import Survey, picture_findings
 from dgbench.data.listing import DomainListing, Listing
@@ -61,9 +62,7 @@ def check(card: DatasetCard, listing: Listing, progress: Callable[[int, int], No
         _unreadable(unreadable, listing),
         *picture_findings(Survey.of([look.traits for look in looks]), card.decoding, listing.left_out),
         _counts(card, listing),
-        _missing_classes(card, listing),
-        _balance(listing),
-        _priors(listing),
+        *([_values(card.value, listing)] if card.value else _classes(card, listing)),
         _copies(looks, listing),
         _near_across(near, listing),
         _leakage(near, looks, listing),
@@ -145,6 +144,23 @@ def _counts(card: DatasetCard, listing: Listing) -> Finding:
     return Finding("counts", "ok", ", ".join(f"{name} {count}" for name, count in found.items()))
 
 
+def _values(value: ValueCard, listing: Listing) -> Finding:
+    """Which values the domains have: a note where two of them share none."""
+    said, spans = [], []
+    for domain in listing.domains:
+        least, most = float(domain.labels.min()), float(domain.labels.max())
+        spans.append((least, most))
+        middle, spread = float(domain.labels.mean()), float(domain.labels.std())
+        said.append(f"{domain.name} {least:.4g} to {most:.4g}, mean {middle:.4g}, deviation {spread:.4g}")
+    apart = max(least for least, _ in spans) > min(most for _, most in spans)
+    unit = f" ({value.unit})" if value.unit else ""
+    return Finding("values", "note" if apart else "ok", f"{value.what}{unit}: {'; '.join(said)}")
+
+
+def _classes(card: DatasetCard, listing: Listing) -> list[Finding]:
+    return [_missing_classes(card, listing), _balance(listing), _priors(listing)]
+
+
 def _missing_classes(card: DatasetCard, listing: Listing) -> Finding:
     """Which domains lack which classes: a problem where the card does not say so."""
     of = len(listing.classes)
@@ -208,7 +224,7 @@ def _copies(looks: list[_Look], listing: Listing) -> Finding:
     sets = [group for group in same.values() if len(group) > 1]
     if not sets:
         return Finding("copies", "ok", "no picture occurs twice")
-    contradicting = [g for g in sets if len({int(listing.domains[k.domain].labels[k.row]) for k in g}) > 1]
+    contradicting = [g for g in sets if len({float(listing.domains[k.domain].labels[k.row]) for k in g}) > 1]
     text = f"{len(sets)} pictures occur more than once: {_some(_names(group, listing) for group in sets)}"
     if contradicting:
         text += f"; {len(contradicting)} of them with different labels: {_names(contradicting[0], listing)}"

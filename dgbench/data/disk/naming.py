@@ -7,18 +7,21 @@ A name that is on the card means itself. Otherwise case, spaces, underscores, hy
 from __future__ import annotations
 
 import errno
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError, did_you_mean
+from dgbench.core.judged_by import ValueCard
 from dgbench.core.names import readable
 
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -113,17 +116,19 @@ def numbered(count: int) -> Names:
     return Names.of((str(i), i) for i in range(count))
 
 
-def label_numbers(card: DatasetCard, values: Sequence[str], where: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Class names, and the class numbers of a column of class names or numbers.
+def label_numbers(card: DatasetCard, values: Sequence[str], where: str) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """Class names, and the class numbers of a column of class names or numbers; of a card with a value that, and none.
 
     Args:
-        card: Its classes.
+        card: Its classes, or its value.
         values: The column.
         where: What errors call it.
 
     Raises:
-        DataError: a value is no class of the card.
+        DataError: what stands there is no class of the card, or no number where it has a value.
     """
+    if card.value is not None:
+        return (), _numbers(card.value, values, where)
     found = set(values)
     classes = classes_of(card, found, numeric=all(value.isdecimal() for value in found))
     numbers = {value: classes.on_disk.number(value) for value in found}
@@ -131,6 +136,23 @@ def label_numbers(card: DatasetCard, values: Sequence[str], where: str) -> tuple
     if unknown:
         raise DataError(f"{where}: no class of '{card.name}' is called {some(unknown)}.{hint(unknown, classes.names)}")
     return classes.names, np.array([numbers[value] for value in values], np.int64)
+
+
+def _numbers(value: ValueCard, said: Sequence[str], where: str) -> NDArray[np.float64]:
+    numbers, wrong = np.empty(len(said)), list[str]()
+    for row, text in enumerate(said):
+        try:
+            numbers[row] = float(text)
+        except ValueError:
+            numbers[row] = math.nan
+        if not math.isfinite(numbers[row]):
+            wrong.append(text)
+    if wrong:
+        raise DataError(
+            f"{where}: {len(wrong)} of {len(said)} rows have no number that is the {value.what}: "
+            f"{some(dict.fromkeys(wrong))}; write it as 12.5, or take the rows out"
+        )
+    return numbers
 
 
 def split_meanings(given: Mapping[str, str]) -> dict[str, str]:

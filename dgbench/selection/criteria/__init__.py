@@ -29,6 +29,8 @@ from dgbench.selection.criteria.scores import best, choose, ordered, scores
 from dgbench.selection.criteria.source import CALIBRATION, SOURCE, SOURCE_NLL, SOURCE_WORST
 from dgbench.selection.criteria.unlabelled import AGREEMENT, ATC, CONFIDENCE, DOC, NUCLEAR_NORM
 from dgbench.selection.criteria.weights import FLATNESS, RISK_DISCREPANCY
+from dgbench.selection.measure import Measure
+from dgbench.selection.measures import RULE
 
 __all__ = [
     "CRITERIA",
@@ -42,6 +44,7 @@ __all__ = [
     "get",
     "ordered",
     "ranking",
+    "refuse_misfit",
     "scores",
 ]
 
@@ -79,10 +82,16 @@ FROM_RECORDS = tuple(
 done."""
 
 
-def at_hand(metrics: pl.DataFrame) -> tuple[Criterion, ...]:
-    """All criteria, but for those whose judges nobody asked for: records have nothing of them."""
+def at_hand(metrics: pl.DataFrame, headline: Measure = RULE) -> tuple[Criterion, ...]:
+    """All criteria of what is predicted, but for those whose judges nobody asked for: records have nothing of them.
+
+    Args:
+        metrics: The records.
+        headline: By what their board ranks.
+    """
     there = set(metrics["split"].unique())
-    return tuple(one for one in CRITERIA.values() if one.judges is None or one.judges in there)
+    fitting = (one for one in CRITERIA.values() if headline.of == "classes" or not one.classes)
+    return tuple(one for one in fitting if one.judges is None or one.judges in there)
 
 
 def get(name: str) -> Criterion:
@@ -90,6 +99,25 @@ def get(name: str) -> Criterion:
     if name not in CRITERIA:
         raise UnknownNameError("criterion", name, CRITERIA)
     return CRITERIA[name]
+
+
+def refuse_misfit(criterion: Criterion, headline: Measure, board: str) -> None:
+    """Refuse a criterion about classes on a board where values are predicted.
+
+    Args:
+        criterion: Which.
+        headline: By what the board ranks.
+        board: Its name.
+
+    Raises:
+        RecipeError: it is one.
+    """
+    if criterion.classes and headline.of == "values":
+        others = ", ".join(name for name, one in CRITERIA.items() if one.ranks and not one.classes)
+        raise RecipeError(
+            f"'{board}' predicts values, and '{criterion.name}' is about classes and their probabilities; choose one "
+            f"of {others}"
+        )
 
 
 def ranking(name: str, board: str) -> Criterion:

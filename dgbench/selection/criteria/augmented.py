@@ -72,6 +72,7 @@ AUGMENTED_LOGIT = Criterion(
     _NEEDS,
     keep=UNSEEN,
     value=(_INSIDE / (1 - _INSIDE)).log(),
+    classes=True,
 )
 
 KFOLD = Criterion(

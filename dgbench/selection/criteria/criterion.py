@@ -62,6 +62,7 @@ class Criterion:
             :data:`dgbench.selection.records.INDICATORS`, and over ``score``, that mean, of candidates that are compared
             with each other. The records that count are then those of the images that it is about.
         lacking: Why that may not be known where predictions are at hand.
+        classes: Whether it is about classes, and their probabilities: of predicted values there is no such score.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Criterion:
     least: Literal["domain", "view"] | None = None
     indicator: pl.Expr | None = field(compare=False, default=None)
     lacking: str = ""
+    classes: bool = False
 
     @property
     def judges(self) -> Judges | None:

@@ -19,6 +19,7 @@ SOURCE_NLL = Criterion(
     "Mean over source domains of the log-likelihood of held-out clean images: like source validation, but it still "
     "tells models apart when nearly every image is classified correctly.",
     value=-pl.col("nll"),
+    classes=True,
 )
 
 SOURCE_WORST = Criterion(
@@ -36,4 +37,5 @@ CALIBRATION = Criterion(
     ("held-out images", "predictions"),
     indicator=-pl.col("calibration"),
     lacking="only classes were predicted, and no probabilities",
+    classes=True,
 )

@@ -22,6 +22,7 @@ CONFIDENCE = Criterion(
     _SCORES,
     indicator=pl.col("confidence"),
     lacking=_FIVE,
+    classes=True,
 )
 
 ATC = Criterion(
@@ -32,6 +33,7 @@ ATC = Criterion(
     _CHANCES,
     indicator=pl.col("atc"),
     lacking=_CLASSES,
+    classes=True,
 )
 
 DOC = Criterion(
@@ -41,6 +43,7 @@ DOC = Criterion(
     _CHANCES,
     indicator=pl.col("doc"),
     lacking=_CLASSES,
+    classes=True,
 )
 
 AGREEMENT = Criterion(
@@ -51,6 +54,7 @@ AGREEMENT = Criterion(
     ("predictions", "target images"),
     indicator=pl.col("agreement"),
     lacking="there is no other candidate to agree with",
+    classes=True,
 )
 
 NUCLEAR_NORM = Criterion(
@@ -61,4 +65,5 @@ NUCLEAR_NORM = Criterion(
     ("predictions", "every score", "target images"),
     indicator=pl.col("nuclear_norm"),
     lacking=_FIVE,
+    classes=True,
 )

@@ -41,6 +41,7 @@ FLATNESS = Criterion(
     _NEEDS,
     indicator=pl.col("flatness"),
     lacking=_LACKING,
+    classes=True,
 )
 
 RISK_DISCREPANCY = Criterion(
@@ -53,4 +54,5 @@ RISK_DISCREPANCY = Criterion(
     value=pl.col("nll"),
     indicator=-(_standard(pl.col("score")) + _standard(pl.col("discrepancy"))),
     lacking=_LACKING,
+    classes=True,
 )

@@ -9,6 +9,7 @@ from typing import Any
 from dgbench.board.compare import Against, Comparison
 from dgbench.board.flips import most_flipped
 from dgbench.board.pictures import class_names, portraits
+from dgbench.board.render import text
 from dgbench.board.render.axes import Scale
 from dgbench.board.render.compared import words
 from dgbench.board.render.frame import ALONE
@@ -52,6 +53,7 @@ def render(comparison: Comparison, drawn: Portraits, classes: Mapping[str, Seque
         compared=comparison,
         info=comparison.board.info,
         words=words,
+        show=text.figures(comparison.board),
         scale=_scale(comparison),
         strips=[_strips(comparison, one, drawn, classes) for one in comparison.against],
     )  # fmt: skip
@@ -59,7 +61,11 @@ def render(comparison: Comparison, drawn: Portraits, classes: Mapping[str, Seque
 
 def summary(comparison: Comparison) -> str:
     """A small table of the differences, for notebooks."""
-    return environment().get_template("compared_summary.html").render(compared=comparison, words=words)
+    return (
+        environment()
+        .get_template("compared_summary.html")
+        .render(compared=comparison, words=words, show=text.figures(comparison.board))
+    )
 
 
 def _scale(comparison: Comparison) -> Scale:

@@ -39,7 +39,7 @@ def show(comparison: Comparison, console: Console, classes: Mapping[str, Sequenc
             _lines(console, [absent], "yellow")
         _images(console, comparison, one, classes)
     console.print(_grid(words.cost_header(comparison), words.costs(comparison), "Cost"))
-    notes = [*text.meant(comparison.board), words.PAIRED, words.one_of(comparison), words.cost(comparison)]
+    notes = [*text.meant(comparison.board), words.paired(comparison), words.one_of(comparison), words.cost(comparison)]
     if any(one.flips for one in comparison.against):
         notes.insert(2, words.FLIPS)
     _lines(console, notes, "dim")
@@ -49,10 +49,10 @@ def _table(comparison: Comparison, one: Against) -> Table:
     first, second = comparison.first.title, one.entry.title
     headings = ["Target", first, second, "Difference", "n", "Won–tied–lost"]
     flips = [f"Only {first}\nright", f"Only {second}\nright", "Both\nright", "Both\nwrong", "McNemar p\nby trial"]
-    rows = []
+    rows, show = [], text.figures(comparison.board)
     for row in words.rows(comparison, one):
-        reached = [text.percent(estimate.mean) for estimate in (row.first, row.second)]
-        cells = [row.target, *reached, text.with_margin(row.lead, sign=True), str(row.lead.n), row.won]
+        reached = [show.number(estimate.mean) for estimate in (row.first, row.second)]
+        cells = [row.target, *reached, show.with_margin(row.lead, sign=True), str(row.lead.n), row.won]
         if one.flips:
             both, alone, other, neither = row.counts or ("–",) * 4
             cells += [*map(str, (alone, other, both, neither)), row.p]

@@ -8,6 +8,7 @@ from typing import Any
 
 from dgbench.board.compare import Against, Comparison, Score
 from dgbench.board.flips import Flips
+from dgbench.board.render.text import figures
 from dgbench.core.amounts import duration
 from dgbench.selection.statistics import LEVEL, Estimate
 
@@ -28,6 +29,7 @@ FLIPS = (
     "takes the images as drawn one by one from a population, so it says nothing of another trial or another target; "
     "whether an algorithm is better is what the intervals over trials are for. It is corrected for nothing."
 )
+NO_RIGHT = "There is no image by image: a predicted value is more or less far off, and not right or wrong."
 NO_FLIPS = "There is no image by image: predictions of {} are not at hand. A submission may be placed without them."
 ONE_OF_TWO = (
     "Intervals are those of this one comparison, uncorrected. Who picked the two after looking at a board of many "
@@ -37,6 +39,12 @@ APART = (
     "They stand on different tracks: one that is online adapts to the unlabelled stream of target images, and is told "
     "more than one that is inductive. The board does not rank them together."
 )
+
+
+def paired(comparison: Comparison) -> str:
+    """How differences are paired, and in what they are."""
+    show = figures(comparison.board)
+    return PAIRED if show.shares else PAIRED.replace("points of accuracy", f"differences{show.within}")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -174,7 +182,9 @@ def cost(comparison: Comparison) -> str:
 
 
 def absent(comparison: Comparison, one: Against) -> str:
-    """Whose predictions are not at hand; empty where no image is missing."""
+    """Why there is no image by image, or whose predictions are not at hand; empty where no image is missing."""
+    if comparison.board.info.value:
+        return NO_RIGHT
     if len(one.flips) == one.score.wins + one.score.ties + one.score.losses:
         return ""
     names = [e.title for e in (comparison.first, one.entry) if e.level] or [comparison.first.title, one.entry.title]

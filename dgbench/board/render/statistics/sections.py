@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.render import text
 from dgbench.board.render.diagram import by_ranks
+from dgbench.board.render.figures import Figures
 from dgbench.board.render.report.sections import Report, Section
 from dgbench.board.render.scatter import on_the_line
 from dgbench.board.statistics import Statistics
@@ -58,20 +59,27 @@ def report(statistics: Statistics) -> Report:
 
 
 def _sections(statistics: Statistics, board: Leaderboard) -> Iterator[Section]:
-    titles = {entry.algorithm: entry.title for entry in board.entries}
+    titles, show = {entry.algorithm: entry.title for entry in board.entries}, text.figures(board)
     for track in statistics.tracks:
         where = text.TRACKS[track.track][0]
         if track.tests:
             sample = [SAMPLE.format(blocks=track.blocks), *([SOURCES] if track.blocks == "targets" else [])]
-            yield tested(track.tests, titles, f"ranks-{track.track}", where, sample)
+            yield tested(track.tests, titles, f"ranks-{track.track}", where, sample, show)
         if track.split:
-            yield _varied(track.split, f"variance-{track.track}", where)
+            yield _varied(track.split, f"variance-{track.track}", where, show)
         if track.lacking:
             yield Section(f"lacking-{track.track}", f"{where}: what cannot be said", said=track.lacking)
     yield _lined(statistics, board)
 
 
-def tested(tests: RankTests, titles: Mapping[str, str], name: str, where: str, sample: Sequence[str]) -> Section:
+def tested(
+    tests: RankTests,
+    titles: Mapping[str, str],
+    name: str,
+    where: str,
+    sample: Sequence[str],
+    show: Figures,
+) -> Section:
     """Tests by ranks.
 
     Args:
@@ -79,6 +87,7 @@ def tested(tests: RankTests, titles: Mapping[str, str], name: str, where: str, s
         titles: Of algorithms, as readers see them.
         name, where: An anchor, and what they are about.
         sample: What the blocks are.
+        show: How differences are shown.
     """
     held = {one.algorithm: one for one in tests.against}
     control = titles.get(tests.control, tests.control) if tests.control else None
@@ -94,7 +103,7 @@ def tested(tests: RankTests, titles: Mapping[str, str], name: str, where: str, s
                 ["–"] * 4
                 if one is None
                 else [
-                    text.signed(one.difference),
+                    show.signed(one.difference),
                     f"{one.wins}–{one.ties}–{one.losses}",
                     p_value(one.p),
                     p_value(one.p_corrected),
@@ -141,12 +150,12 @@ def p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.3g}"
 
 
-def _varied(found: Split, name: str, where: str) -> Section:
+def _varied(found: Split, name: str, where: str, show: Figures) -> Section:
     by = {(one.level, one.own): one for one in found.components}
     rows = [
         [
             words,
-            *(cell for own in (False, True) for cell in _component(found, by.get((level, own)))),
+            *(cell for own in (False, True) for cell in _component(found, by.get((level, own)), show)),
         ]
         for level, words in (
             ("algorithm", "algorithms"),
@@ -163,19 +172,24 @@ def _varied(found: Split, name: str, where: str) -> Section:
         said.append("With one draw, what hyperparameters do is no part of it: nothing was searched.")
     if found.targets == 1:
         said.append("With one target, what an algorithm's own targets do is part of algorithms.")
-    header = ["Varies by", "Shared, points", "of all", "Own, points", "of all"]
-    return Section(name, f"{where}: what accuracies vary by", header, rows, said, [VARIANCE, TRIALS])
+    within = show.apart.removeprefix(", in")
+    header = ["Varies by", *(f"{what}{',' if within else ''}{within}" for what in ("Shared", "Own"))]
+    header = [header[0], header[1], "of all", header[2], "of all"]
+    variance = VARIANCE.replace(" in points", f" in{within}" if within else "")
+    return Section(name, f"{where}: what accuracies vary by", header, rows, said, [variance, TRIALS])
 
 
-def _component(found: Split, one: Component | None) -> tuple[str, str]:
+def _component(found: Split, one: Component | None, show: Figures) -> tuple[str, str]:
     if one is None or one.deviation is None:
         return "–", "–"
     share = found.share(one)
-    return text.percent(one.deviation), "–" if share is None else f"{100 * share:.0f} %"
+    return show.lost(one.deviation), "–" if share is None else f"{100 * share:.0f} %"
 
 
 def _lined(statistics: Statistics, board: Leaderboard) -> Section:
     title = "Source and target: accuracy on the line"
+    if board.info.value:
+        return Section("line", title, said=["The line is one of shares; of values none is drawn."])
     if statistics.line is None:
         why = "No line can be drawn: it needs three algorithms whose accuracies differ on source and target."
         return Section("line", title, said=[why])

@@ -6,6 +6,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +192,7 @@ def listed(
     classes: tuple[str, ...],
     domains: Sequence[Rows],
     pictures: Callable[[Rows], Pictures],
-    labels: Rows,
+    labels: NDArray[Any],
     groups: Rows,
     official: NDArray[np.str_] | None,
     judged: Rows | None = None,

@@ -20,7 +20,8 @@ def read(card: DatasetCard, reader: Made, root: Path) -> Listing:
 
     Raises:
         CardError: there is no such builder, or the card's options do not fit it.
-        DataError: what it makes has other domains or classes than the card; or what the builder raises.
+        DataError: what it makes has other domains or classes than the card, or labels of another kind; or what the
+            builder raises.
     """
     dataset = build(card, reader, root)
     made, wanted = [domain.name for domain in dataset.domains], [domain.name for domain in card.domains]
@@ -28,6 +29,11 @@ def read(card: DatasetCard, reader: Made, root: Path) -> Listing:
         raise DataError(f"{card.name}: {reader.builder} makes the domains {made}, but the card has {wanted}")
     if len(dataset.classes) != card.class_count:
         raise DataError(f"{card.name}: {reader.builder} makes {len(dataset.classes)} classes, not {card.class_count}")
+    if any((domain.labels.dtype.kind == "f") != (card.value is not None) for domain in dataset.domains):
+        made_of, wanted_of = ("classes", "values") if card.value else ("values", "classes")
+        raise DataError(
+            f"{card.name}: the labels that {reader.builder} makes are {made_of}, and the card has {wanted_of}"
+        )
     return Listing(
         card.name,
         dataset.classes,

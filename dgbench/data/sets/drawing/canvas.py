@@ -43,6 +43,22 @@ def shrink(large: Ink) -> Ink:
     return np.asarray(blocks.mean(axis=(-3, -1)))
 
 
+def tinted(ink: Ink, hues: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Pictures ``[n, 16, 16]`` of ink as RGB ``[n, 16, 16, 3]``, light ink of given hues on dark paper.
+
+    Args:
+        ink: The drawings.
+        hues: Where on the circle of colours each lies, ``[n]``: 0 is red, 1/3 green, 2/3 blue, 1 red again.
+        random: Draws the paper, each channel in [0, .25], and of the ink the brightness in [.75, 1] and the saturation
+            in [.5, .9].
+    """
+    paper = random.uniform(0.0, 0.25, (len(ink), 1, 1, 3))
+    bright, pure = random.uniform(0.75, 1.0, (len(ink), 1)), random.uniform(0.5, 0.9, (len(ink), 1))
+    place = (np.array([5, 3, 1]) + 6 * hues[:, None]) % 6
+    pen = bright * (1 - pure * np.clip(np.minimum(place, 4 - place), 0, 1))
+    return np.asarray(np.rint(255 * (paper + ink[..., None] * (pen[:, None, None] - paper))).astype(np.uint8))
+
+
 def paint(ink: Ink, random: np.random.Generator) -> NDArray[np.uint8]:
     """Pictures ``[n, 16, 16]`` of ink as RGB ``[n, 16, 16, 3]``.
 

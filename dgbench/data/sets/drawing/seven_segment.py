@@ -20,8 +20,8 @@ _TAILLESS = {6: "cdefg", 7: "abcf", 9: "abcfg"}
 
 
 @dataclass(frozen=True)
-class _Display:
-    """Sizes in pixels; ``off`` is the brightness of an unlit bar."""
+class Display:
+    """Sizes in pixels; ``off`` is the brightness of an unlit bar; ``tailless``: 6, 7 and 9 are drawn otherwise."""
 
     width: float
     height: float
@@ -38,7 +38,7 @@ def domain(name: str) -> Domain:
     for number in range(DISPLAYS):
         random = generator("digits", name, number)
         height = random.uniform(9.0, 13.0)
-        display = _Display(
+        display = Display(
             width=height * random.uniform(0.42, 0.68),
             height=height,
             thickness=random.uniform(0.9, 2.2),
@@ -48,17 +48,20 @@ def domain(name: str) -> Domain:
             tailless=bool(random.random() < 0.25),
         )
         for digit in np.tile(np.arange(10), REPEATS):
-            ink.append(_draw(digit, display, random))
+            ink.append(draw(digit, display, random))
             labels.append(digit)
             groups.append(number)
     inputs = paint(np.stack(ink), generator("digits", name, "colours"))
     return Domain(name, inputs, np.array(labels, np.int64), np.array(groups, np.int64))
 
 
-def _draw(digit: int, display: _Display, random: np.random.Generator) -> Ink:
-    """One picture ``[16, 16]``: a bar is dead with chance 2 %, and half as bright with chance 8 %."""
+def draw(digit: int, display: Display, random: np.random.Generator, turn: float | None = None) -> Ink:
+    """One picture ``[16, 16]``: a bar is dead with chance 2 %, and half as bright with chance 8 %.
+
+    ``turn`` is by how many degrees the display is turned clockwise, in place of a drawn tilt.
+    """
     lit = _TAILLESS.get(digit, SEGMENTS[digit]) if display.tailless else SEGMENTS[digit]
-    u, v = grid(random, 1.0, random.uniform(-3, 3), display.slant, 1.2)
+    u, v = grid(random, 1.0, random.uniform(-3, 3) if turn is None else turn, display.slant, 1.2)
     w, h = display.width / 2, display.height / 2
     centres = {"a": (0, -h), "b": (w, -h / 2), "c": (w, h / 2), "d": (0, h), "e": (-w, h / 2), "f": (-w, -h / 2)}
     large = np.zeros_like(u)

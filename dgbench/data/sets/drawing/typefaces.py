@@ -129,16 +129,18 @@ def outlined(face: Path, character: str) -> Image.Image:
     return Image.fromarray(maximum_filter(ink, size=2 * _LINE + 1) - ink)
 
 
-def typeset(cut: Image.Image, heights: tuple[float, float], random: np.random.Generator) -> Ink:
+def typeset(
+    cut: Image.Image, heights: tuple[float, float], random: np.random.Generator, turn: float | None = None
+) -> Ink:
     """A picture ``[16, 16]`` of a character as a scanner may see it.
 
     Its height is drawn between the two ``heights``, in pixels (its width is 14 at most). It is stretched by up to 10 %
-    across, tilted by up to 5 degrees, and up to 1.5 pixels off the centre.
+    across, tilted by up to 5 degrees, or turned by ``turn`` degrees clockwise, and up to 1.5 pixels off the centre.
     """
     height = random.uniform(*heights)
     across = height / cut.height * random.uniform(0.9, 1.1)
     width = min(14.0, cut.width * across)
-    angle = np.radians(random.uniform(-5, 5))
+    angle = np.radians(random.uniform(-5, 5) if turn is None else turn)
     cos, sin = np.cos(angle), np.sin(angle)
     x0, y0 = SIDE / 2 + random.uniform(-1.5, 1.5, 2)
     # Pillow wants the map from the new picture to the old one: undo the shift, then the tilt, then the scaling.
