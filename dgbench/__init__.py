@@ -213,7 +213,7 @@ _ELSEWHERE = {
     "reproduce": "dgbench.api.reproducing",
     "build_site": "dgbench.api.sites",
     **dict.fromkeys(_SUBMITTING, "dgbench.api.submitting"),
-    **dict.fromkeys(("deploy", "export", "load", "predict"), "dgbench.api.using"),
+    **dict.fromkeys(("deploy", "export", "load", "predict", "reliance"), "dgbench.api.using"),
 }
 
 
