@@ -38,7 +38,7 @@ from dgbench.runs.verify import verify
 from dgbench.runs.wishes import Boards
 from dgbench.selection.criteria import FROM_RECORDS, choose, get
 from dgbench.selection.records import METRICS, RUNS
-from dgbench.train import training as training_module
+from dgbench.train import loop
 from dgbench.train.spec import TrainingSpec
 from in_process import carry_out
 from small import small_board
@@ -377,11 +377,9 @@ def test_the_weights_before_the_first_step_are_built_again_to_the_bit(
     def note(network: Any) -> None:
         kept.update(effective_state(network))
 
-    attach = training_module.attach
+    attach = loop.attach
     with monkeypatch.context() as patch:
-        patch.setattr(
-            training_module, "attach", lambda spec, parts, network: (attach(spec, parts, network), note(network))
-        )
+        patch.setattr(loop, "attach", lambda spec, parts, network: (attach(spec, parts, network), note(network)))
         do_training(training, store, CPU, keep={"000006"})
     found = stored(training, store, CPU).initial()
     assert found.keys() == kept.keys()

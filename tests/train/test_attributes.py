@@ -130,7 +130,7 @@ class Descent(torch.optim.SGD):
         (np.array(["text"]), "'held' is of the type ndarray"),
         ({(1, 2): 3}, "'held' is of the type dict"),
     ],
-    ids=str,
+    ids=["iterator", "nested", "optimizer", "graph", "text", "keys"],
 )
 def test_what_cannot_be_kept_is_named(value: Any, why: str) -> None:
     made = odd()
