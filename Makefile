@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/dgbench run quick
 
 test: install
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 versions:
 	for version in $(VERSIONS); do $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit; done
