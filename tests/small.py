@@ -1,7 +1,10 @@
-"""A board small enough for tests: the rules of `quick`, a few steps, random weights."""
+"""A board small enough for tests: the rules of `quick`, a few steps, random weights, few images under shifts."""
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard, TrainingRules
+from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
+
+VIEWS = 40
+"""Images of a source domain that are looked at under each shift; it has 70 to 179 to validate on."""
 
 
 def small_board(
@@ -9,4 +12,5 @@ def small_board(
 ) -> BoardCard:
     training = TrainingRules(steps=steps, checkpoints=checkpoints, batch_per_domain=4)
     changes = {"tracks": {"inductive": backbone, "online": backbone}, "training": training, "name": "small"}
+    changes |= {"selection": SelectionRules(views_per_domain=VIEWS)}
     return rules(rules("quick").model_copy(update=changes), algorithms=algorithms, trials=trials)

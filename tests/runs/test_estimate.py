@@ -16,7 +16,7 @@ from dgbench.runs.store import Store
 from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import todo
 from in_process import carry_out
-from small import small_board
+from small import VIEWS, small_board
 
 
 def seconds(plan: Plan, store: Store, workers: int = 1) -> float:
@@ -64,7 +64,8 @@ def test_what_really_ran_here_says_how_long_the_rest_takes(
         else:
             targets = {run.target for run in runs if run.training == training.id}
             tested = sum(d.count or 0 for d in plan.datasets["digits"].domains if d.name in targets)
-            looked += 2 * steps + (2 * held + 2 * (11 * held + tested)) / LEARN
+            shifted = 10 * VIEWS * len(training.sources)
+            looked += 2 * steps + (2 * held + 2 * (held + shifted + tested)) / LEARN
     paces = sorted(one / images for one, images in zip(took, counted, strict=True))
     assert len(paces) == 4
     assert seconds(plan, store) == pytest.approx(looked * (paces[1] + paces[2]) / 2, rel=0.02)

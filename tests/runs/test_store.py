@@ -12,7 +12,7 @@ from dgbench.api import boards
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
 from dgbench.runs.store import BusyError, Store
-from small import small_board
+from small import VIEWS, small_board
 
 BOARD = small_board("erm", "t3a", "wise_ft")
 
@@ -91,7 +91,7 @@ def test_stored_metrics_are_those_of_the_stored_predictions(finished: Path) -> N
 
 def test_whole_targets_are_tested_and_only_validation_rows_of_sources(finished: Path) -> None:
     from dgbench.data.catalogue import load
-    from dgbench.data.splits import split
+    from dgbench.data.splits import split, viewed
 
     data = load("digits")
     for run in boards.plan(BOARD).runs.values():
@@ -102,6 +102,9 @@ def test_whole_targets_are_tested_and_only_validation_rows_of_sources(finished: 
         assert run.target not in held["domain"]
         for (domain, view), rows in held.filter(pl.col("step") == pl.col("step").max()).group_by("domain", "view"):
             expected = split(data, str(domain), 0, 0.1).validation
+            if view != "clean":
+                expected = viewed(data, str(domain), 0, expected, VIEWS)
+                assert len(expected) == VIEWS
             assert sorted(rows["index"]) == expected.tolist(), (domain, view)
 
 
