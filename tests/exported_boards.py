@@ -11,10 +11,12 @@ from PIL import Image
 
 from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, CaseRules, PartChoice, card_names
+from dgbench.runs.deterministic import as_worker
 from dgbench.runs.launch import launch
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
+from in_process import carry_out
 from once import once
 from small import small_board
 
@@ -34,15 +36,20 @@ class Ran:
     store: Store
 
 
-def ran(board: BoardCard, name: str, **cases: tuple[str, ...]) -> Ran:
+def ran(board: BoardCard, name: str, workers: int = 0, **cases: tuple[str, ...]) -> Ran:
+    """A board, run by so many workers, or as one of them would by this process."""
     best = board.defaults.model_copy(update={"averaging": PartChoice(part="best")})
     tested = {name: CaseRules(targets=targets) for name, targets in cases.items()}
     board = rules(board.model_copy(update={"defaults": best, "cases": tested}))
     plan = make_plan(board, fetch=True)
 
     def work(folder: Path) -> None:
-        summary = launch(plan, Store(folder), device="cpu", workers=2)
-        assert not summary.failed, summary.failed
+        if workers:
+            summary = launch(plan, Store(folder), device="cpu", workers=workers)
+            assert not summary.failed, summary.failed
+            return
+        with as_worker("cpu"):
+            carry_out(board, folder)
 
     return Ran(board, plan, Store(once(name, work)))
 
@@ -50,7 +57,7 @@ def ran(board: BoardCard, name: str, **cases: tuple[str, ...]) -> Ran:
 @pytest.fixture(scope="session")
 def digits() -> Ran:
     """One target and every algorithm there is."""
-    return ran(small_board(*ALGORITHMS), "digits", digits=("print",))
+    return ran(small_board(*ALGORITHMS), "digits", workers=2, digits=("print",))
 
 
 def write_shapes(root: Path, per_class: int = 13) -> None:

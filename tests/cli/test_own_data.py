@@ -79,11 +79,12 @@ def test_splits_that_a_board_does_not_use_are_spoken_of(home: Path, tmp_path: Pa
         for label in ("red", "green")
         for number in range(6)
     ]
+    kept = {"DGBENCH_CACHE": str(home / "cache")}  # what is known of the board's network
     (tmp_path / "lamps.csv").write_text("\n".join(["path;class;site;split", *rows]), encoding="utf-16")
-    made = dgbench("data", "new", "lamps.csv", cwd=tmp_path)
+    made = dgbench("data", "new", "lamps.csv", cwd=tmp_path, **kept)
     assert made.returncode == 0, made.stderr
     assert "official splits: test, train; the board 'own' draws splits of its own all the same" in made.stdout
-    planned = dgbench("plan", "own", "-d", "lamps", "-a", "erm", "--device", "cpu", cwd=tmp_path)
+    planned = dgbench("plan", "own", "-d", "lamps", "-a", "erm", "--device", "cpu", cwd=tmp_path, **kept)
     assert planned.returncode == 0, planned.stderr
     said = re.search(
         r"'lamps' comes with splits of its own.* run a copy of (\S+) with 'official = true'", planned.stderr
@@ -93,7 +94,7 @@ def test_splits_that_a_board_does_not_use_are_spoken_of(home: Path, tmp_path: Pa
     copy = rules.replace('name = "own"', 'name = "mine"').replace("[split]\n", "[split]\nofficial = true\n")
     (tmp_path / "mine.toml").write_text(copy, encoding="utf-8")
     only = ("-d", "lamps", "-a", "erm", "--trials", "1", "--device", "cpu")
-    ran = dgbench("run", "mine.toml", *only, cwd=tmp_path)
+    ran = dgbench("run", "mine.toml", *only, cwd=tmp_path, **kept)
     assert ran.returncode == 0, ran.stderr
     assert "comes with splits" not in ran.stderr
     assert "its official test part" in next((tmp_path / "store").rglob("leaderboard.md")).read_text(encoding="utf-8")

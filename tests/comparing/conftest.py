@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from submissions.boards import write_board
-
-from dgbench.api.boards import rules
-from dgbench.runs.deterministic import as_worker
-from in_process import carry_out
+from submissions.boards import run_board
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,4 @@ class Room:
 @pytest.fixture(scope="session")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     folder = tmp_path_factory.mktemp("compared")
-    board = write_board(folder / "small", "erm", "t3a", "sam")
-    with as_worker("cpu"):
-        carry_out(rules(board), folder / "store")
-    return Room(folder, board, folder / "store")
+    return Room(folder, run_board(folder, "erm", "t3a", "sam"), folder / "store")

@@ -38,7 +38,7 @@ def records(tuned: Ran) -> Records:
 @pytest.fixture(scope="module")
 def deployed(tuned: Ran, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelCard, Path]:
     folder = tmp_path_factory.mktemp("deployed") / "model"
-    return dgbench.deploy(tuned.board, folder, store=tuned.store.root, device="cpu", workers=2), folder
+    return dgbench.deploy(tuned.board, folder, store=tuned.store.root, device="cpu", workers=1), folder
 
 
 def by_hand(records: Records, algorithms: tuple[str, ...]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:

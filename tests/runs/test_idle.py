@@ -14,6 +14,7 @@ from dgbench.runs.launch import launch
 from dgbench.runs.overlap import idle
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
+from in_process import carry_out
 from small import small_board
 
 
@@ -98,7 +99,7 @@ def test_hyperparameters_show_what_ran() -> None:
 def test_the_board_marks_what_a_part_without_effect_left(tmp_path: Path) -> None:
     """From the plan to the page: CORAL on a frozen backbone is ERM, and ranks see one result."""
     board = frozen_board("coral", "erm")
-    launch(make_plan(board), Store(tmp_path), workers=1)
+    carry_out(board, tmp_path)
     found = {entry.algorithm: entry for entry in leaderboard(board, store=tmp_path).entries}
     assert (found["coral"].same_as, found["erm"].same_as) == ("erm", None)
     assert "acts on moving features" in found["coral"].without_effect

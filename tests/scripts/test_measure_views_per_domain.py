@@ -11,6 +11,7 @@ from scripts_loaded import load_script
 
 from dgbench.api import boards
 from dgbench.data.disk.look.toml import as_toml
+from in_process import carry_out
 from small import small_board
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_views_per_domain.py"
@@ -63,7 +64,7 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
         return subprocess.run([*command, "--draws", "2"], capture_output=True, text=True)
 
     written("all")
-    boards.run(str(path), store=tmp_path / "store", device="cpu", workers=1)
+    carry_out(boards.rules(str(path)), tmp_path / "store")
     done = measured()
     assert done.returncode == 0, done.stderr
     assert re.search(r"1 targets and trials of 4 candidates; 1\d\d to 1\d\d validation images a domain", done.stdout)
@@ -71,7 +72,7 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
         len(re.findall(r"^\| (?:25|50|100|200|all) \| -?\d\.\d{3} \| -?\d\.\d{3} \| ", done.stdout, re.MULTILINE)) == 5
     )
     written(20)
-    boards.run(str(path), store=tmp_path / "store", device="cpu", workers=1)
+    carry_out(boards.rules(str(path)), tmp_path / "store")
     refused = measured()
     assert refused.returncode == 1
     assert re.search(r"looks at 20 of 1\d\d images of '[\w-]+': set views_per_domain = 'all'", refused.stderr)

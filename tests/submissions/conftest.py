@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from submissions.boards import write_board
+from submissions.boards import run_board
 from submissions.synthetic import submit, toy_board
 
-import dgbench
 from dgbench.core.cards import BoardCard
 from dgbench.submissions.check import Checked, check
 from dgbench.submissions.verdicts import Outcome
@@ -35,7 +34,7 @@ def good(tmp_path: Path, kept: Path) -> Path:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A board of one's own in a file, ``small/board.toml``, its runs of ERM and T3A in ``store``."""
     room = tmp_path_factory.mktemp("round")
-    dgbench.run(write_board(room / "small", "erm", "t3a"), store=room / "store", device="cpu", workers=1)
+    run_board(room, "erm", "t3a")
     return room
 
 
