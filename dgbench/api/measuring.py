@@ -38,7 +38,7 @@ def ranking(
 
     Args:
         metric: ``macro``, ``macro_f1``, ``worst_class``, ``worst_group``, ``adjusted``, ``familiar``, ``unfamiliar``,
-            ``nll``, ``ece``, or ``accuracy``; one of them is the rule.
+            ``auc``, ``nll``, ``ece``, or ``accuracy``; one of them is the rule.
         board, criterion, store, submissions: As for :func:`leaderboard`.
 
     Raises:

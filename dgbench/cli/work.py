@@ -90,7 +90,7 @@ Metric = Annotated[
     str | None,
     typer.Option(
         help="rank by another number than accuracy: macro, macro_f1, worst_class, worst_group, adjusted, familiar, "
-        "unfamiliar, nll, ece"
+        "unfamiliar, auc, nll, ece; of values worst_group_rmse, pearson, worst_group_pearson"
     ),
 ]
 Backbone = Annotated[

@@ -163,8 +163,8 @@ PUBLIC = (
     "add_submission", "build_site", "check_submission", "compare", "criteria", "deploy", "diagnose", "explain",
     "export", "for_people", "leaderboard", "load", "make_submission", "make_submissions", "plan", "power",
     "predict", "predictions", "publish_board", "publish_model", "published", "published_statistics", "ranking",
-    "records", "reliance", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "verify",
-    "write_kit",
+    "records", "reliance", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "trust",
+    "verify", "write_kit",
 )  # fmt: skip
 
 

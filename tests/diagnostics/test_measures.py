@@ -85,8 +85,12 @@ def test_sharpness_is_that_of_pairs_of_different_classes() -> None:
     points, labels = turned(60, 4), np.arange(60) % 3
     value = sharpness(inside(points), labels).value
     assert value == pytest.approx(naive_sharpness(points, labels))
-    same = naive_sharpness(points, np.arange(60))  # of all pairs, those of one class among them
-    assert same > value
+    nearest = np.argmin(distances(points, points) + np.diag(np.full(60, np.inf))) // 60
+    alone = np.where(np.arange(60) == nearest, 0, 1)  # no pair is nearer than one of this point
+    pair = np.argsort(distances(points[nearest : nearest + 1], points)[0])[1]
+    together = np.where(np.arange(60) == pair, 0, alone)  # and now that pair is of one class
+    assert sharpness(inside(points), together).value == pytest.approx(naive_sharpness(points, together))
+    assert naive_sharpness(points, together) < 0.999 * naive_sharpness(points, alone)
     assert sharpness(inside(5 * points), labels).value == pytest.approx(value / 5)
     copies = inside(np.concatenate([points, points[:9]])), np.concatenate([labels, labels[:9]])
     assert sharpness(*copies) == Sharpness(pytest.approx(value), 0)

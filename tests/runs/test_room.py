@@ -21,7 +21,7 @@ LIMIT = "DGBENCH_TEST_LIMIT"
 
 
 def unit(name: str, *groundwork: str, starts: tuple[str, ...] = ()) -> Unit:
-    training: Any = SimpleNamespace(id=name, starts_from=lambda: starts)
+    training: Any = SimpleNamespace(id=name, starts_from=lambda: starts, follows=lambda: starts)
     return Unit(training, (), groundwork=groundwork)
 
 

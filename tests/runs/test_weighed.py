@@ -45,7 +45,7 @@ def head(features: int = 3, classes: int = 2) -> Network:
 def held(*domains: tuple[Tensor, Tensor]) -> list[Held]:
     """Domains of which all but the first example validates."""
     nothing = torch.zeros(0, dtype=torch.int64)
-    return [Held("", Features(x), y, nothing, torch.arange(1, len(x)), nothing) for x, y in domains]
+    return [Held("", Features(x), y, nothing, torch.arange(1, len(x)), nothing, nothing) for x, y in domains]
 
 
 def drawn() -> list[tuple[Tensor, Tensor]]:

@@ -11,6 +11,7 @@ from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.misses import misses
 from dgbench.board.rankings import rankings
 from dgbench.runs.collect import Records
+from dgbench.selection.measures import COMPUTED
 from dgbench.selection.records import CANDIDATE
 from dgbench.site.shown import Shown, ShownBoard
 
@@ -82,7 +83,7 @@ def measured(board: Leaderboard) -> pl.DataFrame:
     """Other measures than accuracy, that follow from it; calibration is the worse the more accurate a model is."""
     right = pl.col("accuracy")
     other = {"macro": right / 2, "macro_f1": right / 3, "worst_class": right / 4, "ece": right / 8}
-    other |= dict.fromkeys(("worst_group", "adjusted", "familiar", "unfamiliar"), pl.lit(None, pl.Float64))
+    other |= dict.fromkeys(set(COMPUTED) - other.keys(), pl.lit(None, pl.Float64))
     return board.cells.select(*CANDIDATE, **other)
 
 

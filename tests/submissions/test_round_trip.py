@@ -173,8 +173,8 @@ def test_a_run_that_failed_is_submitted_with_its_reason(tmp_path: Path) -> None:
 
 def test_tables_are_compared_number_by_number() -> None:
     table = pl.DataFrame(
-        {"step": [1, 1], "split": "target", "domain": "d", "view": "clean", "sample": ["a", "b"], "prediction": [0, 1],
-         "confidence": [0.5, 0.6], "p_label": [0.5, 0.4]}
+        {"step": [1, 1], "split": "target", "domain": "d", "view": "clean", "sample": ["a", "b"], "label": [0, 1],
+         "prediction": [0, 1], "confidence": [0.5, 0.6], "p_label": [0.5, 0.4]}
     )  # fmt: skip
     which = Again("r", "t", "ERM, target d")
     same = compared(which, table, table)

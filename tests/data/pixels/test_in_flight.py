@@ -120,7 +120,7 @@ class Timed(Files):
         return any(later[0] < earlier[1] for earlier, later in itertools.pairwise(spans))
 
 
-CARD = SimpleNamespace(decoding=AS_LOADERS, domains=(SimpleNamespace(name="only", count=None, without=()),))
+CARD = SimpleNamespace(decoding=AS_LOADERS, value=None, domains=(SimpleNamespace(name="only", count=None, without=()),))
 WAYS: dict[str, Callable[[Listing], object]] = {
     "survey": lambda listing: survey([listing.domains[0].pictures]),
     "check": lambda listing: check(CARD, listing),  # type: ignore[arg-type]
