@@ -9,6 +9,7 @@ from dgbench.core.elsewhere import refuse
 from dgbench.core.recipe import Resolved, build_part, compose, resolve
 from dgbench.runs.plan import Entry, Plan
 from dgbench.runs.planning import add_cell
+from dgbench.runs.work import in_effect
 
 UNEXPORTED = (
     "a model that leaves names no code, so it is not exported; its weights are those of 'dgbench run --keep shown'"
@@ -43,6 +44,8 @@ def on_all_domains(plan: Plan, entry: Entry, criterion: str) -> Plan:
         draw: resolve(measured.recipe, plan.board, trial=entry.trial, draw=draw, sources=learned)
         for draw in range(plan.board.draws)
     }
+    before = next(one for one in plan.cases if (one.dataset, one.name) == (entry.dataset, entry.target))
+    *_, draws = in_effect(plan, before, measured, entry.trial, entry.draw, learned, draws)
     probe = resolve(compose("linear_probe"), board)
     add_cell(whole, case, measured, probe, trial=0, draw=entry.draw, draws=draws | {entry.draw: measured})
     whole.entries = [replace(one, without_effect=entry.without_effect) for one in whole.entries]

@@ -7,7 +7,7 @@ two recipes have in common before they part ways is one training, and one withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from dgbench.algorithms.averaging.merging import Merging
@@ -88,17 +88,14 @@ def work(
         raise RecipeError(
             f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
         )
-    start = plan.starts[board.tracks[track]]
-    if recipe.whole:
-        start = _of_its_own(start, resolved)
+    start = _start(plan, resolved)
     for slot, part in resolved.parts.items():
         for need in sorted((part.needs() & OF_BACKBONE.keys()) - start.provides):
             raise RecipeError(
                 f"'{recipe.name}': the {slot} {type(part).__name__} needs {OF_BACKBONE[need]}, which "
                 f"{board.tracks[track]} has not"
             )
-    there = _grounds(board, case, resolved, start, draws)
-    resolved, without_effect = reduce(resolved, board, there, trial=trial, draw=draw, sources=learned)
+    resolved, without_effect, draws = in_effect(plan, case, resolved, trial, draw, learned, draws)
     resolved, probe = (fitted(one, plan.cards[case.dataset]) for one in (resolved, probe))
     _refuse_many_domains(resolved, case)
     base = _base(plan, case, trial, start, recipe)
@@ -107,11 +104,10 @@ def work(
         found: dict[str, TrainingSpec] = {}
         families = frozenset[str]()
         for number, order in averaging.members(draw, tuple(draws)):
-            one, _ = reduce(draws[number], board, there, trial=trial, draw=number, sources=learned)
-            one = fitted(one, plan.cards[case.dataset])
-            member, seen = _training(plan, replace(base, order=order), one, probe)
+            member, seen = _training(plan, replace(base, order=order), draws[number], probe)
             found[member.id] = member
             families |= seen
+        _refuse_other_starts(recipe, averaging, found.values())
         first = next(iter(found.values()))
         merged = {**resolved.specs["averaging"], TRAININGS: list(found)}
         training = replace(first, checkpoints=1, merged=merged)
@@ -128,6 +124,51 @@ def work(
     )
     plan.runs.setdefault(run.id, run)
     return Work(training.id, run.id, start, resolved, families, without_effect)
+
+
+def in_effect(
+    plan: Plan,
+    case: Case,
+    resolved: Resolved,
+    trial: int,
+    draw: int,
+    learned: tuple[str, ...],
+    draws: Mapping[int, Resolved],
+) -> tuple[Resolved, str, dict[int, Resolved]]:
+    """A recipe without the parts that have no effect in a case, a sentence about those, and all draws without theirs.
+
+    What there is to act on may differ between draws (one freezes the backbone), so each loses its own parts. Whether
+    they are several trainings shows when these are gone. Where nothing is merged, other draws stay as they are.
+
+    Args:
+        plan, case, resolved, trial, draw, learned, draws: As for :func:`work`.
+    """
+    board, start = plan.board, _start(plan, resolved)
+    averaging = resolved.parts["averaging"]
+
+    def bare(number: int, one: Resolved, also: frozenset[str]) -> tuple[Resolved, str]:
+        there = _grounds(board, case, one, start) | also
+        return reduce(one, board, there, trial=trial, draw=number, sources=learned)
+
+    merges = isinstance(averaging, Merging)
+    several: frozenset[str] = frozenset({"several draws"} if merges else ())
+    others = dict(draws)
+    if merges:
+        others = {n: fitted(bare(n, one, several)[0], plan.cards[case.dataset]) for n, one in draws.items()}
+    if "several draws" in averaging.acts_on() and len({_shape(one) for one in others.values()}) < 2:
+        several = frozenset()
+    return *bare(draw, resolved, several), others
+
+
+def _shape(resolved: Resolved) -> str:
+    """What tells trainings of a case and a trial apart."""
+    return canonical({slot: resolved.specs[slot] for slot in SHAPING})
+
+
+def _start(plan: Plan, resolved: Resolved) -> Start:
+    """What the backbone of a recipe starts from, on a track that the board has."""
+    start = plan.starts[plan.board.tracks[resolved.parts["predictor"].track]]
+    return _of_its_own(start, resolved) if resolved.recipe.whole else start
 
 
 def _plain() -> Spec:
@@ -204,6 +245,8 @@ def _training(
     for slot in SHAPING:
         parts[slot], ids = resolved.specs[slot], []
         for one in resolved.parts[slot].earlier():
+            if slot == "sampler":
+                _refuse_mute_head(resolved)
             before, seen = _training(plan, base, _shaped_by(resolved, one), probe, steps * one.steps)
             ids.append(before.id)
             families |= seen
@@ -213,7 +256,7 @@ def _training(
     if steps != 1.0:
         training = replace(training, steps=max(1, round(steps * base.steps)), checkpoints=1)
     if (start := resolved.parts["adapter"].starts_after()) is not None:
-        before, seen = _training(plan, base, _shaped_by(resolved, start), probe, steps)
+        before, seen = _training(plan, replace(base, order=0), _shaped_by(resolved, start), probe)
         families |= seen
         training = replace(training, weights=before.id, reference=before.id)
     head = resolved.parts["adapter"].initial_head()
@@ -253,23 +296,35 @@ def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
             )
 
 
-def _grounds(
-    board: BoardCard, case: Case, resolved: Resolved, start: Start, draws: Mapping[int, Resolved]
-) -> frozenset[str]:
-    """What there is for parts to act on, in the trainings of a case."""
+def _refuse_mute_head(resolved: Resolved) -> None:
+    """A sampler hears of its own recipe's earlier training, whose shared head must have learnt something."""
+    if "rfc_heads" in resolved.parts["adapter"].provides():
+        raise RecipeError(
+            f"recipe '{resolved.recipe.name}': the sampler {type(resolved.parts['sampler']).__name__} goes by what the "
+            "head of an earlier network says, and the synthesis of RFC trains heads of its own in place of that one; "
+            "take one of the two"
+        )
+
+
+def _refuse_other_starts(recipe: Recipe, averaging: Merging, members: Iterable[TrainingSpec]) -> None:
+    """What no member trains is kept once for all, and means of networks with other starts are of no use."""
+    if len({(one.weights, one.reference) for one in members}) > 1:
+        raise RecipeError(
+            f"recipe '{recipe.name}': the averaging {type(averaging).__name__} takes the mean of trainings that start "
+            "from the same weights, and its draws start from several, as each trains its own start first; take an "
+            "adapter that starts all of them alike"
+        )
+
+
+def _grounds(board: BoardCard, case: Case, resolved: Resolved, start: Start) -> frozenset[str]:
+    """What there is for parts to act on, in the training of a recipe in a case; of other draws nothing is said."""
     moving = not resolved.parts["adapter"].freezes_backbone()
     return frozenset(
         ground
         for ground, there in {
             "moving features": moving,
             "several domains": len(case.sources) > 1,
-            "several draws": "several draws" in resolved.parts["averaging"].acts_on() and _differ(draws),
             "batch statistics": moving and board.training.norm_mode == "train" and "batch_statistics" in start.provides,
         }.items()
         if there
     )
-
-
-def _differ(draws: Mapping[int, Resolved]) -> bool:
-    """Whether draws shape several trainings."""
-    return len({canonical({slot: one.specs[slot] for slot in SHAPING}) for one in draws.values()}) > 1

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dgbench.algorithms.adapters.full import Full
+from dgbench.algorithms.earlier import Earlier
 from dgbench.algorithms.samplers.useful import slow
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
@@ -97,6 +99,19 @@ def test_a_probe_that_starts_from_a_head_starts_from_that_of_all_steps() -> None
     assert probe.reference == own.reference
     assert made.trainings[str(own.reference)].steps == 20
     assert own.follows() == (own.reference, probe.id)
+
+
+def test_a_probe_s_own_start_takes_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Earlier({"adapter": ("last_blocks", {})})
+    monkeypatch.setattr(Full, "starts_after", lambda self: first)
+    made = make_plan(board("useful", steps=20))
+    own = of(made, "useful")
+    probe = made.trainings[own.reads()[0]]
+    assert (probe.steps, made.trainings[str(probe.weights)].steps, made.trainings[str(own.weights)].steps) == (
+        2,
+        20,
+        20,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +241,8 @@ def test_every_training_of_a_construction_resumes_to_the_same_bits(built: Path, 
 def test_an_optimizer_that_takes_batches_apart_has_no_discovery() -> None:
     with pytest.raises(RecipeError, match="recipe 'rfc \\+ fish': the optimizer Fish takes each batch apart"):
         make_plan(board("rfc + fish"))
+
+
+def test_a_sampler_does_not_hear_a_head_that_nothing_trained() -> None:
+    with pytest.raises(RecipeError, match="recipe 'useful \\+ rfc': the sampler Useful goes by what the head"):
+        make_plan(board("useful + rfc"))

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
-from dgbench.core.errors import DivergedError
+from dgbench.core.errors import DivergedError, RecipeError
 from dgbench.core.pieces import checkpoint, file
+from dgbench.core.space import Space
 from dgbench.models.effective import load_effective
 from dgbench.runs.again import part
 from dgbench.runs.all_domains import on_all_domains
@@ -110,6 +111,34 @@ def test_draws_that_train_alike_leave_nothing_to_merge() -> None:
         assert {entry.training for entry in made.entries} == {made.entries[0].training}
         assert made.entries[-1].hyperparameters["averaging"]["part"] == "last"
         assert "acts on several draws" in made.entries[-1].without_effect
+
+
+SINGLE = {"protocol": "single-source", "cases": {}}
+WEIGHTS = {"objective.penalty_weight": Space(kind="loguniform", low=0.1, high=10.0)}
+
+
+def test_draws_that_differ_in_what_has_no_effect_train_alike() -> None:
+    """CORAL aligns domains, of which there is one: what is searched of it changes nothing."""
+    made = make_plan(board("coral + soup", search=WEIGHTS, **SINGLE))
+    assert not merges(made)
+    assert {entry.hyperparameters["averaging"]["part"] for entry in made.entries} == {"last"}
+    assert all("acts on several draws" in entry.without_effect for entry in made.entries)
+
+
+def test_every_member_loses_the_parts_that_have_no_effect_on_it() -> None:
+    """CORAL has none where the features stay; which draws these are does not depend on the draw that asks."""
+    made = make_plan(board("rfc(networks=2) + coral + soup", draws=6, search={}))
+    (training,) = {entry.training for entry in made.entries}
+    members = [made.trainings[id_].parts for id_ in made.trainings[training].reads()]
+    found = {(parts["adapter"]["train"], parts["objective"]["part"]) for parts in members}
+    assert found == {("all", "coral"), ("head", "cross_entropy")}
+
+
+def test_draws_that_start_from_other_weights_are_no_soup() -> None:
+    with pytest.raises(RecipeError, match="recipe 'rfc \\+ soup': the averaging Soup takes the mean of trainings that"):
+        make_plan(board("rfc + soup"))
+    (soup,) = merges(make_plan(board("rfc + soup(orders=2)", draws=1))).values()
+    assert len(soup.reads()) == 2, "which differ in their order alone"
 
 
 def test_orders_start_alike_and_see_other_batches() -> None:
@@ -262,6 +291,16 @@ def test_a_soup_that_is_deployed_merges_the_draws_that_were_measured() -> None:
     then = [plan.trainings[id_].parts for id_ in merges(plan)["soup"].reads()]
     assert [made.trainings[id_].parts for id_ in soup.reads()] == then
     assert set(soup.sources) > set(plan.entries[0].sources)
+
+
+def test_a_soup_that_is_deployed_has_no_part_that_its_draws_did_not_have() -> None:
+    """From one domain CORAL was nothing; on all domains it would be, in the draws that were not asked."""
+    plan = make_plan(board("coral + soup", **SINGLE))
+    made = on_all_domains(plan, plan.entries[1], "augmented")
+    (soup,) = merges(made).values()
+    assert len(soup.sources) > 1
+    assert len(soup.reads()) == 3
+    assert {made.trainings[id_].parts["objective"]["part"] for id_ in soup.reads()} == {"cross_entropy"}
 
 
 def test_adapters_are_merged_as_the_weights_that_they_come_to() -> None:
