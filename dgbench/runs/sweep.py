@@ -77,7 +77,7 @@ class Sweep:
         self.told: dict[str, Counter[Stage]] = {}
         self.deaths: Counter[str] = Counter()
         self.lost: Counter[tuple[Kind, str]] = Counter()
-        self.errors: dict[str, tuple[str, str]] = {}
+        self.errors: dict[str, tuple[str, str, Status]] = {}
         self.failures: dict[str, Failure] = {}
         self.kinds: set[str] = set()
         self.done: Counter[Stage] = Counter()
@@ -107,16 +107,22 @@ class Sweep:
             if len(self.running) >= self.workers:
                 break
             job = self.waiting.popleft()
-            broken = next((need for need in job.needs() if need in self.errors and need in self.pending), None)
-            if broken is not None:
-                error, trace = self.errors[broken]
-                self._fail(job, f"what it builds on failed: {error}", trace)
+            broken = [need for need in job.needs() if need in self.errors and need in self.pending]
+            if broken:
+                self._fail_with(job, broken)
             elif self.pending.intersection(job.needs()) or not self.room.admits(job):
                 self.waiting.append(job)
             else:
                 self.told[job.id] = Counter()
                 future = self.pool.submit(do, job, self.store.root, self.device, tell=self._listener(job))
                 self.running[future] = job
+
+    def _fail_with(self, job: Job, broken: Sequence[str]) -> None:
+        """A job whose needs failed: that one of its own trainings diverged is what its hyperparameters do."""
+        own = job.training.own() if isinstance(job, Unit) else ()
+        diverged = [need for need in broken if need in own and self.errors[need][2] == "diverged"]
+        error, trace, _ = self.errors[(diverged or broken)[0]]
+        self._fail(job, f"what it builds on failed: {error}", trace, "diverged" if diverged else "failed")
 
     def _listener(self, job: Job) -> Tell:
         return lambda said: self.notes.put((job, said))
@@ -188,7 +194,7 @@ class Sweep:
             self.pending.discard(job.id)
             self.room.over(job)
             return
-        self.errors[job.id] = (error, trace)
+        self.errors[job.id] = (error, trace, status)
         self.room.over(job)
         amounts = job.amounts()
         where = ""

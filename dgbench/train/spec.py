@@ -150,6 +150,14 @@ class TrainingSpec:
         """All trainings that come before this one."""
         return tuple(dict.fromkeys((*self.starts_from(), *self.reads())))
 
+    def own(self) -> tuple[str, ...]:
+        """The trainings before this one that are part of it: those that it reads, and rounds that it goes on from.
+
+        A head that many recipes start from is no such training, nor is a backbone's pretraining.
+        """
+        given = self.starts_from()
+        return tuple(dict.fromkeys((*self.reads(), *(id_ for id_ in given if self.weights == self.reference))))
+
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Steps after which a checkpoint is taken, ascending."""
         every = self.steps // self.checkpoints

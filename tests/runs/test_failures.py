@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -13,12 +16,21 @@ import dgbench
 from dgbench.api import boards
 from dgbench.core.cards import CaseRules, SelectionRules
 from dgbench.core.errors import DivergedError, RecipeError, StoreError
+from dgbench.core.processes import Pool
 from dgbench.core.results import Status
 from dgbench.core.space import Space
 from dgbench.exported import choose
 from dgbench.runs.collect import collect
 from dgbench.runs.failures import status_of
+from dgbench.runs.jobs import Job
+from dgbench.runs.launch import units_of
+from dgbench.runs.planning import make_plan
+from dgbench.runs.progress import Silent
+from dgbench.runs.room import Room
 from dgbench.runs.store import Store
+from dgbench.runs.sweep import Sweep
+from dgbench.runs.todo import todo
+from dgbench.runs.tracking import Tracking
 from small import small_board
 
 
@@ -88,3 +100,29 @@ def test_a_draw_whose_learning_rate_is_too_high_loses_and_leaves_its_algorithm_r
     assert [entry.rank for entry in dgbench.leaderboard(board, store=tmp_path).entries] == [None]
     with pytest.raises(StoreError, match="trial 0, draw 1 failed"):
         choose.chosen(board, "linear_probe", Store(tmp_path), criterion="augmented")
+
+
+class AllDiverge:
+    """A pool whose trainings diverge at once."""
+
+    def submit(self, do: object, job: Job, *arguments: object, **named: object) -> Future[None]:
+        future = Future[None]()
+        future.set_exception(DivergedError(1))
+        return future
+
+
+def test_what_a_training_of_its_own_diverged_for_has_diverged_itself(tmp_path: Path) -> None:
+    """A probe, rounds and what is merged are of one draw. The head that many start from is not, and leaves a hole."""
+    algorithms = ("useful", "rfc", "rfc(train=head)", "wise_ft_fisher", "lp_ft", "useful + lp_ft", "erm")
+    plan, store = make_plan(small_board(*algorithms)), Store(tmp_path)
+    units = units_of(plan, todo(plan, store))
+    with closing(Room(units, {}, {})) as room:
+        sweep = Sweep(plan, store, cast("Pool", AllDiverge()), room, 1, "cpu", Silent(), Tracking(plan))
+        sweep.run(units)
+    found = {entry.algorithm: sweep.failures[entry.training] for entry in plan.entries}
+    assert {name: failed.status for name, failed in found.items()} == {
+        **dict.fromkeys(("useful", "rfc", "rfc(train=head)", "erm"), "diverged"),
+        **dict.fromkeys(("wise_ft_fisher", "lp_ft", "useful + lp_ft"), "failed"),
+    }
+    assert found["useful"].error.startswith("what it builds on failed: training diverged")
+    assert {noted.status for id_ in sweep.failures if (noted := store.failure(id_))} == {"diverged", "failed"}
