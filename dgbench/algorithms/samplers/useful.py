@@ -30,7 +30,6 @@ from dgbench.algorithms.earlier import Earlier, Said
 from dgbench.algorithms.later import F, Tensor, torch
 from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.algorithms.serving import Targets
-from dgbench.core.units import Count
 
 _ROUNDS = 100
 """Of k-means, at most."""
@@ -42,12 +41,12 @@ class Useful(Balanced):
 
     Attributes:
         probe: Share of the steps that the probe takes.
-        times: How often a slow image is in the pool.
+        times: How often a slow image is in the pool; once would be the balanced sampler.
         outputs: What is clustered: ``probabilities``, or ``logits``.
     """
 
     probe: Annotated[float, Field(gt=0, le=1)] = 0.1
-    times: Count = 2
+    times: Annotated[int, Field(ge=2)] = 2
     outputs: Literal["probabilities", "logits"] = "probabilities"
 
     def serves(self) -> frozenset[Targets]:

@@ -9,6 +9,8 @@ import torch
 
 from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.algorithms.samplers.useful import Useful, slow
+from dgbench.core.errors import RecipeError
+from dgbench.core.recipe import build_part
 
 
 def logits_of(chances: list[float], label: int = 0) -> torch.Tensor:
@@ -75,14 +77,19 @@ def test_slow_rows_are_in_the_pool_once_more_each_time() -> None:
     ]
 
 
-def test_once_is_the_plain_sampler() -> None:
-    part = Useful("none", times=1)
-    pools = part.resampled(POOLS, LABELS, SAID)
+def test_a_pool_without_slow_images_is_the_plain_one() -> None:
+    part = Useful("none")
+    pools = part.resampled(POOLS, LABELS, [[torch.zeros(len(pool), 2) for pool in POOLS]])
     assert all(torch.equal(pool, plain) for pool, plain in zip(pools, POOLS, strict=True))
     for step in range(5):
         drawn = part.labelled_rows(pools, LABELS, 4, step, [1, 2])
         plain = Balanced("none").labelled_rows(POOLS, LABELS, 4, step, [1, 2])
         assert all(torch.equal(one, other) for one, other in zip(drawn, plain, strict=True))
+
+
+def test_once_would_be_the_plain_sampler_after_a_probe_for_nothing() -> None:
+    with pytest.raises(RecipeError, match=r"sampler\.times: Input should be greater than or equal to 2"):
+        build_part("sampler", "useful", {"times": 1}, "here")
 
 
 def test_the_probe_has_the_sampler_s_images_in_a_plain_pool() -> None:
