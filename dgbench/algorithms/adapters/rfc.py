@@ -8,8 +8,9 @@ arXiv 2203.15516.
     then         any recipe from its features, with the mean of its heads
 
 The construction is ``networks`` trainings and a synthesis of all the board's steps, by the recipe's sampler and
-optimizer, and all recipes share it that have these in common; f_0 is ERM's own training. The authors' rounds have
-numbers of steps of their own, chosen on each data set.
+optimizer, and all recipes share it that have these in common; f_0 is ERM's own training, unless a board sets
+hyperparameters of adapters or objectives. The authors' rounds have numbers of steps of their own, chosen on each data
+set. Draws start from constructions of their own, so there is no soup of them.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ candidate is the same soup, with the draw's own predictor. Validation images are
 domain counting alike unless the board's rules say otherwise; the target's are never seen. Running statistics of batch
 normalisation are averaged as weights are.
 
-Cost: none but the trainings of the draws, and for the greedy soup two evaluations of each. A training that diverges has
-no weights, and the soup fails with it.
+Cost: none but the trainings of the draws; for the greedy soup of n of them 2 n - 1 evaluations on validation images.
+Draws that start from weights of their own (RFC) are refused. A training that diverges has no weights, and the soup
+fails with it.
 """
 
 from __future__ import annotations
