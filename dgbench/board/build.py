@@ -10,16 +10,16 @@ with target labels is carried along and ranks nothing.
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from dgbench.board.leaderboard import BoardInfo, Cost, Entry, Leaderboard, Track
+from dgbench.board import costs
+from dgbench.board.leaderboard import BoardInfo, Entry, Leaderboard, Track
 from dgbench.board.standing import Standing
 from dgbench.core.errors import DGBenchError, StoreError
-from dgbench.runs.collect import Failure, beaten
+from dgbench.runs.collect import NOTHING, Failure, Seconds, beaten
 from dgbench.selection import criteria
 from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, scores
 from dgbench.selection.design import Design
@@ -39,6 +39,7 @@ def build(
     failed: Sequence[Failure] = (),
     known: Leaderboard | None = None,
     indicators: Indicators = none_at_hand,
+    earlier: Seconds = NOTHING,
 ) -> Leaderboard:
     """Compute a leaderboard.
 
@@ -51,6 +52,7 @@ def build(
         known: The leaderboard of the same records by another criterion: how well every criterion picks is taken from
             there, since it depends on none.
         indicators: Reads what criteria take from single predictions.
+        earlier: Of trainings that others are part of, what each of these took.
 
     Raises:
         RecipeError: the criterion sees something of the target, or has no family left for some algorithm.
@@ -93,6 +95,7 @@ def build(
                 twins[algorithm],
                 design,
                 info,
+                earlier,
             )
             for algorithm, part in own.items()
         ]
@@ -108,8 +111,8 @@ def build(
         cells=cells,
         design=design,
         standing=standing,
-        seconds=_sum(_once(runs, "training"), "train_seconds") + _sum(_once(runs, "run"), "run_seconds"),
-        seconds_unshared=_sum(_once(runs, "algorithm", "training"), "train_seconds") + _sum(runs, "run_seconds"),
+        seconds=costs.shared(runs, earlier),
+        seconds_unshared=costs.unshared(runs, earlier),
         devices=tuple(sorted(set(runs["device"]))),
         pictures=pictures or {},
         provenance=provenance or {},
@@ -274,6 +277,7 @@ def _entry(
     twin: str,
     design: Design,
     info: BoardInfo,
+    earlier: Seconds,
 ) -> Entry:
     algorithm, title = cells.select("algorithm", "title").row(0)
     parts = {str(target): part for (target,), part in cells.partition_by("target", as_dict=True).items()}
@@ -304,11 +308,7 @@ def _entry(
         families=_union(cells, views),
         held_out=_union(cells.filter(views.list.len() > 0), pl.col("trained").list.set_difference(views)),
         contaminated=() if judged else _union(cells, pl.col("trained").list.set_intersection(views)),
-        cost=Cost(
-            train=_sum(_once(runs, "training"), "train_seconds") / runs.n_unique("training"),
-            predict=_sum(runs, "run_seconds") / runs.height,
-            passes=_sum(runs, "passes") / runs.height,
-        ),
+        cost=costs.cost(runs, earlier),
         level=info.levels.get(algorithm, ""),
     )
 
@@ -329,13 +329,3 @@ def _finite(cells: pl.DataFrame) -> bool:
 def _union(cells: pl.DataFrame, lists: pl.Expr) -> tuple[str, ...]:
     """Every name in a column of lists."""
     return tuple(cells.select(lists.list.explode().drop_nulls().unique().sort().alias("names"))["names"])
-
-
-def _once(runs: pl.DataFrame, *by: str) -> pl.DataFrame:
-    """The first run of each training, or of whatever else runs share."""
-    return runs.unique(by, keep="first")
-
-
-def _sum(frame: pl.DataFrame, column: str) -> float:
-    """Rounded once, so that it is the same in whichever order the rows stand."""
-    return math.fsum(frame[column])

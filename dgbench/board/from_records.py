@@ -32,7 +32,8 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
     """
     info = info_of(found, criterion)
     pictures = _pictures(found.board, found.cases) if known is None else known.pictures
-    return build(found.metrics, found.runs, info, pictures, provenance(found), found.failed, known, found.indicators)
+    known_of = (found.failed, known, found.indicators, found.earlier)
+    return build(found.metrics, found.runs, info, pictures, provenance(found), *known_of)
 
 
 def info_of(found: Records, criterion: str | None = None) -> BoardInfo:

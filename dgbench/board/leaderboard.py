@@ -91,7 +91,7 @@ class Cost:
     """Seconds of work, with what was shared and what sharing saved.
 
     Attributes:
-        train: Mean seconds of one training.
+        train: Mean seconds of one training, with the earlier ones that are part of it: a probe, rounds, what is merged.
         predict: Mean seconds of one run: every prediction on source validation and target.
         passes: Forward-and-backward passes that a training step costs.
     """
@@ -221,7 +221,7 @@ class Leaderboard:
         cells: One row for each (algorithm, target, trial): what was chosen, and what it reached.
         design: Which of the cells are independent, and what each of them counts.
         standing: How the ranked algorithms of all tracks compare.
-        seconds: Work that was done, each training counted once.
+        seconds: Work that was done, each training counted once; those that others only start from are not counted.
         seconds_unshared: Work that the same runs would have needed had each algorithm trained for itself.
         devices: What the trainings ran on.
         pictures: A PNG for each domain.

@@ -76,6 +76,7 @@ def part(
         submitted={name: id_ for name, id_ in found.submitted.items() if name in names},
         repeats=tuple(one for one in found.repeats if one.algorithm in names),
         trials={name: trials for name, trials in found.trials.items() if name in names},
+        earlier=found.earlier,
     )
     alone = len(board.dataset) == 1 < len(found.board.dataset)
     return _without_prefix(whole, f"{board.dataset[0]}/") if alone else whole

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -29,6 +31,9 @@ ENTRIES = pl.Schema(
     }
 )
 """What a board's list says of each run."""
+Seconds = Mapping[str, Mapping[str, float]]
+"""By trainings that others are part of, the seconds of each of these, by their ids."""
+NOTHING: Seconds = MappingProxyType({})
 _ASKED = (*_WHERE, "track", "run")
 _IN_CASE = (
     pl.when((pl.col("split") == "target") & (pl.col("domain") == pl.col("tested"))).then("target").otherwise("domain")
@@ -102,6 +107,7 @@ class Records:
         indicators: Reads what criteria take from single predictions and from weights, of candidates of which these are
             in the store.
         trials: Of algorithms that have more than the rules give to all: how many are asked for.
+        earlier: Of trainings that others are part of (probes, rounds, what is merged): the seconds of each of these.
     """
 
     board: BoardCard
@@ -120,6 +126,7 @@ class Records:
     repeats: tuple[Repeat, ...] = ()
     indicators: Indicators = field(default=none_at_hand, compare=False)
     trials: dict[str, int] = field(default_factory=dict)
+    earlier: Seconds = field(default_factory=dict)
 
     def asked(self, algorithm: str) -> int:
         """How many trials of an algorithm are asked for."""
@@ -151,7 +158,9 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     judges = judges_of(index)
     pieces = pl.concat([one.select("training", "run", "dataset") for one in (entries, judges)])
     trainings, runs = (pieces[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
-    found = Finished.of(store, board, trainings, runs)
+    own = set(entries["training"])
+    earlier = {id_: before for id_, before in _earlier(index).items() if id_ in own}
+    found = Finished.of(store, board, list(dict.fromkeys(chain(trainings, *earlier.values()))), runs)
     measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
     ran = _noted(found, "run", run_seconds="seconds").join(measured, on="run", how="semi", maintain_order="left")
@@ -170,6 +179,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         METRICS.names()
     )
     weights = weighed(judges, metrics, found.weights)
+    took = dict(trained.select("training", "train_seconds").iter_rows())
     if judges.height:
         metrics = pl.concat([metrics, judged(judges, lost, metrics, measured)])
     return Records(
@@ -186,6 +196,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         weights=_weights(entries),
         indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"), weights)),
         trials=more_trials(board, index),
+        earlier={id_: {one: took[one] for one in before if one in took} for id_, before in earlier.items()},
     )
 
 
@@ -210,6 +221,23 @@ def more_trials(board: BoardCard, index: Spec) -> dict[str, int]:
         if entry["trial"] >= board.trials:
             found[entry["algorithm"]] = max(found.get(entry["algorithm"], 0), entry["trial"] + 1)
     return found
+
+
+def _earlier(index: Spec) -> dict[str, tuple[str, ...]]:
+    """Of trainings that others are part of, by a board's list: these, and what is part of them in turn.
+
+    They are those of :meth:`dgbench.train.spec.TrainingSpec.own`.
+    """
+    reads, starts = index.get("reads", {}), index.get("starts", {})
+    rounds = {id_: [one["weights"]] for id_, one in starts.items() if len(one) == 2 and len({*one.values()}) == 1}
+    own = {id_: (*reads.get(id_, ()), *rounds.get(id_, ())) for id_ in {**reads, **rounds}}
+
+    @cache
+    def before(training: str) -> tuple[str, ...]:
+        near = own.get(training, ())
+        return tuple(dict.fromkeys(chain(*map(before, near), near)))
+
+    return {id_: found for id_ in own if (found := before(id_))}
 
 
 def _entries(listed: list[Spec]) -> pl.DataFrame:

@@ -20,7 +20,9 @@ from dgbench.core.pieces import checkpoint, file
 from dgbench.data.catalogue import load
 from dgbench.data.splits import split
 from dgbench.models.effective import load_effective
+from dgbench.runs.collect import _earlier
 from dgbench.runs.execute import do_runs, do_training
+from dgbench.runs.index import index
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
@@ -236,6 +238,17 @@ def test_what_an_earlier_network_had_wrong_weighs_more(built: Path) -> None:
 def test_every_training_of_a_construction_resumes_to_the_same_bits(built: Path, tmp_path: Path) -> None:
     stopped(plan_of(), tmp_path / "broken", lambda training: 3)
     assert bits(tmp_path / "broken") == bits(built) != {}
+
+
+def test_rounds_are_part_of_what_a_training_costs(tmp_path: Path) -> None:
+    made, store = make_plan(board("rfc", "lp_ft")), Store(tmp_path)
+    store.write_index(board("rfc", "lp_ft"), index(made))
+    own = of(made, "rfc")
+    synthesis = made.trainings[str(own.weights)]
+    assert own.own() == (synthesis.id,)
+    assert of(made, "lp_ft").own() == ()
+    assert _earlier(store.read_index(board("rfc", "lp_ft")))[own.id] == (*synthesis.reads(), synthesis.id)
+    assert of(made, "lp_ft").id not in _earlier(store.read_index(board("rfc", "lp_ft")))
 
 
 def test_an_optimizer_that_takes_batches_apart_has_no_discovery() -> None:

@@ -7,12 +7,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import dgbench
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
 from dgbench.core.errors import DivergedError, RecipeError
@@ -261,6 +263,25 @@ def test_a_run_of_a_soup_comes_from_all_that_was_merged(whole: Path) -> None:
     assert [one.id for one in origin(store, run.id).trainings] == [*soup.reads(), soup.id]
     assert list(part(plan, [soup.id], [run.id]).trainings) == [*soup.reads(), soup.id]
     assert {("training", id_) for id_ in plan.trainings} <= Usage(store).boards[0].pieces()
+
+
+def test_a_soup_costs_its_members_and_the_board_each_training_once(whole: Path) -> None:
+    made, plan, store = dgbench.leaderboard(board(*SOUPS), store=whole), make_plan(board(*SOUPS)), Store(whole)
+    soups = merges(plan)
+    took = {id_: seconds(store, "training", id_) for id_ in plan.trainings}
+    members = [took[id_] for id_ in soups["soup"].reads()]
+    cost = {entry.algorithm: entry.cost.train for entry in made.entries}
+    assert cost["erm"] == pytest.approx(sum(members) / 3)
+    assert cost["soup"] == pytest.approx(sum(members) + took[soups["soup"].id])
+    assert made.seconds == pytest.approx(sum(took.values()) + sum(seconds(store, "run", id_) for id_ in plan.runs))
+    alone = 3 * sum(members) + sum(took[one.id] for one in soups.values())
+    assert made.seconds_unshared == pytest.approx(alone + sum(seconds(store, "run", e.run) for e in plan.entries))
+
+
+def seconds(store: Store, kind: Literal["training", "run"], id_: str) -> float:
+    note = store.done(kind, id_)
+    assert note is not None
+    return float(note["seconds"])
 
 
 def test_a_member_s_failure_is_that_of_its_soup_in_words() -> None:
