@@ -46,7 +46,7 @@ def _trained(runs: pl.DataFrame, earlier: Seconds) -> list[float]:
     """Of each training of some runs, and of each that is part of one."""
     found = own = _seconds(runs)
     for id_ in own:
-        found = found | earlier.get(id_, {})
+        found = {**found, **earlier.get(id_, {})}
     return list(found.values())
 
 
