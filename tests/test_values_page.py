@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from dgbench.api.boards import rules
+from dgbench.cli import program
 from dgbench.core import registry
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import RecipeError
@@ -45,6 +47,17 @@ def test_the_message_of_the_page_is_the_one_that_is_said() -> None:
     with pytest.raises(RecipeError) as refused:
         make_plan(rules("turned-digits", algorithms=["irm"]))
     assert str(refused.value) in PAGE
+
+
+def test_the_commands_of_the_page_are_about_its_board_and_recipes_that_there_are() -> None:
+    commands = [line.split()[1:] for line in PAGE.split("```sh")[1].split("```")[0].split("\n") if line]
+    assert [verb for verb, *_ in commands] == ["run", "leaderboard", "compare"]
+    for verb, *words in commands:
+        command = typer.main.get_command(program(verb)).commands[verb]  # type: ignore[attr-defined]
+        asked = command.make_context(verb, words).params
+        assert asked["board"] == "turned-digits"
+        algorithms = asked.get("algorithms") or ["erm"]
+        assert make_plan(rules("turned-digits", algorithms=algorithms, trials=1)).runs
 
 
 def test_the_card_of_the_page_is_that_of_the_set() -> None:

@@ -38,9 +38,9 @@ def split(
     """Divide a domain without ever dividing a group.
 
     Where every example is its own group, each class gives its share (rounded, at least one example); of values each
-    tenth, from the least to the greatest, is a class. Otherwise whole
-    groups are taken in random order, each if it brings the part closer to its share. Where the domains of the dataset
-    share their groups, each class gives its share of groups (rounded, at least one), the same in every domain.
+    tenth, from the least to the greatest, is a class, or each of fewer parts where fewer than ten are drawn. Otherwise
+    whole groups are taken in random order, each if it brings the part closer to its share. Where the domains of the
+    dataset share their groups, each class gives its share of groups (rounded, at least one), the same in every domain.
 
     Args:
         dataset: Its domains and their groups.
@@ -104,14 +104,19 @@ def viewed(dataset: Dataset, domain: str, trial: int, validation: Rows, most: Pe
     return np.sort(validation[by_turns(labels, generator("views", dataset.name, domain, trial))[:most]])
 
 
-def strata(labels: Labels) -> Rows:
-    """What is drawn from alike, ``[n]``: the class of each example, or in which tenth of all values its own lies."""
+def strata(labels: Labels, levels: int = LEVELS) -> Rows:
+    """What is drawn from alike, ``[n]``: the class of each example, or in which tenth of all values its own lies.
+
+    Args:
+        labels: Of the examples.
+        levels: Into how many classes values are put.
+    """
     if labels.dtype.kind != "f":
         return labels
     order = np.lexsort((np.arange(len(labels)), labels))
-    levels = np.empty(len(labels), np.int64)
-    levels[order] = np.arange(len(labels)) * LEVELS // max(len(labels), 1)
-    return levels
+    places = np.empty(len(labels), np.int64)
+    places[order] = np.arange(len(labels)) * levels // max(len(labels), 1)
+    return places
 
 
 def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
@@ -130,7 +135,6 @@ def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _draw(labels: Labels, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
-    labels = strata(labels)
     everything = np.arange(len(labels), dtype=np.int64)
     tests = _take(labels, groups, everything, test, generator("split", "test", *names))
     rest = np.setdiff1d(everything, tests)
@@ -171,12 +175,14 @@ def _official(dataset: Dataset, domain: Domain, trial: int, validation: float) -
     return Split(train, validates, tests)
 
 
-def _take(labels: Rows, groups: Rows, rows: Rows, share: float, random: np.random.Generator) -> Rows:
+def _take(labels: Labels, groups: Rows, rows: Rows, share: float, random: np.random.Generator) -> Rows:
     """A part of ``rows`` that holds about ``share`` of all examples, ascending."""
     if share == 0:
         return np.empty(0, np.int64)
     if len(np.unique(groups)) == len(groups):
-        return _by_class(labels, rows, share, random)
+        # each class gives one at least, so values are no more classes than the part has examples
+        wanted = max(1, round(share * len(labels)))
+        return _by_class(strata(labels, min(LEVELS, wanted)), rows, share, random)
     return _by_group(groups, rows, share * len(groups), random)
 
 

@@ -105,7 +105,7 @@ def _observed_values(step: int, shown: pl.DataFrame, predicted: NDArray[np.float
     """The same of values: nothing is known beside them."""
     found = shown.with_columns(
         pl.Series("step", [step]).cast(VALUES["step"]).new_from_index(0, len(shown)),
-        pl.Series("prediction", predicted.astype(np.float32)),
+        pl.Series("prediction", predicted),
     )
     return found.select(
         pl.col(name) if name in found.columns else pl.lit(None, kind).alias(name) for name, kind in VALUES.items()

@@ -76,7 +76,7 @@ Rows are ordered by step, then as the streams were predicted, then by ``index``.
 order, which the training's seed draws.
 """
 
-VALUES = pl.Schema({**PREDICTIONS, "label": pl.Float64(), "prediction": pl.Float32()})
+VALUES = pl.Schema({**PREDICTIONS, "label": pl.Float64(), "prediction": pl.Float64()})
 """The same where values are predicted: ``confidence``, ``p_label`` and what follows them are null."""
 
 STREAM = ("step", "split", "domain", "view")

@@ -63,6 +63,18 @@ def test_without_groups_every_class_gives_its_share(validation: float, expected:
     assert {c: int((domain.labels[parts.validation] == c).sum()) for c in expected} == expected
 
 
+@pytest.mark.parametrize("n", [10, 14, 15, 30, 64, 95])
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_of_few_values_no_more_than_their_share_is_drawn(n: int, share: float) -> None:
+    values = np.random.default_rng(n).normal(size=n)
+    domain = Domain("d", np.zeros((n, 2, 2, 3), np.uint8), values, np.arange(n))
+    parts = split(Dataset("set", (), (domain,), ""), "d", 0, share, share)
+    assert_partition(parts, n)
+    for drawn in (parts.validation, parts.test):
+        assert abs(len(drawn) - share * n) <= max(1, share * n / 3)
+    assert len(parts.train) >= 0.5 * n
+
+
 def test_groups_of_one_size_meet_the_share_exactly() -> None:
     domain = make([0] * 100, [i // 10 for i in range(100)])
     parts = split(of(domain), "d", 0, 0.2, 0.3)

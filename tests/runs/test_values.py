@@ -93,7 +93,7 @@ def test_a_board_is_ranked_by_the_error_of_its_stored_predictions(board: Leaderb
 def test_predictions_are_in_the_unit_of_the_data(records: Records, store: Store) -> None:
     run = records.runs.row(0, named=True)
     table = pl.read_parquet(store.file("run", run["run"], "predictions.parquet"))
-    assert table.schema["prediction"] == pl.Float32
+    assert table.schema["prediction"] == pl.Float64
     assert table["label"].abs().max() > 40
     assert table.select(pl.col("confidence", "p_label", "logits").is_null().all()).row(0) == (True, True, True)
     values = np.concatenate(

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from dgbench.core.errors import RecipeError, StoreError
 from dgbench.core.judged_by import OfficialGroup
+from dgbench.data.domain import Dataset, Domain
+from dgbench.runs.observed import examples, observed
 from dgbench.selection.criteria import CRITERIA, at_hand, get, refuse_misfit
 from dgbench.selection.measures import COMPUTED, LEAST, MEASURES, measure, of_streams
 from dgbench.selection.predictions import STREAM, VALUES, check, summarise
 from dgbench.selection.records import METRICS
 from dgbench.selection.value_measures import OF_VALUES, pearson
+from dgbench.train.scale import Scale
 
 
 def drawn(seed: int, n: int, groups: int = 3) -> pl.DataFrame:
@@ -83,13 +86,28 @@ def test_a_run_notes_minus_the_error_so_that_more_is_better() -> None:
         assert held.to_list() == [value * (1 if MEASURES[name].rises else -1) for value in shown]
 
 
+def test_values_far_from_zero_keep_what_is_predicted_of_them() -> None:
+    """Seconds since 1970, each a few off: in single precision they are 128 apart."""
+    true = 1.7e9 + np.random.default_rng(0).normal(0, 20, 50)
+    domain = Domain("a", np.zeros((50, 2, 2, 3), np.uint8), true, np.arange(50))
+    shown = examples(Dataset("set", (), (domain,), ""), "a", np.arange(50)).with_columns(
+        split=pl.lit("target"), domain=pl.lit("a"), view=pl.lit("clean")
+    )
+    scale = Scale.of([true])
+    predicted = observed(1, shown, scale.standard(true + 1.5)[:, None], "values", scale)
+    check(predicted, 0)
+    (row,) = summarise(predicted).iter_rows(named=True)
+    assert row["accuracy"] == pytest.approx(-1.5, abs=1e-4)
+    assert measure(predicted, ["step"])["pearson"].item() == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
         ({"label": pl.lit(float("nan"))}, "no finite number"),
-        ({"prediction": pl.lit(float("inf"), pl.Float32)}, "no finite number"),
+        ({"prediction": pl.lit(float("inf"), pl.Float64)}, "no finite number"),
         ({"confidence": pl.lit(0.5, pl.Float32)}, "has a probability"),
-        ({"prediction": pl.col("prediction").cast(pl.Int16)}, "prediction must be Float32"),
+        ({"prediction": pl.col("prediction").cast(pl.Int16)}, "prediction must be Float64"),
         ({"sample": pl.lit("0" * 16)}, "twice"),
     ],
 )
