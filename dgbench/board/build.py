@@ -61,7 +61,7 @@ def build(
     criterion = criteria.ranking(info.criterion, info.name)
     criteria.refuse_misfit(criterion, info.headline, info.name)
     if known is None:
-        check(metrics, runs)
+        check(metrics, runs, info.headline.recorded)
         _check_rules(metrics, info, failed)
     if info.looks:
         trials = _whole_looks(runs, failed, info)

@@ -88,9 +88,10 @@ class Comparison:
     manifests: Mapping[str, str]
 
     def __repr__(self) -> str:
-        scale, unit = (1, "") if self.board.info.value else (100, " points")
-        totals = [f"{one.entry.title} {scale * one.lead.total.mean:+.1f}" for one in self.against]
-        return f"<Comparison on '{self.board.info.name}' with {self.first.title}: {', '.join(totals)}{unit}>"
+        info = self.board.info
+        scale, unit, form = (info.headline.turn, "", "+.3g") if info.value else (100, " points", "+.1f")
+        totals = [f"{one.entry.title} {scale * one.lead.total.mean:{form}}" for one in self.against]
+        return f"<Comparison on '{info.name}' with {self.first.title}: {', '.join(totals)}{unit}>"
 
 
 def compare(found: Records, algorithms: Sequence[str], on_target: OnTarget, criterion: str | None = None) -> Comparison:

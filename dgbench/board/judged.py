@@ -152,8 +152,8 @@ def judged(found: Records, criteria: Iterable[Criterion] | None = None) -> Crite
         CardError: values are predicted.
     """
     refuse_unfinished(found.metrics, found.board.name, found.failed)
-    check(found.metrics, found.runs)
     refuse_values(found.board.dataset, "criteria are judged here by shares (the board's own page has their regrets)")
+    check(found.metrics, found.runs, SHARE)
     info = info_of(found)
     criteria = at_hand(found.metrics) if criteria is None else criteria
     asked = [criterion for criterion in criteria if not criterion.uses_target]

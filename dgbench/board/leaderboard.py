@@ -203,8 +203,9 @@ class Track:
 
     def __repr__(self) -> str:
         first = self.entries[0]
-        mean = first.accuracy.mean
-        best = f"{first.title} at " + (f"{100 * mean:.1f} %" if first.accuracy.within == SHARE else f"{mean:.4g}")
+        within = first.accuracy.within
+        mean = first.accuracy.mean if within.high > 0 else 0.0 - first.accuracy.mean  # records hold minus an error
+        best = f"{first.title} at " + (f"{100 * mean:.1f} %" if within == SHARE else f"{mean:.4g}")
         return f"<Track '{self.name}': {len(self.entries)} algorithms, the best mean {best}>"
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from dgbench.board.build import refuse_unfinished
 from dgbench.board.part import algorithms_named, cases_named, check_names
-from dgbench.core.dataset_card import headlines
+from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records, beaten
 from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, ordered, refuse_misfit, scores
@@ -55,6 +55,7 @@ class Selection:
             finished is a result, and not among them.
         failed: Those that were tried and failed.
         submitted: Of algorithms that were submitted, the id of the submission.
+        unit: Of the values that are predicted, if they have one.
     """
 
     board: str
@@ -67,6 +68,7 @@ class Selection:
     missing: int
     failed: tuple[Failure, ...]
     submitted: Mapping[str, str]
+    unit: str = ""
 
     @property
     def exportable(self) -> bool:
@@ -109,8 +111,8 @@ def selected(
         why = dict.fromkeys(f"; {one.status}: {one.reason}" for one in failed)
         raise StoreError(f"no finished run of the board '{found.board.name}' is all that is asked for{''.join(why)}")
     refuse_unfinished(metrics, found.board.name, failed)
-    check(metrics, runs)
     by = headline(headlines(found.board))
+    check(metrics, runs, by.recorded)
     refuse_misfit(criterion, by, found.board.name)
 
     scored = scores(metrics, runs, criterion, indicators=found.indicators)
@@ -130,6 +132,7 @@ def selected(
         missing=_runs(found, asked) - runs.height - len(beaten(runs, failed)),
         failed=failed,
         submitted={name: id_ for name, id_ in found.submitted.items() if name in asked["algorithm"]},
+        unit=value.unit if (value := dataset_card(found.board.dataset[0]).value) else "",
     )
 
 

@@ -88,8 +88,12 @@ def statistics(found: Records, criterion: str | None = None, control: str | None
     board = from_records(found, criterion)
     control = board.standing.results.get(control or board.info.reference)
     reached = _each_draw(found, board)
-    lines = _lines(board)
-    known = [(entry.on_source, entry.accuracy.mean) for entry in board.entries if entry.on_source is not None]
+    lines = {} if board.info.value else _lines(board)  # they are on a scale of shares
+    known = [
+        (entry.on_source, entry.accuracy.mean)
+        for entry in board.entries
+        if entry.on_source is not None and not board.info.value
+    ]
     return Statistics(
         board,
         tuple(_of(track, board, reached, control) for track in board.tracks),

@@ -49,9 +49,9 @@ def power(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, looks=looks, draws=draws, backbone=backbone)
     found = comparing.power(submitted_to(board, rules), algorithm, criterion=criterion, store=store)
+    value = dataset_card(rules.dataset[0]).value
+    show = Figures(headline(headlines(rules)), value.unit if value else "")
     if as_json:
-        print_json({"board": rules.name, "comparisons": render.as_data(found)})
+        print_json({"board": rules.name, **show.named, "comparisons": render.as_data(found, show)})
     else:
-        value = dataset_card(rules.dataset[0]).value
-        show = Figures(headline(headlines(rules)), value.unit if value else "")
         terminal.show_power(rules.title, found, screen(), show)

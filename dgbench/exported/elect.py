@@ -16,7 +16,7 @@ from dgbench.runs.plan import Entry, Plan
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import check
-from dgbench.selection.statistics import Estimate
+from dgbench.selection.statistics import SHARE, Estimate
 
 _PLACE = ("target", "trial")
 _NAMED = 3
@@ -61,7 +61,7 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     names = list(dict.fromkeys(entry.algorithm for entry in standing))
     own = pl.col("algorithm").is_in(names)
     metrics, runs = records.metrics.filter(own), records.runs.filter(own)
-    check(metrics, runs)
+    check(metrics, runs, SHARE)
     sets = (
         scores(metrics, runs, criterion, _PLACE, records.indicators)
         .filter(pl.col("score").is_not_nan())

@@ -153,7 +153,7 @@ def as_data(found: PublishedStatistics) -> dict[str, object]:
                 "table": table.name,
                 "selection": table.conditions.selection,
                 "target_labels": table.conditions.target_labels,
-                "tests": tests_as_data(table.tests),
+                "tests": tests_as_data(table.tests, SHARES),
                 "left_out": table.left_out,
                 "regret_points": table.regret,
             }

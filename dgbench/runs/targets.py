@@ -7,7 +7,7 @@ from dataclasses import replace
 from dgbench.algorithms.serving import Targets
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import DatasetCard, headlines
-from dgbench.core.errors import RecipeError
+from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.recipe import Resolved, describe
 from dgbench.core.registry import Slot, name_of
 from dgbench.selection import criteria
@@ -50,7 +50,14 @@ def refuse_misfits(board: BoardCard) -> None:
     """Refuse rules that judge values as classes are judged, or the other way round.
 
     Raises:
-        CardError: the headline is about the others, or a dataset of values is one of several.
+        CardError: the headline is about the others, a dataset of values is one of several, or validation on values is
+            averaged over examples.
         RecipeError: the criterion needs classes, and there are values.
     """
-    criteria.refuse_misfit(criteria.get(board.criterion), headline(headlines(board)), board.name)
+    by = headline(headlines(board))
+    if by.of == "values" and board.selection.average == "examples":
+        raise CardError(
+            f"board '{board.name}': selection: average: '{by.name}' of all images is no mean of those of domains; "
+            'write average = "domains", or leave it out'
+        )
+    criteria.refuse_misfit(criteria.get(board.criterion), by, board.name)

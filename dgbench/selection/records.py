@@ -12,6 +12,7 @@ import polars as pl
 
 from dgbench.core.errors import StoreError
 from dgbench.core.judges import KINDS
+from dgbench.selection.statistics import Range
 
 METRICS = pl.Schema(
     {
@@ -128,8 +129,14 @@ def over_examples(metrics: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([together.select(metrics.columns).cast(metrics.schema), metrics.filter(~held_out)])
 
 
-def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
+def check(metrics: pl.DataFrame, runs: pl.DataFrame, within: Range | None = None) -> None:
     """Refuse records that would give a wrong number without a word.
+
+    Args:
+        metrics: As :data:`METRICS`.
+        runs: As :data:`RUNS`.
+        within: What values there can be of the headline, as it is recorded. Where it is not known, accuracies are
+            shares; without a likelihood they may be what is recorded of values, and are at most 1.
 
     Raises:
         StoreError: a column is missing or of another type; a value is missing, doubled or out of range; a target
@@ -144,7 +151,9 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
             raise StoreError(f"the table '{name}' has missing values in {nulls}; every column must be filled")
 
     # values have no likelihoods, and what stands for their accuracy is a correlation, or minus an error
-    possible = pl.col("accuracy").is_between(0, 1) | (pl.col("nll").is_nan() & (pl.col("accuracy") <= 1))
+    low, high = (0, 1) if within is None else (within.low, within.high)
+    unknown = pl.lit(within is None) & pl.col("nll").is_nan() & (pl.col("accuracy") <= 1)
+    possible = pl.col("accuracy").is_between(low, high) | unknown
     validation, target, accuracy = pl.col("split") == "validation", pl.col("split") == "target", pl.col("accuracy")
     judged = pl.col("split").is_in(KINDS)
     own_domain = pl.col("domain") == pl.col("target")
@@ -155,7 +164,7 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame) -> None:
             ~(validation | target | judged)
         ),
         "a track is neither 'inductive' nor 'online'": metrics.filter(~pl.col("track").is_in(["inductive", "online"])),
-        "an accuracy lies outside [0, 1]": metrics.filter(~(accuracy.is_nan() | possible)),
+        f"an accuracy lies outside [{low:g}, {high:g}]": metrics.filter(~(accuracy.is_nan() | possible)),
         "an accuracy on the target is not a number": metrics.filter(target & accuracy.is_nan()),
         "a target counts among its own source domains": metrics.filter(validation & own_domain),
         "a target row is not the clean target": metrics.filter(target & ~(own_domain & (pl.col("view") == "clean"))),

@@ -103,6 +103,12 @@ class Row(Card):
             raise ValueError("a run that is ok has 'sha256', 'bytes' and 'rows' of its predictions, and no other has")
         return self
 
+    @model_validator(mode="after")
+    def _shares(self) -> Row:
+        if any(one.accuracy < 0 for one in self.result.metrics):
+            raise ValueError("an accuracy is below 0, and classes are all that is submitted")
+        return self
+
     @property
     def where(self) -> str:
         """As people say it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from dgbench.board.compare import compare
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.board.rankings import ranking
-from dgbench.board.render import files, html, latex, markdown, text
+from dgbench.board.render import files, html, latex, markdown, measures, text
 from dgbench.board.render.figures import Figures
 from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
 from dgbench.core.errors import CardError, DGBenchError, RecipeError, StoreError
@@ -157,6 +158,7 @@ def test_pages_show_errors_in_their_unit(board: Leaderboard) -> None:
     for wrong in ("per cent", "in points", "0 and 100 %"):
         assert wrong not in plain
     assert "Intervals end at 0 and 100 %" not in page
+    assert "Negative log-likelihood" not in page
     table = files.table(board)
     assert table["rmse"].to_list() == pytest.approx([-entry.accuracy.mean for entry in board.entries])
     assert (table["rmse_low"] <= table["rmse"]).all()
@@ -172,6 +174,8 @@ def test_a_difference_of_errors_is_below_zero_where_the_second_is_better() -> No
     assert (show.tick(-15.0), show.within, show.points) == ("15", ", in degrees", " degrees")
     r = Figures(MEASURES["pearson"])
     assert (r.number(0.8765), r.signed(-0.01), r.within) == ("0.876", "−0.010", "")
+    # shades begin and end at numbers as they are shown
+    assert measures._ends([0.8765, 0.1234, 0.5], MEASURES["pearson"]) == [0.123, 0.876]
 
 
 def test_other_measures_are_those_of_values(board: Leaderboard, store: Store) -> None:
@@ -208,28 +212,71 @@ def test_another_headline_selects_and_ranks(store: Store) -> None:
 
 def test_two_are_compared_without_images_that_are_right_or_wrong(records: Records, store: Store) -> None:
     from dgbench.board.render.compared import page, words
+    from dgbench.board.render.compared.data import as_data as compared_as_data
 
     found = compare(records, ALGORITHMS[:2], lambda algorithm, run: on_target(store, run))
     (against,) = found.against
     assert against.flips == ()
     assert words.absent(found, against) == words.NO_RIGHT
     assert "degrees over all targets" in page.render(found, {}, {})
+    told, difference = compared_as_data(found), against.entry.accuracy.mean - found.first.accuracy.mean
+    assert (told["headline"], told["unit"]) == ("rmse", "degrees")
+    assert told["first"]["accuracy"]["mean"] == -found.first.accuracy.mean > 0
+    assert told["against"][0]["difference"]["mean"] == pytest.approx(-difference)
+    parts = [one["difference"]["mean"] for one in told["against"][0]["targets"].values()]
+    assert np.mean(parts) == pytest.approx(-difference)
+    assert f"{-difference:+.3g}" in repr(found)
 
 
 def test_a_number_is_explained_and_models_are_selected(records: Records, store: Store) -> None:
     from dgbench.board.explained import explained
     from dgbench.board.render.explained import report
+    from dgbench.board.render.selected import as_data as selected_as_data
     from dgbench.board.selected import selected
     from dgbench.runs.predictions import in_full
     from dgbench.selection.criteria import get
 
     found = explained(records, lambda algorithm, run: in_full(store, run), "erm")
     assert not found.differs
-    assert "degrees" in report(found).by
+    whole, part = report(found), report(replace(found, cells=found.cells[:1]))
+    assert "degrees" in whole.by
+    headers = {section.name: section.header for made in (whole, part) for section in made.sections}
+    for name in ("choices", "streams"):
+        assert "Minus the root-mean-square error" in headers[name]
+        assert not {"Right", "Accuracy", "Share"} & set(headers[name])
+    assert all(len(row) == len(each.header) for made in (whole, part) for each in made.sections for row in each.rows)
     chosen = selected(records, get("source_worst"))
     assert chosen.cells["regret"].min() >= 0  # type: ignore[operator]
+    told = selected_as_data(chosen)
+    assert (told["headline"], told["unit"]) == ("rmse", "degrees")
+    for cell, held in zip(told["cells"], chosen.cells.iter_rows(named=True), strict=True):
+        reached = cell["with_target_labels"]
+        assert reached["accuracy"] == -held["accuracy"] > 0
+        assert reached["ceiling"] + reached["regret"] == pytest.approx(reached["accuracy"])
+        assert all(other["accuracy"] > 0 for other in reached["others"].values())
     with pytest.raises(RecipeError, match="'atc' is about classes"):
         selected(records, get("atc"))
+
+
+def test_programs_are_told_errors_as_readers_are(board: Leaderboard, records: Records) -> None:
+    from dgbench.board.power import power
+    from dgbench.board.render import power as powered
+    from dgbench.board.render.statistics.data import as_data
+    from dgbench.board.statistics import statistics
+
+    show = Figures.of(board.info)
+    found = power(board, ALGORITHMS[:2])
+    for one, row in zip(found, powered.as_data(found, show), strict=True):
+        assert row["difference"] == -one.difference.mean
+        assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+    told = as_data(statistics(records))
+    assert (told["headline"], told["unit"], told["line"], told["lines"]) == ("rmse", "degrees", None, {})
+    for track in told["tracks"]:
+        for one in track["tests"]["against"] if track["tests"] else ():
+            named = {entry.algorithm: entry.accuracy.mean for entry in board.entries}
+            assert one["difference"] == pytest.approx(named[track["tests"]["control"]] - named[one["algorithm"]])
+    assert Figures().named == {}
+    assert f"{-board.entries[0].accuracy.mean:.4g}>" in repr(board.tracks[0])
 
 
 def test_the_notebook_and_the_words_name_the_unit(board: Leaderboard) -> None:
@@ -244,6 +291,10 @@ def test_the_notebook_and_the_words_name_the_unit(board: Leaderboard) -> None:
         ({"algorithms": ["bang"]}, "the objective CrossEntropy needs classes"),
         ({"algorithms": ["udim"]}, "the optimizer UDIM needs classes"),
         ({"algorithms": ["class_balanced"]}, "the sampler ClassBalanced needs classes"),
+        (
+            {"selection": {"average": "examples"}},
+            "'rmse' of all images is no mean of those of domains; write average = \"dom",
+        ),
         ({"criterion": "nuclear_norm"}, "'nuclear_norm' is about classes and their probabilities; choose one of"),
         ({"headline": "macro_f1"}, "headline 'macro_f1' is about classes, and 'turned-digits' has values"),
         ({"dataset": [SET, "digits"], "cases": {}}, "only dataset of its boards"),

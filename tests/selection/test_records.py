@@ -5,6 +5,7 @@ import pytest
 from board.synthetic import candidate, tables
 
 from dgbench.core.errors import StoreError
+from dgbench.selection.measures import MEASURES
 from dgbench.selection.records import TOGETHER, check, over_examples
 
 METRICS, RUNS = tables([candidate("erm", shifted={"blur": {"a": 0.4}})])
@@ -33,6 +34,22 @@ def test_good_records_pass() -> None:
 def test_faulty_metrics_are_refused_and_named(message: str, metrics: pl.DataFrame) -> None:
     with pytest.raises(StoreError, match=message):
         check(metrics, RUNS)
+
+
+def test_accuracies_lie_in_the_range_of_the_headline() -> None:
+    """Of classes without probabilities there is no likelihood either, and yet no accuracy below 0."""
+    unlikely = METRICS.with_columns(nll=pl.lit(float("nan")))
+    errors = unlikely.with_columns(accuracy=pl.lit(-12.5))
+    check(errors, RUNS)
+    check(errors, RUNS, MEASURES["rmse"].recorded)
+    check(unlikely.with_columns(accuracy=pl.lit(-0.5)), RUNS, MEASURES["pearson"].recorded)
+    for table, name, said in (
+        (errors, "accuracy", r"outside \[0, 1\]"),
+        (errors, "pearson", r"outside \[-1, 1\]"),
+        (unlikely, "rmse", r"outside \[-inf, -?0\]"),
+    ):
+        with pytest.raises(StoreError, match=said):
+            check(table, RUNS, MEASURES[name].recorded)
 
 
 def test_two_runs_for_one_draw_are_refused() -> None:

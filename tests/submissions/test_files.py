@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dgbench.core.errors import RecordError
+from dgbench.core.errors import DGBenchError, RecordError
+from dgbench.core.results import RESULT, Result
 from dgbench.submissions.files import read_json, read_table
+from dgbench.submissions.runs import TABLE, from_table
 
 SCHEMA = pl.Schema({"name": pl.String(), "count": pl.Int64(), "scores": pl.List(pl.Float16())})
 GOOD = pl.DataFrame({"name": ["a", "фото"], "count": [1, 2], "scores": [[0.5], [0.25, 0.0]]}, schema=SCHEMA)
@@ -113,3 +116,20 @@ def test_only_plain_files_of_a_bounded_size_are_opened(kind: str, tmp_path: Path
             path.write_bytes(b"\xff")
     with pytest.raises(RecordError, match=r"a\.json"):
         read_json(path, 1000)
+
+
+def test_an_accuracy_below_0_is_refused_though_runs_of_values_may_note_one() -> None:
+    measured = {"step": 1, "split": "target", "domain": "a", "view": "clean", "nll": None, "n": 9, "digest": "0" * 16}
+    row = {
+        "run": "0" * 16, "training": "1" * 16, "target": "a", "dataset": "d", "sources": '["b"]', "domain": "a",
+        "trial": 0, "draw": 0, "hyperparameters": "{}", "families": "[]", "passes": 1.0, "without_effect": "",
+        "train_seconds": 1.0, "run_seconds": 1.0, "device": "cpu", "sha256": "0" * 64, "bytes": 9, "rows": 9,
+    }  # fmt: skip
+
+    def rows(accuracy: float) -> pl.DataFrame:
+        result = RESULT.dump(Result.measured([measured | {"accuracy": accuracy}]))
+        return pl.DataFrame([{name: (row | {"result": json.dumps(result)})[name] for name in TABLE}], TABLE)
+
+    assert from_table(rows(0.0))[0].result.metrics[0].accuracy == 0
+    with pytest.raises(DGBenchError, match=r"row 0.*an accuracy is below 0"):
+        from_table(rows(-0.1))

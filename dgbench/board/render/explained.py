@@ -16,6 +16,7 @@ from dgbench.board.render import text
 from dgbench.board.render.report.sections import Report, Section
 from dgbench.core.judges import KINDS
 from dgbench.core.names import in_short
+from dgbench.selection.measure import Measure
 from dgbench.selection.measures import RULE
 from dgbench.selection.records import CELL
 from dgbench.selection.statistics import LEVEL, Estimate
@@ -85,6 +86,13 @@ def _all(found: Explanation) -> str:
 
 def _streams(found: Explanation, cell: Cell) -> Section:
     """The streams of the model that was chosen."""
+    by = found.board.info.headline
+
+    def right(accuracy: float | None, n: int) -> list[str]:
+        if by.of == "values":
+            return []
+        return ["–" if accuracy is None or by != RULE else str(round(accuracy * n))]
+
     one = found.counted.filter(
         target=cell.target, trial=cell.trial, draw=cell.chosen.draw, step=cell.chosen.step
     ).with_columns(domain=pl.col("domain"))
@@ -93,9 +101,7 @@ def _streams(found: Explanation, cell: Cell) -> Section:
             "target" if row["split"] == "target" else row["domain"],
             row["view"],
             str(row["n"]),
-            "–"
-            if row["accuracy"] is None or found.board.info.headline != RULE
-            else str(round(row["accuracy"] * row["n"])),
+            *right(row["accuracy"], row["n"]),
             _share(row["accuracy"]),
             "yes" if row["split"] == found.board.criterion.split and row["view"] in cell.views else "",
         ]
@@ -108,15 +114,18 @@ def _streams(found: Explanation, cell: Cell) -> Section:
     if found.board.criterion.split in KINDS:
         said.append("What is in the score was measured by trainings that judge it, and is not counted again here.")
         for domain, views in sorted(cell.streams.items()):
-            rows += [[domain, view, "–", "–", _share(value), "yes"] for view, value in sorted(views.items())]
+            rows += [
+                [domain, view, "–", *right(None, 0), _share(value), "yes"] for view, value in sorted(views.items())
+            ]
     title = f"2. Target {cell.target}, trial {cell.trial}: the chosen model"
-    header = ["Domain", "View", "Images", "Right", "Share", "In the score"] if rows else []
+    shown = [_heading(by)] if by.of == "values" else ["Right", "Share"]
+    header = ["Domain", "View", "Images", *shown, "In the score"] if rows else []
     return Section("streams", title, header, rows, said)
 
 
 def _choice(board: Leaderboard, cell: Cell) -> Section:
     criterion, headline = board.criterion, board.info.headline
-    right = f"{cell.chosen.correct} of {cell.chosen.n} images right" if headline == RULE else headline.title
+    right = f"{cell.chosen.correct} of {cell.chosen.n} images right" if headline == RULE else _recorded(headline)
     rows = [
         [
             f"draw {one.draw}, step {one.step}",
@@ -136,6 +145,8 @@ def _choice(board: Leaderboard, cell: Cell) -> Section:
 
 
 def _choices(found: Explanation) -> Section:
+    by = found.board.info.headline
+    values = by.of == "values"
     rows = [
         [
             f"{cell.target}, trial {cell.trial}",
@@ -143,7 +154,9 @@ def _choices(found: Explanation) -> Section:
             str(len(cell.candidates)),
             f"draw {cell.chosen.draw}, step {cell.chosen.step}",
             _share(cell.score),
-            f"{cell.chosen.correct} of {cell.chosen.n}" if found.board.info.headline == RULE else f"of {cell.chosen.n}",
+            f"{cell.chosen.correct} of {cell.chosen.n}"
+            if found.board.info.headline == RULE
+            else f"{'' if values else 'of '}{cell.chosen.n}",
             _share(cell.chosen.accuracy),
         ]
         for cell in found.cells
@@ -152,7 +165,8 @@ def _choices(found: Explanation) -> Section:
         f"In each cell, a target in a trial, the candidate with the highest score by {found.board.criterion.title} is "
         "chosen. --target and --trial show all candidates and streams of one."
     ]
-    header = ["Cell", "Run", "Of", "Chosen", "Score", "Right", "Accuracy"]
+    reached = ["Images", _heading(by)] if values else ["Right", "Accuracy"]
+    header = ["Cell", "Run", "Of", "Chosen", "Score", *reached]
     return Section("choices", "2. Chosen models", header, rows, said)
 
 
@@ -277,6 +291,16 @@ def _estimate(value: Estimate) -> dict[str, float | int | None]:
     return {
         "mean": value.mean, "low": value.low, "high": value.high, "n": value.n, "error": value.error, "df": value.df
     }  # fmt: skip
+
+
+def _recorded(by: Measure) -> str:
+    """What records hold of a measure, in words: minus an error."""
+    return by.title if by.rises else f"minus the {by.title}"
+
+
+def _heading(by: Measure) -> str:
+    said = _recorded(by)
+    return said[0].upper() + said[1:]
 
 
 def _own(found: Explanation) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 from dgbench.board.leaderboard import BoardInfo, Entry
 from dgbench.selection.measure import Measure
@@ -48,6 +49,11 @@ class Figures:
     def shares(self) -> bool:
         """Whether the headline is a share."""
         return self.measure.unit == "%"
+
+    @property
+    def named(self) -> dict[str, str]:
+        """For programs, of what numbers are and in what unit: where values are predicted, as all else are shares."""
+        return {"headline": self.measure.name, "unit": self.unit} if self.measure.of == "values" else {}
 
     @property
     def within(self) -> str:
@@ -117,6 +123,15 @@ class Figures:
 
 SHARES = Figures()
 """Those of shares."""
+
+
+@overload
+def own(value: Estimate, headline: Measure) -> Estimate: ...
+@overload
+def own(value: Estimate | None, headline: Measure) -> Estimate | None: ...
+def own(value: Estimate | None, headline: Measure) -> Estimate | None:
+    """What records hold, or a difference of it, as the headline itself: of an error not minus it."""
+    return value if value is None or headline.rises else -value
 
 
 def rank(entry: Entry) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import polars as pl
 
 from dgbench.board.leaderboard import Entry, Leaderboard, Track
 from dgbench.board.rankings import Rankings
 from dgbench.board.render import bibtex, html, latex, markdown
+from dgbench.board.render.figures import own
 from dgbench.board.render.frame import ALONE, Frame
 from dgbench.core.files import whole
 from dgbench.core.visible import visible
@@ -94,7 +95,7 @@ def pairs(board: Leaderboard) -> pl.DataFrame:
             "track": track.name,
             "first": pair.first,
             "second": pair.second,
-            **columns("difference", own(pair.difference, board)),
+            **columns("difference", own(pair.difference, board.info.headline)),
             "p_corrected": pair.p,
             "better": pair.better,
         }
@@ -113,11 +114,11 @@ def qualities(board: Leaderboard) -> pl.DataFrame:
         {
             "track": track.name,
             "criterion": quality.criterion.name,
-            **columns("picked", own(quality.picked, board)),
+            **columns("picked", own(quality.picked, board.info.headline)),
             **columns("regret", quality.regret),
             **columns("correlation", quality.correlation),
-            "best": own(quality.best, board).mean,
-            "blind": own(quality.blind, board).mean,
+            "best": own(quality.best, board.info.headline).mean,
+            "blind": own(quality.blind, board.info.headline).mean,
             "candidates": quality.candidates,
         }
         for track in board.tracks
@@ -156,31 +157,22 @@ def _row(entry: Entry, track: Track, board: Leaderboard) -> dict[str, str | floa
         "runs": entry.runs,
         "diverged": entry.diverged,
         **({"trials": entry.trials} if board.info.looks else {}),
-        **columns(board.info.headline.name, own(entry.accuracy, board)),
+        **columns(board.info.headline.name, own(entry.accuracy, board.info.headline)),
         **{
-            f"{board.info.headline.name}_{domain}": _mean(own(entry.targets.get(domain), board))
+            f"{board.info.headline.name}_{domain}": _mean(own(entry.targets.get(domain), board.info.headline))
             for domain in board.info.domains
         },
         "nll": _mean(entry.nll),
         "worst_target": entry.worst,
         **columns("gap", entry.gap),
-        **columns(f"versus_{board.info.reference}", own(entry.difference, board)),
-        "ceiling_unranked": own(entry.ceiling, board).mean,
-        "oracle_unranked": own(entry.oracle, board).mean,
+        **columns(f"versus_{board.info.reference}", own(entry.difference, board.info.headline)),
+        "ceiling_unranked": own(entry.ceiling, board.info.headline).mean,
+        "oracle_unranked": own(entry.oracle, board.info.headline).mean,
         "train_seconds": entry.cost.train,
         "run_seconds": entry.cost.predict,
         "passes": entry.cost.passes,
         "part": board.info.part,
     }
-
-
-@overload
-def own(value: Estimate, board: Leaderboard) -> Estimate: ...
-@overload
-def own(value: Estimate | None, board: Leaderboard) -> Estimate | None: ...
-def own(value: Estimate | None, board: Leaderboard) -> Estimate | None:
-    """What records hold, or a difference of it, as the headline itself: of an error not minus it."""
-    return value if value is None or board.info.headline.rises else -value
 
 
 def columns(name: str, value: Estimate | None) -> dict[str, float | int | None]:

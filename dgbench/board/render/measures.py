@@ -151,7 +151,7 @@ def _switched(ranking: Ranking, board: Leaderboard) -> dict[str, Any]:
 def _ends(values: Sequence[float], measure: Measure) -> list[float]:
     """The least and the greatest, as they are shown."""
     ends = (min(values), max(values)) if values else ()
-    return [round(100 * end, 1) if measure.unit == "%" else round(end, 2) for end in ends]
+    return [round(100 * end, 1) if measure.unit == "%" else round(end, measure.decimals) for end in ends]
 
 
 def _scale(values: Sequence[Estimate], measure: Measure) -> Scale:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dgbench.board.power import Needs, Powered
-from dgbench.board.render.figures import SHARES, Figures
+from dgbench.board.render.figures import SHARES, Figures, own
 from dgbench.selection.power import MOST, POWER
 from dgbench.selection.statistics import LEVEL
 
@@ -46,19 +46,20 @@ def _needs(one: Powered, needs: Needs | None) -> str:
     return f"{trials} ({fewest} or more)" if needs.most is None else f"{trials} ({fewest} to {needs.most})"
 
 
-def as_data(compared: Iterable[Powered]) -> list[dict[str, Any]]:
-    """Comparisons for programs; differences are shares."""
+def as_data(compared: Iterable[Powered], show: Figures = SHARES) -> list[dict[str, Any]]:
+    """Comparisons for programs; differences are shares, or those of another headline, in its unit."""
     return [
         {
             "first": one.first.algorithm,
             "second": one.second.algorithm,
             "trials": one.has,
-            "difference": one.difference.mean,
-            "difference_low": one.difference.low,
-            "difference_high": one.difference.high,
+            "difference": difference.mean,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
             "separated": one.separated,
             "board": one.board and dataclasses.asdict(one.board),
             "alone": one.alone and dataclasses.asdict(one.alone),
         }
         for one in compared
+        for difference in (own(one.difference, show.measure),)
     ]

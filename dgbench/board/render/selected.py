@@ -65,7 +65,7 @@ def tables(selection: Selection) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _rows(selection: Selection, cell: _Row, others: list[_Row]) -> Iterator[Row]:
-    by, show = _mark(selection.criterion.name) + _agreeing(others), Figures(selection.headline)
+    by, show = _mark(selection.criterion.name) + _agreeing(others), Figures(selection.headline, selection.unit)
     alone = cell["next_score"] is None
     margin = "–" if alone else f"tie of {1 + cell['tied']}" if cell["tied"] else _signed(cell["margin"])
     why = [_score(cell["score"]), "–" if alone else _score(cell["next_score"]), margin, str(cell["candidates"])]
@@ -134,13 +134,22 @@ def _refused(selection: Selection) -> Iterator[str]:
 
 
 def as_data(selection: Selection) -> dict[str, Any]:
-    """A selection for programs; accuracies and regrets are shares in [0, 1], below ``with_target_labels``."""
-    others = _by_cell(selection)
+    """A selection for programs; accuracies and regrets are shares in [0, 1], below ``with_target_labels``.
+
+    Where values are predicted, they are of the headline, which is named then, in its unit. Scores stay what the
+    criterion gives: of an error minus it, so that more is better.
+    """
+    others, show = _by_cell(selection), Figures(selection.headline, selection.unit)
+    cells = [
+        _cell(cell, [_turned(one, show) for one in others.get(_place(cell), [])])
+        for cell in (_turned(cell, show) for cell in selection.cells.iter_rows(named=True))
+    ]
     return {
         "board": selection.board,
+        **show.named,
         "criterion": selection.criterion.name,
         "uses_target": selection.criterion.uses_target,
-        "cells": [_cell(cell, others.get(_place(cell), [])) for cell in selection.cells.iter_rows(named=True)],
+        "cells": cells,
         "refusals": [
             {"criterion": criterion, "algorithm": algorithm, "reason": why}
             for (criterion, algorithm), why in selection.refusals.items()
@@ -162,6 +171,11 @@ def _cell(cell: _Row, others: list[_Row]) -> dict[str, Any]:
             "others": {one["criterion"]: _only(one, "accuracy", "regret") for one in others},
         },
     }
+
+
+def _turned(row: _Row, show: Figures) -> _Row:
+    """What was reached as the headline itself: of an error not minus it."""
+    return {k: show.measure.turn * v + 0.0 if k in ("accuracy", "ceiling") else v for k, v in row.items()}
 
 
 def _only(row: _Row, *names: str) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def _numbers(value: ValueCard, said: Sequence[str], where: str) -> NDArray[np.fl
     numbers, wrong = np.empty(len(said)), list[str]()
     for row, text in enumerate(said):
         try:
-            numbers[row] = float(text)
+            # Python's own way to write numbers has 1_000, and the digits of every script
+            numbers[row] = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             numbers[row] = math.nan
         if not math.isfinite(numbers[row]):

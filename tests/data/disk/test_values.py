@@ -14,6 +14,7 @@ from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import DataError
 from dgbench.data.cache.content import identified
 from dgbench.data.disk.check import check
+from dgbench.data.disk.look import look
 from dgbench.data.disk.readers import read
 
 TERMS = {"licence": "none", "redistribution": "no", "title": "T", "summary": "s", "name": "weights"}
@@ -52,6 +53,19 @@ def test_another_value_is_other_data(tmp_path: Path) -> None:
     before = identified(read(card(tmp_path), tmp_path), tmp_path)[1]
     table(tmp_path, "1.25", "2")
     assert identified(read(card(tmp_path), tmp_path), tmp_path)[1] != before
+
+
+@pytest.mark.parametrize("odd", ["1_000", "٣٫٥", "٣٢", "１２"])
+def test_numbers_as_only_python_writes_them_are_refused(tmp_path: Path, odd: str) -> None:
+    table(tmp_path, "1.5", odd)
+    with pytest.raises(DataError, match=f"1 of 2 rows have no number that is the weight: '{odd}'"):
+        read(card(tmp_path), tmp_path)
+
+
+def test_a_draft_of_numbers_with_fractions_says_how_a_card_has_values(tmp_path: Path) -> None:
+    table(tmp_path, "1.5", "2.25", "0.5", "-3.5")
+    (hint,) = [line for line in look(str(tmp_path / "list.csv"), None, {}).said if "fractions" in line]
+    assert "write [value] and below it what = \"...\" in place of 'classes' on the card (docs/values.md)" in hint
 
 
 def test_what_is_no_number_is_named(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def doubts(classes: Sequence[str], column: str, rows: int) -> list[str]:
         ]
     if all(re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?", name.lower()) for name in classes):
         return [
-            f"the labels are numbers with fractions ({some(classes, 3)}); is '{column}' a measurement, and no class?"
+            f"the labels are numbers with fractions ({some(classes, 3)}); is '{column}' a measurement, and no class? "
+            "If it is, write [value] and below it what = \"...\" in place of 'classes' on the card (docs/values.md)"
         ]
     if rows > 20 and len(classes) > rows / 2:
         return [f"there are {len(classes)} classes in {rows} rows; is '{column}' the label?"]
