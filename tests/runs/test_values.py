@@ -271,10 +271,11 @@ def test_programs_are_told_errors_as_readers_are(board: Leaderboard, records: Re
         assert row["difference_low"] <= row["difference"] <= row["difference_high"]
     told = as_data(statistics(records))
     assert (told["headline"], told["unit"], told["line"], told["lines"]) == ("rmse", "degrees", None, {})
-    for track in told["tracks"]:
-        for one in track["tests"]["against"] if track["tests"] else ():
-            named = {entry.algorithm: entry.accuracy.mean for entry in board.entries}
-            assert one["difference"] == pytest.approx(named[track["tests"]["control"]] - named[one["algorithm"]])
+    (track,) = told["tracks"]
+    named = {entry.algorithm: entry.accuracy.mean for entry in board.entries}
+    assert track["tests"]["against"]
+    for one in track["tests"]["against"]:
+        assert one["difference"] == pytest.approx(named[track["tests"]["control"]] - named[one["algorithm"]])
     assert Figures().named == {}
     assert f"{-board.entries[0].accuracy.mean:.4g}>" in repr(board.tracks[0])
 

@@ -55,7 +55,7 @@ def test_another_value_is_other_data(tmp_path: Path) -> None:
     assert identified(read(card(tmp_path), tmp_path), tmp_path)[1] != before
 
 
-@pytest.mark.parametrize("odd", ["1_000", "٣٫٥", "٣٢", "１２"])
+@pytest.mark.parametrize("odd", ["1_000", "٣٢", "１２"])
 def test_numbers_as_only_python_writes_them_are_refused(tmp_path: Path, odd: str) -> None:
     table(tmp_path, "1.5", odd)
     with pytest.raises(DataError, match=f"1 of 2 rows have no number that is the weight: '{odd}'"):
