@@ -1,10 +1,11 @@
 """What an object of somebody else's class has become, as named tensors and plain JSON, and how another becomes it.
 
 A module is more than its parameters and buffers: optimizers, queues, counters and past gradients are its attributes.
-Those of the classes of its own package are walked, through lists, tuples, dictionaries, deques and sets, down to
-tensors, arrays, numbers and text; an optimizer of torch, or a schedule of its rate, is what its ``state_dict`` says. Of
-modules of other packages, numbers and text are enough. What is none of these (an iterator, somebody's own object, a
-tensor with a graph) cannot be kept, and then nothing is: whoever asks is told what it was.
+They are walked, through lists, tuples, dictionaries, deques and sets, down to tensors, arrays, numbers and text; an
+optimizer of torch, or a schedule of its rate, is what its ``state_dict`` says. Of modules of installed packages, what
+is no such thing stays as code makes it; of torch's, lists and their like do, too. What is none of these (an iterator,
+somebody's own object, a tensor with a graph, a function that holds a list) cannot be kept, and then nothing is: whoever
+asks is told what it was.
 
 It is put back into a fresh object of the class, so whatever only code can make must be there from the start: modules,
 optimizers, functions. Nothing is pickled.
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,19 +34,16 @@ Plain = Any
 _MODULE = frozenset(vars(nn.Module())) - {"training"}
 """What torch keeps of any module."""
 _SAYS_ITS_STATE = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
+_CALLED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 _STAYS = (
-    *(
-        type,
-        types.ModuleType,
-        types.FunctionType,
-        types.BuiltinFunctionType,
-        types.MethodType,
-        functools.partial,
-        range,
-    ),
+    *(type, types.ModuleType, range),
     *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
+    *(torch.no_grad, torch.enable_grad, torch.inference_mode),
 )
 """What code makes once, and nobody changes."""
+_DATA = (Tensor, np.ndarray, np.generic, torch.Generator, list, tuple, dict, deque, set, nn.Module)
+_OF_TORCH = (Tensor, np.ndarray, np.generic)
+"""What is kept, beside scalars, of modules of installed packages, and of torch's."""
 _ARRAYS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"})
 
 
@@ -74,7 +74,7 @@ class Attributes:
         self._seen: dict[int, str] = {}
         self._memory: set[int] = set()
         self._alive: list[Any] = []  # an id is a name only while its owner lives
-        own = packages(type(root))
+        self._own = packages(type(root))
         for name, tensor in _named(root):
             self.tensors[f"own/{name}"] = tensor.detach()
             self._memory.add(tensor.untyped_storage().data_ptr())
@@ -84,24 +84,24 @@ class Attributes:
         self.plain: Plain = {
             "frozen": [name for name, p in root.named_parameters() if not p.requires_grad],
             "buffers": [name for name, _ in root.named_buffers()],
-            "modules": {name: self._of(module, name, own) for name, module in root.named_modules()},
+            "modules": [[name, self._of(module, name)] for name, module in root.named_modules()],
         }
 
-    def _of(self, module: nn.Module, name: str, own: frozenset[str]) -> Plain:
+    def _of(self, module: nn.Module, name: str) -> Plain:
+        """Pairs, since what is the same as before is found by what came before: JSON may sort the names of a table."""
         self.needs[f"module {name}"] = type(module).__qualname__
-        walked = _package(type(module)) in own
-        found = {key: value for key, value in vars(module).items() if key not in _MODULE}
-        return {
-            key: self._kept(value, f"{name}.{key}".lstrip("."))
-            for key, value in found.items()
-            if walked or _scalar(value)
-        }
+        wanted = _wanted(type(module), self._own)
+        found = [(key, value) for key, value in vars(module).items() if key not in _MODULE and wanted(value)]
+        return [[key, self._kept(value, f"{name}.{key}".lstrip("."))] for key, value in found]
 
     def _kept(self, value: Any, place: str) -> Plain:
         if _scalar(value):
             return {"float": repr(value)} if isinstance(value, float) and not math.isfinite(value) else value
         if isinstance(value, _STAYS):
             self.needs[place] = getattr(value, "__qualname__", None) or repr(value)
+            return {"stays": True}
+        if isinstance(value, _CALLED):
+            self.needs[place] = self._called(value, place, [])
             return {"stays": True}
         if id(value) in self._modules:
             return {"module": self._modules[id(value)]}
@@ -123,7 +123,8 @@ class Attributes:
         if isinstance(value, nn.Module):  # one that torch does not know of: it is in a list, or hidden
             self.needs[place] = f"{type(value).__qualname__} {[list(t.shape) for _, t in _named(value)]}"
             kept = {name: self._kept(t, f"{place}.{name}") for name, t in _named(value)}
-            return {"hidden": kept, "modes": [module.training for module in value.modules()]}
+            inside = [self._of(module, f"{place}.{name}".rstrip(".")) for name, module in value.named_modules()]
+            return {"hidden": kept, "modules": inside}
         if isinstance(value, _SAYS_ITS_STATE) and _package(type(value)) == "torch":
             self.needs[place] = f"{type(value).__qualname__}{self._over(value)}"
             return {"state": self._kept(value.state_dict(), f"{place}.state_dict()")}
@@ -131,9 +132,33 @@ class Attributes:
             inside = [self._kept(each, f"{place}[{number}]") for number, each in enumerate(value)]
             return {type(value).__name__: inside, **({"most": value.maxlen} if isinstance(value, deque) else {})}
         if type(value) in (dict, OrderedDict) and all(map(_scalar, value)):
-            pairs = [[key, self._kept(each, f"{place}[{key!r}]")] for key, each in value.items()]
+            pairs = [[self._kept(key, place), self._kept(each, f"{place}[{key!r}]")] for key, each in value.items()]
             return {"dict": pairs, "ordered": type(value) is OrderedDict}
         raise UnkeepableError(f"its attribute '{place}' is of the type {type(value).__qualname__}")
+
+    def _called(self, value: Any, place: str, around: list[Any]) -> str:
+        """What can be called, and all that it holds, which must be what nobody changes, or what is kept itself."""
+        if _scalar(value):
+            return repr(value)
+        if id(value) in self._modules or (isinstance(value, nn.Parameter) and id(value) in self._named):
+            return self._modules.get(id(value)) or self._named.get(id(value), "")
+        if isinstance(value, _STAYS) or any(value is each for each in around):
+            return getattr(value, "__qualname__", None) or repr(value)
+        if isinstance(value, types.FunctionType):
+            cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
+            held = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *vars(value).values()]
+        elif isinstance(value, types.MethodType):
+            held = [value.__self__, value.__func__]
+        elif isinstance(value, types.BuiltinFunctionType):
+            held = [value.__self__]
+        elif isinstance(value, functools.partial):
+            held = [value.func, *value.args, *value.keywords.values(), *vars(value).values()]
+        elif type(value) is tuple:
+            held = list(value)
+        else:
+            raise UnkeepableError(f"its attribute '{place}' is called with a {type(value).__qualname__} that it holds")
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        return f"{name}({', '.join(self._called(each, place, [*around, value]) for each in held)})"
 
     def _over(self, optimizer: Any) -> str:
         """Which tensors an optimizer moves."""
@@ -162,8 +187,9 @@ def restore(root: nn.Module, tensors: State, plain: Plain) -> None:
         tensors, plain: Of :class:`Attributes`.
     """
     back = _Back(root, tensors, plain)
-    for name, attributes in plain["modules"].items():
-        back.put(name, attributes, packages(type(root)))
+    modules = dict(root.named_modules())
+    for name, attributes in plain["modules"]:
+        back.put(modules[name], attributes, name)
 
 
 class _Back:
@@ -171,6 +197,7 @@ class _Back:
 
     def __init__(self, root: nn.Module, tensors: State, plain: Plain) -> None:
         self._tensors = tensors
+        self._own = packages(type(root))
         self._modules = dict(root.named_modules())
         before = dict(root.named_buffers())
         for name in before.keys() - set(plain["buffers"]):
@@ -196,15 +223,14 @@ class _Back:
         self._modules[module]._buffers[own] = buffer
 
     @torch.no_grad()
-    def put(self, name: str, attributes: dict[str, Plain], own: frozenset[str]) -> None:
-        """The attributes of a module, all of them where its class is of the algorithm's own packages."""
-        module = self._modules[name]
+    def put(self, module: nn.Module, attributes: Plain, place: str) -> None:
+        """The attributes of a module, all of them where its class is not of an installed package."""
         there = module.__dict__
-        if _package(type(module)) in own:
-            for key in there.keys() - _MODULE - attributes.keys():
+        if _wanted(type(module), self._own) is _all:
+            for key in there.keys() - _MODULE - {key for key, _ in attributes}:
                 del there[key]
-        for key, kept in attributes.items():
-            there[key] = self._back(kept, there.get(key), f"{name}.{key}".lstrip("."))
+        for key, kept in attributes:
+            there[key] = self._back(kept, there.get(key), f"{place}.{key}".lstrip("."))
 
     def _back(self, kept: Plain, now: Any, place: str) -> Any:
         if not isinstance(kept, dict):
@@ -227,11 +253,11 @@ class _Back:
             case {"generator": key}:
                 now.set_state(self._tensors[f"loose/{key}"].cpu())
                 return self._noted(place, now)
-            case {"hidden": tensors, "modes": modes}:
+            case {"hidden": tensors, "modules": modules}:
                 for name, tensor in _named(now):
                     self._back(tensors[name], tensor, f"{place}.{name}")
-                for module, training in zip(now.modules(), modes, strict=True):
-                    module.training = training
+                for (name, module), attributes in zip(now.named_modules(), modules, strict=True):
+                    self.put(module, attributes, f"{place}.{name}".rstrip("."))
                 return self._noted(place, now)
             case {"state": state}:
                 now.load_state_dict(self._back(state, now.state_dict(), f"{place}.state_dict()"))
@@ -241,7 +267,9 @@ class _Back:
             case {"dict": pairs, "ordered": ordered}:
                 table: dict[Any, Any] = self._noted(place, OrderedDict() if ordered else {})
                 before = now if isinstance(now, dict) else {}
-                table.update({key: self._back(each, before.get(key), f"{place}[{key!r}]") for key, each in pairs})
+                for kept_key, each in pairs:
+                    key = self._back(kept_key, None, place)
+                    table[key] = self._back(each, before.get(key), f"{place}[{key!r}]")
                 return table
         ((kind, inside),) = [(name, each) for name, each in kept.items() if name != "most"]
         made_of: Callable[[Iterable[Any]], Any] = {"list": list, "tuple": tuple, "set": set}.get(
@@ -284,6 +312,22 @@ class _Back:
 def packages(of: type[nn.Module]) -> frozenset[str]:
     """The packages whose classes are the algorithm's own: its, and those of the classes that it derives from."""
     return frozenset(_package(base) for base in of.__mro__) - {"torch", "builtins"}
+
+
+def _wanted(of: type[Any], own: frozenset[str]) -> Callable[[Any], bool]:
+    """Which attributes of a module's class are kept."""
+    if _package(of) == "torch":  # what has a graph it computes anew, as a weight with a norm of its own
+        return lambda value: (
+            _scalar(value) or (isinstance(value, _OF_TORCH) and getattr(value, "grad_fn", None) is None)
+        )
+    file = getattr(sys.modules.get(of.__module__), "__file__", None) or ""
+    if _package(of) not in own and {"site-packages", "dist-packages"} & set(Path(file).parts):
+        return lambda value: _scalar(value) or isinstance(value, _DATA)
+    return _all
+
+
+def _all(_: Any) -> bool:
+    return True
 
 
 def _package(of: type[Any]) -> str:

@@ -1,7 +1,10 @@
 """Whatever an object of somebody's class has become, a fresh one becomes, by way of tensors and JSON alone."""
 
-import json
+import functools
+import sys
+import types
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dgbench.core.files import read_json, write_json
 from dgbench.train.attributes import Attributes, UnkeepableError, restore
 from dgbench.train.trajectory import save
 
@@ -80,7 +84,8 @@ def kept(root: nn.Module, folder: Path) -> tuple[dict[str, Tensor], Any]:
     """As a store gives it back."""
     found = Attributes(root)
     save(folder / "kept.safetensors", found.tensors)
-    return load_file(folder / "kept.safetensors"), json.loads(json.dumps(found.plain, allow_nan=False))
+    write_json(folder / "kept.json", found.plain)
+    return load_file(folder / "kept.safetensors"), read_json(folder / "kept.json")
 
 
 def run(odd: Odd, steps: range) -> list[Tensor]:
@@ -148,3 +153,133 @@ def test_two_tensors_with_one_memory_are_not_torn_apart() -> None:
     other.view = other.inner.linear.weight.detach()[0]
     with pytest.raises(UnkeepableError, match="'view' is a view of another tensor"):
         Attributes(other)
+
+
+class Aliased(nn.Module):
+    """Of all that has two names, the first is not the first in the alphabet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.z = torch.zeros(2)
+        self.best = self.z
+        self.queue: deque[Tensor] = deque(maxlen=3)
+        self.before = self.queue
+        self.many = nn.ModuleList(Inner() for _ in range(12))
+        for number in (2, 10):
+            self.many[number].shared = self.z if number == 2 else self.many[2].shared
+
+
+def test_what_has_two_names_keeps_them_however_they_sort(tmp_path: Path) -> None:
+    one, other = Aliased(), Aliased()
+    one.z += 1
+    one.queue.append(torch.ones(1))
+    restore(other, *kept(one, tmp_path))
+    assert other.z is other.best is other.many[2].shared is other.many[10].shared
+    assert other.before is other.queue
+    assert (other.z.tolist(), len(other.queue)) == ([1, 1], 1)
+
+
+def module_of(package: str, **attributes: Any) -> nn.Module:
+    made: nn.Module = type("Bank", (nn.Module,), {"__module__": package})()
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an installed package."""
+    found = types.ModuleType("library")
+    found.__file__ = "/usr/lib/python3/site-packages/library.py"
+    monkeypatch.setitem(sys.modules, "library", found)
+    return "library"
+
+
+@pytest.mark.parametrize("package", ["sibling", "library", "torch.nn"])
+@pytest.mark.parametrize("hidden", [False, True], ids=["registered", "hidden"])
+def test_tensors_of_modules_come_back_whatever_file_their_class_is_in(
+    package: str, hidden: bool, library: str, tmp_path: Path
+) -> None:
+    pair = []
+    for value in (1.0, 0.0):
+        bank = module_of(package, memory=torch.full((2,), value), count=int(value))
+        pair.append(module_of("mine", bank=[bank] if hidden else bank))
+    one, other = pair
+    restore(other, *kept(one, tmp_path))
+    found: Any = other.bank[0] if hidden else other.bank  # type: ignore[index]
+    assert (found.memory.tolist(), found.count) == ([1, 1], 1)
+
+
+def test_objects_of_installed_packages_stay_and_what_they_gather_does_not(library: str, tmp_path: Path) -> None:
+    one, other = (module_of(library, config=object(), queue=deque(range(n))) for n in (2, 0))
+    config = other.config
+    restore(module_of("mine", inner=other), *kept(module_of("mine", inner=one), tmp_path))
+    assert other.config is config
+    assert list(other.queue) == [0, 1]  # type: ignore[arg-type]
+    with pytest.raises(UnkeepableError, match=r"'inner.config' is of the type object"):
+        Attributes(module_of("mine", inner=module_of("sibling", config=object())))
+    with pytest.raises(UnkeepableError, match=r"'inner.queue\[0\]' is of the type object"):
+        Attributes(module_of("mine", inner=module_of(library, queue=[object()])))
+
+
+def _remembers(*held: Any) -> Callable[[], Any]:
+    return lambda: held[0]
+
+
+def _default(memory: list[int]) -> None:
+    memory.append(0)
+
+
+_default.__defaults__ = ([],)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (_remembers({"n": 0}), "dict"),
+        (_remembers(deque()), "deque"),
+        (_default, "list"),
+        (deque().append, "deque"),
+        (functools.partial(print, []), "list"),
+        (OrderedDict().move_to_end, "OrderedDict"),
+        (_remembers(_remembers(torch.zeros(1))), "Tensor"),
+    ],
+    ids=["closure", "queue", "default", "built-in", "partial", "method", "nested"],
+)
+def test_what_is_called_with_what_changes_cannot_be_kept(value: Any, what: str) -> None:
+    made = module_of("mine", held=[value])
+    with pytest.raises(UnkeepableError, match=rf"'held\[0\]' is called with a {what} that it holds"):
+        Attributes(made)
+
+
+def test_what_is_called_with_what_stays_stays() -> None:
+    made = odd()
+    made.forms = [
+        *(torch.relu, nn.functional.cross_entropy, nn.functional.max_pool2d, len, Odd.update, made.inner.forward),
+        _remembers(made, made.inner, made.inner.linear.weight, 2, "text", nn.Linear, torch.float32),
+        functools.partial(torch.sum, dim=1),
+        torch.no_grad()(made.inner.forward),
+        dict.fromkeys,
+    ]
+    assert Attributes(made).needs == Attributes(made).needs
+
+
+def test_a_number_that_a_function_counts_is_seen() -> None:
+    count = 0
+
+    def tick() -> int:
+        nonlocal count
+        count += 1
+        return count
+
+    made = module_of("mine", tick=tick)
+    before = Attributes(made).needs
+    assert Attributes(made).needs == before
+    tick()
+    assert Attributes(made).needs != before
+
+
+def test_keys_that_are_no_finite_numbers_come_back(tmp_path: Path) -> None:
+    one, other = module_of("mine", table={float("inf"): 1, None: 2, 3: 4}), module_of("mine", table={})
+    restore(other, *kept(one, tmp_path))
+    assert other.table == {float("inf"): 1, None: 2, 3: 4}
