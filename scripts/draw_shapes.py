@@ -72,6 +72,10 @@ def main() -> None:
     for one in filter(None, (folder, given.masks)):
         if one.exists():
             sys.exit(f"{one} is there already; name a folder that is not")
+    if given.masks is not None:
+        one, other = folder.resolve(), given.masks.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
+            sys.exit(f"{folder} and {given.masks} lie one in the other; name two folders that do not")
     random = np.random.default_rng(0)
     for style in STYLES:
         for shape in SHAPES:

@@ -185,5 +185,40 @@ class FeaturesOnly(ERM):
         return self.featurizer(x)  # type: ignore[no-any-return]
 
 
+class Closed(ERM):
+    """Predicts without gradients."""
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        return super().predict(x)
+
+
+class Partly(ERM):
+    """Some of its parameters are frozen, and one is not even a real number."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.featurizer.requires_grad_(False)
+        self.order = nn.Parameter(torch.arange(3), requires_grad=False)
+
+
+class Lazy(ERM):
+    """How large one of its layers is, it does not say."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.lazy = nn.LazyLinear(3)
+
+
+class Tells(ERM):
+    """Readings of a step that are as its hyperparameters say."""
+
+    told: Any = None
+
+    def update(self, minibatches: Minibatches, unlabeled: list[Tensor] | None = None) -> Any:
+        super().update(minibatches)
+        return self.told
+
+
 class NoInterface:
     """Is something else."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -36,7 +37,9 @@ HPARAMS = "hparams."
 """Opens the names of hyperparameters that are the class's own."""
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _LIBRARY = "torch"
-"""Its classes are no code of the algorithm's: results note its version."""
+"""Its classes are no code of the algorithm's, nor are those of Python: results note its version."""
+_PYTHON = Path(os.__file__).parent
+"""Where Python's own modules are: one of the user's may be called as one of these."""
 
 _TRUSTED: set[str] = set()
 
@@ -176,8 +179,8 @@ def load(target: str) -> type[Any]:
     if target not in _TRUSTED and target not in registry.classes().values():
         raise RecipeError(
             f"'{PREFIX}{target}' is code, which no file may name: say yourself that it is to run, with -a "
-            f"'{PREFIX}{target}' or dgbench.trust('{PREFIX}{target}'), or install a package that registers it "
-            "(entry points dgbench.domainbed)"
+            f"'{PREFIX}{target}' where a command takes that, in Python with dgbench.trust('{PREFIX}{target}') before "
+            "the same function of dgbench, or install a package that registers it (entry points dgbench.domainbed)"
         )
     return _loaded(target)
 
@@ -212,7 +215,7 @@ def code(target: str) -> str:
     """
     of = load(target)
     digest = hashlib.sha256()
-    for root in sorted({_root(of, base) for base in of.__mro__ if not _of_libraries(base)}):
+    for root in sorted({_root(of, base) for base in of.__mro__ if base is of or not _of_libraries(base)}):
         for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(root.parent).as_posix()}\n{len(content)}\n".encode() + content)
@@ -221,7 +224,10 @@ def code(target: str) -> str:
 
 def _of_libraries(base: type[Any]) -> bool:
     top = base.__module__.partition(".")[0]
-    return top == _LIBRARY or top in sys.stdlib_module_names
+    if top not in sys.stdlib_module_names:
+        return top == _LIBRARY
+    file = getattr(sys.modules.get(base.__module__), "__file__", None)  # none of what is built in
+    return file is None or _PYTHON in Path(file).parents
 
 
 def _root(of: type[Any], base: type[Any]) -> Path:

@@ -123,4 +123,10 @@ def _made(whole: Whole, called: str, given: tuple[int, int, int, int]) -> nn.Mod
             f"'{called}' cannot be made with hparams = {whole.hparams}: {type(error).__name__}: {error}. A card "
             "says what they are: (card=mine.toml)"
         ) from error
+    for name, tensor in (*made.named_parameters(), *made.named_buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise RecipeError(
+                f"'{called}': how large '{name}' is only its first images would tell (as of nn.LazyLinear); give its "
+                "size when the object is made, or nobody knows what its weights are"
+            )
     return made

@@ -18,7 +18,7 @@ import torch
 
 from dgbench.algorithms.slots import Averaging
 from dgbench.core.disk import writing
-from dgbench.core.elsewhere import trusted
+from dgbench.core.elsewhere import load, trusted
 from dgbench.core.paths import cache_root
 from dgbench.core.pieces import checkpoint
 from dgbench.core.processes import Pool
@@ -29,7 +29,7 @@ from dgbench.runs.device import DeviceName
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.launch import launch
 from dgbench.runs.notes import Note, Steps, Tell
-from dgbench.runs.parts import part_of
+from dgbench.runs.parts import elsewhere, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
@@ -147,6 +147,9 @@ def alone(
         DivergedError: a training does not come to its end.
         DGBenchError: it cannot be done here.
     """
+    for spec in trainings:
+        if (whole := elsewhere(parts_of(spec))) is not None:
+            load(whole.algorithm)  # or nobody here said that it may run
     told = progress or Silent()
     told.start({"trainings": len(trainings), "runs": 1})
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case, cases
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.elsewhere import PREFIX
 from dgbench.core.errors import CardError, RecipeError
 from dgbench.core.judges import JUDGES
 from dgbench.core.paths import shipped
@@ -83,7 +84,8 @@ def _refuse_twins(recipes: list[Recipe]) -> None:
     names = [recipe.name for recipe in recipes]
     for name in names:
         if names.count(name) > 1:
-            raise RecipeError(f"the board lists '{name}' {names.count(name)} times")
+            remedy = "; tell them apart by a value in parentheses, as (lr=0.01)" if PREFIX in name else ""
+            raise RecipeError(f"the board lists '{name}' {names.count(name)} times{remedy}")
 
 
 def _refuse_strangers(board: BoardCard, recipes: list[Recipe]) -> None:

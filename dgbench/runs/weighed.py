@@ -8,7 +8,9 @@ cross-entropy on clean validation images, in nats, and r = 0.05::
 
     rise = L(w + r g / ||g||) - L(w),    g = dL/dw        flatness = -rise
 
-w is what training moved of the weights, with adapters merged: all of a network, a head on stored features. Statistics
+w is what training moved of the weights, with adapters merged: all of a network, a head on stored features; of a whole
+algorithm from elsewhere what is not frozen when it is made. Where the loss has no gradient in them (a class whose
+``predict`` computes without) there is no rise, and the criterion says that it lacks one. Statistics
 of normalisation stay. It is computed in float32, whatever the training computed in: such steps are lost in bfloat16.
 As all such measures it depends on the scale of the weights, and compares networks of one architecture at most. Cost: a
 pass forth and back and a pass forth over the validation images, for each candidate.
@@ -27,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
 from dgbench.runs.finished import BESIDE
 from dgbench.runs.plan import RunSpec
@@ -46,12 +49,15 @@ def weighed(bench: Bench, run: RunSpec) -> pl.DataFrame:
     found = []
     for step in bench.each(run):
         apart = discrepancy([part.float().cpu().numpy() for part in bench.clean(run, step)])
-        found.append((step, 0.0 - rise(bench.network, held, moved, chunk), apart))
+        higher = rise(bench.network, held, moved, chunk)
+        found.append((step, None if higher is None else 0.0 - higher, apart))
     return pl.DataFrame(found, BESIDE, orient="row")
 
 
-def rise(network: Network, held: Sequence[Held], moved: frozenset[str], chunk: int = CHUNK) -> float:
+def rise(network: Network, held: Sequence[Held], moved: frozenset[str], chunk: int = CHUNK) -> float | None:
     """By how much the loss is higher one step up its gradient, in nats; the network is left as it was.
+
+    It is no number where the loss or its gradient is none, and None where no gradient reaches the weights.
 
     Args:
         network: With the weights that are looked at.
@@ -61,6 +67,8 @@ def rise(network: Network, held: Sequence[Held], moved: frozenset[str], chunk: i
     """
     with _alone(network, moved) as weights:
         before = _loss(network, held, chunk, backward=True)
+        if all(one.grad is None for one in weights):
+            return None
         slopes = [torch.zeros_like(one) if one.grad is None else one.grad for one in weights]
         length = float(torch.stack([slope.norm() for slope in slopes]).norm())
         if not length:
@@ -87,9 +95,13 @@ def _alone(network: Network, moved: frozenset[str]) -> Iterator[list[Tensor]]:
     network.precision = "float32"
     weights: list[Tensor] = []
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name in moved)
-        if name in moved:
+        taken = name in moved and parameter.is_floating_point()
+        if isinstance(network, Elsewhere):
+            taken &= parameter.requires_grad  # of what it keeps, nobody else knows what moves
+        if taken:
             weights.append(parameter)
+        if parameter.is_floating_point():
+            parameter.requires_grad_(taken)
     try:
         yield weights
     finally:
@@ -109,7 +121,7 @@ def _loss(network: Network, held: Sequence[Held], chunk: int, *, backward: bool 
             labels = domain.labels[rows.to(domain.labels.device)]
             loss = F.cross_entropy(network(domain.inputs.ready(rows)), labels, reduction="sum")
             loss = loss / (len(domain.validation) * len(held))
-            if backward:
+            if backward and loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
     return total

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,8 +49,21 @@ class ItsOwnTraining(Training):
             raise RecipeError(
                 f"'{self.network.called}': update gave a {type(readings).__name__}, not a dictionary of numbers"
             )
-        self.loss = torch.as_tensor(readings.get("loss", next(iter(readings.values()), 0.0)))
+        self.loss = self._loss_of(readings)
         self.recorder.after_step()
+
+    def _loss_of(self, readings: Mapping[str, Any]) -> Tensor:
+        """What is told of a step: ``loss``, or where there is none what comes first."""
+        key = "loss" if "loss" in readings else next(iter(readings), None)
+        value = 0.0 if key is None else readings[key]
+        if isinstance(value, Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
+            return torch.as_tensor(value.detach() if isinstance(value, Tensor) else value).reshape(())
+        if isinstance(value, int | float):
+            return torch.tensor(value, dtype=torch.float64)
+        raise RecipeError(
+            f"'{self.network.called}': update gave no single number as '{key}', by which its loss is known, but "
+            f"{_shape_of(value)}; give the loss as 'loss'"
+        )
 
     def _check(self, step: int) -> None:
         """That weights say all of what is predicted, at the first and the last look."""
@@ -113,3 +128,8 @@ class ItsOwnTraining(Training):
     def _load(self, tensors: State) -> None:
         kept = {name.removeprefix("net/"): t for name, t in tensors.items() if name.startswith("net/")}
         restore(self.network.algorithm, kept, self.plain)
+
+
+def _shape_of(value: Any) -> str:
+    kind = type(value).__name__
+    return f"a {kind} of the shape {list(value.shape)}" if isinstance(value, Tensor | np.ndarray) else f"a {kind}"

@@ -129,6 +129,27 @@ def test_its_code_is_all_of_its_package_and_of_those_that_it_derives_from(packag
     assert compose(MINE).described() == compose(MINE).described()
 
 
+def test_code_in_a_file_that_is_called_as_one_of_pythons_counts(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the class that is named, and of one that it derives from; what is Python's own does not."""
+    files = {
+        "sched": "import abc, graphlib\n" + CLASS.format(name="Mine", base="graphlib.Base, abc.ABC"),
+        "graphlib": CLASS.format(name="Base", base=""),
+    }
+    for name, text in files.items():
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (package / f"{name}.py").write_text(text)
+    trust("domainbed:sched:Mine")
+    seen = {code("sched:Mine")}
+    for name in files:
+        with (package / f"{name}.py").open("a") as file:
+            file.write("# changed\n")
+        code.cache_clear()
+        seen.add(code("sched:Mine"))
+    for name in files:
+        del sys.modules[name]
+    assert len(seen) == 3
+
+
 def test_a_card_says_hyperparameters_and_draws_reach_them(package: Path) -> None:
     trust(MINE)
     card = package / "mine.toml"

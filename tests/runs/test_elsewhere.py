@@ -13,6 +13,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from dgbench.api import boards
+from dgbench.api.reproducing import reproduce
 from dgbench.api.using import export
 from dgbench.cli import program
 from dgbench.core import elsewhere
@@ -21,7 +22,7 @@ from dgbench.core.elsewhere import refuse, trust, trusted
 from dgbench.core.errors import RecipeError
 from dgbench.data.catalogue import load
 from dgbench.data.splits import split
-from dgbench.runs import deterministic
+from dgbench.runs import again, deterministic
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
@@ -170,3 +171,25 @@ def test_a_class_that_cannot_be_made_says_what_it_lacks(settings: str, why: str,
     (spec,) = plan.trainings.values()
     with pytest.raises(RecipeError, match=why):
         Setting(spec, parts_of(spec), Store(tmp_path), CPU).initial_network()
+
+
+def test_a_run_of_a_class_is_done_again_by_whoever_named_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that takes no -a says what can be done, and begins nothing."""
+    plan = make_plan(board(*ALL))
+    run = next(entry.run for entry in plan.entries if entry.algorithm == RECIPES["ERM"])
+    monkeypatch.setattr(elsewhere, "_TRUSTED", set())
+    monkeypatch.setattr(again, "Pool", lambda *_: pytest.fail("something is begun"))
+    with pytest.raises(RecipeError, match=r"in Python with dgbench.trust\('domainbed:reference_interface:ERM'\)"):
+        reproduce(run, store=root, device="cpu")
+
+
+def test_one_class_with_two_cards_is_told_apart_by_a_value(tmp_path: Path) -> None:
+    trust(RECIPES["ERM"])
+    both = []
+    for width in (3, 4):
+        card = tmp_path / f"{width}.toml"
+        card.write_text(f"[hyperparameters]\nlr = 0.01\nwidth = {width}\n")
+        both.append(f"domainbed:reference_interface:ERM(card={card}")
+    with pytest.raises(RecipeError, match=r"ERM' 2 times; tell them apart by a value in parentheses, as \(lr=0.01\)"):
+        make_plan(board(*(f"{one})" for one in both)))
+    assert len(make_plan(board(*(f"{one}, width={width})" for one, width in zip(both, (3, 4), strict=True)))).runs) == 2

@@ -12,10 +12,14 @@ import polars as pl
 import pytest
 import torch
 import torch.nn.functional as F
+from reference_interface import HPARAMS
 from torch import Tensor, nn
 
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, PartChoice, RecipeSlots, SelectionRules
+from dgbench.core.elsewhere import Whole, code, trust
+from dgbench.core.errors import StoreError
+from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network
 from dgbench.runs.counts import WEIGHED, Counts
 from dgbench.runs.finished import WEIGHTS
@@ -104,6 +108,48 @@ def test_in_whatever_precision_and_mode_a_network_is_it_is_looked_at_in_float32_
     assert set(seen) == {("float32", False)}
     assert (network.precision, network.training) == ("bfloat16", True)
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def whole(name: str) -> Elsewhere:
+    trust(f"domainbed:reference_interface:{name}")
+    target = f"reference_interface:{name}"
+    return Elsewhere(Whole(target, code(target), dict(HPARAMS)), 6, 2, 2, 0, CPU)
+
+
+def pictures() -> list[Held]:
+    generator = torch.Generator().manual_seed(1)
+    return held((torch.rand(9, 3, 6, 6, generator=generator), torch.arange(9) % 2))
+
+
+def test_of_a_class_from_elsewhere_what_is_frozen_or_no_real_number_stays() -> None:
+    network, (domain,) = whole("Partly"), pictures()
+    free = [network.backbone.classifier.weight, network.backbone.classifier.bias]  # type: ignore[union-attr]
+    found = rise(network, [domain], frozenset(network.tensors()))
+    assert found is not None
+    assert [parameter.requires_grad for parameter in network.parameters()].count(True) == len(free)
+
+    def loss() -> Tensor:
+        return F.cross_entropy(network.eval()(domain.inputs.ready(domain.validation)), domain.labels[domain.validation])
+
+    before = loss()
+    slopes = torch.autograd.grad(before, free)  # type: ignore[arg-type]
+    length = sum(float(slope.square().sum()) for slope in slopes) ** 0.5
+    with torch.no_grad():
+        for one, slope in zip(free, slopes, strict=True):
+            one.add_(slope, alpha=RADIUS / length)  # type: ignore[operator, union-attr]
+    assert found == pytest.approx(float((loss() - before).detach()), abs=1e-6)
+    assert found > 1e-4
+
+
+def test_a_class_that_predicts_without_gradients_has_no_rise_and_all_else(tmp_path: Path) -> None:
+    network = whole("Closed")
+    assert rise(network, pictures(), frozenset(network.tensors())) is None
+    recipe = f"domainbed:reference_interface:Closed({', '.join(f'{name}={value}' for name, value in HPARAMS.items())})"
+    carry_out(board(recipe), tmp_path)
+    with pytest.raises(StoreError, match=r"'flatness' is not known of .*Closed.* its loss has no gradient"):
+        boards.select(board(recipe), store=tmp_path)
+    found = boards.select(board(recipe, criterion="risk_discrepancy"), store=tmp_path)
+    assert found.cells["score"].is_finite().all()
 
 
 def board(*algorithms: str, criterion: str = "flatness") -> BoardCard:

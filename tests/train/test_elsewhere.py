@@ -4,8 +4,10 @@ import copy
 import hashlib
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import reference_interface
 import torch
@@ -159,12 +161,49 @@ def test_other_state_starts_again_and_says_so(tmp_path: Path, caplog: pytest.Log
         ("LooksAround", "predicts by the other images that it is shown"),
         ("Guesses", "predicts by chance"),
         ("Grows", "went, or came to be of another shape"),
+        ("Lazy", r"how large 'lazy.weight' is only its first images would tell .* give its size"),
         ("FeaturesOnly", r"predict\(x\) gave the shape \[9, 16\] for 9 images, not logits of 3 classes"),
     ],
 )
 def test_what_no_board_can_show_is_refused_with_the_reason(name: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=why):
         Work(name, tmp_path).done()
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ({"note": "hi"}, "as 'note', .* but a str; give the loss as 'loss'"),
+        ({"loss": None}, "as 'loss', .* but a NoneType"),
+        ({"per_domain": torch.ones(3)}, r"as 'per_domain', .* but a Tensor of the shape \[3\]"),
+        ({"loss": [0.1]}, "as 'loss', .* but a list"),
+    ],
+    ids=["text", "none", "many", "list"],
+)
+def test_a_loss_that_is_no_number_is_refused(
+    told: dict[str, Any], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference_interface.Tells, "told", told)
+    with pytest.raises(RecipeError, match=f"reference_interface:Tells': update gave no single number {what}"):
+        Work("Tells", tmp_path).done()
+
+
+@pytest.mark.parametrize(
+    ("told", "loss"),
+    [
+        ({"accuracy": 1, "loss": 0.5}, 0.5),
+        ({"first": torch.full((1,), 0.25, requires_grad=True), "second": "text"}, 0.25),
+        ({"first": np.float32(2)}, 2),
+        ({}, 0),
+    ],
+    ids=["by its name", "first", "array", "nothing"],
+)
+def test_the_loss_is_what_is_called_so_or_comes_first(
+    told: dict[str, Any], loss: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference_interface.Tells, "told", told)
+    Work("Tells", tmp_path).done()
+    assert set(pl.read_parquet(tmp_path / "history.parquet")["loss"]) == {loss}
 
 
 def test_means_of_weights_predict(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ import polars as pl
 from dgbench.selection.criteria.criterion import Criterion, Need
 
 _NEEDS: tuple[Need, ...] = ("held-out images", "weights")
-_LACKING = "the run that looked at its weights found none"
 
 
 def _standard(value: pl.Expr) -> pl.Expr:
@@ -40,7 +39,8 @@ FLATNESS = Criterion(
     "rises most: a model whose neighbours are as good rests less on details of its training images.",
     _NEEDS,
     indicator=pl.col("flatness"),
-    lacking=_LACKING,
+    lacking="its loss has no gradient in its weights, as where 'predict' computes without one; leave it out, or select "
+    "by another criterion",
     classes=True,
 )
 
@@ -53,6 +53,6 @@ RISK_DISCREPANCY = Criterion(
     _NEEDS,
     value=pl.col("nll"),
     indicator=-(_standard(pl.col("score")) + _standard(pl.col("discrepancy"))),
-    lacking=_LACKING,
+    lacking="the run that looked at its weights found none",
     classes=True,
 )
