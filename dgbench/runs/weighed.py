@@ -98,6 +98,7 @@ def _alone(network: Network, moved: frozenset[str]) -> Iterator[list[Tensor]]:
         taken = name in moved and parameter.is_floating_point()
         if isinstance(network, Elsewhere):
             taken &= parameter.requires_grad  # of what it keeps, nobody else knows what moves
+        parameter.grad = None
         if taken:
             weights.append(parameter)
         if parameter.is_floating_point():

@@ -43,7 +43,8 @@ _STAYS = (
 """What code makes once, and nobody changes."""
 _DATA = (Tensor, np.ndarray, np.generic, torch.Generator, list, tuple, dict, deque, set, nn.Module)
 _OF_TORCH = (Tensor, np.ndarray, np.generic)
-"""What is kept, beside scalars, of modules of installed packages, and of torch's."""
+_ALL = (object,)
+"""What is kept, beside scalars, of modules of installed packages, of torch's, and of all others."""
 _ARRAYS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"})
 
 
@@ -91,7 +92,8 @@ class Attributes:
         """Pairs, since what is the same as before is found by what came before: JSON may sort the names of a table."""
         self.needs[f"module {name}"] = type(module).__qualname__
         wanted = _wanted(type(module), self._own)
-        found = [(key, value) for key, value in vars(module).items() if key not in _MODULE and wanted(value)]
+        found = [(k, v) for k, v in vars(module).items() if k not in _MODULE and not _anew(module, k)]
+        found = [(key, value) for key, value in found if _scalar(value) or isinstance(value, wanted)]
         return [[key, self._kept(value, f"{name}.{key}".lstrip("."))] for key, value in found]
 
     def _kept(self, value: Any, place: str) -> Plain:
@@ -226,7 +228,7 @@ class _Back:
     def put(self, module: nn.Module, attributes: Plain, place: str) -> None:
         """The attributes of a module, all of them where its class is not of an installed package."""
         there = module.__dict__
-        if _wanted(type(module), self._own) is _all:
+        if _wanted(type(module), self._own) is _ALL:
             for key in there.keys() - _MODULE - {key for key, _ in attributes}:
                 del there[key]
         for key, kept in attributes:
@@ -314,20 +316,20 @@ def packages(of: type[nn.Module]) -> frozenset[str]:
     return frozenset(_package(base) for base in of.__mro__) - {"torch", "builtins"}
 
 
-def _wanted(of: type[Any], own: frozenset[str]) -> Callable[[Any], bool]:
+def _wanted(of: type[Any], own: frozenset[str]) -> tuple[type[Any], ...]:
     """Which attributes of a module's class are kept."""
-    if _package(of) == "torch":  # what has a graph it computes anew, as a weight with a norm of its own
-        return lambda value: (
-            _scalar(value) or (isinstance(value, _OF_TORCH) and getattr(value, "grad_fn", None) is None)
-        )
+    if _package(of) == "torch":
+        return _OF_TORCH
     file = getattr(sys.modules.get(of.__module__), "__file__", None) or ""
     if _package(of) not in own and {"site-packages", "dist-packages"} & set(Path(file).parts):
-        return lambda value: _scalar(value) or isinstance(value, _DATA)
-    return _all
+        return _DATA
+    return _ALL
 
 
-def _all(_: Any) -> bool:
-    return True
+def _anew(module: nn.Module, key: str) -> bool:
+    """Whether torch's own hooks compute a weight of its modules from others each time."""
+    of = module._parameters.keys() if _package(type(module)) == "torch" else set()
+    return f"{key}_orig" in of or {f"{key}_g", f"{key}_v"} <= of
 
 
 def _package(of: type[Any]) -> str:

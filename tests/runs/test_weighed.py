@@ -143,6 +143,8 @@ def test_of_a_class_from_elsewhere_what_is_frozen_or_no_real_number_stays() -> N
 
 def test_a_class_that_predicts_without_gradients_has_no_rise_and_all_else(tmp_path: Path) -> None:
     network = whole("Closed")
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)  # of whatever was before
     assert rise(network, pictures(), frozenset(network.tensors())) is None
     recipe = f"domainbed:reference_interface:Closed({', '.join(f'{name}={value}' for name, value in HPARAMS.items())})"
     carry_out(board(recipe), tmp_path)

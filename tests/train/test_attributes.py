@@ -222,6 +222,18 @@ def test_objects_of_installed_packages_stay_and_what_they_gather_does_not(librar
         Attributes(module_of("mine", inner=module_of(library, queue=[object()])))
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_torch_computes_anew_are_not_looked_at() -> None:
+    linear = [nn.utils.spectral_norm(nn.Linear(3, 3)), nn.utils.weight_norm(nn.Linear(3, 3))]
+    made = module_of("mine", both=nn.Sequential(*linear))
+    for _ in range(2):
+        Attributes(made)
+        made.both(torch.ones(2, 3))
+    made.both.memory = linear[0].weight * 2
+    with pytest.raises(UnkeepableError, match=r"'both\.memory' is a tensor with a graph"):
+        Attributes(made)
+
+
 def _remembers(*held: Any) -> Callable[[], Any]:
     return lambda: held[0]
 
