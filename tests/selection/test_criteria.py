@@ -253,7 +253,7 @@ def test_candidates_are_put_in_one_measure_with_those_that_they_are_compared_wit
 
 def test_a_candidate_of_whose_weights_nothing_is_known_is_refused() -> None:
     metrics, runs, read = weighed([0.1, 0.2], [0.2, 0.3])
-    with pytest.raises(StoreError, match=r"'flatness' is not known of 'erm' \(target b\): the run that looked at its"):
+    with pytest.raises(StoreError, match=r"'flatness' is not known of 'erm' \(target b\): its loss has no gradient"):
         choose(metrics, runs, get("flatness"), read)
 
 
