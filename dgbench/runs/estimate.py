@@ -66,6 +66,7 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
     passes = plan.passes()
     seconds = workers * sum(_decoding(plan, *read) / cores() for read in _read(plan, left))
     draws: dict[int, float] = {}
+    heads: dict[tuple[int, int], float] = {}
     extracted: set[tuple[str, ...]] = set()
     sizes = Counts(plan)
     for id_, training in plan.trainings.items():
@@ -90,7 +91,10 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
                 seconds += 0.0 if of in extracted else pace.look * images
                 extracted.add(of)
             if unfinished:
-                seconds += head_pace(training, device) * training.steps * passes.get(id_, 1.0)
+                alike = training.domains_in_step, training.batch_per_domain
+                if alike not in heads:
+                    heads[alike] = head_pace(training, device)
+                seconds += heads[alike] * training.steps * passes.get(id_, 1.0)
             seconds += PREDICTED * len(runs)
             continue
         if unfinished:

@@ -88,8 +88,10 @@ def test_heads_take_their_steps_and_their_runs(tmp_path: Path, monkeypatch: pyte
     assert (len(plan.trainings), len(plan.runs)) == (16, 16)
     monkeypatch.setattr(module, "network_pace", lambda *arguments: Pace(0.0, 0.0))
     monkeypatch.setattr(module, "drawing_pace", lambda size: 0.0)
-    monkeypatch.setattr(module, "head_pace", lambda training, device: 7.0)
+    asked: list[str] = []
+    monkeypatch.setattr(module, "head_pace", lambda training, device: asked.append(device) or 7.0)
     assert seconds(plan, Store(tmp_path)) == pytest.approx(8 * 4 * 7 * (1 + 2) + 16 * module.PREDICTED)
+    assert asked == ["cpu"], "what the cache knows is read once for all that are alike, not for each of thousands"
 
 
 def test_a_long_time_is_said_in_years_and_device_days() -> None:
