@@ -8,8 +8,7 @@ is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from dgbench.algorithms.later import Network, Tensor, torch
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer
@@ -18,23 +17,8 @@ from dgbench.core.elsewhere import Whole
 
 
 @dataclass(frozen=True)
-class ItsOwnUpdate(Objective):
-    """What identifies the class, and what it is given.
-
-    Attributes:
-        algorithm: ``module:Class``.
-        code: ``sha256:...`` of its code.
-        hparams: Its hyperparameters, by name.
-    """
-
-    algorithm: str
-    code: str
-    hparams: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def whole(self) -> Whole:
-        """The class, and what it is given."""
-        return Whole(self.algorithm, self.code, self.hparams)
+class ItsOwnUpdate(Whole, Objective):
+    """The class, and what it is given, which identify the part."""
 
     def loss(self, forward: Forward) -> Tensor:
         """The class's own affair."""

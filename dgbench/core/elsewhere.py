@@ -78,7 +78,7 @@ class Whole:
 
     algorithm: str
     code: str
-    hparams: dict[str, Any]
+    hparams: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

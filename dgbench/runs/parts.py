@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dgbench.algorithms.elsewhere import ItsOwnUpdate
 from dgbench.core.elsewhere import Whole
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part
@@ -42,7 +41,7 @@ def parts_of(training: TrainingSpec) -> Parts:
 
 def elsewhere(parts: Parts) -> Whole | None:
     """The class that is a whole algorithm from elsewhere, where a training is one of it."""
-    return parts.objective.whole if isinstance(parts.objective, ItsOwnUpdate) else None
+    return parts.objective if isinstance(parts.objective, Whole) else None
 
 
 def on_features(parts: Parts) -> bool:
