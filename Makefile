@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The lowest and the newest Python that dgbench is tested with.
 VERSIONS := 3.11 3.13
 
-.PHONY: install demo test versions check format docs clean
+.PHONY: install demo test versions check audit format docs clean
 
 install: $(VENV)/installed
 
@@ -30,6 +30,9 @@ check: install
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+
+audit: install
+	$(BIN)/python scripts/audit.py
 
 format: install
 	$(BIN)/ruff check --quiet --fix-only .

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from dgbench.api.comparing import Comparison, compare, power
     from dgbench.api.diagnosing import Diagnosis, diagnose
+    from dgbench.api.examining import examine
     from dgbench.api.judging import CriteriaBoard, criteria
     from dgbench.api.measuring import explain, published_statistics, ranking, statistics
     from dgbench.api.publishing import publish_board, publish_model, published
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         StoreError,
         UnknownNameError,
     )
+    from dgbench.diagnostics.examined import Examined
     from dgbench.exported.card import ModelCard
     from dgbench.exported.model import Model
     from dgbench.exported.reliance import Reliance
@@ -85,6 +87,7 @@ __all__ = [
     "DiskError",
     "Entry",
     "Estimate",
+    "Examined",
     "Explanation",
     "HowFar",
     "Lead",
@@ -116,6 +119,7 @@ __all__ = [
     "criteria",
     "deploy",
     "diagnose",
+    "examine",
     "explain",
     "export",
     "for_people",
@@ -183,6 +187,7 @@ _TYPES = {
         "StoreError",
         "UnknownNameError",
     ),
+    "dgbench.diagnostics.examined": ("Examined",),
     "dgbench.exported.card": ("ModelCard",),
     "dgbench.exported.model": ("Model",),
     "dgbench.exported.reliance": ("Reliance",),
@@ -207,6 +212,7 @@ _ELSEWHERE = {
     **{name: module for module, names in _TYPES.items() for name in names},
     **dict.fromkeys(("explain", "published_statistics", "ranking", "statistics"), "dgbench.api.measuring"),
     "diagnose": "dgbench.api.diagnosing",
+    "examine": "dgbench.api.examining",
     "criteria": "dgbench.api.judging",
     **dict.fromkeys(("compare", "power"), "dgbench.api.comparing"),
     **dict.fromkeys(("publish_board", "publish_model", "published"), "dgbench.api.publishing"),

@@ -36,6 +36,7 @@ REFERENCE = {
     "measuring": ("Other numbers than accuracy", "dgbench.api.measuring"),
     "comparing": ("Comparing", "dgbench.api.comparing"),
     "diagnosing": ("What a dataset is like", "dgbench.api.diagnosing"),
+    "examining": ("What a trained model is like", "dgbench.api.examining"),
     "reproducing": ("Doing again", "dgbench.api.reproducing"),
     "submissions": ("Submissions", "dgbench.api.submitting"),
     "models": ("Models", "dgbench.api.using"),

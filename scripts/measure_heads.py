@@ -92,8 +92,10 @@ def recipes(objective: str, draws: int) -> Iterator[Parts]:
         yield Parts(**{slot: build_part(slot, name, given, "heads") for slot, (name, given) in chosen.items()})
 
 
-def train(objective: str, target: str, trial: int, draws: int, steps: int, folder: Path) -> int:
-    """All draws of one objective on one target in one trial, side by side; how many came to their end."""
+def train(objective: str, target: str, trial: int, draws: int, steps: int, folder: Path) -> tuple[int, float]:
+    """All draws of one objective on one target in one trial, side by side; how many came to their end, and what that
+    took of a processor, in seconds."""
+    began = time.process_time()
     dataset, features = drawn()
     sources = tuple(name for name in DOMAINS if name != target)
     plain = TrainingSpec(
@@ -112,20 +114,21 @@ def train(objective: str, target: str, trial: int, draws: int, steps: int, folde
         torch.manual_seed(spec.seed("head"))
         network = Network(Backbone("drawn", nn.Identity(), FEATURES, 1, (0.5,) * 3, (0.5,) * 3), len(CLASSES))
         trainings.append(begun(spec, parts, network, seen, folder / spec.id, keep, PAUSE))
-    return len(trainings) - len(train_together(trainings))
+    done = len(trainings) - len(train_together(trainings))
+    return done, time.process_time() - began
 
 
-def seconds(pool: ProcessPoolExecutor, objective: str, draws: int, trials: int, steps: int) -> tuple[float, int]:
-    """By the clock, of a whole search; and how many trainings it had."""
+def seconds(pool: ProcessPoolExecutor, objective: str, draws: int, trials: int, steps: int) -> tuple[float, float, int]:
+    """By the clock, and of all processors, of a whole search; and how many trainings it had."""
     cells = list(itertools.product(DOMAINS, range(trials)))
     with tempfile.TemporaryDirectory() as temporary:
         begin = time.perf_counter()
         asked = [pool.submit(train, objective, *cell, draws, steps, Path(temporary)) for cell in cells]
-        done = sum(one.result() for one in asked)
+        did, processors = (sum(each) for each in zip(*(one.result() for one in asked), strict=True))
         took = time.perf_counter() - begin
-    if done < draws * len(cells):
-        raise SystemExit(f"{objective}: {draws * len(cells) - done} trainings did not come to their end")
-    return took, done
+    if did < draws * len(cells):
+        raise SystemExit(f"{objective}: {draws * len(cells) - did} trainings did not come to their end")
+    return took, processors, int(did)
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -142,11 +145,13 @@ def main(given: Sequence[str] | None = None) -> None:
         for _ in pool.map(warm, range(4 * asked.workers)):
             pass
         print(f"{asked.workers} processes; load before: {os.getloadavg()[0]:.1f}")
-        print("| heads | trainings | steps of each | seconds | µs a step |\n| --- | ---: | ---: | ---: | ---: |")
+        print("| heads | trainings | steps of each | seconds | of processors, seconds | µs of a processor, a step |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for objective in asked.objective or OBJECTIVES:
-            took, trainings = seconds(pool, objective, asked.draws, asked.trials, asked.steps)
-            each = 1e6 * took * asked.workers / (trainings * asked.steps)
-            print(f"| {objective} | {trainings} | {asked.steps:,} | {took:,.1f} | {each:.0f} |", flush=True)
+            took, processors, trainings = seconds(pool, objective, asked.draws, asked.trials, asked.steps)
+            each = 1e6 * processors / (trainings * asked.steps)
+            row = (objective, trainings, f"{asked.steps:,}", f"{took:,.1f}", f"{processors:,.1f}", f"{each:.0f}")
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 def warm(number: int) -> None:

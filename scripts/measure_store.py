@@ -1,23 +1,24 @@
-"""How fast are `dgbench list`, `leaderboard` and `plan` on a store of a thousand runs? What it holds is drawn.
+"""How fast are `dgbench list`, `status`, `leaderboard` and `plan` on a large store? What it holds is drawn.
 
     python scripts/measure_store.py                # the quick board with 14 trials: 1,008 runs
     python scripts/measure_store.py --trials 3     # 216 runs
+    python scripts/measure_store.py --board digits-all --trials 62 --draws 20 --examples 20 --pool 256   # 100,000 runs
 
-Trainings have no weights; runs have predictions of as many examples as those of the board. Each command is called
-several times; shown is the first call, which reads what the others find noted, and the median of the others, by the
-clock and of processor time.
+Trainings have no weights; runs have predictions of as many examples as those of the board, or fewer (`--examples`). A
+pool of predictions may be drawn, of which each run takes one, by a hard link: seals and results are those of the files
+all the same. Each command is called several times; shown is the first call, which reads what the others find noted, and
+the median of the others, by the clock and of processor time, and the most memory of any.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -30,50 +31,80 @@ from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.shift_families import FAMILIES
 from dgbench.runs.index import index
+from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.planning import make_plan
-from dgbench.runs.store import Store
+from dgbench.runs.predictions import TABLE
+from dgbench.runs.store import Kind, Store
 from dgbench.selection.predictions import PREDICTIONS, scores_kept, summarise
+from dgbench.train.spec import TrainingSpec
 
+RESULTS = "result.json"
 NOTE = {"seconds": 5.0, "device": "cpu", "torch": "none", "dgbench": "drawn", "environment": {}}
 
 
-def fill(store: Store, board: BoardCard) -> int:
-    """Write every training and every run of a board, drawn; how many runs."""
-    plan = make_plan(board)
+def fill(store: Store, board: BoardCard, examples: int | None = None, pool: int | None = None) -> int:
+    """Write every training and every run of a board, drawn; how many runs.
+
+    Args:
+        store, board: Where, and by which rules.
+        examples: At most as many of each stream; by default as many as the board has.
+        pool: How many different predictions there are; by default each run has its own.
+    """
+    plan, random = make_plan(board), np.random.default_rng(0)
     for training in plan.trainings.values():
-        with store.claim("training", training.spec()) as folder:
-            assert folder is not None
-            (folder / "history.parquet").touch()
-            seal(folder, NOTE | {"initial": {"moving": None, "frozen": None}})
-    random = np.random.default_rng(0)
+        folder = begun(store, "training", training)
+        (folder / "history.parquet").touch()
+        seal(folder, NOTE | {"initial": {"moving": None, "frozen": None}})
+    made: dict[tuple[object, ...], list[Path]] = {}
     for run in plan.runs.values():
-        with store.claim("run", run.spec()) as folder:
-            assert folder is not None
-            table = drawn(plan, run, random)
-            table.write_parquet(folder / "predictions.parquet")
-            write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
-            seal(folder, NOTE)
+        training, folder = plan.trainings[run.training], begun(store, "run", run)
+        alike = made.setdefault((training.dataset, training.sources, run.target, candidates(run, training)), [])
+        if pool is None or len(alike) < pool:
+            table = drawn(plan, run, random, examples)
+            table.write_parquet(folder / TABLE)
+            write_json(folder / RESULTS, RESULT.dump(Result.measured(summarise(table).to_dicts())))
+            alike.append(folder)
+        else:
+            one = alike[random.integers(pool)]
+            for name in (TABLE, RESULTS):
+                (folder / name).hardlink_to(one / name)
+        seal(folder, NOTE)
     store.write_index(board, index(plan, store.keep(board)))
     return len(plan.runs)
 
 
-def drawn(plan: Plan, run: RunSpec, random: np.random.Generator) -> pl.DataFrame:
+def begun(store: Store, kind: Kind, piece: TrainingSpec | RunSpec) -> Path:
+    """The folder of a piece of work that says what it is. Nobody else is there, so nothing is locked."""
+    folder = store.folder(kind, piece.id)
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text(json.dumps(piece.spec(), sort_keys=True, indent=1) + "\n")
+    return folder
+
+
+def candidates(run: RunSpec, training: TrainingSpec) -> tuple[int, ...]:
+    """The steps of a run's candidates: two at most."""
+    steps = training.checkpoint_steps()
+    return steps[-min(2, part_of("averaging", run.averaging, run.id).count(len(steps))) :]
+
+
+def drawn(plan: Plan, run: RunSpec, random: np.random.Generator, examples: int | None = None) -> pl.DataFrame:
     """Predictions of a run that nobody made."""
     training = plan.trainings[run.training]
     known = plan.datasets[training.dataset]
+    most = sys.maxsize if examples is None else examples
     counts = {domain.name: domain.count or 0 for domain in known.domains}
     classes = plan.cards[training.dataset].class_count
     share = training.validation
     streams = [
-        ("validation", name, view, int(share * counts[name]))
+        ("validation", name, view, min(most, int(share * counts[name])))
         for name in training.sources
         for view in ("clean", *FAMILIES)
     ]
-    streams += [("target", run.target, "clean", counts[run.target])] if run.target else []
+    streams += [("target", run.target, "clean", min(most, counts[run.target]))] if run.target else []
     skill = random.uniform(0.2, 0.9)
     tables = []
-    for step in training.checkpoint_steps()[-2:]:
+    for step in candidates(run, training):
         for split, domain, view, count in streams:
             label = random.integers(0, classes, count)
             right = random.random(count) < skill
@@ -97,35 +128,56 @@ def drawn(plan: Plan, run: RunSpec, random: np.random.Generator) -> pl.DataFrame
     return pl.concat(tables)
 
 
-def timed(arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds of a command, by the clock and of the processor."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "dgbench.cli", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
-    )
-    after, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
-    return clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+_TIMED = """
+import os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def timed(arguments: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Seconds of a command, by the clock and of the processor, and the most memory that it took, in MB."""
+    command = [sys.executable, "-m", "dgbench.cli", *arguments]
+    # By way of a small process: the memory of who starts a process counts as taken by that one.
+    said = subprocess.run([sys.executable, "-c", _TIMED, *command], env=environment, stdout=subprocess.PIPE, text=True)
+    if said.returncode:
+        raise subprocess.CalledProcessError(said.returncode, arguments)
+    clock, processor, memory = map(float, said.stdout.split())
+    return clock, processor, memory
 
 
 def main() -> None:
     """Draw, call, and print what that took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--board", default="quick")
     parser.add_argument("--trials", type=int, default=14)
+    parser.add_argument("--draws", type=int, help="sets of hyperparameters; the board's own by default")
+    parser.add_argument("--examples", type=int, help="most of each stream; as many as the board has by default")
+    parser.add_argument(
+        "--pool", type=int, help="how many different predictions there are; one for each run by default"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--store", type=Path, help="where it is drawn, once; a temporary folder by default")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = asked.store or Path(temporary)
-        store, board = Store(root / "store"), rules("quick", trials=asked.trials)
-        print(f"{fill(store, board)} runs")
+        store, board = Store(root / "store"), rules(asked.board, trials=asked.trials, draws=asked.draws)
+        if not store.root.is_dir():
+            print(f"{fill(store, board, asked.examples, asked.pool)} runs", flush=True)
         environment = os.environ | {"DGBENCH_STORE": str(store.root), "DGBENCH_CACHE": str(root / "cache")}
-        trials = ["quick", "--trials", str(asked.trials)]
-        for arguments in (["list"], ["leaderboard", *trials], ["plan", *trials]):
-            first, _ = timed(arguments, environment)
-            taken = [timed(arguments, environment) for _ in range(asked.repeats)]
-            clock, processor = (statistics.median(values) for values in zip(*taken, strict=True))
-            shown = f"{clock:.2f} s ({processor:.2f} s of the processor), the first time {first:.2f} s"
-            print(f"dgbench {' '.join(arguments)}: {shown}")
+        rest = [asked.board, "--trials", str(asked.trials), *(["--draws", str(asked.draws)] if asked.draws else [])]
+        for arguments in (["list"], ["status"], ["leaderboard", *rest], ["plan", *rest]):
+            first, *taken = [timed(arguments, environment) for _ in range(1 + asked.repeats)]
+            clock, processor, _ = (statistics.median(values) for values in zip(*taken, strict=True))
+            print(
+                f"dgbench {' '.join(arguments)}: {clock:.2f} s ({processor:.2f} s of the processor), the first time "
+                f"{first[0]:.2f} s ({first[1]:.2f} s); {first[2]:,.0f} MB the first time, then "
+                f"{max(memory for *_, memory in taken):,.0f} MB",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""How often do five ways to compare algorithms err, and how much do they find? Boards whose truth is known, simulated.
+"""How often do six ways to compare algorithms err, and how much do they find? Boards whose truth is known, simulated.
 
-    python scripts/simulate_statistics.py                     # four Markdown tables, in some minutes
+    python scripts/simulate_statistics.py                     # five Markdown tables, in some minutes
     python scripts/simulate_statistics.py --boards 200 --settings equal quick
+    python scripts/simulate_statistics.py --cells out/cells.csv     # pairs of a board of your own, by each way
 
 In trial k algorithm a reaches on target t, in points,
 
@@ -15,6 +16,8 @@ what a trial gives to all algorithms (3), ``noise`` an algorithm's own, by setti
     moderated   what boards do: variances of pairs drawn towards what they have in common; Holm
     bootstrap   trials drawn again within targets, 200 times, the same for all algorithms; the largest of all pairs'
                 |t| decides, percentiles are the interval
+    images      the same, and images drawn again within test sets: each algorithm gets six in ten of the thousand of
+                each target right, whichever these are
     mixed       targets are random: the mean square of algorithms x targets as the error, (A - 1)(T - 1) degrees of
                 freedom; Holm. In balanced layouts that is what REML (statsmodels' MixedLM) gives wherever its
                 components are positive, at a hundredth of the time
@@ -30,6 +33,9 @@ pairs, and means, that scatter more than others are covered less often than thos
 The fourth is about the mean of one algorithm: how often its interval covers the truth, and half of a median interval,
 with variances of its own trials and with moderated ones. What a trial gives to all algorithms does not cancel there; so
 boards are drawn on which it is nothing, as large as above, and so large that it hides all else (10).
+
+The fifth is about boards that are there: how many pairs of the inductive track each way separates, by what is chosen
+on them (``cells.csv``), in the trials that all have.
 """
 
 from __future__ import annotations
@@ -54,6 +60,8 @@ from dgbench.selection.statistics import LEVEL
 Values = NDArray[np.float64]
 BOARDS = Path(__file__).parents[1] / "leaderboards"
 RESAMPLES = 200
+IMAGES, RIGHT = 1000, 0.6
+"""Of a target how many there are, and which share of them is classified correctly."""
 SHARED = (0.0, 3.0, 10.0)
 
 
@@ -135,15 +143,27 @@ def together(random: np.random.Generator, shape: tuple[int, ...]) -> Values:
     return _spreads(random, shape) * (np.sqrt(0.3) * common + np.sqrt(0.7) * random.standard_normal(shape))
 
 
+def chosen(path: Path) -> pl.DataFrame:
+    """What is chosen on a board, by its ``cells.csv``: in the trials that all algorithms have, in order."""
+    cells = pl.read_csv(path)
+    common = cells.group_by("algorithm").agg(pl.col("trial").n_unique())["trial"].min()
+    return cells.filter(pl.col("trial") < common).sort("algorithm", "target", "trial")
+
+
+def reached(cells: pl.DataFrame) -> Values:
+    """Points: (algorithms, targets, trials)."""
+    shape = [cells[column].n_unique() for column in ("algorithm", "target", "trial")]
+    return np.asarray(100 * cells["accuracy"].to_numpy().reshape(shape))
+
+
 def stored(board: str) -> Setting:
-    """Noise with the variances and correlations of a board's submissions, in whole pictures.
+    """Noise with the variances and correlations of a board's submissions, in whole pictures, of the trials all have.
 
     A covariance of many algorithms from few trials is singular; 30 % of its correlations are taken away.
     """
-    cells = pl.read_csv(BOARDS / board / "cells.csv").filter(pl.col("track") == "inductive")
-    wide = cells.sort("algorithm", "target", "trial")
-    shape = tuple(wide[column].n_unique() for column in ("algorithm", "target", "trial"))
-    scores = 100 * wide["accuracy"].to_numpy().reshape(shape)
+    cells = chosen(BOARDS / board / "cells.csv").filter(track="inductive")
+    scores = reached(cells)
+    shape = scores.shape
     rest = scores - scores.mean(axis=2, keepdims=True)
     free = shape[1] * (shape[2] - 1)
     covariance = np.einsum("atk,btk->ab", rest, rest) / free
@@ -154,7 +174,7 @@ def stored(board: str) -> Setting:
     def noise(random: np.random.Generator, drawn: tuple[int, ...]) -> Values:
         return np.asarray(np.einsum("ab,nbtk->natk", root, random.standard_normal(drawn)) * of_targets)
 
-    return Setting(f"as on `{board}`", shape, noise, 100 / float(wide["n"].median()))  # type: ignore[arg-type]
+    return Setting(f"as on `{board}`", shape, noise, 100 / float(cells["n"].median()))  # type: ignore[arg-type]
 
 
 def settings() -> dict[str, Setting]:
@@ -171,7 +191,7 @@ def settings() -> dict[str, Setting]:
         "ties": Setting("ties: whole points", usual, unequal, 1.0),
         "quick": quick,
         "emoji": emoji,
-        "emoji-5": Setting(f"{emoji.title}, 5 trials", (*emoji.shape[:2], 5), emoji.noise, emoji.step),
+        "emoji-2": Setting(f"{emoji.title}, 2 trials", (*emoji.shape[:2], 2), emoji.noise, emoji.step),
         "two": Setting("unequal spreads", (16, 4, 2), unequal),
         "five": Setting("unequal spreads", (16, 4, 5), unequal),
         "four": Setting("unequal spreads", (4, 4, 3), unequal),
@@ -246,14 +266,21 @@ def mixed(boards: Values) -> Judged:
     return _by_holm(np.repeat(error[:, None], pairs, axis=1), np.full((count, pairs), float(df)))
 
 
-def bootstrap(boards: Values, seed: int = 1) -> Judged:
-    """Trials drawn again within targets, for all algorithms alike."""
+def bootstrap(boards: Values, images: int | None = None, seed: int = 1) -> Judged:
+    """Trials drawn again within targets, for all algorithms alike; and images within test sets, where there are some.
+
+    Which images an algorithm gets right is its own affair, and the same in all trials.
+    """
     random = np.random.default_rng(seed)
+    of_images = np.random.default_rng(seed)
     targets, trials = boards.shape[2:]
     halves, errors, least = [], [], []
     for board in boards:
         drawn = random.integers(trials, size=(RESAMPLES, targets, trials))
         again = np.stack([board[:, t, drawn[:, t]].mean(axis=2) for t in range(targets)]).mean(axis=0)
+        if images is not None:
+            by_chance = of_images.binomial(images, RIGHT, (len(board), targets, RESAMPLES)) / images - RIGHT
+            again = again + 100 * by_chance.mean(axis=1)
         gaps = _pairs(again - board.mean(axis=(1, 2))[:, None])
         error = gaps.std(axis=1, ddof=1)
         errors.append(error)
@@ -269,6 +296,7 @@ WAYS: dict[str, Callable[[Values], Judged]] = {
     "range": ranged,
     "moderated": lambda boards: shipped(boards, "moderated"),
     "bootstrap": bootstrap,
+    "images": lambda boards: bootstrap(boards, IMAGES),
     "mixed": mixed,
 }
 
@@ -371,13 +399,31 @@ def of_means(setting: Setting, variances: Variances, boards: int, seed: int = 0)
     return float(np.mean(covers)), float(np.median(margins))
 
 
+def separated(cells: pl.DataFrame) -> dict[str, int]:
+    """How many pairs of a board's inductive track each way separates, by what is chosen on it.
+
+    Algorithms of other tracks lend their variances, as they do on boards.
+    """
+    inductive = cells.filter(track="inductive")
+    scores = reached(inductive)
+    gaps = _pairs(scores.mean(axis=(1, 2)))[None]
+    found = {name: int(way(scores[None]).found(gaps).sum()) for name, way in WAYS.items()}
+    everybody = dict(zip(cells["algorithm"].unique(maintain_order=True), reached(cells).tolist(), strict=True))
+    pairs = contrasts(everybody).pairs(inductive["algorithm"].unique(maintain_order=True))
+    return found | {"moderated": sum(pair.better is not None for pair in pairs)}
+
+
 def main() -> None:
     """Simulate, and print a row for each setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boards", type=int, default=1000)
     known = settings()
     parser.add_argument("--settings", nargs="+", choices=list(known), default=list(known))
+    parser.add_argument("--cells", nargs="+", type=Path, help="only the fifth table, of the boards of these cells.csv")
     arguments = parser.parse_args()
+    if arguments.cells:
+        show_separated({str(path): chosen(path) for path in arguments.cells})
+        return
     print(f"{arguments.boards} boards; error where all are equal/where some are better, covered, found\n")
     print(f"| setting | algorithms, targets, trials | {' | '.join(WAYS)} |")
     print(f"| --- | --- |{' --- |' * len(WAYS)}")
@@ -412,6 +458,18 @@ def main() -> None:
         ]
         told = " | ".join(f"{covered:.3f} {half:.2f}" for covered, half in made)
         print(f"| {setting.title} | {', '.join(map(str, setting.shape))} | {told} |", flush=True)
+    there = {name: chosen(BOARDS / name / "cells.csv") for name in ("quick", "digits", "emoji")}
+    print("\nPairs that are separated on boards that are there\n")
+    show_separated(there | {"emoji, the first 2 trials": there["emoji"].filter(pl.col("trial") < 2)})
+
+
+def show_separated(boards: dict[str, pl.DataFrame]) -> None:
+    """Print a row for each board."""
+    print(f"| board | algorithms, targets, trials | {' | '.join(WAYS)} |")
+    print(f"| --- | --- |{' ---: |' * len(WAYS)}")
+    for name, cells in boards.items():
+        shape = ", ".join(map(str, reached(cells.filter(track="inductive")).shape))
+        print(f"| {name} | {shape} | {' | '.join(map(str, separated(cells).values()))} |")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dgbench.core.cards import AlgorithmCard, algorithm_card, board_card, card_names
+from dgbench.core.composition import track_of
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part, compose, resolve
 from dgbench.core.registry import SLOTS, Slot
@@ -25,9 +26,19 @@ This page is written by `scripts/write_algorithms_page.py` from the cards in `al
 
 An algorithm fills some of the six slots of a [recipe](architecture.md#an-algorithm-is-a-recipe-of-parts), and stands
 here below the first that it fills; the board fills the others. *Passes* is how many times a step goes forward and back
-through the network, which is most of what a training takes: ERM goes once. Algorithms that fill nothing but averaging
-or predictor have no training of their own where another recipe of the board has it. *Needs* is what the backbone must
-offer.
+through the network, which is most of what a training takes: ERM goes once, and an image in two views counts twice.
+Algorithms that fill nothing but averaging or predictor have no training of their own where another recipe of the board
+has it. *Needs* is what the backbone must offer.
+"""
+
+DOMAINBED = """\
+## The algorithms of DomainBed
+
+Of its 34 algorithms 33 are here, by their names in small letters; those of `ANDMask`, `SANDMask`, `ERMPlusPlus` and
+`Mixup` are `and_mask`, `sand_mask`, `erm_plus_plus` and `inter_domain_mixup`. `ARM` is not. It makes a channel of the
+input out of all images of a domain, so that what becomes of an image depends on others before its first layer; steps
+are divided by images here, features kept and networks exported, each as if it did not. `arm_bn` is another form of the
+same method, which adapts statistics of layers in place of an input.
 """
 
 TITLES: dict[Slot, str] = {
@@ -57,7 +68,9 @@ def page() -> str:
     cards = [algorithm_card(name) for name in card_names("algorithms")]
     sections = [text for slot in SLOTS for text in table(slot, cards)]
     notes = [text for card in cards for text in differences(card)]
-    return "\n".join([INTRODUCTION, *sections, *composing(cards), "## Where papers and code part ways\n", *notes])
+    return "\n".join(
+        [INTRODUCTION, *sections, *composing(cards), DOMAINBED, "## Where papers and code part ways\n", *notes]
+    )
 
 
 def first(card: AlgorithmCard) -> Slot:
@@ -80,7 +93,7 @@ def table(slot: Slot, cards: list[AlgorithmCard]) -> Iterator[str]:
             card.summary,
             passes(parts),
             ", ".join(sorted(needs(parts))) or "–",
-            parts["predictor"].track if "predictor" in parts else "inductive",
+            track_of(parts),
             ", ".join(parts) or "none",
             card.paper.cite(),
         )
@@ -98,13 +111,14 @@ def passes(parts: dict[Slot, Any]) -> str:
     """How many a step takes; none where there is no training of its own."""
     if parts and parts.keys() <= {"averaging", "predictor"}:
         return "–"
-    return f"{parts['optimizer'].passes:g}" if "optimizer" in parts else "1"
+    views = parts["sampler"].views if "sampler" in parts else 1
+    return f"{views * parts['optimizer'].passes:g}" if "optimizer" in parts else str(views)
 
 
 def needs(parts: dict[Slot, Any]) -> Iterator[str]:
     """What none of its parts provides."""
     provided = {what for each in parts.values() for what in each.provides()}
-    yield from (what.replace("_", " ") for each in parts.values() for what in each.needs() - provided)
+    yield from {what.replace("_", " "): None for each in parts.values() for what in each.needs() - provided}
 
 
 def composing(cards: list[AlgorithmCard]) -> Iterator[str]:

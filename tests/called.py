@@ -1,5 +1,6 @@
 """Functions for worker processes to call."""
 
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.memory import keeping_large_blocks
+from dgbench.core.stopping import in_steps
 
 
 def count(upto: int, tell: Callable[[int], None]) -> int:
@@ -60,3 +62,75 @@ def grown(megabytes: int) -> tuple[int, int]:
 def _resident() -> int:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() >> 20
+
+
+def placed(device: str, seconds: float) -> tuple[str, int]:
+    """Where this was called: on which device, in which process."""
+    time.sleep(seconds)
+    return device, os.getpid()
+
+
+def counted(device: str, upto: int, tell: Callable[[int], None]) -> str:
+    for number in range(upto):
+        tell(number)
+    return device
+
+
+def raises(device: str, error: Exception) -> None:
+    raise error
+
+
+def ends(device: str) -> None:
+    os._exit(3)
+
+
+def steps_until_asked(device: str, path: Path) -> int:
+    """Steps that take a moment each; how many were done is kept where this is asked to stop, and gone on from."""
+    done = int(path.read_text()) if path.exists() else 0
+    with in_steps() as stop:
+        while done < 10_000:
+            done += 1
+            if path.exists():
+                return done
+            if done == 3:
+                path.with_suffix(".begun").symlink_to(str(os.getpid()))  # at once, with what it says
+            time.sleep(0.01)
+            if stop():
+                path.write_text(str(done))
+                break
+    return done
+
+
+def stops_beside(device: str, folder: Path, others: int) -> None:
+    """Once this is asked to stop, say so, and end when so many others were asked as well, or after a while in vain."""
+    mine = folder / device
+    mine.touch()
+    try:
+        time.sleep(60)
+    finally:
+        mine.rename(folder / f"{device} asked")
+        deadline = time.monotonic() + 2
+        while len(list(folder.glob("* asked"))) <= others and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if time.monotonic() < deadline:
+            (folder / f"{device} beside all").touch()
+
+
+def loses_another() -> None:
+    """A job of which another process died than the one that does it."""
+    from dgbench.core.processes import WorkerDiedError
+
+    raise WorkerDiedError("a process beside this one was ended by SIGKILL")
+
+
+def closed_pipe() -> None:
+    """Write where nobody reads."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    os.write(writes, b"x")
+
+
+def notes_itself_and_fails(folder: Path) -> None:
+    """Say which process this is, and raise what a missing package raises."""
+    (folder / str(os.getpid())).touch()
+    raise ImportError("no such package")

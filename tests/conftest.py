@@ -103,6 +103,15 @@ def _untouched_store() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _copied_workers() -> Iterator[None]:
+    """Pools of the session have workers at once."""
+    from nursery import copied_workers
+
+    with copied_workers():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def working_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty folder: ``store/``, ``data/`` and ``datasets/`` are looked for below the working directory."""
     folder = tmp_path_factory.mktemp("work")

@@ -10,9 +10,9 @@ from dgbench.runs.store import Store
 from dgbench.runs.todo import Todo, todo
 
 
-def carry_out(rules: BoardCard, root: Path) -> Todo:
+def carry_out(rules: BoardCard, place: Path | str) -> Todo:
     """What ``dgbench run`` does, in this process; what there was to do."""
-    plan, store = make_plan(rules), Store(root)
+    plan, store = make_plan(rules), Store.at(place)
     store.write_index(rules, index(plan, store.keep(rules)))
     left = todo(plan, store, asked=asked(plan, store))
     for unit in units_of(plan, left):

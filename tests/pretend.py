@@ -12,14 +12,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import tiny_clip
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import backend_registration
 
-from dgbench.algorithms.step import Batch
+from dgbench.algorithms.slots import Source
+from dgbench.algorithms.step import Batch, Unlabelled
+from dgbench.core import registry
+from dgbench.core.dataset_card import Wording
 from dgbench.models.backbones import build
+from dgbench.models.consistency import Consistency
 from dgbench.models.network import Network
+from dgbench.models.wording import Texts
 from dgbench.runs.parts import parts_of
 from dgbench.runs.planning import make_plan
 from dgbench.train.auxiliary import attach_auxiliary
@@ -59,15 +65,19 @@ def _move(network: nn.Module) -> None:
             setattr(module, name, there(buffer))
 
 
-def _batch(domains: int = 3) -> Batch:
+def _batch(domains: int = 3, side: int = 16, *, unlabelled: bool = False) -> Batch:
+    images = torch.zeros(IMAGES, 3, side, side, device=PRETEND)
     whole = [torch.zeros(IMAGES, dtype=torch.int64, device=PRETEND) for _ in range(3)]
-    return Batch(torch.zeros(IMAGES, 3, 16, 16, device=PRETEND), *whole, sizes=(IMAGES // domains,) * domains)
+    seen = Unlabelled(images, whole[0]) if unlabelled else None
+    return Batch(images, *whole, sizes=(IMAGES // domains,) * domains, unlabelled=seen)
 
 
-def _specs(algorithm: str) -> list[TrainingSpec]:
+def _specs(algorithm: str, backbone: str = "dgbench:vit-micro") -> list[TrainingSpec]:
     """The trainings of a recipe on one target: those that take steps, the last of which is its own."""
-    plan = make_plan(small_board(algorithm))
-    found = [spec for spec in plan.trainings.values() if spec.dataset == "digits" and spec.merged is None]
+    plan = make_plan(small_board(algorithm, backbone=backbone))
+    found = [
+        spec for spec in plan.trainings.values() if spec.dataset == "digits" and spec.merged is None and spec.steps
+    ]
     return [spec for spec in found if spec.sources == found[0].sources]
 
 
@@ -75,9 +85,12 @@ def _specs(algorithm: str) -> list[TrainingSpec]:
 def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
     """A training, and fake tensors; networks are built before, as that reads numbers back."""
     parts = parts_of(spec)
-    network = Network(build("dgbench:vit-micro"), 10)
+    network = Network(build(spec.backbone), 10, activation=parts.adapter.activation())
+    network.texts = Texts(tuple("0123456789"), Wording())
     attach(spec, parts, network)
     attach_auxiliary(spec, parts, network, [IMAGES] * len(spec.sources))
+    if spec.unlabelled and (earlier := spec.reads()):
+        parts.objective.hear(network, [], [], [[torch.zeros(IMAGES, 10)]] * len(earlier))
     with FakeTensorMode():
         _move(network)
         sources = cast("Sources", SimpleNamespace(device=torch.device(PRETEND)))
@@ -85,16 +98,48 @@ def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
 
 
 def steps(algorithm: str, folder: Path) -> str:
+    """The steps of each training of a recipe; where their last losses are."""
+    specs = _specs(algorithm, *([tiny_clip.register(folder)] if algorithm in tiny_clip.TOWERED else []))
+    for spec in specs:
+        if spec.id not in _TAKEN:  # recipes that differ in averaging and prediction alone train the same
+            _TAKEN[spec.id] = _steps(spec, folder)
+    (kind,) = {_TAKEN[spec.id] for spec in specs}
+    return kind
+
+
+_TAKEN: dict[str, str] = {}
+"""Where the last loss of a training is, by its id."""
+
+
+def _steps(spec: TrainingSpec, folder: Path) -> str:
     """The first step, one in the middle, where penalties have begun, and one after it, where there are moments; where
     the last loss is."""
-    found = set()
-    for spec in _specs(algorithm):
-        with _training(spec, folder) as training:
-            middle = training.spec.steps // 2
-            for step in (0, middle, middle + 1):
-                training.take(step, _batch(len(training.spec.sources)))
-            found.add(training.loss.device.type)
-    (kind,) = found
+    with _training(spec, folder) as training:
+        middle = training.spec.steps // 2
+        for step in (0, middle, middle + 1):
+            training.take(step, _batch(len(spec.sources), spec.size, unlabelled=spec.unlabelled is not None))
+        kind: str = training.loss.device.type
+    return kind
+
+
+def stream(name: str) -> str:
+    """Two batches of a predictor's stream, and one after a reset; where the last scores are."""
+    predictor = registry.load("predictor", name)()
+    network = Network(build("timm:test_efficientnet(size=32)"), 10).eval().requires_grad_(False)
+    network.domain_heads = nn.Linear(network.info.dim, 30)
+    network.consistency = Consistency(10, network.info.dim)
+    with FakeTensorMode(), torch.no_grad():
+        _move(network)
+        labels = torch.zeros(2 * IMAGES, dtype=torch.int64, device=PRETEND)
+        source = Source(torch.zeros(2 * IMAGES, network.info.dim, device=PRETEND), labels, labels)
+        images = torch.zeros(IMAGES, 3, 32, 32, device=PRETEND)
+        shown = images if predictor.sees == "images" else network.features(images)
+        at_work = predictor.prepare(network, source)
+        at_work.reset(0)
+        for batch in (shown, shown[:5]):
+            at_work.observe(batch)
+        at_work.reset(1)
+        kind: str = at_work.observe(shown).device.type
     return kind
 
 

@@ -2,6 +2,7 @@
 
 from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
+from dgbench.core.registry import TRACKS
 
 VIEWS = 40
 """Images of a source domain that are looked at under each shift; it has 70 to 179 to validate on."""
@@ -11,6 +12,6 @@ def small_board(
     *algorithms: str, backbone: str = "dgbench:vit-micro", trials: int = 1, steps: int = 4, checkpoints: int = 2
 ) -> BoardCard:
     training = TrainingRules(steps=steps, checkpoints=checkpoints, batch_per_domain=4)
-    changes = {"tracks": {"inductive": backbone, "online": backbone}, "training": training, "name": "small"}
+    changes = {"tracks": dict.fromkeys(TRACKS, backbone), "unlabelled": "tested", "training": training, "name": "small"}
     changes |= {"selection": SelectionRules(views_per_domain=VIEWS)}
     return rules(rules("quick").model_copy(update=changes), algorithms=algorithms, trials=trials)

@@ -119,7 +119,7 @@ def test_predictions_that_are_kept_are_checked_where_their_data_cannot_be_fetche
     """As a service does that checks a pull request without npm: nothing is refused for that, and it is said."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
-    checked = dgbench.check_submission(BOARDS / "emoji" / "submissions" / "erm@1", store=tmp_path / "none")
+    checked = dgbench.check_submission(BOARDS / "emoji" / "submissions" / "sam@1", store=tmp_path / "none")
     assert (checked.good, checked.level) == (True, "recomputed")
     marked = {verdict.code for verdict in checked.verdicts if verdict.outcome == "marked"}
     assert marked >= {"E02", "E04"}

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOR_USERS = ("wilds", "emoji", "notebook", "tensorboard", "mlflow", "wandb", "trackio")
+FOR_USERS = ("wilds", "emoji", "notebook", "tensorboard", "mlflow", "wandb", "trackio", "ray", "slurm", "s3")
 """Extras that bring what some commands need."""
-NOT_INSTALLED = ("mlflow", "wandb", "trackio")
-"""Extras that 'make' does not install: they hold back pillow and pyarrow."""
+NOT_INSTALLED = ("mlflow", "wandb", "trackio", "ray")
+"""Extras that 'make' does not install: they hold back pillow and pyarrow, or are large."""
 
 
 def test_the_folder_of_cards_hides_no_library() -> None:

@@ -31,7 +31,15 @@ def test_the_parts_of_the_page_are_those_that_serve_values() -> None:
     others = {name for name in registry.BUILT_IN["optimizer"] if name not in serving("optimizer")}
     assert others == {name for name in registry.BUILT_IN["optimizer"] if name.startswith("udim")}
     assert set(registry.BUILT_IN["averaging"]) - serving("averaging") == {"wise_ft_fisher"}
-    assert set(registry.BUILT_IN["adapter"]) - serving("adapter") == {"domain_heads", "rfc", "rfc_heads"}
+    of_texts = {name for name in registry.BUILT_IN["adapter"] if "text" in registry.load("adapter", name)().needs()}
+    assert set(registry.BUILT_IN["adapter"]) - serving("adapter") == {
+        "divdis",
+        "domain_heads",
+        "mtl",
+        "rfc",
+        "rfc_heads",
+        *of_texts,
+    }
     assert serving("predictor") == {"argmax", "value"}
     assert set(registry.BUILT_IN["sampler"]) - serving("sampler") == {"class_balanced", "useful"}
 

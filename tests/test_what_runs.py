@@ -72,15 +72,17 @@ CALLS = {
         "algorithms/later.py",  # torch, and two modules of it
         "cli/__init__.py",  # a verb's module, one of a fixed list
         "core/elsewhere.py",  # a class that the user names in person, or an installed package registers
+        "core/extras.py",  # a package that an extra brings, by the name that the code gives
         "core/registry.py",  # parts and builders
         "data/disk/readers/__init__.py",  # a kind of reader, one of a fixed list
         "data/shifts/__init__.py",  # a family of shifts, one of a fixed list
+        "launchers/__init__.py",  # a launcher, one of a fixed list
         "trackers/__init__.py",  # a tracker, one of a fixed list
     },
-    # Between a process and the workers that it started, through pipes that nobody else has; pickle.load, which reads
-    # files, is allowed nowhere.
-    "pickle.dumps": {"core/processes.py", "core/worker.py"},
-    "pickle.loads": {"core/processes.py", "core/worker.py"},
+    # Between a process and the workers that it started, through pipes that nobody else has, or those that an engine
+    # started for it (docs/security.md); pickle.load, which reads files, is allowed nowhere.
+    "pickle.dumps": {"core/processes.py", "core/worker.py", "launchers/far.py"},
+    "pickle.loads": {"core/processes.py", "core/worker.py", "launchers/far.py"},
     "subprocess.Popen": {"core/processes.py"},
     "subprocess.run": {"core/provenance.py", "data/sets/emoji/packs.py"},
     "torch.load": {"models/backbones/own/tensors.py"},

@@ -5,6 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from dgbench.core import registry
+from dgbench.core.cards import algorithm_card, card_names
+
+TEXT = tuple(
+    name
+    for name in card_names("algorithms")
+    if (adapter := algorithm_card(name).recipe.adapter) is not None
+    and "text_head" in registry.load("adapter", adapter.part)().provides()
+)
+"""The cards whose head stays made of texts: boards on other networks refuse them."""
+
+TOWERED = (*TEXT, "cooked")
+"""The cards whose trainings need a text tower."""
+
 NAME = "dgbench-tiny"
 
 
@@ -21,3 +35,18 @@ def register(folder: Path, name: str = NAME, **changes: object) -> str:
     path.write_text(json.dumps(config | changes))
     open_clip.add_model_config(path)
     return f"open_clip:{name}"
+
+
+def weights(folder: Path) -> str:
+    """The backbone's name with a file of weights for both towers, so that whoever builds it gets the same."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    name = register(folder)
+    torch.manual_seed(7)
+    model = open_clip.create_model(NAME)
+    with torch.no_grad():
+        model.text_projection.mul_(3)  # texts of a new model all but agree
+    save_file(model.state_dict(), folder / "both.safetensors")
+    return f"{name}(weights={folder / 'both.safetensors'})"

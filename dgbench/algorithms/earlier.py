@@ -16,7 +16,8 @@ from dgbench.core.registry import Slot
 
 Said = Sequence[Tensor]
 """What a finished training says of the images that train: the logits of its last weights, without augmentation, float32
-``[n_d, C]`` on the CPU for each source domain, as the pools have their rows."""
+``[n_d, C]`` on the CPU for each source domain, as the pools have their rows; to an objective that needs an unlabelled
+target it then says the same of those images of it that steps see, as they are numbered."""
 
 
 @dataclass(frozen=True)

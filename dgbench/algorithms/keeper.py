@@ -29,6 +29,15 @@ class Keeper:
             examples: How many rows each source domain has, those of validation included: ``batch.index`` is below it.
         """
 
+    def leave(self, network: Network) -> None:
+        """Add to the network what stays part of it when it predicts, since a predictor reads it.
+
+        Its weights learn as those of ``network.auxiliary`` do, and are averaged as the network's own.
+
+        Args:
+            network: With its adapter attached.
+        """
+
     def hear(self, network: Network, pools: Sequence[Tensor], labels: Sequence[Tensor], said: Sequence[Said]) -> None:
         """Note in ``network.auxiliary`` what earlier trainings say; called once after :meth:`attach`, if there are any.
 

@@ -13,16 +13,19 @@ from typing import ClassVar, Literal, Protocol
 
 from dgbench.algorithms.descend import descend
 from dgbench.algorithms.earlier import Earlier, Follower, Said
+from dgbench.algorithms.heads import NEEDS, OFFERS, Head
 from dgbench.algorithms.keeper import Keeper
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.serving import Serving, Targets
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
+from dgbench.core.registry import Track as Track
+from dgbench.core.units import Activation
 
-Track = Literal["inductive", "online"]
-Ground = Literal["moving features", "several domains", "batch statistics", "several draws"]
-"""What a part may act on, and a training may lack: features that training changes, more than one source domain,
-normalisation statistics that move, draws of hyperparameters that are trained apart."""
+Ground = Literal["moving features", "several domains", "batch statistics", "several draws", "normalisation",
+                 "normalisation by batch"]  # fmt: skip
+"""What a part may act on, and a training may lack: features that training changes, several source domains, statistics
+that move, draws that are trained apart; and of its backbone layers that normalise, and such that do so by the batch."""
 State = dict[str, Tensor]
 """Effective weights by canonical name: adapters are merged, so any two states of one network can be averaged."""
 
@@ -41,7 +44,7 @@ class Part(Follower, Serving, ABC):
     most_domains: ClassVar[int | None] = None
 
     def needs(self) -> frozenset[str]:
-        """What the backbone (``low_rank``, ``text``) or other parts (``domain_heads``, ``reference_head``) provide."""
+        """What a backbone (``low_rank``), other parts (``domain_heads``) or a track (``unlabelled_target``) provide."""
         return frozenset()
 
     def provides(self) -> frozenset[str]:
@@ -53,10 +56,7 @@ class Part(Follower, Serving, ABC):
         return frozenset()
 
     def reduced(self) -> Part | None:
-        """What is left of the part where it has no effect: itself set otherwise, or another registered part.
-
-        None for the plain part of its slot.
-        """
+        """What is left of it where it has no effect: itself set otherwise, another registered one, or the plain one."""
         return None
 
 
@@ -64,6 +64,7 @@ class Sampler(Part):
     """What does a step see?"""
 
     slot = "sampler"
+    views: ClassVar[int] = 1  # of each image that a step takes; all of them go through the network together
 
     @abstractmethod
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
@@ -107,7 +108,7 @@ class Sampler(Part):
             generator: On the CPU.
 
         Returns:
-            ``[n, 3, h, w]``, new: uint8, or float32 in [0, 1].
+            ``[views * n, 3, h, w]``, all images in one view after the other, new: uint8, or float32 in [0, 1].
         """
 
     def augmented(self, x: Tensor, generator: torch.Generator, normal: Normal) -> Tensor:
@@ -119,10 +120,7 @@ class Sampler(Part):
         """The shift families that training images are drawn from: `strict` validation holds these out."""
 
     def without(self, families: frozenset[str]) -> Sampler | None:
-        """The sampler that makes the same of images but for some families; None where there is none.
-
-        Cross-validated augmented validation trains with it.
-        """
+        """The same but for some families, for cross-validated augmented validation; None where there is none."""
         return None if self.families() & families else self
 
 
@@ -130,21 +128,22 @@ class Adapter(Part):
     """What is trainable, starting from where?"""
 
     slot = "adapter"
+    takes_steps: ClassVar[bool] = True  # else a model is evaluated as it is
 
     def needs(self) -> frozenset[str]:
-        """A text tower, where the head is made of class names."""
-        return frozenset({"text"} if self.initial_head() == "zero_shot" else ())
+        """A text tower, where the head is made of class names; a classifier, where it is that."""
+        return frozenset({NEEDS[self.initial_head()]} if self.initial_head() in NEEDS else ())
 
     def serves(self) -> frozenset[Targets]:
-        """Class names make a head of classes."""
-        return frozenset({"classes"}) if self.initial_head() == "zero_shot" else super().serves()
+        """Class names and classifiers make a head of classes."""
+        return frozenset({"classes"}) if self.initial_head() in NEEDS else super().serves()
 
     def provides(self) -> frozenset[str]:
-        """Initial weights that predict, unless the head is random."""
-        return frozenset({"reference_head"} if self.initial_head() != "random" else ())
+        """Initial weights that predict, unless the head is random; a head of class names, where it starts as one."""
+        return frozenset(OFFERS[self.initial_head()])
 
-    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
-        """What the head starts from: random numbers, the linear probe's head on the same data, or class names."""
+    def initial_head(self) -> Head:
+        """What the head starts from."""
         return "random"
 
     def starts_after(self) -> Earlier | None:
@@ -155,17 +154,20 @@ class Adapter(Part):
         """Whether no weight of the backbone moves, so that a training needs its features alone."""
         return False
 
+    def activation(self) -> Activation:
+        """What features go through on their way to the head, while the network trains and when it predicts."""
+        return "identity"
+
     @abstractmethod
     def attach(self, network: Network, domains: int) -> None:
         """Choose what is trainable (``requires_grad``) and add what is new, in place.
 
-        The function of the network must not change. Random numbers come from torch's global generator, which the
-        loop has seeded.
+        The function of the network stays, unless its head is made of other texts. torch's global generator is seeded.
         """
 
     def penalty(self, network: Network) -> Tensor:
         """A loss on the adapter's own parameters, added on every pass; a scalar."""
-        return torch.zeros((), device=network.head.weight.device)
+        return torch.zeros((), device=network.head.bias.device)
 
 
 class Objective(Keeper, Part):
@@ -206,9 +208,7 @@ class Optimizer(Part):
     """How does a step descend?"""
 
     slot = "optimizer"
-
-    #: Forward-and-backward passes a step costs, for time estimates.
-    passes: ClassVar[float] = 1.0
+    passes: ClassVar[float] = 1.0  # forward and backward, that a step costs
     #: Whether its passes see some source domains at a time, so that no objective can compare all of them.
     takes_apart: ClassVar[bool] = False
 
@@ -304,13 +304,7 @@ class Averaging(Part):
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled features of the source *training* images, for predictors that remember them.
-
-    Attributes:
-        features: ``[n, d]``.
-        labels: int64 ``[n]``.
-        domains: Number of the source domain, int64 ``[n]``.
-    """
+    """Features ``[n, d]``, classes and domains, int64 ``[n]``, of source images: training, or validation ones."""
 
     features: Tensor
     labels: Tensor
@@ -318,7 +312,7 @@ class Source:
 
 
 class Stream(ABC):
-    """A predictor at work on one stream of unlabelled batches."""
+    """A predictor at work on one stream of unlabelled batches. All that it comes to know is in it: a copy goes on."""
 
     @abstractmethod
     def reset(self, seed: int) -> None:
@@ -326,7 +320,7 @@ class Stream(ABC):
 
     @abstractmethod
     def observe(self, features: Tensor) -> Tensor:
-        """Scores ``[b, C]``, or values, for a batch of features ``[b, d]``: no labels, no domain, no length."""
+        """Scores ``[b, C]``, or values, of a batch: features ``[b, d]``, or images. No labels, no domain, no length."""
 
 
 class Predictor(Part):
@@ -336,13 +330,20 @@ class Predictor(Part):
 
     #: Whether scores are ``logits``, ``probabilities``, or ``values``, standardised.
     scores: ClassVar[Literal["logits", "probabilities", "values"]]
-    #: Whether :meth:`prepare` needs the labelled source training features.
-    needs_source: ClassVar[bool] = False
+    needs_source: ClassVar[bool | Literal["validation"]] = False  # labelled source features, in :meth:`prepare`
+    #: Whether its streams are shown features, or the images, normalised ``[b, 3, h, w]``, which go through a network of
+    #: its own: a private copy, or private weights. It opens gradients itself.
+    sees: ClassVar[Literal["features", "images"]] = "features"
 
     @property
     def track(self) -> Track:
         """``inductive`` when each prediction depends on its own example alone, else ``online``."""
         return "inductive"
+
+    @property
+    def passes(self) -> float:
+        """Forward passes of the network that an image costs, where images are seen; a backward pass counts as two."""
+        return 1.0
 
     @abstractmethod
     def prepare(self, network: Network, source: Source | None) -> Stream:

@@ -11,10 +11,24 @@ from itertools import accumulate
 from typing import Any, Literal, TypeVar
 
 from dgbench.algorithms.later import F, Network, Tensor, nn, torch
+from dgbench.algorithms.look import Look, Seen, at_once
 
 Phase = Literal["ascent", "descent"]
 NormMode = Literal["train", "frozen"]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Images of the target that a step sees without their labels, on the device of the network.
+
+    Attributes:
+        x: As those of the source domains, float ``[u, ...]``.
+        index: Which of the images each one is that the training may see of the target, from 0, int64 ``[u]``.
+    """
+
+    x: Tensor
+    index: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,7 @@ class Batch:
         drawn: What an objective drew at random for this step, the same for all its passes.
         present: Where the step sees some of the training's source domains, their numbers among all, int64 ``[M]``;
             None where it sees all.
+        unlabelled: Images of the target, where the objective learns from them; :meth:`of` leaves them out.
     """
 
     x: Tensor
@@ -42,6 +57,7 @@ class Batch:
     sizes: tuple[int, ...] = ()
     drawn: tuple[Tensor, ...] = ()
     present: Tensor | None = None
+    unlabelled: Unlabelled | None = None
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -122,6 +138,8 @@ class Forward:
         domains: M. What a domain has in this step (a mean, a risk) is numbered from 0 to M - 1; what is kept of it
             between steps (a head, a weight) by :attr:`present`.
         inner: What the backbone gave out at the network's levels, where the objective has named some.
+        unlabelled: Features of the batch's unlabelled images, ``[u, d]``, in its order; of a pass of their own, which
+            normalises them by their own statistics, and moves none.
     """
 
     network: Network
@@ -132,6 +150,7 @@ class Forward:
     steps: int
     domains: int
     inner: tuple[Tensor, ...] = ()
+    unlabelled: Tensor | None = None
 
     @property
     def present(self) -> Tensor:
@@ -182,7 +201,9 @@ class Forward:
     def detached(self) -> Forward:
         """The same numbers without their graph."""
         inner = tuple(values.detach() for values in self.inner)
-        return replace(self, features=self.features.detach(), logits=self.logits.detach(), inner=inner)
+        unlabelled = None if self.unlabelled is None else self.unlabelled.detach()
+        features, logits = self.features.detach(), self.logits.detach()
+        return replace(self, features=features, logits=logits, inner=inner, unlabelled=unlabelled)
 
     def split(self, values: Tensor) -> list[Tensor]:
         """``values [n, ...]`` taken apart by domain: M tensors."""
@@ -200,6 +221,7 @@ class Closure:
         passes: How many forward passes were made.
         seen: The first pass over all of the step's examples, without its graph; None before there is one.
         twice: Whether passes must be twice differentiable: fused kernels for attention are not.
+        look: How images go through the network: all of them at once, or divided.
     """
 
     def __init__(
@@ -213,6 +235,7 @@ class Closure:
         domains: int,
         norm_mode: NormMode = "train",
         twice: bool = False,
+        look: Look = at_once,
     ) -> None:
         self.network = network
         self.loss = loss
@@ -222,6 +245,7 @@ class Closure:
         self.domains = domains
         self.norm_mode = norm_mode
         self.twice = twice
+        self.look = look
         self.passes = 0
         self.seen: Forward | None = None
 
@@ -229,20 +253,28 @@ class Closure:
         """A forward pass with a graph; on ``batch`` in place of the step's own where one is given."""
         batch = self.batch if batch is None else batch
         moving = self.norm_mode == "train" and self.passes == 0
-        plain = nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH) if self.twice else nullcontext()
-        with _norm_statistics(self.network, moving=moving), plain:
-            features, inner = self.network.looked_into(batch.x)
+        with norm_statistics(self.network, moving=moving):
+            features, inner = self.look(self._run, batch.x)
+        unlabelled = None
+        if batch.unlabelled is not None:
+            with norm_statistics(self.network, moving=False):
+                unlabelled, _ = self.look(self._run, batch.unlabelled.x)
         self.passes += 1
         logits = self.network.head(features)
-        forward = Forward(self.network, batch, features, logits, self.step, self.steps, self.domains, inner)
+        about = (self.step, self.steps, self.domains)
+        forward = Forward(self.network, batch, features, logits, *about, inner, unlabelled)
         if self.seen is None and batch.index is self.batch.index:
             self.seen = forward.detached()
         return forward
 
+    def _run(self, x: Tensor) -> Seen:
+        with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH) if self.twice else nullcontext():
+            return self.network.looked_into(x)
+
     def whole(self) -> Forward:
         """The step's first pass over all its examples, without a graph; made now, if passes were over parts of them."""
         if self.seen is None:
-            with torch.no_grad(), _norm_statistics(self.network, moving=False):
+            with torch.no_grad(), norm_statistics(self.network, moving=False):
                 self.forward()
         assert self.seen is not None
         return self.seen
@@ -282,7 +314,8 @@ class HeadClosure(Closure):
         """As every closure, to the bit what its graph would give."""
         network, batch, head = self.network, self.batch, self.network.head
         with torch.no_grad():
-            features = batch.once(("features", network.unit_features), lambda: network.features(batch.x))
+            kind = ("features", network.unit_features, network.activation)
+            features = batch.once(kind, lambda: network.features(batch.x))
             logits = F.linear(features, head.weight, head.bias)
             forward = Forward(network, batch, features, logits, self.step, self.steps, self.domains)
             found = self.slopes(forward)
@@ -295,7 +328,7 @@ class HeadClosure(Closure):
 
 
 @contextmanager
-def _norm_statistics(network: Network, *, moving: bool) -> Iterator[None]:
+def norm_statistics(network: Network, *, moving: bool) -> Iterator[None]:
     """Let running statistics move, or hold them, counters included, while the batch's own still normalise."""
     if moving:
         yield

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from dgbench.core.backbone_name import parse
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from dgbench.runs.launch import Summary
     from dgbench.runs.plan import Plan
     from dgbench.runs.progress import Callback, Progress
-    from dgbench.selection.familiar import Familiar
-    from dgbench.selection.measures import OnTarget
 
 Board = str | Path | BoardCard
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -89,7 +88,7 @@ def rules(
     return validated(changed, BoardCard, f"rules of '{card.name}'")
 
 
-def plan(board: Board, *, store: Path | None = None) -> Plan:
+def plan(board: Board, *, store: Path | str | None = None) -> Plan:
     """Which runs a board consists of, and the trainings that serve them.
 
     Where trials may grow, the store knows which algorithms have more of them.
@@ -107,9 +106,13 @@ def plan(board: Board, *, store: Path | None = None) -> Plan:
 def run(
     board: Board,
     *,
-    store: Path | None = None,
-    device: Device = "auto",
+    store: Path | str | None = None,
+    device: str = "auto",
     workers: int | None = None,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    launcher_options: Mapping[str, str | int | float] = MappingProxyType({}),
+    processes_per_training: int = 1,
+    micro_batch: int | None = None,
     progress: Progress | Callback | None = None,
     trackers: Sequence[str | Tracker] = (),
     until: Literal["separated"] | None = None,
@@ -121,8 +124,15 @@ def run(
     Args:
         board: Name, path or rules.
         store: Where finished work is kept.
-        device: ``auto`` takes an accelerator where there is one.
-        workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
+        device: ``auto`` takes every accelerator of this machine, else its CPU; ``cuda:0,2`` two of them.
+        workers: Processes in all; by default one for each CPU core, or a few for each accelerator that does the work.
+        launcher: Who does the work: processes of this machine, a Ray cluster, or jobs of Slurm.
+        launcher_options: What is said to it, by the names of ``Options`` in :mod:`dgbench.launchers.ray` and
+            :mod:`dgbench.launchers.slurm`.
+        processes_per_training: How many take each step of a training together, each on a device of its own where there
+            are several; a worker of this machine starts the others of its training.
+        micro_batch: How many images at most go through a network at once; with it steps need less memory, and look at
+            their images once more. Neither of the two changes numbers, but by rounding.
         progress: Is told what happens: ``dgbench.for_people()`` shows bars in a terminal and in a notebook, a function
             is called with a :class:`HowFar`, an object is a :class:`Progress`. By default nothing is said.
         trackers: Called with each event (:mod:`dgbench.runs.events`): functions, or names (:mod:`dgbench.trackers`),
@@ -132,11 +142,13 @@ def run(
         looked: Is told each round, once it is done and looked at.
 
     Raises:
-        DGBenchError: a recipe does not fit, or the data, the device or what a tracker needs is not there; trials of the
-            board cannot grow, there is a budget and nothing that it ends, or the first round does not fit into it.
+        DGBenchError: a recipe does not fit, or cannot be divided so; the data, a device or what a tracker or launcher
+            needs is not there; trials cannot grow, there is a budget and nothing that it ends, or the first round does
+            not fit into it.
         DiskError: the store or the cache cannot be written, may not take what is needed at once, or the disk is full.
     """
     from dgbench.api.rounds import work
+    from dgbench.train.division import Division
 
     return work(
         rules(board),
@@ -144,6 +156,9 @@ def run(
         lambda: leaderboard(board, store=store),
         device=device,
         workers=workers,
+        launcher=launcher,
+        launcher_options=launcher_options,
+        division=Division(processes_per_training, micro_batch),
         progress=progress,
         trackers=trackers,
         until=until,
@@ -152,7 +167,7 @@ def run(
     )
 
 
-def records(board: Board, *, store: Path | None = None) -> Records:
+def records(board: Board, *, store: Path | str | None = None) -> Records:
     """Everything that a board's finished runs measured, as tables.
 
     Raises:
@@ -170,7 +185,7 @@ def predictions(
     target: str | None = None,
     trial: int | None = None,
     draw: int | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
 ) -> pl.LazyFrame:
     """Every prediction of a board's finished runs, one row for each example, view and candidate; read when collected.
 
@@ -203,7 +218,7 @@ def select(
     algorithms: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     trials: Sequence[int] | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
 ) -> Selection:
     """The model that a criterion chooses for every algorithm, target and trial, and what others would have chosen.
@@ -244,7 +259,7 @@ def narrowed(card: BoardCard, algorithms: Sequence[str] | None, store: Store) ->
 
 
 def leaderboard(
-    board: Board, *, criterion: str | None = None, store: Path | None = None, submissions: Path | None = None
+    board: Board, *, criterion: str | None = None, store: Path | str | None = None, submissions: Path | None = None
 ) -> Leaderboard:
     """The leaderboard of a board, computed from what the store holds and what was submitted.
 
@@ -260,64 +275,7 @@ def leaderboard(
     """
     from dgbench.board.interactive import Leaderboard
 
-    card = rules(board, criterion=asked_for(criterion))
-    return Leaderboard.of(with_submitted(card, store, beside(board, submissions)), criterion)
-
-
-def on_target(
-    board: Board, submitted: Mapping[str, str], *, store: Path | None = None, submissions: Path | None = None
-) -> OnTarget:
-    """What algorithms on a board predicted of its targets, from the store and from submissions.
-
-    Args:
-        board, store, submissions: As for :func:`leaderboard`.
-        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
-    """
-    from dgbench.submissions.joined import on_target
-
-    return on_target(Store.at(store), submitted, beside(board, submissions))
-
-
-def familiar_to(board: Board) -> Familiar:
-    """What pretraining knows well of a board's datasets, by the lists beside its rules: ``familiar/*.toml``.
-
-    Raises:
-        CardError, UnknownNameError: a list cannot be read, or names what its dataset does not have.
-    """
-    from dgbench.core.familiar import familiar_cards
-    from dgbench.selection.familiar import familiar
-
-    return familiar(familiar_cards(near.with_name("familiar")) if (near := submissions_of(board)) else ())
-
-
-def measured(
-    board: Board,
-    cells: pl.DataFrame,
-    submitted: Mapping[str, str],
-    known: Familiar,
-    *,
-    store: Path | None = None,
-    submissions: Path | None = None,
-) -> pl.DataFrame:
-    """Models by all that is computed from predictions: those in the store, and those that were submitted.
-
-    Args:
-        board, store, submissions: As for :func:`leaderboard`.
-        cells: Which models, as :func:`dgbench.selection.measures.measured` takes them.
-        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
-        known: What pretraining knows well.
-    """
-    import polars as pl
-
-    from dgbench.runs.measured import measured
-    from dgbench.selection import measures
-
-    others = pl.col("algorithm").is_in(list(submitted))
-    own = measured(rules(board), Store.at(store), cells.filter(~others), known)
-    if not submitted:
-        return own
-    read = on_target(board, submitted, store=store, submissions=submissions)
-    return pl.concat([own, measures.measured(cells.filter(others), read, known)])
+    return Leaderboard.of(entered(board, criterion, store, submissions), criterion)
 
 
 def submissions_of(board: Board) -> Path | None:
@@ -333,7 +291,12 @@ def beside(board: Board, submissions: Path | None) -> Path | None:
     return submissions_of(board) if submissions is None and not isinstance(board, BoardCard) else submissions
 
 
-def held(card: BoardCard, store: Path | None) -> Records | None:
+def entered(board: Board, criterion: str | None, store: Path | str | None, submissions: Path | None = None) -> Records:
+    """What a leaderboard is computed from; arguments and errors are those of :func:`leaderboard`."""
+    return with_submitted(rules(board, criterion=asked_for(criterion)), store, beside(board, submissions))
+
+
+def held(card: BoardCard, store: Path | str | None) -> Records | None:
     """What the store holds of a board; None where it was never run there."""
     try:
         return records(card, store=store)
@@ -341,7 +304,7 @@ def held(card: BoardCard, store: Path | None) -> Records | None:
         return None
 
 
-def with_submitted(card: BoardCard, store: Path | None, submissions: Path | None) -> Records:
+def with_submitted(card: BoardCard, store: Path | str | None, submissions: Path | None) -> Records:
     """What the store holds, with what was submitted."""
     if submissions is None or not submissions.is_dir():
         return records(card, store=store)

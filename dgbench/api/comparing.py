@@ -73,7 +73,7 @@ def compare(
     algorithms: Sequence[str],
     *,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
     file: str | None = None,
 ) -> Comparison:
@@ -117,8 +117,8 @@ def compare(
         asked = card.model_copy(update={"algorithms": recipes})
         run = command(asked, file=file or ("board.toml" if isinstance(board, BoardCard) else str(board)))
         raise StoreError(
-            f"runs of '{card.name}' are missing in {kept.root}. {'. '.join(missing.values())}. To do what is missing: "
-            f"{run} --store {shlex.quote(str(kept.root))}"
+            f"runs of '{card.name}' are missing in {kept.place}. {'. '.join(missing.values())}. To do what is missing: "
+            f"{run} --store {shlex.quote(kept.place)}"
         )
     if submissions is not None and any("@" in name for name in names):
         found = beside(card, found, submissions)
@@ -136,7 +136,7 @@ def power(
     algorithms: Sequence[str] | None = None,
     *,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
 ) -> tuple[Powered, ...]:
     """How many trials it takes to tell algorithms apart, by what the trials that there are have measured.

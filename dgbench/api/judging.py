@@ -55,7 +55,7 @@ class CriteriaBoard(judged.CriteriaBoard):
         return page.write(self, folder)
 
 
-def criteria(board: Board, *, store: Path | None = None, submissions: Path | None = None) -> CriteriaBoard:
+def criteria(board: Board, *, store: Path | str | None = None, submissions: Path | None = None) -> CriteriaBoard:
     """How well each criterion chooses on a board: hyperparameters, the method, and both at once.
 
     Args:

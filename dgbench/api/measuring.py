@@ -10,20 +10,24 @@ rest is for looking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgbench.api.boards import Board, beside, familiar_to, leaderboard, measured, rules, with_submitted
+from dgbench.api.boards import Board, beside, leaderboard, rules, submissions_of, with_submitted
 from dgbench.core.judges import asked_for
 from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from dgbench.board.explained import Explanation
     from dgbench.board.leaderboard import Leaderboard
     from dgbench.board.rankings import Ranking, Rankings
     from dgbench.board.statistics import Statistics
     from dgbench.literature.statistics import PublishedStatistics
+    from dgbench.selection.familiar import Familiar
+    from dgbench.selection.measures import OnTarget
 
 
 def ranking(
@@ -31,7 +35,7 @@ def ranking(
     metric: str,
     *,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
 ) -> Ranking:
     """A board by another number than its headline, for looking: the same chosen models, and the same statistics.
@@ -63,7 +67,7 @@ def statistics(
     *,
     criterion: str | None = None,
     control: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
 ) -> Statistics:
     """Statistics beside the ranks: tests by ranks, what accuracies vary by, and accuracy on the line.
@@ -89,7 +93,7 @@ def explain(
     targets: Sequence[str] | None = None,
     trials: Sequence[int] | None = None,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     submissions: Path | None = None,
 ) -> Explanation:
     """How a number of a board was computed, from the predictions that are stored to its interval and its rank.
@@ -129,7 +133,7 @@ def published_statistics(source: str, *, control: str | None = None) -> Publishe
 
 
 def rankings(
-    board: Board, made: Leaderboard, *, store: Path | None = None, submissions: Path | None = None
+    board: Board, made: Leaderboard, *, store: Path | str | None = None, submissions: Path | None = None
 ) -> Rankings:
     """A board by every metric but its headline.
 
@@ -142,3 +146,59 @@ def rankings(
     known, submitted = familiar_to(board), made.info.submitted
     judged = measured(board, made.cells, submitted, known, store=store, submissions=submissions)
     return rankings(made, judged, known.said)
+
+
+def on_target(
+    board: Board, submitted: Mapping[str, str], *, store: Path | str | None = None, submissions: Path | None = None
+) -> OnTarget:
+    """What algorithms on a board predicted of its targets, from the store and from submissions.
+
+    Args:
+        board, store, submissions: As for :func:`leaderboard`.
+        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
+    """
+    from dgbench.submissions.joined import on_target
+
+    return on_target(Store.at(store), submitted, beside(board, submissions))
+
+
+def familiar_to(board: Board) -> Familiar:
+    """What pretraining knows well of a board's datasets, by the lists beside its rules: ``familiar/*.toml``.
+
+    Raises:
+        CardError, UnknownNameError: a list cannot be read, or names what its dataset does not have.
+    """
+    from dgbench.core.familiar import familiar_cards
+    from dgbench.selection.familiar import familiar
+
+    return familiar(familiar_cards(near.with_name("familiar")) if (near := submissions_of(board)) else ())
+
+
+def measured(
+    board: Board,
+    cells: pl.DataFrame,
+    submitted: Mapping[str, str],
+    known: Familiar,
+    *,
+    store: Path | str | None = None,
+    submissions: Path | None = None,
+) -> pl.DataFrame:
+    """Models by all that is computed from predictions: those in the store, and those that were submitted.
+
+    Args:
+        board, store, submissions: As for :func:`leaderboard`.
+        cells: Which models, as :func:`dgbench.selection.measures.measured` takes them.
+        submitted: By algorithm, the id of the submission that it comes from; the others come from the store.
+        known: What pretraining knows well.
+    """
+    import polars as pl
+
+    from dgbench.runs.measured import measured
+    from dgbench.selection import measures
+
+    others = pl.col("algorithm").is_in(list(submitted))
+    own = measured(rules(board), Store.at(store), cells.filter(~others), known)
+    if not submitted:
+        return own
+    read = on_target(board, submitted, store=store, submissions=submissions)
+    return pl.concat([own, measures.measured(cells.filter(others), read, known)])

@@ -44,7 +44,7 @@ def publish_board(
     folder: str | Path,
     *,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     licence: str = "mit",
     push: str | None = None,
     public: bool = False,

@@ -82,7 +82,7 @@ def reproduce(
     run: str,
     *,
     board: Board | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     predictions: Path | None = None,
     device: Device | None = None,
     dry_run: bool = False,

@@ -15,13 +15,14 @@ from dgbench.core.disk import writing
 from dgbench.core.errors import CardError, DGBenchError, StoreError, UnknownNameError
 from dgbench.core.paths import cache_root
 from dgbench.core.recipe import compose
-from dgbench.runs.device import DeviceName, default_workers, resolve_device
+from dgbench.runs.device import Devices, at_once, default_workers, kind_of, resolve_devices
 from dgbench.runs.estimate import estimate
 from dgbench.runs.index import asked, grown
 from dgbench.runs.progress import Callback, Progress, told
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
 from dgbench.trackers import opened
+from dgbench.train.division import Division
 
 if TYPE_CHECKING:
     from dgbench.runs.events import Tracker
@@ -64,8 +65,11 @@ def work(
     store: Store,
     board: Callable[[], Leaderboard],
     *,
-    device: DeviceName,
+    device: Devices,
     workers: int | None,
+    launcher: str,
+    launcher_options: Mapping[str, str | int | float],
+    division: Division,
     progress: Progress | Callback | None,
     trackers: Sequence[str | Tracker],
     until: str | None,
@@ -78,13 +82,15 @@ def work(
         card: The rules.
         store: Where finished work is kept.
         board: The board as it is then.
-        device, workers, progress, trackers, until, budget, looked: As there.
+        division: What the steps of each training are divided into.
+        device, workers, launcher, launcher_options, progress, trackers, until, budget, looked: As there.
     """
     from dgbench.runs.launch import launch
     from dgbench.runs.planning import make_plan
     from dgbench.runs.tracking import tracked
 
     check_rules(card, until, budget)
+    store.sharing.begin()  # before hours of work, not after
     hears, open_ = told(progress), opened(trackers)
 
     def planned(trials: Mapping[str, int]) -> Plan:
@@ -92,7 +98,17 @@ def work(
 
     def do(plan: Plan) -> Summary:
         with tracked(plan, open_) as listening:
-            summary = launch(plan, store, device=device, workers=workers, progress=hears, tracking=listening)
+            summary = launch(
+                plan,
+                store,
+                device=device,
+                workers=workers,
+                progress=hears,
+                tracking=listening,
+                launcher=launcher,
+                options=launcher_options,
+                division=division,
+            )
             listening.over(store, summary.trainings, summary.runs, len(summary.failed))
         return replace(summary, untold=listening.lost)
 
@@ -101,20 +117,21 @@ def work(
             begun = grown(card, store)
             if until is None:
                 return do(planned(begun))
-            return Rounds(card, planned, costs(store, device, workers), do, board, looked).run(begun, budget)
+            here = device if launcher == "local" else "auto"
+            return Rounds(card, planned, costs(store, here, workers), do, board, looked).run(begun, budget)
     finally:
         hears.stop()
 
 
-def costs(store: Store, device: DeviceName, workers: int | None) -> Callable[[Plan], float]:
+def costs(store: Store, device: Devices, workers: int | None) -> Callable[[Plan], float]:
     """About how many seconds what is missing of a plan takes on this machine.
 
     Args:
         store: Where finished work is kept.
         device, workers: As for :func:`dgbench.runs.launch.launch`.
     """
-    where = resolve_device(device)
-    at_work = workers or default_workers(where)
+    devices = resolve_devices(device)
+    where, at_work = kind_of(devices[0]), at_once(devices, workers or default_workers(devices))
     return lambda plan: estimate(plan, todo(plan, store, asked=asked(plan, store)), store, where, at_work).seconds
 
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from dgbench.api.boards import Board, familiar_to, measured, on_target, rules, submissions_of, with_submitted
+from dgbench.api.boards import Board, rules, submissions_of, with_submitted
+from dgbench.api.measuring import familiar_to, measured, on_target
 from dgbench.core.cards import board_names
 from dgbench.runs.store import Store
 
 
-def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | None = None) -> int:
+def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Path | str | None = None) -> int:
     """Write boards, submissions among them, with all that is behind them as one folder of pages that opens from disk.
 
     Args:

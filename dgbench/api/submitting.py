@@ -34,7 +34,7 @@ def make_submission(
     algorithm: str,
     out: Path,
     *,
-    store: Path | None = None,
+    store: Path | str | None = None,
     number: int = 1,
     authors: Sequence[str] = (),
     code: str | None = None,
@@ -61,7 +61,7 @@ def make_submissions(
     out: Path,
     algorithms: Sequence[str] | None = None,
     *,
-    store: Path | None = None,
+    store: Path | str | None = None,
     number: int = 1,
     authors: Sequence[str] = (),
     code: str | None = None,
@@ -118,7 +118,7 @@ def submission_from_predictions(board: Board, folder: Path, out: Path, *, number
 
 
 def check_submission(
-    folder: Path, *, board: Board | None = None, store: Path | None = None, predictions: Path | None = None
+    folder: Path, *, board: Board | None = None, store: Path | str | None = None, predictions: Path | None = None
 ) -> Checked:
     """Check a submission. Whatever stands in it, the answer is a list of verdicts.
 
@@ -170,7 +170,7 @@ def add_submission(
     *,
     checked: Checked | None = None,
     board: Board | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     into: Path | None = None,
     predictions: bool = True,
 ) -> Path:
@@ -201,7 +201,7 @@ def verify(
     trainings: int | None = 1,
     seed: int = 0,
     board: Board | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     predictions: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -249,7 +249,7 @@ def verify(
         else:
             runs = [id_ for id_ in plan.runs if kept.finished("run", id_)]
         if not runs:
-            raise StoreError(f"the store {kept.root} holds no finished run of '{card.name}'; 'dgbench run' does them")
+            raise StoreError(f"the store {kept.place} holds no finished run of '{card.name}'; 'dgbench run' does them")
         chosen = part(plan, sample(plan, runs, trainings, seed), runs)
         with TemporaryDirectory() as room:
             found = again(

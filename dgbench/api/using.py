@@ -38,7 +38,7 @@ def export(
     target: str | None = None,
     trial: int = 0,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     device: Device = "auto",
 ) -> ModelCard:
     """Write the model that a criterion chose for an algorithm as a folder, with all that it takes to use it.
@@ -72,7 +72,7 @@ def deploy(
     folder: str | Path,
     *,
     criterion: str | None = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     device: Device = "auto",
     workers: int | None = None,
     progress: Progress | Callback | None = None,

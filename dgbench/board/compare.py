@@ -32,7 +32,7 @@ class Against:
 
     Attributes:
         entry: How it stands on the board.
-        track: ``inductive`` or ``online``.
+        track: ``inductive``, ``online`` or ``unlabelled``.
         lead: Its accuracy minus that of the first, paired cell by cell. The intervals are those of this comparison
             alone, uncorrected.
         p: p-value of the total after Holm's correction over all comparisons that were asked for; that of the interval

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
-from dgbench.board.pictures import previews
+from dgbench.board.pictures import of_board
 from dgbench.board.protocol import protocol
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.provenance import revision
 from dgbench.core.rules import rules_identity
-from dgbench.data.catalogue import showable
 from dgbench.runs.collect import Records
 from dgbench.selection.measures import headline
 
@@ -31,9 +30,9 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
     info = info_of(found, criterion)
-    pictures = _pictures(found.board, found.cases) if known is None else known.pictures
+    shown = pictures(found.board, found.cases) if known is None else known.pictures
     known_of = (found.failed, known, found.indicators, found.earlier)
-    return build(found.metrics, found.runs, info, pictures, provenance(found), *known_of)
+    return build(found.metrics, found.runs, info, shown, provenance(found), *known_of)
 
 
 def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
@@ -65,11 +64,9 @@ def info_of(found: Records, criterion: str | None = None) -> BoardInfo:
     )
 
 
-def _pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
-    """A picture of each domain that is tested, where its data is here, or made here, and cases are domains."""
-    if len(card.dataset) > 1 or card.protocol == "single-source" or not showable(card.dataset[0]):
-        return {}
-    return {name: picture for name, picture in previews(card.dataset[0]).items() if name in cases}
+def pictures(card: BoardCard, cases: tuple[str, ...]) -> dict[str, bytes]:
+    """A picture of each domain that is tested, as :func:`dgbench.board.pictures.of_board` has them."""
+    return {name: picture for name, picture in of_board(card).items() if name in cases}
 
 
 def provenance(found: Records) -> dict[str, str]:

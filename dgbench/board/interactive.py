@@ -110,7 +110,7 @@ class Leaderboard(leaderboard.Leaderboard):
             targets: Names as in the table's columns; where domains train alone also a domain, for each case that
                 tests it.
             datasets: Names, on a board of several.
-            track: ``inductive`` or ``online``.
+            track: ``inductive``, ``online`` or ``unlabelled``.
             backbone: As the records name it: ``board.records.runs["backbone"]``.
 
         Raises:

@@ -90,7 +90,7 @@ class JudgedTrack:
     """The criteria of a track.
 
     Attributes:
-        name: ``inductive`` or ``online``.
+        name: ``inductive``, ``online`` or ``unlabelled``.
         algorithms: The titles of the algorithms whose models are chosen among, by name.
         models: How many there are, of all targets and trials.
         criteria: Those that are judged, in the order of :data:`dgbench.selection.criteria.CRITERIA`.

@@ -93,12 +93,17 @@ class Cost:
     Attributes:
         train: Mean seconds of one training, with the earlier ones that are part of it: a probe, rounds, what is merged.
         predict: Mean seconds of one run: every prediction on source validation and target.
-        passes: Forward-and-backward passes that a training step costs.
+        passes: Forward-and-backward passes that a training step costs; 0 where nothing was trained.
     """
 
     train: float
     predict: float
     passes: float
+
+    @property
+    def untrained(self) -> bool:
+        """Whether nothing was trained; of predictions that came as tables nobody knows, and no seconds are told."""
+        return self.passes == 0 and self.train > 0
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ class Track:
     """The algorithms that may be compared, by their means; those without a rank come last.
 
     Attributes:
-        name: ``inductive`` or ``online``.
+        name: ``inductive``, ``online`` or ``unlabelled``.
         entries: Never empty.
         pairs: Every pair of ranked results, those that predict the same as the first of them.
         qualities: How well each criterion picked among all candidates of the track.

@@ -30,7 +30,7 @@ def part(
         algorithms: Recipes, or the names of submissions.
         targets: Names of cases, or of domains: these stand for every case that tests them.
         datasets: Names.
-        track: ``inductive`` or ``online``.
+        track: ``inductive``, ``online`` or ``unlabelled``.
         backbone: What runs were built on, as the records name it.
 
     Raises:

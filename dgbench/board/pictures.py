@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card
-from dgbench.data.catalogue import listing, outline, thumbnails
+from dgbench.data.catalogue import listing, outline, showable, thumbnails
 from dgbench.data.domain import Domain
 from dgbench.data.splits import strata
 
@@ -26,6 +27,13 @@ def previews(name: str) -> dict[str, bytes]:
         DataError: it is not on this machine, or not what its card says.
     """
     return {domain.name: _png(_contact_sheet(domain)) for domain in thumbnails(name, _SIDE)}
+
+
+def of_board(card: BoardCard) -> dict[str, bytes]:
+    """A picture of each domain of a board's dataset, where its data is here, or made here, and cases are domains."""
+    if len(card.dataset) > 1 or card.protocol == "single-source" or not showable(card.dataset[0]):
+        return {}
+    return previews(card.dataset[0])
 
 
 def portraits(name: str, manifest: str, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:

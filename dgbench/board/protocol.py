@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card
+from dgbench.core.registry import StreamMode
+
+_MODES: dict[StreamMode, str] = {
+    "per_target": "",
+    "episodic": ", and forgets them before the next",
+    "by_class": ", one class after the other",
+}
+"""What is said of how it meets them."""
 
 
 def protocol(card: BoardCard) -> str:
@@ -18,9 +27,11 @@ def protocol(card: BoardCard) -> str:
     others = f"the others{f' among {pool}' if pool else ''}{', but for those of the same family,' if kin else ''}"
     chosen = {name: rules.targets for name, rules in card.cases.items() if rules.targets}
     which = "; ".join(f"{', '.join(targets)} of {name}" for name, targets in chosen.items())
-    left_out = f"Of the domains {which} each" if chosen else f"Each domain of {datasets}"
+    left_out = f"Of the domains {which} each in turn" if chosen else f"Each domain of {datasets} in turn"
+    if len(card.dataset) == 1 and len([*chain(*chosen.values())]) == 1:
+        left_out = f"The domain {which}"
     asked = {
-        "leave-one-domain-out": f"{left_out} in turn is left out; a model learns from {others} and is tested on",
+        "leave-one-domain-out": f"{left_out} is left out; a model learns from {others} and is tested on",
         "single-source": f"Each domain of {datasets} in turn trains alone, and its models are tested on each of the "
         "others, on",
         "fixed": f"On {datasets} models learn from fixed source domains and are tested on each target, on",
@@ -31,6 +42,9 @@ def protocol(card: BoardCard) -> str:
         tested = "its official test part" if card.split.official else "the whole of it"
     kept = "the official validation part" if card.split.official else f"{100 * card.split.validation:g} %"
     half = " Networks compute in bfloat16." if training.precision == "bfloat16" else ""
+    shown = f"{card.stream_batch} images at a time" if card.stream_batch > 1 else "one image at a time"
+    adapts = f" What adapts to the images that it predicts is shown {shown}{_MODES[card.stream_mode]}."
+    adapts = adapts if "online" in card.tracks else ""
     trials = f"{card.trials} trials"
     if card.looks:
         trials += f", up to {card.most} of algorithms that are open near the top,"
@@ -41,8 +55,8 @@ def protocol(card: BoardCard) -> str:
     return (
         f"{asked} {tested}. {trials} draw other splits, heads and batches, the same for every algorithm. "
         f"Training takes {training.steps} steps of {training.batch_per_domain} images from {seen}; {kept} "
-        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half} "
-        f"For every algorithm {sets}.{_value(card)}{''.join(_lacking(card))}"
+        f"of every source domain is kept for validation, at {training.checkpoints} checkpoints{_viewed(card)}.{half}"
+        f"{adapts} For every algorithm {sets}.{_unlabelled(card)}{_value(card)}{''.join(_lacking(card))}{_among(card)}"
     )
 
 
@@ -52,6 +66,17 @@ def _viewed(card: BoardCard) -> str:
     which = "all of them" if most == "all" else f"up to {most:,} of them, drawn by {by},"
     average = "; validation is averaged over all images of all of them" if card.selection.average == "examples" else ""
     return f"; {which} are also looked at under shifts{average}"
+
+
+def _unlabelled(card: BoardCard) -> str:
+    """What the track of that name sees of a target."""
+    if "unlabelled" not in card.tracks:
+        return ""
+    which = "the very images that are tested" if card.unlabelled == "tested" else "images of it that are not tested"
+    return (
+        f" On the track 'unlabelled' a model also learns from its target, without labels: from {which}, as many in a "
+        "step as of a source domain."
+    )
 
 
 def _value(card: BoardCard) -> str:
@@ -64,6 +89,11 @@ def _value(card: BoardCard) -> str:
         f" Predicted is a value, the {value.what}{within}, by squared error; networks learn it standardised over the "
         "images that they train on."
     )
+
+
+def _among(card: BoardCard) -> str:
+    """Among which classes is predicted, where not among all."""
+    return " Each target is predicted among the classes that it has examples of." if card.among == "present" else ""
 
 
 def _lacking(card: BoardCard) -> Iterator[str]:

@@ -33,7 +33,7 @@ class OfTrack:
     """The ranked results of a track.
 
     Attributes:
-        track: ``inductive`` or ``online``.
+        track: ``inductive``, ``online`` or ``unlabelled``.
         tests: By ranks; None where there is too little for them.
         blocks: What its blocks are: ``datasets``, or ``targets``, those that one training serves as one.
         split: What accuracies vary by; None where there is too little for that.

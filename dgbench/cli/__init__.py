@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import logging
 import sys
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from dgbench.core.elsewhere import trust
 from dgbench.core.errors import DGBenchError
 from dgbench.core.paths import cache_root, store_root
 from dgbench.core.version import __version__
+from dgbench.core.visible import visible
 
 _VERBS = {
     "listing": ("list",),
@@ -25,6 +27,7 @@ _VERBS = {
     "reproduce": ("reproduce",),
     "verify": ("verify",),
     "plan": ("plan",),
+    "status": ("status",),
     "work": ("run", "leaderboard"),
     "select": ("select",),
     "criteria": ("criteria",),
@@ -33,7 +36,7 @@ _VERBS = {
     "models": ("export", "deploy", "predict", "reliance"),
     "publishing": ("published", "publish"),
     "data": ("data",),
-    "diagnose": ("diagnose",),
+    "diagnose": ("diagnose", "examine"),
     "cache": ("cache",),
     "store": ("store",),
     "submit": ("submit", "kit"),
@@ -48,13 +51,16 @@ def main() -> None:
     gc.set_threshold(100_000)  # a verb makes many objects and few cycles: to look for them took a twelfth of its time
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("dgbench.data.sets").setLevel(logging.INFO)  # a set is fetched or drawn once, which takes a while
     try:
         for argument in sys.argv[1:]:
             trust(argument)  # whoever types the name of a class has it run
         with writing(store_root(), cache_root()):
             program(sys.argv[1] if len(sys.argv) > 1 else None)()
     except DGBenchError as error:
-        print(f"dgbench: {error}", file=sys.stderr)
+        lines = map(visible, str(error).split("\n"))  # it may quote what came from others
+        print("dgbench:", "\n".join(lines), file=sys.stderr)
         sys.exit(2)
 
 

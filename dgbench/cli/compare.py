@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,6 @@ def compare(
     from dgbench.board.pictures import class_names
     from dgbench.board.render.compared import data, terminal
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     own = rules == boards.rules(board)  # what is submitted keeps to a board as it is
     compared = comparing.compare(board if own else rules, algorithms, criterion=criterion, store=store, file=board)

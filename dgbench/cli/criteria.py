@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +47,6 @@ def criteria(
     from dgbench.api import judging
     from dgbench.board.render.criteria import data, terminal
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(
         board,
         datasets=dataset,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -40,7 +39,6 @@ def explain(
     from dgbench.board.render.explained import as_data, report
     from dgbench.board.render.report import terminal
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     found = measuring.explain(
         submitted_to(board, rules), algorithm, targets=target, trials=trial, criterion=criterion, store=store

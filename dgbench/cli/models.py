@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dgbench.api import boards, using
+from dgbench.cli.dividing import Workers
 from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
 from dgbench.cli.work import (
     Backbone,
@@ -23,7 +23,6 @@ from dgbench.cli.work import (
     Only,
     StorePath,
     Trials,
-    Workers,
     stoppable,
 )
 from dgbench.core.names import in_short
@@ -105,7 +104,6 @@ def deploy(
     The algorithm and the hyperparameters with the best validation scores are trained on all domains, and the model is
     written as a folder. Its README.md says what to expect on a domain never seen, and what is not promised.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, algorithms=algorithm, trials=trials, draws=draws, backbone=backbone)
     progress = Silent() if quiet else for_people()
     with stoppable():

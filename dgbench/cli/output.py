@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -49,3 +51,15 @@ def print_records(rows: Iterable[Mapping[str, Any]], *, first: str | None = None
     for row in rows:
         cells = [] if first is None else [first]
         print("\t".join([*cells, *(" ".join(str(cell).split()) for cell in row.values())]))
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """The store warns of what is damaged; not inside the block, since it is said otherwise."""
+    log = logging.getLogger("dgbench.runs.store")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

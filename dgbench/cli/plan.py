@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from dgbench.api import boards
+from dgbench.cli.dividing import Workers
 from dgbench.cli.output import Json, new_table, print_json
 from dgbench.cli.room import show_room
 from dgbench.cli.work import (
     Backbone,
     BoardName,
     By,
-    Device,
-    DeviceOption,
+    DevicesOption,
     Draws,
     KeepOption,
     Looks,
@@ -25,13 +28,36 @@ from dgbench.cli.work import (
     Only,
     StorePath,
     Trials,
-    Workers,
     keep_rule,
 )
 from dgbench.core.amounts import duration
+from dgbench.core.cards import BoardCard, Keep
 from dgbench.runs.store import Store
 
+if TYPE_CHECKING:
+    from dgbench.runs.foreseen import Foreseen
+
 DAY = 86400
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a plan.
+
+    Attributes:
+        runs, trainings: How many are not finished; of runs, of the board's own.
+        again: As :class:`dgbench.runs.todo.Todo` has it.
+        seconds, unknown: As :class:`dgbench.runs.estimate.Work` has them.
+    """
+
+    runs: int
+    trainings: int
+    again: Mapping[str, tuple[str, ...]]
+    seconds: float
+    unknown: tuple[str, ...]
+
+
+NOTHING_LEFT = Left(0, 0, MappingProxyType({}), 0.0, ())
 
 
 def add(app: typer.Typer) -> None:
@@ -50,7 +76,7 @@ def plan(
     criterion: By = None,
     keep: KeepOption = None,
     store: StorePath = None,
-    device: DeviceOption = Device.auto,
+    device: DevicesOption = "auto",
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -58,13 +84,10 @@ def plan(
 
     Which trainings serve which runs, what is finished, and about how long the rest takes.
     """
-    from dgbench.runs.device import default_workers, resolve_device
+    from dgbench.runs.device import at_once, default_workers, kind_of, resolve_devices
     from dgbench.runs.emulated import emulated
-    from dgbench.runs.estimate import estimate
-    from dgbench.runs.index import asked
-    from dgbench.runs.overlap import idle, sharing
-    from dgbench.runs.sizes import sizes
-    from dgbench.runs.todo import todo
+    from dgbench.runs.foreseen import finished_plan
+    from dgbench.runs.roll import Roll
     from dgbench.selection.criteria import ranking
 
     rules = boards.rules(
@@ -79,39 +102,31 @@ def plan(
         keep=keep_rule(keep),
     )
     ranking(rules.criterion, rules.name)
-    made = boards.plan(rules, store=store)
-    kept = Store.at(store)
-    missing = todo(made, kept, asked=asked(made, kept))
-    where = resolve_device(device.value)
-    at_work = workers or default_workers(where)
-    left = estimate(made, missing, kept, where, at_work)
-    room = sizes(made, kept.keep(rules), at_work)
-    judging = made.only_judging()
-    own = made.runs.keys() - judging[1]
-    counts = {
-        "runs": len(own),
-        "runs_finished": len(own) - sum(run.id in own for runs in missing.runs.values() for run in runs),
-        "trainings": len(made.trainings),
-        "trainings_finished": len(made.trainings) - len(missing.first),
-        "trainings_again": len(missing.again),
-        "trainings_used": len({entry.training for entry in made.entries}),
-        "trainings_alone": len({(entry.algorithm, entry.training) for entry in made.entries}),
-        "trainings_judging": len(judging[0]),
-        "runs_judging": len(judging[1]),
+    there = Store.at(store)
+    devices = resolve_devices(device)
+    where, at_work = kind_of(devices[0]), at_once(devices, workers or default_workers(devices))
+    stay = there.keep(rules, lambda: Roll.at(there, rules).rest)
+    done = finished_plan(there, rules, stay, at_work)
+    found, left = (done, NOTHING_LEFT) if done else _planned(rules, store, stay, where, at_work)
+    counts = found.counts | {
+        "runs_finished": found.counts["runs"] - left.runs,
+        "trainings_finished": found.counts["trainings"] - left.trainings,
+        "trainings_again": len(left.again),
     }
+    room = found.room
     if as_json:
         print_json(
             {
                 "board": rules.name,
                 **counts,
-                "sharing": [dataclasses.asdict(group) for group in sharing(made)],
-                "again": missing.again,
-                "without_effect": [dataclasses.asdict(one) for one in idle(made)],
+                "sharing": [dataclasses.asdict(group) for group in found.sharing],
+                "again": dict(left.again),
+                "without_effect": [dataclasses.asdict(one) for one in found.idle],
                 "seconds": left.seconds,
-                "keep": kept.keep(rules),
+                "keep": stay,
                 "bytes": {key: value for key, value in dataclasses.asdict(room).items() if key != "unknown"},
                 "unknown_size": left.unknown,
-                "absent": made.absent,
+                "absent": found.absent,
             }
         )
         return
@@ -119,10 +134,10 @@ def plan(
     table = new_table()
     for heading in ("training shared by", "trainings", "runs"):
         table.add_column(heading, justify="left" if heading.startswith("training ") else "right")
-    for group in sharing(made):
+    for group in found.sharing:
         table.add_row(escape(", ".join(group.algorithms)), str(group.trainings), str(group.runs))
     console.print(table)
-    for one in idle(made):
+    for one in found.idle:
         console.print(f"\n{one}", style="yellow", markup=False)
     console.print(
         f"\n{counts['runs']} runs ({counts['runs_finished']} finished) are served by "
@@ -130,33 +145,52 @@ def plan(
         f"{counts['trainings_alone']}.\nWith what they start from there are {counts['trainings']} "
         f"trainings in all ({counts['trainings_finished']} finished)."
     )
-    if judging[0]:
+    if counts["trainings_judging"]:
         console.print(
             f"{counts['trainings_judging']} of them, with {counts['runs_judging']} runs more, only judge others for "
             f"'{rules.criterion}', and are never ranked."
         )
-    elif judging[1]:
+    elif counts["runs_judging"]:
         console.print(
             f"{counts['runs_judging']} runs more of these trainings only judge for '{rules.criterion}', and are never "
             "ranked."
         )
-    if missing.again:
-        console.print(_again(missing.again), markup=False)
+    if left.again:
+        console.print(_again(left.again), markup=False)
     console.print(
         f"about {_time(left.seconds)} on this machine ({where}) for what is not finished, within a factor of two"
     )
     if left.seconds and (slow := emulated(rules, where)):
         console.print(slow, style="yellow", markup=False)
-    show_room(console, room, kept.keep(rules), kept)
+    show_room(console, room, stay, there)
     if left.unknown:
         console.print(
             f"evaluations on {', '.join(left.unknown)} are not counted, nor is what is kept of them: nobody knows how "
             "large it is"
         )
-    for name in made.absent:
+    for name in found.absent:
         console.print(
             f"{name} is not on this machine, so nothing of it can run; 'dgbench show {name}' says how to get it"
         )
+
+
+def _planned(rules: BoardCard, place: str | None, keep: Keep, device: str, workers: int) -> tuple[Foreseen, Left]:
+    """What a plan comes to, and what of it is left; made now, and noted for next time."""
+    from dgbench.runs.estimate import estimate
+    from dgbench.runs.foreseen import Foreseen, note_plan
+    from dgbench.runs.index import asked
+    from dgbench.runs.seen_pieces import SeenPieces
+    from dgbench.runs.todo import todo
+
+    plan, store = boards.plan(rules, store=place), Store.at(place)
+    seen = SeenPieces.of(store, plan)
+    missing = todo(plan, seen, asked=asked(plan, store))
+    took = estimate(plan, missing, store, device, workers)
+    found = Foreseen.of(plan, keep, workers)
+    note_plan(store, plan, found, keep, workers)
+    judging = plan.only_judging()[1]
+    runs = sum(run.id not in judging for runs in missing.runs.values() for run in runs)
+    return found, Left(runs, len(missing.first), missing.again, took.seconds, took.unknown)
 
 
 def _again(trainings: Mapping[str, tuple[str, ...]]) -> str:

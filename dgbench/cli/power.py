@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -46,7 +45,6 @@ def power(
     from dgbench.core.dataset_card import dataset_card, headlines
     from dgbench.selection.measures import headline
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, looks=looks, draws=draws, backbone=backbone)
     found = comparing.power(submitted_to(board, rules), algorithm, criterion=criterion, store=store)
     value = dataset_card(rules.dataset[0]).value

@@ -22,7 +22,7 @@ def present(
     board: str,
     rules: BoardCard,
     criterion: str | None,
-    store: Path | None,
+    store: Path | str | None,
     *,
     out: Path | None = None,
     forms: Sequence[str] = (),
@@ -32,20 +32,36 @@ def present(
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Compute a leaderboard, write its files, and print it; as JSON with what more there is to say."""
-    from dgbench.board.render import terminal
-    from dgbench.board.render.files import as_data, write
-    from dgbench.board.render.forms import write_forms
+    from dgbench.cli.seen import Look, folder_of, listening
 
     asked = submitted_to(board, rules)
-    made = boards.leaderboard(asked, criterion=criterion, store=store)
-    others = measuring.rankings(asked, made, store=store)
-    folder = out or Store.at(store).index(rules).with_suffix("") / made.criterion.name
-    paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]
-    if as_json:
-        print_json(as_data(made) | {"files": [path.resolve() for path in paths], **more})
-    elif not quiet:
-        terminal.show(made, screen(highlight=True))
-        print()
+    kept = Store.at(store)
+    console = None if as_json or quiet else screen(highlight=True)
+    kind = f"{console.width} {console.color_system} {console.encoding} {console.no_color}" if console else None
+    plain = out is None and not forms and not as_json
+    look = Look.at(asked, rules, criterion, kept) if plain else None
+    before = look.again(kind) if look else None
+    if before is not None:
+        paths, text = before
+    else:
+        from dgbench.board.interactive import Leaderboard
+        from dgbench.board.render import terminal
+        from dgbench.board.render.files import as_data, write
+        from dgbench.board.render.forms import write_forms
+
+        with listening() as heard:
+            made = Leaderboard.of(boards.entered(asked, criterion, store), criterion)
+            others = measuring.rankings(asked, made, store=store)
+            folder = out or folder_of(rules, criterion, kept)
+            paths = [*write(made, folder, others=others), *write_forms(made, folder, forms, benchmark)]
+        if as_json:
+            print_json(as_data(made) | {"files": [path.resolve() for path in paths], **more})
+            return
+        text = terminal.shown(made, console) if console else ""
+        if look and not heard():
+            look.note(paths, kind, text)
+    if console:
+        print(text)
         for path in paths:
             print(f"{path.suffix.removeprefix('.'):<5} {path.resolve()}")
 
@@ -55,7 +71,7 @@ def present_ranking(
     rules: BoardCard,
     metric: str,
     criterion: str | None,
-    store: Path | None,
+    store: Path | str | None,
     *,
     as_json: bool,
     quiet: bool,

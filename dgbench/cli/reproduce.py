@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,7 +50,6 @@ def reproduce(
     from dgbench.api import reproducing
     from dgbench.runs.progress import Silent, for_people
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     found = reproducing.reproduce(
         run,
         board=board,
@@ -69,7 +67,7 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _again(found: Reproduced, board: str | None, store: Path | None, device: Device | None) -> str:
+def _again(found: Reproduced, board: str | None, store: Path | str | None, device: Device | None) -> str:
     """The command that does the run, and nothing else."""
     options = [("--board", board), ("--store", store), ("--device", device)]
     given = [word for option, value in options if value is not None for word in (option, str(value))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 from typing import Annotated
 
@@ -43,7 +42,6 @@ def select(
     """
     from dgbench.board.render import selected, terminal
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(board, datasets=dataset, trials=trials, draws=draws, backbone=backbone)
     chosen = boards.select(
         submitted_to(board, rules), criterion, algorithms=algorithm, targets=target, trials=trial, store=store

@@ -16,10 +16,12 @@ from rich.table import Table
 from dgbench.cli.output import Json, new_table, print_json
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
+from dgbench.core.composition import track_of
 from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names, headlines
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
+from dgbench.core.toml import fields_of
 from dgbench.data.disk.locate import find, places
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def _named(name: str) -> Iterator[Thing]:
         yield board_card(name)
         if name in dataset_names():  # a board may be called after its dataset
             yield dataset_card(name)
+    elif name.endswith(".toml") and {"reader", "domains"} & fields_of(Path(name)):
+        yield dataset_card(name)
     elif name in card_names("algorithms") or name.endswith(".toml"):
         yield algorithm_card(name)
     elif name in dataset_names():
@@ -124,9 +128,8 @@ def _show_algorithm(card: AlgorithmCard, name: str, console: Console) -> None:
     console.print(f"[bold]licence[/]  {card.licence} (of the code here)")
     parts = {slot: registry.load(slot, choice.part) for slot, choice in card.recipe.filled().items()}
     instances = {slot: _instance(card, slot) for slot in parts}
-    track = instances["predictor"].track if "predictor" in instances else "inductive"
     needs = sorted(frozenset().union(*(part.needs() for part in instances.values())) - _provided(instances))
-    console.print(f"[bold]track[/]    {track}")
+    console.print(f"[bold]track[/]    {track_of(instances)}")
     console.print(
         f"[bold]needs[/]    {', '.join(n.replace('_', ' ') for n in needs) or 'nothing beyond source labels'}\n"
     )
@@ -157,8 +160,12 @@ def _show_algorithm(card: AlgorithmCard, name: str, console: Console) -> None:
         console.print(f"\n[bold]published[/]  {published.setting}: {values}", soft_wrap=True)
     for difference in card.differences:
         console.print(f"[bold]note[/]  {difference.what}", soft_wrap=True)
-    board = "domainbed-clip-vit-b16" if "text" in needs else "quick"
-    console.print(f"\n[bold]run it[/]  dgbench run {board} -a erm -a {shlex.quote(name)}", soft_wrap=True)
+    board = "unlabelled" if track_of(instances) == "unlabelled" else "quick"
+    board = "domainbed-clip-vit-b16" if "text" in needs else board
+    if "head" in needs:
+        board = "imagenet-shifts --backbone timm:resnet50.a1_in1k"
+    draws = " --draws 5" if any("several draws" in part.acts_on() for part in instances.values()) else ""
+    console.print(f"\n[bold]run it[/]  dgbench run {board} -a erm -a {shlex.quote(name)}{draws}", soft_wrap=True)
 
 
 def _instance(card: AlgorithmCard, slot: Slot) -> Any:

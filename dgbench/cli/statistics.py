@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,6 @@ def statistics(
     """
     from dgbench.board.render.report import page, terminal
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if (board is None) == (published is None):
         raise DGBenchError("name a board, or a publication: dgbench statistics quick, or --published domainbed")
     if published is not None:

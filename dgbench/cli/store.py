@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from dgbench.cli.output import Json, Quiet, new_table, print_json, screen
-from dgbench.cli.work import KeepRule, StorePath
+from dgbench.cli.output import Json, Quiet, new_table, print_json, screen, unsaid
+from dgbench.cli.work import KeepRule, StorePath, there
 from dgbench.core.amounts import in_words
-from dgbench.core.errors import StoreError
-from dgbench.core.paths import store_root
 from dgbench.runs.store import Store
 from dgbench.runs.usage import Room, Usage
 
 if TYPE_CHECKING:
+    from dgbench.runs.joining import Joined
     from dgbench.runs.prune import Pruning
     from dgbench.runs.verify import Verified
 
@@ -34,18 +30,13 @@ def add(app: typer.Typer) -> None:
     verbs.command("du")(du)
     verbs.command("prune")(prune_)
     verbs.command("verify")(verify_)
+    verbs.command("merge")(merge_)
+    verbs.command("export")(export_)
     app.add_typer(verbs, name="store")
 
 
 def _group() -> None:
     pass
-
-
-def _there(store: Path | None) -> Store:
-    root = store or store_root()
-    if not root.is_dir():
-        raise StoreError(f"there is no store in {root.resolve()}; --store or $DGBENCH_STORE says where it is")
-    return Store(root)
 
 
 def _table(*headings: str) -> Table:
@@ -60,7 +51,7 @@ def ls(store: StorePath = None, as_json: Json = False) -> None:
 
     A board whose rules or recipes were changed is listed once for each set of them.
     """
-    usage = Usage(_there(store))
+    usage = Usage(there(store))
     rows: list[dict[str, Any]] = [
         {
             "board": board.name,
@@ -93,7 +84,7 @@ def du(store: StorePath = None, as_json: Json = False) -> None:
 
     What several boards or algorithms share is part of the size of each of them, and of the sum once.
     """
-    usage = Usage(_there(store))
+    usage = Usage(there(store))
     own = [(board.name, name, board.pieces(name)) for board in usage.boards for name in board.algorithms]
     lists = Counter(piece for _, _, pieces in own for piece in pieces)
     rows = [
@@ -166,7 +157,7 @@ def prune_(
     """
     from dgbench.runs.prune import prune, pruning
 
-    kept = _there(store)
+    kept = there(store)
     what = pruning(kept, boards or (), keep=None if keep is None else keep.value, forget=forget, unlisted=unlisted)
     freed = prune(kept, what) if yes else None
     if as_json:
@@ -209,8 +200,8 @@ def verify_(
     """
     from dgbench.runs.verify import verify
 
-    kept = _there(store)
-    with _unsaid():
+    kept = there(store)
+    with unsaid():
         results = verify(kept, set_aside=not dry_run)
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
@@ -220,16 +211,61 @@ def verify_(
         raise typer.Exit(1)
 
 
-@contextmanager
-def _unsaid() -> Iterator[None]:
-    """The store warns of what is damaged; here it is printed in the end."""
-    log = logging.getLogger("dgbench.runs.store")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
+def merge_(
+    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="stores, by path or by address")],
+    store: StorePath = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring what other stores have finished into this one.
+
+    Every file is hashed before it is copied. What is here stays as it is, so merging again does nothing, and a merge
+    that was stopped goes on. Exits with 1 if something was damaged, which is left out.
+    """
+    into = Store.at(store)
+    _join([(into, there(other)) for other in others], (), as_json=as_json, quiet=quiet)
+
+
+def export_(
+    to: Annotated[str, typer.Argument(metavar="TO", help="a store, by path or by address; it is made if need be")],
+    boards: Annotated[
+        list[str] | None, typer.Argument(metavar="[BOARD]...", help="all that is finished by default")
+    ] = None,
+    store: StorePath = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copy what this store has finished, or what some of its boards list, to another one.
+
+    As 'dgbench store merge' there would: what is in the other store stays as it is. Exits with 1 if something was
+    damaged, which is left out.
+    """
+    here = there(store)
+    _join([(Store.at(to), here)], boards or (), as_json=as_json, quiet=quiet)
+
+
+def _join(pairs: list[tuple[Store, Store]], boards: Sequence[str], *, as_json: bool, quiet: bool) -> None:
+    from dgbench.runs.joining import join
+
+    done = {other.place: join(into, other, boards) for into, other in pairs}
+    if as_json:
+        print_json([{"from": place, **dataclasses.asdict(joined)} for place, joined in done.items()])
+    elif not quiet:
+        for place, joined in done.items():
+            _show_joined(place, joined)
+    if any(joined.damaged for joined in done.values()):
+        raise typer.Exit(1)
+
+
+def _show_joined(place: str, joined: Joined) -> None:
+    print(
+        f"{place}: {joined.trainings:,} trainings and {joined.runs:,} runs copied ({in_words(joined.bytes)}), "
+        f"{joined.there:,} were there; lists of {joined.boards:,} boards"
+    )
+    if joined.busy:
+        print(f"{joined.busy:,} are being done by another process, and were left out")
+    for what in joined.damaged:
+        print(f"left out: {what}")
 
 
 def _show(results: list[Verified]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import secrets
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dgbench.api import submitting
+from dgbench.cli.dividing import Workers
 from dgbench.cli.output import Json, Quiet, print_json
 from dgbench.cli.submit import PredictionsIn
-from dgbench.cli.work import Device, DeviceOption, StorePath, Workers
+from dgbench.cli.work import Device, DeviceOption, StorePath
 
 if TYPE_CHECKING:
     from dgbench.runs.again import Again
@@ -47,7 +47,6 @@ def verify(
     """
     from dgbench.runs.progress import Silent, for_people
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     drawn = secrets.randbelow(1 << 32) if seed is None else seed
     if not (quiet or everything):
         print(f"{trainings} training{'s' if trainings > 1 else ''}, drawn with --seed {drawn}", file=sys.stderr)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -15,13 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dgbench.api import boards
+from dgbench.cli.dividing import Address, Launcher, LauncherName, LauncherOptions, MicroBatch, Processes, Workers
 from dgbench.cli.output import Json, Quiet
 from dgbench.cli.present import present, present_ranking, submitted_to
 from dgbench.core.amounts import duration
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.core.judges import asked_for
+from dgbench.core.paths import is_address, store_place
 from dgbench.runs.progress import Silent, for_people
+from dgbench.runs.store import Store
 
 if TYPE_CHECKING:
     from dgbench.board.until import Round
@@ -100,9 +102,22 @@ Backbone = Annotated[
     ),
 ]
 StorePath = Annotated[
-    Path | None, typer.Option("--store", help="where finished work is kept; $DGBENCH_STORE or ./store by default")
+    str | None,
+    typer.Option(
+        "--store",
+        help="where finished work is kept: a folder, or what machines share, as in s3://bucket/name and "
+        "file:///shared/disk; $DGBENCH_STORE or ./store by default",
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes an accelerator where there is one")]
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="auto takes every accelerator there is, else the CPU; cuda:0,2 two of them; or cpu, cuda, mps",
+    ),
+]
 Track = Annotated[
     list[str] | None,
     typer.Option(
@@ -110,13 +125,29 @@ Track = Annotated[
         help="follow it in tensorboard, mlflow, wandb or trackio, as in --track tensorboard:logs; repeat for several",
     ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="processes; one for each CPU core by default")]
+LogFile = Annotated[
+    Path | None, typer.Option("--log", metavar="FILE", help="add every event to this file, a line of JSON for each")
+]
 
 
 def add(app: typer.Typer) -> None:
     """Add the verbs that run and rank."""
     app.command()(run)
     app.command()(leaderboard)
+
+
+def there(store: str | None) -> Store:
+    """The store at a place, by default the usual one.
+
+    Raises:
+        StoreError: there is none.
+    """
+    place = store or store_place()
+    kept = Store.at(place)
+    if not kept.sharing.there(kept.root):
+        where = place if is_address(place) else Path(place).resolve()
+        raise StoreError(f"there is no store in {where}; --store or $DGBENCH_STORE says where it is")
+    return kept
 
 
 def keep_rule(keep: KeepRule | None) -> Keep | None:
@@ -135,9 +166,15 @@ def run(
     criterion: By = None,
     keep: KeepOption = None,
     store: StorePath = None,
-    device: DeviceOption = Device.auto,
+    device: DevicesOption = "auto",
     workers: Workers = None,
+    launcher: LauncherName = Launcher.local,
+    address: Address = None,
+    launcher_option: LauncherOptions = None,
+    processes_per_training: Processes = 1,
+    micro_batch: MicroBatch = None,
     track: Track = None,
+    log: LogFile = None,
     until: Annotated[
         Until | None,
         typer.Option(
@@ -162,8 +199,8 @@ def run(
     from dgbench.board.render.rounds import lines as said
     from dgbench.runs.failures import by_kind
     from dgbench.selection.criteria import ranking
+    from dgbench.trackers import lines
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rules = boards.rules(
         board,
         datasets=dataset,
@@ -177,6 +214,7 @@ def run(
     )
     ranking(criterion or rules.criterion, rules.name)  # before hours of work, not after
     check_rules(rules, until and until.value, budget)
+    to_launcher = _to_launcher(launcher_option or (), address)
     progress = Silent() if quiet else for_people()
     rounds: list[Round] = []
 
@@ -191,10 +229,14 @@ def run(
         summary = boards.run(
             submitted_to(board, rules) if until else rules,
             store=store,
-            device=device.value,
+            device=device,
             workers=workers,
+            launcher=launcher.value,
+            launcher_options=to_launcher,
+            processes_per_training=processes_per_training,
+            micro_batch=micro_batch,
             progress=progress,
-            trackers=track or (),
+            trackers=[*(track or ()), *([lines.tracker(log)] if log else ())],
             until="separated" if until else None,
             budget=budget,
             looked=looked,
@@ -215,6 +257,16 @@ def run(
         present(board, rules, criterion, store, as_json=as_json, quiet=quiet, more=more)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _to_launcher(options: Sequence[str], address: str | None) -> dict[str, str]:
+    """What is said to a launcher, by name."""
+    pairs = [option.partition("=") for option in options]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise DGBenchError(f"--launcher-option {name}: expected NAME=VALUE, as in partition=gpu")
+    said = {name: value for name, _, value in pairs}
+    return said if address is None else {**said, "address": address}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dgbench.core.errors import UnknownNameError
 from dgbench.core.names import Text
 from dgbench.core.paths import shipped
 from dgbench.core.precision import Precision
-from dgbench.core.registry import ELSEWHERE, SLOTS, Slot
+from dgbench.core.registry import ELSEWHERE, SLOTS, Slot, StreamMode, Track
 from dgbench.core.space import Space
 from dgbench.core.toml import read_toml
 
@@ -114,7 +114,7 @@ class SplitRules(Card):
         validation: Share of a source domain that is kept for validation.
         test: Share of every domain that no trial trains or validates on; where it is above 0, a target is tested on
             this part alone, else on the whole of it. Datasets whose domains share groups (one concept drawn by several
-            hands) need it: what is tested was then never seen in any style.
+            hands) need it.
         official: Whether the dataset's own train, validation and test parts are taken in place of drawn ones; a
             target is tested on its official test part where it has one.
     """
@@ -136,6 +136,8 @@ class CaseRules(Card):
     targets: tuple[Text, ...] = ()
 
 
+STREAM_BATCH = 32
+"""How many images a predictor is shown at once, unless a board says otherwise."""
 DomainDraw = Literal["uniform", "size"]
 """How a step draws some of many source domains."""
 
@@ -175,8 +177,6 @@ class TrainingRules(Card):
 
 PerDomain = Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["all"]
 """How many images of a domain, at most; or all that there are."""
-
-
 Average = Literal["domains", "examples"]
 """Over what validation is averaged: each source domain counts once, or each of their images."""
 
@@ -201,18 +201,10 @@ class SelectionRules(Card):
 
 Keep = Literal["all", "shown", "chosen", "none"]
 """Which weights stay when their runs are done: those that the board's criterion chose (``chosen``), also those that
-other criteria would have chosen (``shown``) that need neither single predictions nor judges of their own, all, or
-none."""
-
-
+other criteria would have chosen (``shown``) that need neither single predictions nor judges of their own, all, none."""
 Headline = Literal["accuracy", "macro", "macro_f1", "worst_class", "worst_group", "rmse", "worst_group_rmse", "pearson",
                    "worst_group_pearson"]  # fmt: skip
 """What may rank a board: shares; of values errors and correlations (:data:`dgbench.selection.measures.MEASURES`)."""
-
-
-def _listed(value: Any) -> Any:
-    """One name stands for a list of one."""
-    return (value,) if isinstance(value, str) else value
 
 
 class BoardCard(Card):
@@ -229,14 +221,15 @@ class BoardCard(Card):
             together, and each of its targets is tested.
         cases: By dataset, which of its domains take part.
         tracks: The backbone of each track.
+        unlabelled: Which images of their target trainings of that track see: ``untested`` ones, or those ``tested``.
         trials: Repetitions of every training, each with splits, weights and batches of its own.
-        looks: Where trials may grow, after how many the board is looked at again, ascending, above ``trials``; the last
-            is the most that an algorithm may have. Whoever is still open near the top then gets so many
-            (``dgbench run --until separated``).
+        looks: Where trials may grow, after how many the board is looked at again, ascending, above ``trials``: who is
+            still open near the top then gets so many, at most the last (``dgbench run --until separated``).
         draws: Sets of hyperparameters that are tried for each algorithm, target and trial, the recipe's own first.
+        stream_batch, stream_mode: How many images a predictor is shown at once, and how: what adapts depends on it.
         criterion: What selects models.
-        headline: By what models are ranked and selected: on each dataset by its official measure, which is accuracy or
-            the error of values where its card names no other, or by one for all datasets.
+        headline: By what models are ranked and selected: the official measure of each dataset, or one for all.
+        among: Among which classes each target is predicted: ``all``, or, as of ImageNet-R, those ``present`` in it.
         algorithms: Recipes, such as ``pego + sam``.
         split: Which images are kept for validation and for testing.
         selection: Which of those for validation are looked at under shifts.
@@ -252,15 +245,21 @@ class BoardCard(Card):
     title: str
     version: int = Field(ge=1)
     summary: str
-    dataset: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    dataset: Annotated[
+        tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Field(min_length=1)
+    ]
     protocol: Literal["leave-one-domain-out", "single-source", "fixed"] = "leave-one-domain-out"
     cases: dict[str, CaseRules] = Field(default_factory=dict)
-    tracks: dict[Literal["inductive", "online"], str] = Field(min_length=1)
+    tracks: dict[Track, str] = Field(min_length=1)
+    unlabelled: Literal["untested", "tested"] = "untested"
     trials: int = Field(ge=1, le=1_000)
     looks: Annotated[tuple[Annotated[int, Field(ge=2, le=1_000)], ...], Field(max_length=100)] = ()
     draws: int = Field(ge=1, le=1_000, default=1)
+    stream_batch: int = Field(ge=1, le=1_000_000, default=STREAM_BATCH)
+    stream_mode: StreamMode = "per_target"
     criterion: str
     headline: Literal["official"] | Headline = "official"
+    among: Literal["all", "present"] = "all"
     keep: Keep | None = None
     algorithms: tuple[str, ...] = Field(min_length=1)
     split: SplitRules
@@ -278,7 +277,9 @@ class BoardCard(Card):
 
     def described(self, without: set[str]) -> dict[str, Any]:
         """As plain JSON, without some fields; of rules that came later, a board that has none of them says nothing."""
-        said = self.model_dump(mode="json", exclude=without | (set() if self.looks else {"looks"}))
+        named = ("looks", "stream_batch", "stream_mode", "among", "unlabelled")
+        plain = {name: type(self).model_fields[name].default for name in named}
+        said = self.model_dump(mode="json", exclude=without | {n for n, v in plain.items() if getattr(self, n) == v})
         if self.training.domains_per_step is None:
             del said["training"]["domains_per_step"], said["training"]["domains_drawn"]
         if self.selection.average == "domains":

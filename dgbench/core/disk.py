@@ -14,9 +14,19 @@ from dgbench.core.amounts import in_words
 from dgbench.core.errors import DGBenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_CLOSED: tuple[int | None, ...] = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+_CLOSED: tuple[int | None, ...] = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+)
 # polars and safetensors raise errors of their own, and numpy an OSError without a number.
 _SAID_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)|^\d+ requested and \d+ written$")
+WORKSHOP = re.compile(r"\.(.+)\.[0-9a-f]{16}")
+"""The name of a folder in which a file, or a folder, is made before it comes to lie beside it under its own name."""
 _REMEDY = "--store or DGBENCH_STORE says where results are kept, DGBENCH_CACHE where images are"
 
 
@@ -45,7 +55,7 @@ def writing(*places: Path) -> Iterator[None]:
 def disk_trouble(error: Exception, places: Sequence[Path]) -> DiskError | None:
     """What an error says of the disk, if anything. That a file elsewhere may not be *read* is another matter."""
     number = error.errno if isinstance(error, OSError) else None
-    named = Path(os.fsdecode(error.filename)) if isinstance(error, OSError) and error.filename else None
+    named = _meant(Path(os.fsdecode(error.filename))) if isinstance(error, OSError) and error.filename else None
     if number in _FULL or _SAID_FULL.search(str(error)):
         where = places[0] if named is None or len(places) == 1 else named
         folder = next(folder for folder in (where, *where.absolute().parents) if folder.is_dir())
@@ -56,6 +66,12 @@ def disk_trouble(error: Exception, places: Sequence[Path]) -> DiskError | None:
     if number in _CLOSED and named is not None and any(_same_branch(named, place) for place in places):
         return DiskError(f"{named} cannot be written ({os.strerror(number or 0)}); {_REMEDY}")
     return None
+
+
+def _meant(path: Path) -> Path:
+    """What comes of what lies at a path, or below it, in the folder that it is made in; else the path."""
+    made = ((folder, WORKSHOP.fullmatch(folder.name)) for folder in (path, *path.parents))
+    return next((folder.with_name(found[1]) for folder, found in made if found), path)
 
 
 def unwritable(error: OSError) -> bool:

@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from dgbench.core import registry
 from dgbench.core.cards import Card, PartChoice
-from dgbench.core.errors import RecipeError, UnknownNameError, did_you_mean
+from dgbench.core.errors import RecipeError, UnknownNameError, did_you_mean, shown
 from dgbench.core.names import Text
 from dgbench.core.registry import ELSEWHERE, Slot
 from dgbench.core.space import Space
@@ -121,7 +121,9 @@ def named(term: str, given: Mapping[str, Any]) -> Named:
     card = HparamsCard() if path is None else read_toml(Path(str(path)), HparamsCard)
     own = {name for name in settings if "." not in name}
     for name in sorted(own - card.hyperparameters.keys()) if path is not None else ():
-        raise RecipeError(f"'{term}': {path} has no hyperparameter '{name}'.{did_you_mean(name, card.hyperparameters)}")
+        raise RecipeError(
+            f"'{term}': {path} has no hyperparameter {shown(name)}.{did_you_mean(name, card.hyperparameters)}"
+        )
     whole = {"algorithm": target, "code": code(target), "hparams": card.hyperparameters}
     return Named(
         term,

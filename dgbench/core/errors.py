@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from dgbench.core.visible import visible
+
 
 class DGBenchError(Exception):
     """Something the user can mend: the message says what is wrong, where, and what to do."""
@@ -69,7 +71,7 @@ class DamagedError(StoreError):
         self.what = what
 
     def __str__(self) -> str:
-        return f"{self.folder / self.file} {self.what}; 'dgbench run' sets it aside and does it again"
+        return f"{visible(str(self.folder / self.file))} {self.what}; 'dgbench run' sets it aside and does it again"
 
 
 _MANY = 30
@@ -77,15 +79,15 @@ _MANY = 30
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the closest names, whatever their case, or lists what is known when none is close.
+    """A sentence that offers the closest names, whatever their case and signs, or lists what is known if none is close.
 
     Where none is spelt alike, the longer names that begin so are close.
     """
     names = sorted(known)
     folded: dict[str, list[str]] = {}
     for each in names:
-        folded.setdefault(each.casefold(), []).append(each)
-    given = name[:200].casefold()
+        folded.setdefault(_spelt(each), []).append(each)
+    given = _spelt(name[:200])
     close = [given] if given in folded else difflib.get_close_matches(given, folded, n=3, cutoff=0.6)
     close = close or [fold for fold in folded if given and fold.startswith(given)][:3]
     if close:
@@ -93,6 +95,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if len(names) > _MANY:
         return f" Known: {', '.join(names[:_MANY])} and {len(names) - _MANY:,} more."
     return f" Known: {', '.join(names)}." if names else ""
+
+
+def _spelt(name: str) -> str:
+    """Letters and digits alone: ERM++ is erm_plus_plus, and WiSE-FT is wise_ft."""
+    return "".join(filter(str.isalnum, name.casefold().replace("+", "plus")))
 
 
 def shown(value: object, longest: int = 60) -> str:

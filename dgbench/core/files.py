@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
-import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from dgbench.core.disk import writing
+from dgbench.core.disk import WORKSHOP, writing
 from dgbench.core.locks import clear, workshop
 
-_WORKSHOP = re.compile(r"\.(.+)\.[0-9a-f]{16}")
+_NOT_PLAIN = "it is no plain file"
 
 
 @contextmanager
@@ -33,6 +35,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
+    if path.is_dir():  # before its name is used: the folder that one is in has none
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in workshops(path.parent, path.name):
         clear(left)
@@ -88,18 +92,70 @@ def workshops(folder: Path, name: str | None = None) -> list[Path]:
     """Where files of a folder are being written, or were when a process was killed; those called ``name`` alone."""
     try:
         with os.scandir(folder) as entries:
-            found = [(entry.path, _WORKSHOP.fullmatch(entry.name)) for entry in entries if entry.name.startswith(".")]
+            found = [(entry.path, WORKSHOP.fullmatch(entry.name)) for entry in entries if entry.name.startswith(".")]
     except FileNotFoundError:  # it has just gone
         return []
     return [Path(path) for path, match in found if match and name in (None, match[1])]
 
 
+def clear_below(root: Path) -> int:
+    """Remove what killed processes left half-written in a folder and all below it; how many things."""
+    return sum(clear(left) for folder, _, _ in os.walk(root) for left in workshops(Path(folder)))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people: sorted keys, indented, whole or not at all."""
     with whole(path) as temporary:
-        temporary.write_text(json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(content), encoding="utf-8")
+
+
+def as_json(content: Any) -> str:
+    """JSON as :func:`write_json` writes it."""
+    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """The same where JSON has a word for it: what is no finite number is None, in whatever it stands."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A plain file, open for reading; a pipe, to which nobody may ever write, is not waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    file = _opened(path)
+    if file is None:
+        raise OSError(errno.EINVAL, _NOT_PLAIN, str(path))
+    return file
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    """A plain file, open for reading; None of what is none."""
+    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: PTH123, SIM115 (a descriptor; it is given on)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read JSON.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no plain file, as a pipe that nobody writes to, or no JSON.
+    """
+    file = _opened(path)
+    if file is None:
+        raise ValueError(_NOT_PLAIN)
+    with file:
+        try:
+            return json.loads(file.read().decode())
+        except RecursionError as error:
+            raise ValueError("it is far too deep") from error

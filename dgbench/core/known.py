@@ -51,11 +51,25 @@ def known(kind: str, record: type[T], wanted: Mapping[str, Callable[[], T]]) -> 
     missing = {of: find() for of, find in wanted.items() if of not in found}
     if missing:
         dumped = {of: reader.dump_python(one, mode="json") for of, one in missing.items()}
-        kept = {of: one for of, one in kept.items() if of not in dumped} | dumped
-        kept = dict([*kept.items()][-max(MOST, len(wanted)) :])
-        with suppress(DiskError):  # where nothing can be written it is found out each time
-            write_json(path, {"schema": f"dgbench.{kind}", name: [{"of": of, **one} for of, one in kept.items()]})
+        _write(path, kind, kept, dumped, max(MOST, len(wanted)))
     return found | missing
+
+
+def write_down(kind: str, record: type[T], of: str, one: T) -> None:
+    """Keep a record, in place of the one that is there."""
+    name, _, _ = kind.partition("/")
+    path = cache_root() / f"{name}.json"
+    _write(path, kind, _read(path, kind), {of: TypeAdapter(record).dump_python(one, mode="json")}, MOST)
+
+
+def what_is_known(kind: str, record: type[T], of: str) -> T | None:
+    """One record, as :func:`known` keeps it, where it is there; it is found nowhere else."""
+    name, _, _ = kind.partition("/")
+    kept = _read(cache_root() / f"{name}.json", kind)
+    try:
+        return TypeAdapter(record).validate_python(kept[of]) if of in kept else None
+    except ValidationError:
+        return None  # whoever finds it anew writes over it
 
 
 def versions(*packages: str) -> str:
@@ -81,6 +95,14 @@ def _read(path: Path, kind: str) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
         log.warning("%s cannot be read (%s): what is needed of it is found anew", path, error)
         return {}
+
+
+def _write(path: Path, kind: str, kept: Mapping[str, Any], found: Mapping[str, Any], most: int) -> None:
+    """Those that were found after those that were kept; so many of the last."""
+    name, _, _ = kind.partition("/")
+    last = [*({of: one for of, one in kept.items() if of not in found} | dict(found)).items()][-most:]
+    with suppress(DiskError):  # where nothing can be written it is found out each time
+        write_json(path, {"schema": f"dgbench.{kind}", name: [{"of": of, **one} for of, one in last]})
 
 
 def _first(error: ValidationError) -> str:

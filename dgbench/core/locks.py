@@ -43,7 +43,7 @@ def _taken(path: Path, lock: Callable[[int], bool]) -> int | None:
     """A lock as an open file, which is there under its name; None where it cannot be had."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link would make a file elsewhere
         try:
             had = lock(handle)
             if had and names(path, handle):
@@ -58,16 +58,14 @@ def _taken(path: Path, lock: Callable[[int], bool]) -> int | None:
 
 @contextmanager
 def workshop(folder: Path) -> Iterator[None]:
-    """Make a folder for the block, and remove it afterwards. If this process is killed, :func:`clear` will."""
-    while True:
-        with suppress(FileExistsError):  # exist_ok would fail on a folder that is removed just then
-            folder.mkdir()
-        handle = _opened(folder)
-        if handle is not None:
-            if _locked(handle) and names(folder, handle):
-                break
-            os.close(handle)  # another process took it for one that was left behind, before it was locked
+    """Make a folder for the block, and remove it afterwards. If this process is killed, :func:`clear` will.
+
+    Nobody else gives a folder the same name, so it is removed also where a signal comes while it is made.
+    """
+    handle = None
     try:
+        while handle is None:
+            handle = _begun(folder)
         yield
     finally:
         try:
@@ -76,7 +74,19 @@ def workshop(folder: Path) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
-            os.close(handle)
+            if handle is not None:
+                os.close(handle)
+
+
+def _begun(folder: Path) -> int | None:
+    """A folder that is made now, open and locked; None where another process took it for one that was left behind."""
+    with suppress(FileExistsError):  # exist_ok would fail on a folder that is removed just then
+        folder.mkdir()
+    handle = _opened(folder)
+    if handle is None or (_locked(handle) and names(folder, handle)):
+        return handle
+    os.close(handle)
+    return None
 
 
 def clear(folder: Path) -> bool:
@@ -95,7 +105,7 @@ def clear(folder: Path) -> bool:
 
 def _opened(folder: Path) -> int | None:
     try:
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -1,17 +1,22 @@
-"""Freed memory that a process keeps for its next use, where its C library is glibc; elsewhere nothing is done.
+"""The memory of a process: how much it has taken, and what it keeps for its next use of what it freed.
 
-By default glibc has large blocks come from the kernel, and go back at once, so a network's activations are fresh pages
-of zeros in every batch. Where a network only looks at batch after batch that was half of the time, and little memory is
-at stake: what was freed is kept then. A training step takes far longer on its pages and holds all its activations at
-once; kept, they would lie in pieces that nothing larger fits into, and a process needs half as much again.
+It keeps some where its C library is glibc; elsewhere nothing is done. By default glibc has large blocks come from the
+kernel, and go back at once, so a network's activations are fresh pages of zeros in every batch. Where a network only
+looks at batch after batch that was half of the time, and little memory is at stake: what was freed is kept then. A
+training step takes far longer on its pages and holds all its activations at once; kept, they would lie in pieces that
+nothing larger fits into, and a process needs half as much again.
 """
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import re
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of <malloc.h>
 _NEVER = 2**31 - 1
@@ -36,6 +41,18 @@ def keeping_large_blocks() -> Iterator[None]:
         _set({_MMAP_MAX: _MAPPED})
         if _glibc():
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def most_resident() -> int:
+    """The most bytes that were resident of this process so far.
+
+    Linux counts in ``ru_maxrss`` also what the process that started this one had taken by then, so it is not asked.
+    """
+    if sys.platform == "linux":
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+        if found:
+            return 1024 * int(found[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _glibc() -> bool:

@@ -16,6 +16,8 @@ from pydantic import AfterValidator
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, changes of the direction of writing, and bytes that could not be decoded."""
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+"""A line without them, as a pattern; pydantic takes no text with bytes that could not be decoded."""
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,62}[a-z0-9])?")
 """What every file system takes, and tells apart."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10))}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 
@@ -15,9 +17,24 @@ def shipped(folder: str) -> Path:
     raise FileNotFoundError(f"dgbench is installed without its '{folder}' cards; reinstall it")
 
 
-def store_root() -> Path:
+def store_place() -> str:
     """Where finished work is kept: ``$DGBENCH_STORE``, else ``store/`` in the working directory."""
-    return Path(os.environ.get("DGBENCH_STORE", "store"))
+    return os.environ.get("DGBENCH_STORE", "store")
+
+
+def is_address(place: Path | str) -> bool:
+    """Whether a place is on a server or a disk that machines share, by its address, and not a folder by its path."""
+    return "://" in str(place)
+
+
+def store_root(place: Path | str | None = None) -> Path:
+    """The folder that a store is read from: itself, or this machine's copy of one that machines share."""
+    place = place or store_place()
+    if not is_address(place):
+        return Path(place)
+    address = str(place)
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", address).strip("-")[:80]
+    return cache_root().absolute() / "stores" / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
 def cache_root() -> Path:

@@ -32,15 +32,14 @@ _START = "import sys; sys.path[:] = sys.argv[1:]; from dgbench.core.worker impor
 
 
 class WorkerDiedError(DGBenchError):
-    """A worker process ended before it had done what it was asked to do."""
+    """A worker process ended, or is out of reach, before it had done what it was asked to do."""
 
-    def __init__(self, returncode: int) -> None:
-        if returncode < 0:
-            how = f"was ended by {_signal(-returncode)}"
-            how += " (as happens where memory runs out)" if returncode == -signal.SIGKILL else ""
-        else:
-            how = f"ended itself with exit code {returncode}"
+    def __init__(self, how: str) -> None:
         super().__init__(f"the worker process {how}")
+        self.how = how
+
+    def __reduce__(self) -> tuple[type[WorkerDiedError], tuple[str]]:
+        return WorkerDiedError, (self.how,)  # as it is, so that it can come from another process
 
 
 class Pool:
@@ -64,7 +63,7 @@ class Pool:
         self._lock = threading.Lock()
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
-        self._stopped = False
+        self._deadline: float | None = None
 
     def submit(
         self, function: Callable[..., T], *arguments: Any, tell: Callable[[Any], None] | None = None
@@ -87,28 +86,36 @@ class Pool:
         worker = self._idle_worker()
         try:
             answer: T = worker.ask(request, tell)
-        except WorkerDiedError:
-            self._workers.remove(worker)
-            raise
-        finally:
+        finally:  # a job may fail because another process died than the one that answers
             if worker.process.returncode is None:
                 self._idle.append(worker)
+            else:
+                self._workers.remove(worker)
         return answer
 
     def _idle_worker(self) -> _Worker:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            if self._stopped:
-                raise WorkerDiedError(-signal.SIGTERM)
+            if self._deadline is not None:
+                raise WorkerDiedError(_ended(-signal.SIGTERM))
             worker = _Worker(self._inherit)
             self._workers.append(worker)
         try:
             worker.ask(self._opening)
-        except WorkerDiedError:
+        except BaseException:  # nobody will ask it anything
             self._workers.remove(worker)
+            worker.end(time.monotonic() + GRACE)
             raise
         return worker
+
+    def stop(self) -> None:
+        """Ask workers to stop at once, if nobody did; leaving the block waits for them."""
+        with self._lock:
+            if self._deadline is None:
+                self._deadline = time.monotonic() + GRACE
+                for worker in list(self._workers):
+                    worker.process.terminate()
 
     def __enter__(self) -> Pool:
         return self
@@ -117,13 +124,10 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            with self._lock:
-                self._stopped = True
-            deadline = time.monotonic() + GRACE
+            self.stop()
+            assert self._deadline is not None
             for worker in list(self._workers):
-                worker.process.terminate()
-            for worker in list(self._workers):
-                worker.end(deadline)
+                worker.end(self._deadline)
         self._threads.shutdown(cancel_futures=kind is not None)
         for worker in self._workers:
             worker.end(time.monotonic() + GRACE)
@@ -142,18 +146,22 @@ class _Worker:
 
     def ask(self, request: bytes, tell: Callable[[Any], None] | None = None) -> Any:
         """The answer to a request."""
+        self._through(send, self.requests, request)
+        while True:
+            kind, value = pickle.loads(self._through(receive, self.answers))
+            if kind == "error":
+                raise value  # whatever it is, also what would mean of a pipe that its other end is gone
+            if kind == "answer":
+                return value
+            assert tell is not None
+            tell(value)
+
+    def _through(self, pass_on: Callable[..., T], *arguments: Any) -> T:
+        """What passes through a pipe, while there is somebody at its other end."""
         try:
-            send(self.requests, request)
-            while True:
-                kind, value = pickle.loads(receive(self.answers))
-                if kind == "error":
-                    raise value
-                if kind == "answer":
-                    return value
-                assert tell is not None
-                tell(value)
+            return pass_on(*arguments)
         except (BrokenPipeError, EOFError):
-            raise WorkerDiedError(self.process.wait()) from None
+            raise WorkerDiedError(_ended(self.process.wait())) from None
 
     def end(self, deadline: float) -> None:
         """Have it end: a worker that nobody can ask anything leaves of itself."""
@@ -170,6 +178,14 @@ class _Worker:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ended(returncode: int) -> str:
+    """How a process ended."""
+    if returncode >= 0:
+        return f"ended itself with exit code {returncode}"
+    memory = " (as happens where memory runs out)" if returncode == -signal.SIGKILL else ""
+    return f"was ended by {_signal(-returncode)}{memory}"
 
 
 def _signal(number: int) -> str:

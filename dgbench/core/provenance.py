@@ -9,6 +9,8 @@ from pathlib import Path
 
 from dgbench.core.version import __version__
 
+_CODE = (".py", ".html", ".css", ".js")
+
 
 @functools.cache
 def revision() -> str:
@@ -30,8 +32,13 @@ def revision() -> str:
 
 @functools.cache
 def code(*packages: str) -> str:
-    """A digest of the files of some of dgbench's packages: what they say may change whenever it does."""
+    """A digest of the files of some of dgbench's packages: what they say may change whenever it does.
+
+    Args:
+        packages: By name; all of dgbench where none is named.
+    """
     root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
-    for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
+    files = (path for package in packages or ("",) for path in (root / package).rglob("*.*") if path.suffix in _CODE)
+    for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from dgbench.core import elsewhere, registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, PartChoice, algorithm_card
+from dgbench.core.composition import check, track_of
 from dgbench.core.errors import RecipeError, did_you_mean, shown
-from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.registry import SLOTS, Slot, Track
 from dgbench.core.seeds import generator
-from dgbench.core.shift_families import FAMILIES
 from dgbench.core.space import Space
 from dgbench.core.spec import Spec
 
@@ -80,6 +80,11 @@ class Resolved:
     recipe: Recipe
     parts: dict[Slot, Any]
     specs: dict[Slot, Spec]
+
+    @property
+    def track(self) -> Track:
+        """Where it is ranked: by what it is told of the target, the most that any of its parts is told."""
+        return track_of(self.parts)
 
 
 _LONGEST = 1000
@@ -166,9 +171,9 @@ def build_part(slot: Slot, name: str, hyperparameters: dict[str, Any], where: st
         for problem in error.errors():
             key = str(problem["loc"][0]) if problem["loc"] else name
             if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-                problems.append(f"{slot} '{name}' has no hyperparameter '{key}'.{did_you_mean(key, known)}")
+                problems.append(f"{slot} '{name}' has no hyperparameter {shown(key)}.{did_you_mean(key, known)}")
             else:
-                problems.append(f"{slot}.{key}: {problem['msg']}, got {problem['input']!r}")
+                problems.append(f"{slot}.{key}: {problem['msg']}, got {shown(problem['input'])}")
         raise RecipeError(f"{where}: " + "; ".join(problems)) from error
 
 
@@ -216,7 +221,6 @@ def resolve(
     if recipe.whole:
         fields["objective"] = []  # what the class is, nobody sets; its own hyperparameters are apart
     values: dict[Slot, dict[str, Any]] = {slot: {} for slot in SLOTS}
-
     _refuse_unknown([*board.hyperparameters, *board.search], where=f"board '{board.name}'")
     hparams: dict[str, Any] = {}
     searched = [f"{slot}.{name}" for slot in recipe.slots for name in fields[slot]]
@@ -252,9 +256,7 @@ def resolve(
 
     parts = {slot: build_part(slot, choice.part, values[slot], where) for slot, choice in choices.items()}
     specs = {slot: describe(slot, choices[slot].part, parts[slot]) for slot in SLOTS}
-    _check_needs(recipe, parts)
-    check_passes(recipe.name, parts)
-    _check_families(recipe, parts["sampler"].families())
+    check(recipe.name, parts)
     return Resolved(recipe, parts, specs)
 
 
@@ -284,6 +286,8 @@ def reduce(
         if not lacking:
             continue
         name, left = specs[slot]["part"], part.reduced()
+        while type(left) is type(part) and left.acts_on() - there:
+            left = left.reduced()
         if type(left) is type(part):
             parts[slot], specs[slot] = left, describe(slot, name, left)
             continue
@@ -302,48 +306,15 @@ def _refuse_unknown(keys: Iterable[str], where: str) -> None:
     for key in keys:
         slot, _, name = key.partition(".")
         if slot not in SLOTS:
-            raise RecipeError(f"{where}: '{key}' names no slot; write slot.hyperparameter.{did_you_mean(slot, SLOTS)}")
+            raise RecipeError(
+                f"{where}: {shown(key)} names no slot; write slot.hyperparameter.{did_you_mean(slot, SLOTS)}"
+            )
         known = _fields_of_slot(slot)
         if name not in known:
-            raise RecipeError(f"{where}: no {slot} part has a hyperparameter '{name}'.{did_you_mean(name, known)}")
+            raise RecipeError(f"{where}: no {slot} part has a hyperparameter {shown(name)}.{did_you_mean(name, known)}")
 
 
 @functools.cache
 def _fields_of_slot(slot: Slot) -> frozenset[str]:
     parts = (registry.load(slot, name) for name in registry.targets(slot))
     return frozenset(field.name for part in parts for field in dataclasses.fields(part))
-
-
-def _check_needs(recipe: Recipe, parts: dict[Slot, Any]) -> None:
-    """Every part's needs that other parts must meet; what the backbone provides is checked where it is known."""
-    provided = frozenset().union(*(part.provides() for part in parts.values())) | {"low_rank", "text"}
-    remedies = {
-        "domain_heads": "take the adapter 'domain_heads'",
-        "rfc_heads": "take the adapter 'rfc', which trains it first",
-        "reference_head": "take an adapter that starts from a head that works, as full(head='linear_probe')",
-    }
-    for slot, part in parts.items():
-        for need in sorted(part.needs() - provided):
-            raise RecipeError(
-                f"recipe '{recipe.name}': the {slot} {type(part).__name__} needs {need.replace('_', ' ')}, which no "
-                f"part provides; {remedies.get(need, 'choose another part')}"
-            )
-
-
-def check_passes(recipe: str, parts: dict[Slot, Any]) -> None:
-    """Where an optimizer shows an objective some domains at a time, one that compares them all would do nothing."""
-    optimizer, objective = parts["optimizer"], parts["objective"]
-    if optimizer.takes_apart and objective.compares_domains():
-        raise RecipeError(
-            f"recipe '{recipe}': the optimizer {type(optimizer).__name__} takes each batch apart by domain, and "
-            f"the objective {type(objective).__name__} compares the domains of a batch; take one of the two"
-        )
-
-
-def _check_families(recipe: Recipe, families: frozenset[str]) -> None:
-    """A sampler that misspells a family would have strict validation hold out nothing."""
-    for family in sorted(families - set(FAMILIES)):
-        raise RecipeError(
-            f"recipe '{recipe.name}': its sampler declares the shift family '{family}', which there is not."
-            f"{did_you_mean(family, FAMILIES)}"
-        )

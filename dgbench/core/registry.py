@@ -24,6 +24,14 @@ from dgbench.core.errors import CardError, RecipeError, UnknownNameError
 Slot = Literal["sampler", "adapter", "objective", "optimizer", "averaging", "predictor"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
 
+Track = Literal["inductive", "online", "unlabelled"]
+TRACKS: tuple[Track, ...] = get_args(Track)
+"""What an algorithm is told of its target before it predicts an image: nothing; the images that it was shown before, or
+together with it; or, while it learns, images without their labels. Each is ranked for itself."""
+StreamMode = Literal["per_target", "episodic", "by_class"]
+"""How a predictor meets a set of images: in an order that is drawn, reset before the set; reset before each batch as
+well; or reset before the set, and shown one class after the other."""
+
 ELSEWHERE = "domainbed"
 """What the parts of a whole algorithm from elsewhere are called in specs: no card can name them."""
 
@@ -38,6 +46,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "balanced": f"{_HERE}.samplers.balanced:Balanced",
         "class_balanced": f"{_HERE}.samplers.class_balanced:ClassBalanced",
         "crafted": f"{_HERE}.samplers.crafted:Crafted",
+        "edge_views": f"{_HERE}.samplers.edge_views:EdgeViews",
         "useful": f"{_HERE}.samplers.useful:Useful",
     },
     "adapter": {
@@ -46,9 +55,18 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "lora": f"{_HERE}.adapters.lora:LoRA",
         "pego": f"{_HERE}.adapters.pego:PEGO",
         "soma": f"{_HERE}.adapters.soma:SoMA",
+        "coop": f"{_HERE}.adapters.coop:CoOp",
+        "msgcoop": f"{_HERE}.adapters.msgcoop:MSGCoOp",
+        "clip_lora": f"{_HERE}.adapters.clip_lora:CLIPLoRA",
+        "both_towers": f"{_HERE}.adapters.both_towers:BothTowers",
         "last_blocks": f"{_HERE}.adapters.last_blocks:LastBlocks",
         "domain_heads": f"{_HERE}.adapters.domain_heads:DomainHeads",
+        "levi": f"{_HERE}.adapters.levi:LEVI",
+        "bounded": f"{_HERE}.adapters.bounded:Bounded",
+        "divdis": f"{_HERE}.adapters.divdis:DivDisHeads",
+        "mtl": f"{_HERE}.adapters.mtl:MTLHead",
         "rfc": f"{_HERE}.adapters.rfc:RFC",
+        "as_is": f"{_HERE}.adapters.as_is:AsIs",
         "rfc_heads": f"{_HERE}.adapters.rfc_heads:RFCHeads",
     },
     "objective": {
@@ -63,13 +81,18 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "dann": f"{_HERE}.objectives.dann:DANN",
         "cdann": f"{_HERE}.objectives.cdann:CDANN",
         "transfer": f"{_HERE}.objectives.transfer:Transfer",
+        "adrmx": f"{_HERE}.objectives.adrmx:ADRMX",
+        "trm": f"{_HERE}.objectives.trm:TRM",
+        "urm": f"{_HERE}.objectives.urm:URM",
         "sagnet": f"{_HERE}.objectives.sagnet:SagNet",
         "ps_kd": f"{_HERE}.objectives.ps_kd:PSKD",
         "miro": f"{_HERE}.objectives.miro:MIRO",
+        "local_mean_teacher": f"{_HERE}.objectives.local_mean_teacher:LocalMeanTeacher",
         "selfreg": f"{_HERE}.objectives.selfreg:SelfReg",
         "cad": f"{_HERE}.objectives.cad:CAD",
         "condcad": f"{_HERE}.objectives.condcad:CondCAD",
         "drm": f"{_HERE}.objectives.drm:DRM",
+        "mtl": f"{_HERE}.objectives.mtl:MTL",
         "mmd": f"{_HERE}.objectives.mmd:MMD",
         "sd": f"{_HERE}.objectives.sd:SD",
         "ib_erm": f"{_HERE}.objectives.ib_erm:IBERM",
@@ -85,6 +108,13 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "causirl": f"{_HERE}.objectives.causirl:CausIRL",
         "domain_penalisation": f"{_HERE}.objectives.domain_penalisation:DomainPenalisation",
         "knn_nll": f"{_HERE}.objectives.knn_nll:KNNLikelihood",
+        "levi": f"{_HERE}.objectives.levi:LEVILoss",
+        "edge_branch": f"{_HERE}.objectives.edge_branch:EdgeBranch",
+        "contrastive": f"{_HERE}.objectives.contrastive:Contrastive",
+        "itta": f"{_HERE}.objectives.itta:ITTALoss",
+        "divdis": f"{_HERE}.objectives.divdis:DivDis",
+        "dbat": f"{_HERE}.objectives.dbat:DBAT",
+        "rss": f"{_HERE}.objectives.rss:RSS",
         "rfc_discovery": f"{_HERE}.objectives.rfc_discovery:RFCDiscovery",
         "rfc_synthesis": f"{_HERE}.objectives.rfc_synthesis:RFCSynthesis",
     },
@@ -106,6 +136,7 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "udim_released": f"{_HERE}.optimizers.udim_released:UDIMReleased",
         "and_mask": f"{_HERE}.optimizers.and_mask:ANDMask",
         "sand_mask": f"{_HERE}.optimizers.sand_mask:SANDMask",
+        "arm_bn": f"{_HERE}.optimizers.arm_bn:ARMBN",
         "fish": f"{_HERE}.optimizers.fish:Fish",
         "mldg": f"{_HERE}.optimizers.mldg:MLDG",
     },
@@ -115,8 +146,11 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "ema": f"{_HERE}.averaging.ema:EMA",
         "swad": f"{_HERE}.averaging.swad:SWAD",
         "swa": f"{_HERE}.averaging.swa:SWA",
+        "sma": f"{_HERE}.averaging.sma:SMA",
         "lawa": f"{_HERE}.averaging.lawa:LAWA",
         "soup": f"{_HERE}.averaging.soup:Soup",
+        "ensemble": f"{_HERE}.averaging.ensemble:Ensemble",
+        "cooked": f"{_HERE}.averaging.cooked:COOkeD",
         "wise_ft": f"{_HERE}.averaging.wise_ft:WiSEFT",
         "wise_ft_layers": f"{_HERE}.averaging.wise_ft_layers:WiSEFTLayers",
         "wise_ft_fisher": f"{_HERE}.averaging.wise_ft_fisher:WiSEFTFisher",
@@ -126,9 +160,26 @@ BUILT_IN: dict[Slot, dict[str, str]] = {
         "argmax": f"{_HERE}.predictors.argmax:Argmax",
         "value": f"{_HERE}.predictors.value:Value",
         "drm": f"{_HERE}.predictors.drm:DRMSteering",
+        "mtl": f"{_HERE}.predictors.mtl:MTLMarginal",
+        "divdis": f"{_HERE}.predictors.divdis:DivDisChoice",
+        "edge_branch": f"{_HERE}.predictors.edge_branch:BothBranches",
         "adanpc": f"{_HERE}.predictors.adanpc:AdaNPC",
         "t3a": f"{_HERE}.predictors.t3a:T3A",
         "naive_bayes": f"{_HERE}.predictors.naive_bayes:NaiveBayes",
+        "lame": f"{_HERE}.predictors.lame:LAME",
+        "tent_head": f"{_HERE}.predictors.tent_head:TentHead",
+        "tent_bn": f"{_HERE}.predictors.tent_bn:TentBN",
+        "pl_head": f"{_HERE}.predictors.pl_head:PLHead",
+        "tast": f"{_HERE}.predictors.tast:TAST",
+        "tast_bn": f"{_HERE}.predictors.tast_bn:TASTBN",
+        "drm_retrain": f"{_HERE}.predictors.drm_retrain:DRMRetraining",
+        "drm_full": f"{_HERE}.predictors.drm_full:DRMFull",
+        "adanpc_bn": f"{_HERE}.predictors.adanpc_bn:AdaNPCBN",
+        "bn_adapt": f"{_HERE}.predictors.bn_adapt:BNAdapt",
+        "tent": f"{_HERE}.predictors.tent:Tent",
+        "pl": f"{_HERE}.predictors.pl:PL",
+        "shot_im": f"{_HERE}.predictors.shot_im:SHOTIM",
+        "itta": f"{_HERE}.predictors.itta:ITTA",
     },
 }
 

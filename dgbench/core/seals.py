@@ -7,7 +7,11 @@ A seal is a JSON file that is written last. ``files`` lists every other file of 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
+import stat
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,21 @@ DONE = "done.json"
 MIDWAY = "state/last.json"
 """The seal of a training that was stopped midway and can go on."""
 
+_PART = r"(?!\.\.?(?:/|$))[^/\x00-\x1f\x7f]{1,255}"
+_INSIDE = re.compile(rf"{_PART}(?:/{_PART}){{0,9}}")
+"""The path of a file that lies in the folder, whatever stands in the seal."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 Files = dict[str, list[Any]]
 """Size in bytes and SHA-256 of each file, by its path in the folder."""
+
+Fetch = Callable[[Path, str, list[Any]], None]
+"""Has a file of a folder be what its size and SHA-256 say, if that is to be had elsewhere."""
+_fetches: dict[Path, Fetch] = {}
+
+
+def copied_from(root: Path, fetch: Fetch) -> None:
+    """Say that the folders of work in ``root/*`` are copies: a file that is not what was written is fetched."""
+    _fetches[root] = fetch
 
 
 def inventory(folder: Path, known: Files | None = None) -> Files:
@@ -45,7 +62,12 @@ def described(path: Path) -> list[Any]:
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
     """Write JSON that carries its own SHA-256."""
-    write_json(path, content | {"sha256": _digest(content)})
+    write_json(path, with_digest(content))
+
+
+def with_digest(content: dict[str, Any]) -> dict[str, Any]:
+    """What :func:`write_sealed` writes."""
+    return content | {"sha256": _digest(content)}
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -89,21 +111,36 @@ def sealed(folder: Path, name: str = DONE) -> dict[str, Any] | None:
     """
     try:
         content = read_sealed(folder / name)
-        files: Files = content["files"]
+        files = _listed(content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedError(folder, name, f"is damaged ({error})") from error
     for file, (size, _) in files.items():
         try:
-            there = os.stat(os.path.join(folder, file)).st_size  # noqa: PTH118, PTH116 - thousands of them are looked at
+            found = os.stat(os.path.join(folder, file))  # noqa: PTH118, PTH116 - thousands of them are looked at
         except OSError as error:
             if not (folder / name).exists():  # the whole folder was taken away meanwhile
                 return None
             raise DamagedError(folder, file, f"is missing ({error.strerror})") from error
-        if there != size:
-            raise DamagedError(folder, file, f"is damaged (it has {there:,} bytes, {size:,} were written)")
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedError(folder, file, "is damaged (it is no plain file)")
+        if found.st_size != size:
+            raise DamagedError(folder, file, f"is damaged (it has {found.st_size:,} bytes, {size:,} were written)")
     return content
+
+
+def _listed(content: dict[str, Any]) -> Files:
+    """The files of a seal, each of them in the folder and described; raises ValueError where that is not so."""
+    files = content.get("files")
+    if not isinstance(files, dict) or not all(map(_INSIDE.fullmatch, files)):
+        raise ValueError("it does not list the files of its folder")
+    for described_ in files.values():
+        match described_:
+            case [int(size), str(digest)] if size >= 0 and _SHA256.fullmatch(digest):
+                continue
+        raise ValueError("it does not say the size and SHA-256 of a file")
+    return files
 
 
 def unsealed(folder: Path) -> bool:
@@ -118,12 +155,17 @@ def unsealed(folder: Path) -> bool:
 def checked(folder: Path, file: str, files: Files) -> Path:
     """The path of a file that is what was written. In each process it is hashed once, unless it changes.
 
+    In a copy of work that lies elsewhere, a file that is not what was written is fetched first.
+
     Raises:
         DamagedError: it is not.
     """
     if file not in files:
         raise DamagedError(folder, file, "is missing (it was never written)")
     path = folder / file
+    fetch = _fetches.get(folder.parent.parent)
+    if fetch and not (path.is_file() and sha256(path) == files[file][1]):
+        fetch(folder, file, files[file])
     try:
         digest = sha256(path)
     except OSError as error:
@@ -131,6 +173,24 @@ def checked(folder: Path, file: str, files: Files) -> Path:
     if digest != files[file][1]:
         raise DamagedError(folder, file, "is damaged (its content is not what was written)")
     return path
+
+
+def foreign(content: bytes, folder: Path) -> dict[str, Any]:
+    """A seal that comes from elsewhere, before any file is written by it.
+
+    Args:
+        content: Of the seal.
+        folder: Where the work is to lie.
+
+    Raises:
+        DamagedError: it is not what was written, or names a file that would lie elsewhere.
+    """
+    try:
+        seal = sealed_content(json.loads(content))
+        _listed(seal)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(folder, DONE, f"is damaged ({error})") from error
+    return seal
 
 
 def sha256(path: Path) -> str:

@@ -8,9 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
+from dgbench.core.errors import StoreError, shown
+
 Spec = dict[str, Any]
+ID = "^[0-9A-Za-z_-]{1,64}$"
+"""What a name of a piece of work is made of: files are called so, and whoever wrote it, it leads to no other folder."""
+
+
+def is_id(text: str) -> bool:
+    """Whether it may be the name of a piece of work."""
+    return re.fullmatch(ID, text) is not None
+
+
+def as_id(text: str) -> str:
+    """The name of a piece of work, as it is; raises StoreError where it is none, as one that leads elsewhere."""
+    if not is_id(text):
+        raise StoreError(f"{shown(text)} is no name of a piece of work")
+    return text
 
 
 def canonical(spec: Spec) -> str:

@@ -48,7 +48,7 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     Raises:
         CardError: the file is missing, is no TOML, or does not fit; the message names the file and each field.
     """
-    where = str(path) if str(path).isprintable() else shown(str(path), 200)
+    where = _where(path)
     card = validated(_parsed(path, where), model, where)
     name = getattr(card, "name", None)
     stem, folder = (unicodedata.normalize("NFC", part) for part in (path.stem, path.resolve().parent.name))
@@ -81,6 +81,20 @@ def legible(read: Callable[[str], Model], names: Iterable[str]) -> Iterator[Mode
             yield read(name)
         except CardError as error:
             log.warning("left out: %s", error)
+
+
+def fields_of(path: Path) -> frozenset[str]:
+    """The names at the top of a card, by which its kind is known.
+
+    Raises:
+        CardError: it cannot be read, or is no TOML.
+    """
+    return frozenset(_parsed(path, _where(path)))
+
+
+def _where(path: Path) -> str:
+    """The file, as messages name it."""
+    return str(path) if str(path).isprintable() else shown(str(path), 200)
 
 
 def _parsed(path: Path, where: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,3 +12,5 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A share of a whole, in [0, 1]."""
 Count = Annotated[int, Field(ge=1)]
+Activation = Literal["identity", "tanh", "relu", "sigmoid"]
+"""What each feature goes through on its way to the head."""

@@ -1,7 +1,8 @@
 """The inside of a worker process of :class:`dgbench.core.processes.Pool`: it does what it reads, and answers.
 
-It ends with its parent, whatever ended that. Ctrl-C is the parent's to handle. On SIGTERM whatever is half-written is
-cleared away first. What libraries print goes to stderr: stdout is where the answers go.
+It ends with its parent, whatever ended that. Ctrl-C is the parent's to handle. On SIGTERM a training comes to the end
+of its step and keeps its state; whatever else is half-written is cleared away. What libraries print goes to stderr:
+stdout is where the answers go.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import signal
 import threading
 import time
 import traceback
-from types import FrameType
 from typing import IO, Any
 
 from dgbench.core.errors import DGBenchError
+from dgbench.core.stopping import StoppedError, heeding
 
-GRACE = 5.0
-"""Seconds that a worker has to clear away what is half-written, when it is to stop at once."""
+GRACE = 20.0
+"""Seconds that a worker has to come to the end of a step and keep its state, when it is to stop; most need a moment."""
 _LENGTH = 8
 """Bytes that say how long a message is."""
 
@@ -49,32 +50,25 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     return read
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM came. Nothing but ``finally`` should meet it."""
-
-
 def main() -> None:
     """Work until the parent is gone, or wants nothing more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminate)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests, inbox), daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once nobody wants anything more; a signal wakes it for that
     try:
-        while (request := inbox.get()) is not None:
-            _work(request, answers)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what woke this from waiting must not meet its last steps
+        with heeding(signal.SIGTERM):
+            threading.Thread(target=_read, args=(requests, inbox), daemon=True).start()
+            while (request := inbox.get()) is not None:
+                _work(request, answers)
+        return
     except BrokenPipeError:
-        pass  # nobody listens any more
-    except _TerminatedError:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut clearing away short
-    raise _TerminatedError
+        return  # nobody listens any more
+    except StoppedError:
+        pass  # and gone, with the frames that it holds: a context that it met at its very edge is left only with them
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _read(requests: IO[bytes], inbox: queue.SimpleQueue[bytes | None]) -> None:
@@ -98,13 +92,13 @@ def _work(request: bytes, answers: IO[bytes]) -> None:
         function, arguments, tells = pickle.loads(request)
         notes = {"tell": lambda note: say("note", note)} if tells else {}
         say("answer", function(*arguments, **notes))
-    except _TerminatedError:
+    except StoppedError:
         raise
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (whoever asked is told)
-        say("error", _sendable(error))
+        say("error", sendable(error))
 
 
-def _sendable(error: BaseException) -> Exception:
+def sendable(error: BaseException) -> Exception:
     """The error with its traceback as a note. What ends a process is to end this call only, so it becomes ordinary."""
     if isinstance(error, Exception):
         error.add_note("".join(traceback.format_exception(error)).rstrip())

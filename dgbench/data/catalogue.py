@@ -65,6 +65,7 @@ class Outline:
         manifest: Identity of the data; ``None`` where it is not on this machine.
         shared_groups: Whether a group's number means the same in all domains.
         official: Whether every domain comes with an official part to train on.
+        names: Of its classes, in their order; empty where the card does not say and the data is not on this machine.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Outline:
     manifest: str | None
     shared_groups: bool
     official: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def places(self) -> list[Place]:
@@ -148,7 +150,8 @@ def outline(name: str, *, build: bool = True, progress: Progress = silent) -> Ou
     if not at_hand:
         domains = tuple(domain for each in card.domains for domain in _expected(each))
         manifest = card.reader.manifest if isinstance(card.reader, BuiltIn) else None
-        return Outline(card.name, card.class_count, domains, manifest, card.shared_groups)
+        names = card.classes if isinstance(card.classes, tuple) else ()
+        return Outline(card.name, card.class_count, domains, manifest, card.shared_groups, names=names)
     return _outline(name, _root(card), cache_root(), _Listener(progress))
 
 
@@ -244,7 +247,7 @@ def _outline(name: str, root: Path, cache: Path, listener: _Listener) -> Outline
         for d in listing.domains
     )
     official = all(d.official is not None and bool((d.official == "train").any()) for d in listing.domains)
-    return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups, official)
+    return Outline(card.name, len(listing.classes), domains, manifest, listing.shared_groups, official, listing.classes)
 
 
 @lru_cache(maxsize=8)

@@ -87,6 +87,30 @@ def tested(dataset: Dataset, domain: str, trial: int, validation: float, test: f
     return np.arange(len(target))
 
 
+def untested(dataset: Dataset, domain: str, trial: int, validation: float, test: float, official: bool) -> Rows:
+    """The training rows of a target, which are not tested: what a training may see of it without labels, ascending.
+
+    Args:
+        dataset, domain, trial, validation, test, official: As for :func:`split`.
+
+    Raises:
+        DataError: all of its images are tested, or validate.
+    """
+    rules = (dataset, domain, trial, validation, test, official)
+    target = dataset.domain(domain)
+    if official:
+        own = np.arange(0) if target.official is None else np.flatnonzero(target.official == "train")
+    else:
+        own = split(*rules).train
+    left = np.setdiff1d(own, tested(*rules))
+    if len(left) == 0:
+        raise DataError(
+            f"of the target '{domain}' all images are tested that do not validate, so a training may see none of "
+            "them, even without labels; write 'unlabelled = \"tested\"' in the board's rules to show it those"
+        )
+    return left
+
+
 def viewed(dataset: Dataset, domain: str, trial: int, validation: Rows, most: PerDomain) -> Rows:
     """Those of a domain's validation rows that are looked at under shifts, ascending.
 

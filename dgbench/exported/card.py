@@ -20,14 +20,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
-from dgbench.core.cards import Card, Headline, PartChoice
+from dgbench.core.cards import STREAM_BATCH, Card, Headline, PartChoice
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, DGBenchError, shown
 from dgbench.core.precision import Precision
-from dgbench.core.registry import SLOTS, Slot
+from dgbench.core.registry import SLOTS, Slot, StreamMode, Track
 from dgbench.core.seals import described, sealed_content, write_sealed
 from dgbench.core.spec import Spec
 from dgbench.core.toml import validated
+from dgbench.core.units import Activation
 
 SCHEMA = "dgbench.model/1"
 CARD, README, CONFIG = "card.json", "README.md", "config.json"
@@ -51,7 +52,8 @@ class BackboneFacts(Card):
         architecture, options: How: ``timm.create_model(architecture, **options)``, or
             ``open_clip.create_model(architecture).visual``.
         features: How many there are.
-        unit: Whether they are divided by their length.
+        activation: What each of them goes through.
+        unit: Whether they are then divided by their length.
         precision: What they are computed in.
         weights: What the training started from: ``sha256:...`` of published weights, the id of a training, or nothing.
         pretrained_on: The data behind those, in words; empty where there is none.
@@ -62,6 +64,7 @@ class BackboneFacts(Card):
     architecture: str
     options: dict[str, int] = Field(default_factory=dict)
     features: int = Field(ge=1)
+    activation: Activation = "identity"
     unit: bool = False
     precision: Precision = "float32"
     weights: str | None = None
@@ -98,13 +101,22 @@ class Part(PartChoice):
 
 
 class Algorithm(Card):
-    """The recipe, with a part in each of the six slots."""
+    """The recipe, with a part in each of the six slots.
+
+    Attributes:
+        name, title, track: As the board has them.
+        parts: By slot.
+        without_effect: Which parts of the recipe acted on nothing.
+        stream_batch, stream_mode: How many pictures the predictor was shown at once, and how.
+    """
 
     name: str
     title: str
-    track: Literal["inductive", "online"]
+    track: Track
     parts: Annotated[dict[Slot, Part], Field(min_length=len(SLOTS))]
     without_effect: str = ""
+    stream_batch: int = Field(ge=1, default=STREAM_BATCH)
+    stream_mode: StreamMode = "per_target"
 
 
 class Measured(Card):

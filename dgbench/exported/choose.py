@@ -9,17 +9,20 @@ from statistics import NormalDist
 
 import polars as pl
 
+from dgbench.algorithms.averaging.merging import Merging
+from dgbench.algorithms.slots import Averaging
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card, headlines, refuse_values
 from dgbench.core.elsewhere import refuse
-from dgbench.core.errors import StoreError, did_you_mean
+from dgbench.core.errors import RecipeError, StoreError, did_you_mean
 from dgbench.core.recipe import compose
 from dgbench.data.disk.locate import locate
 from dgbench.exported.card import Measured, Scores
 from dgbench.runs.all_domains import UNEXPORTED
 from dgbench.runs.collect import Records, beaten, collect
 from dgbench.runs.index import index
-from dgbench.runs.plan import Entry, Plan
+from dgbench.runs.parts import part_of
+from dgbench.runs.plan import Entry, Plan, RunSpec
 from dgbench.runs.planning import at_most, make_plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.store import Store
@@ -29,7 +32,29 @@ from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import LEVEL, Estimate
 
 _OVER_TRIALS = "95 % t-interval over trials"
+_PLAIN = "argmax"
 _OVER_IMAGES = "95 % Wilson interval over images"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Why a command refuses some models, as its errors say it.
+
+    Attributes:
+        elsewhere: Whole algorithms from elsewhere.
+        values: What predicts values.
+        several: What predicts with several networks.
+        predictors: What predicts otherwise than by the largest logit of the shared head among all classes; empty where
+            that is not refused.
+    """
+
+    elsewhere: str
+    values: str
+    several: str
+    predictors: str = ""
+
+
+EXPORTED = Limits(UNEXPORTED, "an exported model says a class and its probability", "an exported model is one")
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,14 @@ class Choice:
 
 
 def chosen(
-    board: BoardCard, algorithm: str, store: Store, *, criterion: str, target: str | None = None, trial: int = 0
+    board: BoardCard,
+    algorithm: str,
+    store: Store,
+    *,
+    criterion: str,
+    target: str | None = None,
+    trial: int = 0,
+    limits: Limits = EXPORTED,
 ) -> Choice:
     """The model that a criterion chooses for an algorithm in one case and trial of a board.
 
@@ -68,15 +100,16 @@ def chosen(
         criterion: Its name; one that reads target labels is refused.
         target: The case, named after the domain that is left out; by default the board's first.
         trial: The repetition.
+        limits: Of what wants the model.
 
     Raises:
         StoreError: there is no such case or trial, or runs of it are missing.
         DataError: the board's data is not on this machine.
         RecipeError: the recipe or the criterion does not fit.
     """
-    refuse(algorithm, UNEXPORTED)
+    refuse(algorithm, limits.elsewhere)
     by = ranking(criterion, board.name)
-    plan = planned(board.model_copy(update={"algorithms": (algorithm,)}), trial + 1)
+    plan = planned(board.model_copy(update={"algorithms": (algorithm,)}), trial + 1, limits=limits)
     cases = [case.name for case in plan.cases]
     if target is not None and target not in cases:
         raise StoreError(f"board '{board.name}' has no target '{target}'.{did_you_mean(target, cases)}")
@@ -84,28 +117,66 @@ def chosen(
         raise StoreError(f"board '{board.name}' has the trials 0 to {board.most - 1}, not {trial}")
     records = collect(plan.board, store, index(plan))
     cell = [entry for entry in plan.entries if (entry.target, entry.trial) == (target or cases[0], trial)]
+    refuse_several(cell[0], limits)
+    _refuse_predictor(cell[0], plan.runs[cell[0].run], limits)
     refuse_missing(cell, records)
     return of_cell(board, plan, cell, records, by)
 
 
-def planned(board: BoardCard, trials: int = 0, fetch: bool = False, progress: Progress | None = None) -> Plan:
+def planned(
+    board: BoardCard,
+    trials: int = 0,
+    fetch: bool = False,
+    progress: Progress | None = None,
+    limits: Limits = EXPORTED,
+) -> Plan:
     """The plan of a board whose data is on this machine: classes, and what was tested, are read from it.
 
     Args:
         board: The rules.
         trials: How many there are at least, of each algorithm.
         fetch, progress: As for :func:`dgbench.runs.planning.make_plan`.
+        limits: Of what wants its models.
 
     Raises:
         DataError: it is not.
         CardError: values are predicted.
     """
-    refuse_values(board.dataset, "an exported model says a class and its probability")
+    refuse_values(board.dataset, limits.values)
     grown = {name: min(max(trials, board.trials), most) for name, most in at_most(board).items()}
     plan = make_plan(board, fetch=fetch, reading=(progress or Silent()).reading, trials=grown)
     for name in plan.absent:
         locate(dataset_card(name))
     return plan
+
+
+def refuse_several(entry: Entry, limits: Limits = EXPORTED) -> None:
+    """Refuse what predicts with several networks.
+
+    Raises:
+        RecipeError: it does.
+    """
+    part: Averaging = part_of("averaging", entry.hyperparameters["averaging"], entry.algorithm)
+    if isinstance(part, Merging) and part.several:
+        raise RecipeError(
+            f"'{entry.algorithm}' predicts with several networks, and {limits.several}; take 'soup', the mean of their "
+            "weights"
+        )
+
+
+def _refuse_predictor(entry: Entry, run: RunSpec, limits: Limits) -> None:
+    if not limits.predictors:
+        return
+    if (own := run.predictor["part"]) != _PLAIN:
+        raise RecipeError(
+            f"'{entry.algorithm}' predicts with the predictor '{own}', and {limits.predictors}; take the recipe "
+            "without that predictor, as 'erm' in place of 'erm + t3a'"
+        )
+    if run.among != "all":
+        raise RecipeError(
+            f"'{entry.algorithm}' predicts its target among the classes that are present there, and "
+            f"{limits.predictors}; take a board that predicts among all"
+        )
 
 
 def refuse_missing(entries: Iterable[Entry], records: Records) -> None:

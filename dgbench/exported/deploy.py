@@ -7,7 +7,7 @@ from pathlib import Path
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import CardError, DGBenchError
 from dgbench.exported.card import ModelCard
-from dgbench.exported.choose import of_cell, planned
+from dgbench.exported.choose import of_cell, planned, refuse_several
 from dgbench.exported.elect import elect
 from dgbench.exported.write import refuse_foreign, write
 from dgbench.runs.all_domains import on_all_domains
@@ -46,6 +46,7 @@ def deploy(
         StoreError: runs are missing.
         DataError: the board's data is not on this machine.
         CardError: the board has several datasets, and one model cannot serve them.
+        RecipeError: what is elected predicts with several networks.
         DGBenchError: the training failed, or the folder holds something else.
     """
     by, told = ranking(criterion, board.name), progress or Silent()
@@ -54,6 +55,7 @@ def deploy(
         raise CardError(f"board '{board.name}' has the datasets {', '.join(board.dataset)}; take one of them: -d NAME")
     plan = planned(board, fetch=True, progress=told)
     elected = elect(plan, collect(board, store, index(plan)), by)
+    refuse_several(elected.entry)
     whole = on_all_domains(plan, elected.entry, criterion)
     summary = launch(whole, store, device=device, workers=workers, progress=told)
     for failed in summary.failed.values():

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from dgbench.core.cards import BoardCard
-from dgbench.core.errors import StoreError
+from dgbench.core.errors import RecipeError, StoreError
+from dgbench.core.registry import StreamMode
 from dgbench.exported.card import Expectation, Measured, Rival
 from dgbench.exported.choose import over_trials, reached_cells
 from dgbench.runs.collect import Records, beaten
@@ -20,6 +21,11 @@ from dgbench.selection.statistics import SHARE, Estimate
 
 _PLACE = ("target", "trial")
 _NAMED = 3
+_SHOWN: dict[StreamMode, str] = {
+    "per_target": "streams of one domain in random order",
+    "episodic": "batches of one domain, drawn at random, and it is reset before each",
+    "by_class": "streams of one domain that show one class after the other",
+}
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,21 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     that the board lists first, and to the set of the lowest draw.
 
     No label of a target is read for the choice. Tracks are not compared: the inductive one is taken where it has an
-    algorithm.
+    algorithm, and the unlabelled one never, since there is no target when all domains are learned from.
 
     Raises:
         StoreError: runs are missing that did not fail, or no algorithm has all of its runs.
-        RecipeError: the criterion has nothing to select by.
+        RecipeError: the criterion has nothing to select by, or all algorithms learn from images of their target.
     """
     standing, failed = _standing(plan, records)
     together = list(dict.fromkeys(entry.algorithm for entry in standing))
     tracks = {entry.track for entry in standing}
-    track = "inductive" if "inductive" in tracks else "online"
+    track = next((name for name in ("inductive", "online") if name in tracks), None)
+    if track is None:
+        raise RecipeError(
+            f"the algorithms of '{plan.board.name}' learn from unlabelled images of their targets, and a model of all "
+            "domains has no target; export that of one target, with 'dgbench export', or name others with -a"
+        )
     standing = [entry for entry in standing if entry.track == track]
     names = list(dict.fromkeys(entry.algorithm for entry in standing))
     own = pl.col("algorithm").is_in(names)
@@ -189,9 +200,7 @@ def _promises(board: BoardCard, entry: Entry, records: Records) -> tuple[str, ..
     if board.protocol == "single-source":
         said.append("On the board each model learnt from one domain alone; this one learnt from all.")
     if entry.track == "online":
-        said.append(
-            "It adapts to the pictures that it is shown; the numbers hold for streams of one domain in random order."
-        )
+        said.append(f"It adapts to the pictures that it is shown; the numbers hold for {_SHOWN[board.stream_mode]}.")
     if records.board.trials == 1:
         said.append("There was one trial: another split or other random weights may give other numbers.")
     return tuple(said)

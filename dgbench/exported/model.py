@@ -14,13 +14,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from dgbench.algorithms.slots import Predictor, Source, Stream
-from dgbench.core.errors import DGBenchError
+from dgbench.core.errors import DGBenchError, shown
 from dgbench.core.names import in_short
 from dgbench.exported.card import BACKBONE, HEAD, MEMORY, ModelCard, read_card, tensors
 from dgbench.exported.pictures import square_of
 from dgbench.models.backbones import bare
+from dgbench.models.consistency import CONSISTENCY
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
+from dgbench.models.side import sides_of, widen
 from dgbench.runs.parts import part_of
 
 Shapes = dict[str, list[int]]
@@ -36,6 +38,7 @@ class Model(nn.Module):
         predictor: What makes scores of features.
         scores: Whether scores are ``logits`` or ``probabilities``.
         online: Whether a prediction depends on the examples before it.
+        sees_images: Whether the predictor is shown pictures, in place of their features.
         memory_features, memory_labels, memory_domains: What the predictor remembers of the training images; None where
             it remembers nothing.
     """
@@ -54,6 +57,7 @@ class Model(nn.Module):
             raise DGBenchError(f"an exported model says classes, and {type(predictor).__name__} predicts values")
         self.scores = predictor.scores
         self.online = predictor.track == "online"
+        self.sees_images = predictor.sees == "images"
         for name in ("features", "labels", "domains"):
             self.register_buffer(f"memory_{name}", None if memory is None else getattr(memory, name))
         self.eval()
@@ -93,7 +97,7 @@ class Model(nn.Module):
                 f"{self.card.algorithm.title} learns from the pictures that it sees, so there is no score of one "
                 "alone: take model.stream() and show it batch after batch with observe()"
             )
-        return self._prepared().observe(self.features(images))
+        return self._prepared().observe(images if self.sees_images else self.features(images))
 
     def stream(self) -> ImageStream:
         """A stream of batches from its beginning. Models without memory have one, too: theirs forgets everything."""
@@ -127,10 +131,21 @@ class ImageStream:
     def observe(self, images: Tensor) -> Tensor:
         """Scores ``[n, C]`` of transformed pictures ``[n, 3, size, size]``, which the predictor may learn from."""
         with torch.no_grad():
+            if self._model.sees_images:
+                return self._stream.observe(images)
             return self.observe_features(self._model.features(images))
 
     def observe_features(self, features: Tensor) -> Tensor:
-        """The same of features ``[n, d]``."""
+        """The same of features ``[n, d]``.
+
+        Raises:
+            DGBenchError: the predictor is shown pictures, and changes what makes features of them.
+        """
+        if self._model.sees_images:
+            raise DGBenchError(
+                f"{self._model.card.algorithm.title} changes the network that makes features as it sees pictures: show "
+                "the stream the pictures themselves, with observe()"
+            )
         with torch.no_grad():
             return self._stream.observe(features)
 
@@ -150,19 +165,25 @@ def load(folder: Path, device: str | torch.device = "cpu") -> Model:
     with torch.device("meta"):
         _refuse_strange(folder / BACKBONE, _shapes(bare(card.backbone.name).module.state_dict()), _shapes(backbone))
     built = _placed(bare(card.backbone.name), card)
-    _refuse_strange(folder / HEAD, _head_shapes(built.dim, card, head), _shapes(head))
-    network = Network(built, len(card.classes), card.backbone.unit, card.backbone.precision)
+    _refuse_strange(folder / HEAD, _head_shapes(built, card, head), _shapes(head))
+    backbone_card = card.backbone
+    network = Network(built, len(card.classes), backbone_card.unit, backbone_card.precision, backbone_card.activation)
     load_effective(network, {f"backbone.{name}": tensor for name, tensor in backbone.items()} | head)
     network.to(memory_format=torch.channels_last)
     network.requires_grad_(False)
     predictor: Predictor = part_of("predictor", card.predictor, str(folder))
-    missing = sorted(predictor.needs() & {"domain_heads"} if network.domain_heads is None else ())
-    if missing or predictor.needs_source != (MEMORY in card.files):
+    needs = predictor.needs()
+    lacks = {
+        "further heads": network.domain_heads is None and any("_head" in need for need in needs),
+        "a consistency that was learnt": network.consistency is None and "consistency" in needs,
+        "a memory": bool(predictor.needs_source) != (MEMORY in card.files),
+    }
+    if any(lacks.values()):
         raise DGBenchError(
-            f"{folder}: the predictor '{card.predictor['part']}' needs {'domain heads' if missing else 'a memory'}, "
+            f"{folder}: the predictor '{card.predictor['part']}' needs {next(what for what in lacks if lacks[what])}, "
             "or has one that it does not need; export the model again"
         )
-    memory = _memory(folder, card, built.dim) if predictor.needs_source else None
+    memory = _memory(folder, card, network.info.dim) if predictor.needs_source else None
     return Model(card, network, predictor, memory).to(device)
 
 
@@ -179,31 +200,49 @@ def _read(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise DGBenchError(f"{path} cannot be read ({error}); export the model again") from error
+        raise DGBenchError(f"{path} cannot be read ({shown(str(error), 200)}); export the model again") from error
 
 
 def _shapes(state: Mapping[str, Any]) -> Shapes:
     return {name: list(tensor.shape) for name, tensor in state.items()}
 
 
-def _head_shapes(dim: int, card: ModelCard, head: dict[str, Tensor]) -> Shapes:
-    """What the heads have to be; how many domain heads there are, they say themselves."""
+def _head_shapes(built: Backbone, card: ModelCard, head: dict[str, Tensor]) -> Shapes:
+    """What the heads have to be; how many domain heads there are, and how wide a side network, they say themselves."""
     classes = len(card.classes)
-    wanted = {"head.weight": [classes, dim], "head.bias": [classes]}
+    if (sides := sides_of(head)) is not None:
+        with torch.device("meta"):
+            network = Network(built, classes)
+            widen(network, *sides)
+        wanted = {n: shape for n, shape in _shapes(network.state_dict()).items() if not n.startswith("backbone.")}
+        return wanted | _consistency(head, network.info.dim)
+    wanted = {"head.weight": [classes, built.dim], "head.bias": [classes]} | _consistency(head, built.dim)
     if "domain_heads.weight" in head:
         rows = max(1, len(head["domain_heads.weight"]) // classes) * classes if head["domain_heads.weight"].dim() else 0
-        wanted |= {"domain_heads.weight": [rows, dim], "domain_heads.bias": [rows]}
+        wanted |= {"domain_heads.weight": [rows, built.dim], "domain_heads.bias": [rows]}
     return wanted
+
+
+def _consistency(head: dict[str, Tensor], dim: int) -> Shapes:
+    """What the maps of a consistency have to be; how many there are, they say themselves."""
+    names = [f"{CONSISTENCY}{kind}" for kind in ("weight", "bias")]
+    depth = next((len(head[name]) for name in names if name in head and head[name].dim()), None)
+    return {} if depth is None else {name: [depth, dim] for name in names}
 
 
 def _memory(folder: Path, card: ModelCard, dim: int) -> Source:
     found = _read(tensors(folder, card, MEMORY))
     n = len(found["features"]) if "features" in found and found["features"].dim() else 0
     _refuse_strange(folder / MEMORY, {"features": [n, dim], "labels": [n], "domains": [n]}, _shapes(found))
-    labels = found["labels"].long()
+    labels, domains = found["labels"].long(), found["domains"].long()
     if n == 0 or not 0 <= int(labels.min()) <= int(labels.max()) < len(card.classes):
         raise DGBenchError(f"{folder / MEMORY}: labels are no classes of the card; export the model again")
-    return Source(found["features"].float(), labels, found["domains"].long())
+    if not 0 <= int(domains.min()) <= int(domains.max()) < len(card.selection.sources):
+        raise DGBenchError(f"{folder / MEMORY}: domains are no sources of the card; export the model again")
+    features = found["features"].float()
+    if not features.isfinite().all():
+        raise DGBenchError(f"{folder / MEMORY}: features are not finite numbers; export the model again")
+    return Source(features, labels, domains)
 
 
 def _refuse_strange(path: Path, wanted: Shapes, found: Shapes) -> None:

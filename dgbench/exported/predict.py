@@ -1,9 +1,9 @@
 """Asking an exported model about pictures: files, folders, arrays.
 
-Pictures go through the network 128 at a time and through the predictor 32 at a time, on the CPU in one thread: as they
-do in a run. So the same pictures in the same order get the same answers, to the last bit, on the same processor with
-the same versions of torch. How many pictures share a batch may change last bits; predictors that learn from what they
-see answer by what they saw before.
+Pictures go through the network 128 at a time and through the predictor as many at a time as the board's rules say (32
+where they say nothing), on the CPU in one thread: as they do in a run. So the same pictures in the same order get the
+same answers, to the last bit, on the same processor with the same versions of torch. How many pictures share a batch
+may change last bits; predictors that learn from what they see answer by what they saw before.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import csv
 import itertools
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,9 @@ from dgbench.core.files import whole
 from dgbench.core.processes import cores
 from dgbench.core.visible import visible
 from dgbench.data.pixels.suffixes import divide
-from dgbench.exported.model import ImageStream, Model
+from dgbench.exported.model import Model
 from dgbench.exported.pictures import Given, square_of
 from dgbench.runs.deterministic import as_worker
-from dgbench.runs.plan import STREAM_BATCH
 from dgbench.train.evaluate import CHUNK, score
 
 
@@ -58,22 +57,20 @@ def predictions(model: Model, pictures: Iterable[Given]) -> Iterator[Prediction]
     One stream is shown to a predictor that learns from what it sees; it begins with the first picture.
     """
     device = next(model.network.parameters()).device
-    stream = model.stream()
     with as_worker(device.type), ThreadPoolExecutor(cores()) as pool:
-        waiting: list[Prediction | None] = []
-        squares: list[NDArray[np.uint8]] = []
-        names: list[str] = []
+        waiting: deque[Prediction | str] = deque()
+        answers = _Answers(model, device)
         numbered = enumerate(pictures)
-        while block := list(itertools.islice(numbered, CHUNK - len(squares))):
+        while block := list(itertools.islice(numbered, CHUNK - len(answers.squares))):
             read = pool.map(lambda one: _read(one[1], model), block)
             for (number, given), found in zip(block, read, strict=True):
-                names.append(str(given) if isinstance(given, str | Path) else f"picture {number}")
-                waiting.append(Prediction(names[-1], error=found) if isinstance(found, str) else None)
-                squares += [] if isinstance(found, str) else [found]
-            if len(squares) == CHUNK:
-                yield from _answered(model, stream, names, waiting, squares, device)
-                names, waiting, squares = [], [], []
-        yield from _answered(model, stream, names, waiting, squares, device)
+                name = str(given) if isinstance(given, str | Path) else f"picture {number}"
+                waiting.append(Prediction(name, error=found) if isinstance(found, str) else name)
+                answers.squares += [] if isinstance(found, str) else [found]
+            answers.look(whole=False)
+            yield from answers.given(waiting)
+        answers.look(whole=True)
+        yield from answers.given(waiting)
 
 
 def _read(given: Given, model: Model) -> NDArray[np.uint8] | str:
@@ -85,32 +82,57 @@ def _read(given: Given, model: Model) -> NDArray[np.uint8] | str:
         return str(error)
 
 
-def _answered(
-    model: Model,
-    stream: ImageStream,
-    names: Sequence[str],
-    waiting: Sequence[Prediction | None],
-    squares: Sequence[NDArray[np.uint8]],
-    device: torch.device,
-) -> Iterator[Prediction]:
-    """The answers to a chunk, among those of its pictures that cannot be read."""
-    found = iter(()) if not squares else _classified(model, stream, np.stack(squares), device)
-    for name, known in zip(names, waiting, strict=True):
-        if known is not None:
-            yield known
-        else:
-            label, confidence = next(found)
-            yield Prediction(name, model.classes[label], confidence)
+class _Answers:
+    """Pictures on their way through a network and a predictor, and what is said of them.
 
+    Args:
+        model: Who is asked.
+        device: Where.
+    """
 
-def _classified(
-    model: Model, stream: ImageStream, squares: NDArray[np.uint8], device: torch.device
-) -> Iterator[tuple[int, float]]:
-    with torch.no_grad():
-        features: Tensor = model.features(model.ready(torch.from_numpy(squares).to(device)))
-    scores = torch.cat([stream.observe_features(batch) for batch in torch.split(features, STREAM_BATCH)])
-    scored = score(scores, torch.zeros(len(scores), dtype=torch.int64, device=device), model.scores)
-    return zip(scored.prediction.tolist(), scored.confidence.tolist(), strict=True)
+    def __init__(self, model: Model, device: torch.device) -> None:
+        self.model = model
+        self.device = device
+        self.stream = model.stream()
+        self.squares: list[NDArray[np.uint8]] = []
+        self.shown: Tensor | None = None
+        self.found: deque[tuple[int, float]] = deque()
+
+    def look(self, *, whole: bool) -> None:
+        """Let the network see a chunk, and the predictor every batch that is there.
+
+        Args:
+            whole: Whether that is all: then the last chunk and the last batch may be smaller.
+        """
+        if len(self.squares) == CHUNK or (whole and self.squares):
+            ready = self.model.ready(torch.from_numpy(np.stack(self.squares)).to(self.device))
+            self.squares = []
+            with torch.no_grad():
+                seen = ready if self.model.sees_images else self.model.features(ready)
+            if not seen.isfinite().all():
+                raise DGBenchError("the model makes no finite numbers of a picture: its weights are no trained ones")
+            self.shown = seen if self.shown is None else torch.cat([self.shown, seen])
+        shown = self.model.card.algorithm
+        batch = shown.stream_batch
+        while self.shown is not None and (len(self.shown) >= batch or (whole and len(self.shown))):
+            if shown.stream_mode == "episodic":
+                self.stream.reset()
+            observe = self.stream.observe if self.model.sees_images else self.stream.observe_features
+            scores = observe(self.shown[:batch])
+            labels = torch.zeros(len(scores), dtype=torch.int64, device=self.device)
+            scored = score(scores, labels, self.model.scores)
+            self.found.extend(zip(scored.prediction.tolist(), scored.confidence.tolist(), strict=True))
+            self.shown = self.shown[batch:]
+
+    def given(self, waiting: deque[Prediction | str]) -> Iterator[Prediction]:
+        """The answers that are there, to those who wait in their order."""
+        while waiting and (isinstance(waiting[0], Prediction) or self.found):
+            first = waiting.popleft()
+            if isinstance(first, Prediction):
+                yield first
+            else:
+                label, confidence = self.found.popleft()
+                yield Prediction(first, self.model.classes[label], confidence)
 
 
 def table(found: Iterable[Prediction]) -> pl.DataFrame:

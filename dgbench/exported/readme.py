@@ -13,7 +13,10 @@ from dgbench.selection.measures import MEASURES
 def readme(card: ModelCard) -> str:
     """The page; what it says is what the card says."""
     chosen, seen, backbone = card.selection, card.preprocessing, card.backbone
+    beside = card.algorithm.parts["adapter"].part == "levi"
     left_out = f"{chosen.target} was left out" if chosen.target else "no domain was left out"
+    if card.algorithm.track == "unlabelled":
+        left_out = f"of {chosen.target} images were seen, without their labels"
     blocks = [
         f"# {inline(card.algorithm.title)} on {inline(chosen.dataset)}",
         f"{inline(chosen.backbone)}, trained on the domains {inline(in_short(chosen.sources))}; {inline(left_out)}. "
@@ -43,6 +46,8 @@ def readme(card: ModelCard) -> str:
         f"{seen.bits} bits of grey pictures are used.",
         f"The backbone alone, in `{BACKBONE}`: `{_built_by(card)}`. Its {backbone.features} features, computed in "
         f"{'bfloat16 as torch.autocast does' if backbone.precision == 'bfloat16' else backbone.precision}, "
+        f"{'are joined with those of some blocks and of a small network, and ' if beside else ''}"
+        f"{f'go through {backbone.activation}, ' if backbone.activation != 'identity' else ''}"
         f"{'are divided by their length and ' if backbone.unit else ''}go to the heads in `{HEAD}`"
         f"{f'; `{MEMORY}` holds what the predictor remembers of the source images' if MEMORY in card.files else ''}.",
         "## Terms",

@@ -1,14 +1,14 @@
 """What a method of another code base needs of a board: lists of examples by name, pictures, and no target label.
 
     kit/
-      board.json                      classes, cases with their folders, trials, draws, checkpoints, criterion
+      board.json                      classes, cases with their folders, trials, draws, checkpoints, criterion, ...
       <case>/trial0.csv               part, domain, view, sample_id, label, picture
       pictures/<dataset>/<domain>/<sample_id>.png
       shifted/<dataset>/<domain>/<trial>/<family>/<sample_id>.png
 
 ``part`` is ``train``, ``validation`` or ``target``; the target comes twice, in an order of its own under the view
-``again``, so that what is predicted in both can be compared. Pictures are squares as the networks of the board see
-them.
+``again``, so that what is predicted in both can be compared. On a board with that track ``unlabelled`` are the pictures
+of the target that may be learned from, without labels. Pictures are squares as the networks of the board see them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from PIL import Image
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case
 from dgbench.core.dataset_card import dataset_card
-from dgbench.core.errors import StoreError
+from dgbench.core.errors import CardError, StoreError
 from dgbench.core.files import whole_folder, write_json
 from dgbench.core.names import file_name
 from dgbench.core.seeds import generator
@@ -33,7 +33,7 @@ from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.samples import sample_names
-from dgbench.data.splits import Rows, split
+from dgbench.data.splits import Rows, split, untested
 from dgbench.runs.pretraining import start
 from dgbench.selection.criteria import ranking
 from dgbench.selection.predictions import AGAIN
@@ -55,10 +55,16 @@ def write_kit(board: BoardCard, out: Path, *, told: Callable[[str], None] = lamb
 
     Raises:
         StoreError: something is there.
+        CardError: labels of the target would be needed to show it as the board does.
         DataError: a dataset of the board is not on this machine.
     """
     if out.exists():
         raise StoreError(f"{out} is there already; choose another folder, or remove it")
+    if board.stream_mode == "by_class":
+        raise CardError(
+            f"board '{board.name}': stream_mode: pictures of the target are shown one class after the other, which a "
+            "kit, where they have no labels, cannot say; models from elsewhere have no place on this board"
+        )
     asked = Asked.of(board)
     for name in board.dataset:
         if not asked.at_hand(name):
@@ -98,6 +104,8 @@ def _about(asked: Asked, datasets: dict[str, Dataset]) -> dict[str, Any]:
         ],
         "trials": board.trials,
         "draws": board.draws,
+        "stream_batch": board.stream_batch,
+        "stream_mode": board.stream_mode,
         "checkpoints": list(asked.steps()),
         "criterion": board.criterion,
     }
@@ -120,7 +128,7 @@ def _list(asked: Asked, case: Case, trial: int, dataset: Dataset, folder: Path) 
                 place = Path("shifted", file_name(dataset.name), file_name(domain), str(trial), view)
                 if not (folder / place).is_dir():
                     _pictures(Shifted(dataset, domain, rows, view), names, folder / place)
-            labels = [""] * len(rows) if part == "target" else known.labels[rows].tolist()
+            labels = [""] * len(rows) if part in ("target", "unlabelled") else known.labels[rows].tolist()
             for name, label in zip(names, labels, strict=True):
                 writer.writerow((part, domain, view, name, label, (place / f"{name}.png").as_posix()))
 
@@ -136,6 +144,9 @@ def _streams(
             shifted = view != "clean"
             yield "validation", source, view, asked.rows("validation", dataset, source, trial, shifted=shifted)
     asked_for = asked.rows("target", dataset, case.target, trial, shifted=False)
+    if "unlabelled" in asked.board.tracks:
+        own = (dataset, case.target, trial, rules.validation, rules.test, rules.official)
+        yield "unlabelled", case.target, "clean", asked_for if asked.board.unlabelled == "tested" else untested(*own)
     yield "target", case.target, "clean", asked_for
     yield "target", case.target, AGAIN, generator("again", *case.sources, case.target, trial).permutation(asked_for)
 

@@ -2,23 +2,28 @@
 
 A parametrised weight (LoRA and its kin) is stored as a frozen original and low-rank factors. Factors do not average:
 the mean of ``B A`` and ``(-B)(-A)`` is ``B A``, but the mean factors are 0. So whatever averages, interpolates or keeps
-weights works on the merged ones, and two adapters on one backbone give states with the same names.
+weights works on the merged ones, and two adapters on one backbone give states with the same names. So is a text tower
+that makes the head (``models/texts.py``): it is a parametrisation of the head's rows, and the rows are what is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from dgbench.models.consistency import CONSISTENCY, Consistency
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
+from dgbench.models.side import sides_of, widen
 
 _MARK, _ORIGINAL = ".parametrizations.", ".original"
 AUXILIARY = "auxiliary."
 """Opens the names of what an objective keeps between steps, which is no part of the effective weights."""
+BESIDE = (AUXILIARY, CONSISTENCY)
+"""Opens the names of what learns beside the network, by what the objective says of it."""
 
 
 def effective_view(network: Network) -> dict[str, Tensor]:
@@ -36,8 +41,7 @@ def effective_view(network: Network) -> dict[str, Tensor]:
             continue
         if not parametrised:
             view[key] = tensor
-        elif rest.endswith(_ORIGINAL):
-            name = rest.removesuffix(_ORIGINAL)
+        elif rest.endswith(_ORIGINAL) and "." not in (name := rest.removesuffix(_ORIGINAL)):
             view[f"{module}.{name}"] = getattr(network.get_submodule(module), name)
     return view
 
@@ -49,7 +53,7 @@ def effective_state(network: Network) -> dict[str, Tensor]:
 
 
 def load_effective(network: Network, state: dict[str, Tensor]) -> None:
-    """Load effective weights into a plain network, which gets domain heads where the state has them.
+    """Load effective weights into a plain network, which gets what else the state has: domain heads, a side network.
 
     Raises:
         ValueError: the network has parametrised weights, which would no longer be what the state says.
@@ -64,7 +68,29 @@ def load_effective(network: Network, state: dict[str, Tensor]) -> None:
         rows, columns = state["domain_heads.weight"].shape
         heads = nn.utils.skip_init(nn.Linear, columns, rows)  # type: ignore[no-untyped-call]
         network.domain_heads = heads.to(network.head.weight)
+    if network.side is None and (sides := sides_of(state)) is not None:
+        widen(network, *sides)
+    if network.consistency is None and (weight := state.get(f"{CONSISTENCY}weight")) is not None:
+        network.consistency = Consistency(*weight.shape).to(network.head.weight)
     network.load_state_dict(state)
+
+
+def beside(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Effective states of several networks as one: every name is opened by the number of its network."""
+    return {f"{number}/{name}": tensor for number, state in enumerate(states) for name, tensor in state.items()}
+
+
+def apart(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The networks of :func:`beside`, each with what has no number, which all share; one, where nothing has one."""
+    shared: dict[str, Tensor] = {}
+    own: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        number, numbered, rest = name.partition("/")
+        if numbered and number.isdecimal():
+            own.setdefault(int(number), {})[rest] = tensor
+        else:
+            shared[name] = tensor
+    return [shared | own[number] for number in sorted(own)] or [shared]
 
 
 def head_of(state: dict[str, Tensor]) -> dict[str, Tensor]:

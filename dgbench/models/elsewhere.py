@@ -45,6 +45,7 @@ class Elsewhere(Network):
         self.info = Backbone(self.called, nn.Identity(), classes, size, *IMAGENET)
         self.classes = classes
         self.unit_features = False
+        self.activation = "identity"
         self.precision = "float32"
         self.backbone = _made(whole, self.called, (size, classes, domains, seed)).to(device)
         self.shapes = {f"backbone.{name}": p.shape for name, p in self.backbone.named_parameters()}
@@ -52,6 +53,7 @@ class Elsewhere(Network):
         self.add_module("head", nn.Identity())
         self.domain_heads = None
         self.auxiliary = nn.Module()
+        self.consistency = None
         self.levels = ()
         self.again: Callable[[], Elsewhere] = partial(Elsewhere, whole, size, classes, domains, seed, device)
         """One that nothing has happened to."""

@@ -27,20 +27,30 @@ class LowRankDelta(nn.Module):
     ``A`` starts as ``U(-1/sqrt(i), 1/sqrt(i))`` and ``B`` as 0, so the weight starts unchanged. Numbers are drawn on
     the CPU: a training starts from the same factors on every device.
 
+    Args:
+        shared: Whether all terms have one ``A``.
+
     Attributes:
-        A: ``[N, r, i]``.
+        A: ``[N, r, i]``, or ``[1, r, i]`` where it is shared.
         B: ``[N, o, r]``.
     """
 
     def __init__(
-        self, weight: Tensor, rank: int, *, rows: tuple[int, int] | None = None, terms: int = 1, scale: float = 1.0
+        self,
+        weight: Tensor,
+        rank: int,
+        *,
+        rows: tuple[int, int] | None = None,
+        terms: int = 1,
+        scale: float = 1.0,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         self.start, self.stop = rows or (0, len(weight))
         self.scale = scale
         width = weight[0].numel()
         bound = 1 / math.sqrt(width)
-        factors = torch.empty(terms, rank, width).uniform_(-bound, bound)
+        factors = torch.empty(1 if shared else terms, rank, width).uniform_(-bound, bound)
         self.A = nn.Parameter(factors.to(weight))
         self.B = nn.Parameter(weight.new_zeros(terms, self.stop - self.start, rank))
 
@@ -110,7 +120,15 @@ class SpectralDelta(LowRankDelta):
             return now - before
 
 
-def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 1, scale: float = 1.0) -> None:
+def adapt(
+    network: Network,
+    targets: Iterable[Role],
+    rank: int,
+    *,
+    terms: int = 1,
+    scale: float = 1.0,
+    shared: bool = False,
+) -> None:
     """Freeze the backbone but for low-rank changes of some matrices in every block.
 
     Where the backbone has attention, those are the targets, some of ``q``, ``k``, ``v``. Where it has none, they are
@@ -121,9 +139,15 @@ def adapt(network: Network, targets: Iterable[Role], rank: int, *, terms: int = 
     """
     chosen = changeable(network, targets)
     network.backbone.requires_grad_(False)
-    for matrix in chosen:
-        delta = LowRankDelta(weight_of(network, matrix), rank, rows=matrix.rows, terms=terms, scale=scale)
-        put(network, matrix, delta)
+    change(network.backbone, chosen, rank, terms=terms, scale=scale, shared=shared)
+
+
+def change(module: nn.Module, matrices: Iterable[Matrix], rank: int, *, terms: int, scale: float, shared: bool) -> None:
+    """Let some matrices of a backbone, or of a text tower, be changed by ``B A`` from now on."""
+    for matrix in matrices:
+        weight = weight_of(module, matrix)
+        delta = LowRankDelta(weight, rank, rows=matrix.rows, terms=terms, scale=scale, shared=shared)
+        put(module, matrix, delta)
 
 
 def changeable(network: Network, targets: Iterable[Role], first_block: int = 0) -> list[Matrix]:
@@ -148,15 +172,15 @@ def changeable(network: Network, targets: Iterable[Role], first_block: int = 0) 
     return chosen
 
 
-def weight_of(network: Network, matrix: Matrix) -> Tensor:
-    """The tensor that holds a matrix, or rows of which are one."""
-    weight: Tensor = getattr(network.backbone.get_submodule(matrix.module), matrix.parameter)
+def weight_of(module: nn.Module, matrix: Matrix) -> Tensor:
+    """The tensor of a backbone, or a text tower, that holds a matrix, or rows of which are one."""
+    weight: Tensor = getattr(module.get_submodule(matrix.module), matrix.parameter)
     return weight
 
 
-def put(network: Network, matrix: Matrix, delta: LowRankDelta) -> None:
+def put(module: nn.Module, matrix: Matrix, delta: LowRankDelta) -> None:
     """Let a matrix be changed by ``delta`` from now on."""
-    parametrize.register_parametrization(network.backbone.get_submodule(matrix.module), matrix.parameter, delta)
+    parametrize.register_parametrization(module.get_submodule(matrix.module), matrix.parameter, delta)
 
 
 def low_rank_deltas(network: Network) -> Iterator[tuple[Tensor, LowRankDelta]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgbench.core.precision import Precision
+from dgbench.core.units import Activation
+from dgbench.models.consistency import Consistency
+from dgbench.models.wording import Texts
 
 Role = Literal["q", "k", "v", "out", "fc1", "fc2", "expand", "project"]
 """What a matrix does in its block: attention's four and its MLP's two, or a convolutional block's first and last
@@ -84,9 +88,10 @@ class Backbone:
 
 
 class Network(nn.Module):
-    """Backbone, linear head, and (for methods that train them) one further linear head per source domain.
+    """Backbone, linear head, and (for methods that train them) further linear heads: one per source domain, or others.
 
     ``domain_heads`` holds its K heads stacked as one ``nn.Linear(dim, K * C)``: rows ``k*C`` to ``(k+1)*C`` are head k.
+    ``side`` is a small network beside the backbone, which joins it on the way to the head (``models/side.py``).
     ``auxiliary`` holds what an objective keeps between steps, as buffers and modules. It is saved with the network and
     is no part of what the network computes: effective weights are without it.
 
@@ -95,48 +100,74 @@ class Network(nn.Module):
         classes: C.
         unit_features: Whether features are divided by their length, as heads made of texts want them.
         precision: What the backbone computes in, whoever asks and in whichever mode. Everything after it is float32.
+        activation: What each feature then goes through; it stays when the network predicts.
     """
 
     def __init__(
-        self, backbone: Backbone, classes: int, unit_features: bool = False, precision: Precision = "float32"
+        self,
+        backbone: Backbone,
+        classes: int,
+        unit_features: bool = False,
+        precision: Precision = "float32",
+        activation: Activation = "identity",
     ) -> None:
         super().__init__()
         self.info = backbone
         self.classes = classes
         self.unit_features = unit_features
         self.precision = precision
+        self.activation = activation
         self.backbone = backbone.module
         self.head = nn.Linear(backbone.dim, classes)
         self.domain_heads: nn.Linear | None = None
+        self.side: Any = None
+        self.consistency: Consistency | None = None
+        """What an objective has learnt of differences of features, for a predictor; no logits follow from it."""
         self.auxiliary = nn.Module()
+        self.texts: Texts | None = None
+        """What is said of the classes, where the head starts from that."""
         self.levels: tuple[Level, ...] = ()
         """Where an objective looks into the backbone."""
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``[n, d]`` of normalised inputs; float32, in whatever precision the backbone computed them."""
-        half = self.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):  # or an autocast around this one is left
-            features: Tensor = self.backbone(x)
-        features = features.float() if half else features
+        if self.side is None:
+            features = self._computed(self.backbone, x)
+        else:
+            with torch.no_grad():
+                raw, inner = self._heard(self.side.levels, lambda: self._computed(self.backbone, x))
+            features = self.side(inner, raw, self._computed(self.side.small, x))
+        if self.activation != "identity":
+            features = getattr(torch, self.activation)(features)
         return F.normalize(features, dim=1) if self.unit_features else features
 
     def looked_into(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Features, and what the backbone gives out at each of :attr:`levels` on the way to them; float32."""
-        if not self.levels:
-            return self.features(x), ()
+        return self._heard(self.levels, lambda: self.features(x))
+
+    def _computed(self, module: nn.Module, x: Tensor) -> Tensor:
+        half = self.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):  # or an autocast around this one is left
+            features: Tensor = module(x)
+        return features.float() if half else features
+
+    def _heard(self, levels: Sequence[Level], run: Callable[[], Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What a run gives, and what the backbone gave out at some levels meanwhile."""
+        if not levels:
+            return run(), ()
         found: dict[str, Tensor] = {}
         hooks = [
             self.backbone.get_submodule(level.module).register_forward_hook(
                 lambda module, given, made, name=level.module: found.setdefault(name, made)
             )
-            for level in self.levels
+            for level in levels
         ]
         try:
-            features = self.features(x)
+            features = run()
         finally:
             for hook in hooks:
                 hook.remove()
-        return features, tuple(found[level.module].float() for level in self.levels)
+        return features, tuple(found[level.module].float() for level in levels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``[n, C]`` of the shared head."""
@@ -144,9 +175,13 @@ class Network(nn.Module):
 
     def domain_logits(self, features: Tensor) -> Tensor:
         """Logits ``[n, K, C]`` of the K domain heads."""
+        return self.stacked_domain_heads()(features).unflatten(1, (-1, self.classes))  # type: ignore[no-any-return]
+
+    def stacked_domain_heads(self) -> nn.Linear:
+        """All K of them as one, where the network has them."""
         if self.domain_heads is None:
             raise RuntimeError("this network has no domain heads; the adapter 'domain_heads' makes them")
-        return self.domain_heads(features).unflatten(1, (-1, self.classes))  # type: ignore[no-any-return]
+        return self.domain_heads
 
     def unfreeze(self) -> None:
         """Make everything trainable but what the backbone's name freezes."""
@@ -159,3 +194,19 @@ class Network(nn.Module):
 def placed(network: Network, device: torch.device) -> Network:
     """On a device; convolutions are up to twice as fast with channels last, on CPUs and on tensor cores."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+class Features(nn.Module):
+    """The features of a network, as a module whose weights can be stood in for (``torch.func.functional_call``).
+
+    Args:
+        network: Its weights are named as there, below ``network.``.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As :meth:`Network.features`."""
+        return self.network.features(images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from dgbench.core.dataset_card import Wording
 from dgbench.core.errors import DGBenchError, did_you_mean
@@ -25,6 +26,19 @@ TEMPLATES = {
     ),
 }
 """Sets of sentences by name."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a head of texts is made of.
+
+    Attributes:
+        classes: Their names, in the order of the head's rows.
+        wording: How they are said.
+    """
+
+    classes: tuple[str, ...]
+    wording: Wording
 
 
 def sentences(classes: Sequence[str], wording: Wording) -> list[list[str]]:

@@ -10,6 +10,7 @@ the model's own. The scale is part of the weights, and so is trained and average
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import Wording
 from dgbench.core.errors import DGBenchError
 from dgbench.models.network import Network
-from dgbench.models.wording import sentences
+from dgbench.models.wording import Texts, sentences
 
 AT_ONCE = 256
 """Sentences that the text tower reads at once."""
@@ -36,23 +37,37 @@ def zero_shot_head(backbone: str, classes: Sequence[str], wording: Wording) -> T
     Raises:
         DGBenchError: the backbone has no text tower, or the wording does not fit the classes.
     """
+    model, read = text_tower(backbone)
+    said = sentences(classes, wording)
+    with torch.no_grad():
+        rows: Tensor = model.eval().logit_scale.exp() * class_embeddings(embedded(model, read, said))
+    return rows
+
+
+def text_tower(backbone: str) -> tuple[Any, Any]:
+    """The model of a backbone, both towers, on the CPU, and what turns sentences into tokens, int64 ``[n, L]``.
+
+    Raises:
+        DGBenchError: the backbone has no text tower.
+    """
     import open_clip as library
 
     from dgbench.models.backbones import facts, open_clip
 
     if "text" not in facts(backbone, fetch=False).provides:
         raise DGBenchError(
-            f"a zero-shot head needs a text tower, which '{backbone}' has not; take an 'open_clip:' backbone such as "
-            "'open_clip:ViT-B-16/openai'"
+            f"a head made of texts needs a text tower, which '{backbone}' has not; take an 'open_clip:' backbone such "
+            "as 'open_clip:ViT-B-16/openai'"
         )
-    said = sentences(classes, wording)
     name = parse(backbone)
-    model = open_clip.towers(name).eval()
-    tokens = library.get_tokenizer(name.architecture)([sentence for of_class in said for sentence in of_class])
-    with torch.no_grad():
-        embedded = torch.cat([model.encode_text(part) for part in tokens.split(AT_ONCE)])
-        rows: Tensor = model.logit_scale.exp() * class_embeddings(embedded.view(len(classes), -1, embedded.shape[1]))
-    return rows
+    return open_clip.towers(name), library.get_tokenizer(name.architecture)
+
+
+def embedded(model: Any, read: Any, said: Sequence[Sequence[str]]) -> Tensor:
+    """What the text tower makes of T sentences about each of C classes, ``[C, T, d]``; not normalised."""
+    tokens = read([sentence for of_class in said for sentence in of_class])
+    parts = [model.encode_text(part) for part in tokens.split(AT_ONCE)]
+    return torch.cat(parts).view(len(said), -1, parts[0].shape[1])
 
 
 def class_embeddings(embedded: Tensor) -> Tensor:
@@ -60,8 +75,8 @@ def class_embeddings(embedded: Tensor) -> Tensor:
     return F.normalize(F.normalize(embedded, dim=-1).mean(1), dim=-1)
 
 
-def set_zero_shot_head(network: Network, classes: Sequence[str], wording: Wording) -> None:
-    """Give a network the zero-shot head of its backbone, in place.
+def set_zero_shot_head(network: Network, backbone: str, classes: Sequence[str], wording: Wording) -> None:
+    """Give a network the zero-shot head of a backbone, in place; of features that are stored the network has none.
 
     Raises:
         ValueError: the network's features do not have unit length.
@@ -69,6 +84,7 @@ def set_zero_shot_head(network: Network, classes: Sequence[str], wording: Wordin
     """
     if not network.unit_features:
         raise ValueError("a zero-shot head wants features of length one: Network(..., unit_features=True)")
+    network.texts = Texts(tuple(classes), wording)
     with torch.no_grad():
-        network.head.weight.copy_(zero_shot_head(network.info.name, classes, wording))
+        network.head.weight.copy_(zero_shot_head(backbone, classes, wording))
         network.head.bias.zero_()

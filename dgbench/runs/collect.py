@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -14,23 +13,16 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.results import Status
-from dgbench.core.spec import Spec, canonical
+from dgbench.core.spec import Spec
 from dgbench.runs.finished import Finished
 from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
-from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for, weighed
+from dgbench.runs.judged import ENTRY, diverged, judged, waited_for, weighed
+from dgbench.runs.roll import Roll, earlier_of
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand, over_examples
 
 _WHERE = ("algorithm", "title", "target", "trial", "draw")
-_MEASURED_SINCE = ("train_seconds", "run_seconds", "device")
-ENTRIES = pl.Schema(
-    {
-        **{name: kind for name, kind in RUNS.items() if name not in _MEASURED_SINCE},
-        **{name: pl.String() for name in ("title", "track", "domain")},
-    }
-)
-"""What a board's list says of each run."""
 Seconds = Mapping[str, Mapping[str, float]]
 """By trainings that others are part of, the seconds of each of these, by their ids."""
 NOTHING: Seconds = MappingProxyType({})
@@ -108,6 +100,7 @@ class Records:
             in the store.
         trials: Of algorithms that have more than the rules give to all: how many are asked for.
         earlier: Of trainings that others are part of (probes, rounds, what is merged): the seconds of each of these.
+        files: Which files of the store that is read from, as :data:`dgbench.runs.finished.FILES`; None where it is not.
     """
 
     board: BoardCard
@@ -127,6 +120,7 @@ class Records:
     indicators: Indicators = field(default=none_at_hand, compare=False)
     trials: dict[str, int] = field(default_factory=dict)
     earlier: Seconds = field(default_factory=dict)
+    files: pl.DataFrame | None = field(default=None, compare=False)
 
     def asked(self, algorithm: str) -> int:
         """How many trials of an algorithm are asked for."""
@@ -153,14 +147,12 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     Raises:
         StoreError: the board was never run on this store, or the list of its runs is damaged.
     """
-    index = index or store.read_index(board)
-    entries = _entries(index["entries"])
-    judges = judges_of(index)
+    listed = Roll.at(store, board) if index is None else Roll.of(index)
+    entries, judges, rest = listed.entries.with_row_index("place"), listed.judges, listed.rest
     pieces = pl.concat([one.select("training", "run", "dataset") for one in (entries, judges)])
-    trainings, runs = (pieces[kind].unique(maintain_order=True).to_list() for kind in ("training", "run"))
     own = set(entries["training"])
-    earlier = {id_: before for id_, before in _earlier(index).items() if id_ in own}
-    found = Finished.of(store, board, list(dict.fromkeys(chain(trainings, *earlier.values()))), runs)
+    earlier = {id_: before for id_, before in earlier_of(rest).items() if id_ in own}
+    found = Finished.of(store, store.index(board), listed.trainings(), listed.runs())
     measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
     ran = _noted(found, "run", run_seconds="seconds").join(measured, on="run", how="semi", maintain_order="left")
@@ -171,8 +163,8 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         .join(trained, on="training", maintain_order="left")
         .join(ran, on="run", maintain_order="left")
     )
-    asked = done.select(*_ASKED, pl.col("domain").alias("tested"))
-    streams = asked.join(measured, on="run", maintain_order="left_right")
+    rows = done.select(*_ASKED, pl.col("domain").alias("tested"))
+    streams = rows.join(measured, on="run", maintain_order="left_right")
     made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
     missing = entries.join(done, on="place", how="anti", maintain_order="left")
     metrics = streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(
@@ -191,12 +183,13 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         failed=tuple(_failed(store, missing.filter(~pl.col("run").is_in(sorted(found.damaged))), waiting)),
         torch=tuple(made["torch"].unique().sort()),
         dgbench=tuple(made["dgbench"].unique().sort()),
-        manifests=index["manifests"],
-        cases=tuple(index["cases"]),
+        manifests=rest["manifests"],
+        cases=tuple(rest["cases"]),
         weights=_weights(entries),
         indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"), weights)),
-        trials=more_trials(board, index),
+        trials=listed.more_trials(board),
         earlier={id_: {one: took[one] for one in before if one in took} for id_, before in earlier.items()},
+        files=found.files,
     )
 
 
@@ -212,38 +205,6 @@ def beaten(runs: pl.DataFrame, failed: Iterable[Failure]) -> tuple[Failure, ...]
     """
     cells = set(runs.select(CELL).unique().iter_rows())
     return tuple(one for one in failed if one.status == "diverged" and (one.algorithm, one.target, one.trial) in cells)
-
-
-def more_trials(board: BoardCard, index: Spec) -> dict[str, int]:
-    """Of algorithms of which a list of runs has more trials than the rules give to all: how many."""
-    found: dict[str, int] = {}
-    for entry in index["entries"]:
-        if entry["trial"] >= board.trials:
-            found[entry["algorithm"]] = max(found.get(entry["algorithm"], 0), entry["trial"] + 1)
-    return found
-
-
-def _earlier(index: Spec) -> dict[str, tuple[str, ...]]:
-    """Of trainings that others are part of, by a board's list: these, and what is part of them in turn.
-
-    They are those of :meth:`dgbench.train.spec.TrainingSpec.own`.
-    """
-    reads, starts = index.get("reads", {}), index.get("starts", {})
-    rounds = {id_: [one["weights"]] for id_, one in starts.items() if len(one) == 2 and len({*one.values()}) == 1}
-    own = {id_: (*reads.get(id_, ()), *rounds.get(id_, ())) for id_ in {**reads, **rounds}}
-
-    @cache
-    def before(training: str) -> tuple[str, ...]:
-        near = own.get(training, ())
-        return tuple(dict.fromkeys(chain(*map(before, near), near)))
-
-    return {id_: found for id_ in own if (found := before(id_))}
-
-
-def _entries(listed: list[Spec]) -> pl.DataFrame:
-    """A board's list of runs, in its order."""
-    rows = [entry | {"hyperparameters": canonical(entry["hyperparameters"])} for entry in listed]
-    return table(rows, ENTRIES).with_row_index("place")
 
 
 def _noted(found: Finished, kind: Kind, **columns: str) -> pl.DataFrame:
@@ -274,16 +235,3 @@ def in_case(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
     if row["split"] == "target" and row["domain"] == entry["domain"]:
         return row | {"domain": entry["target"]}
     return row
-
-
-def table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
-    """Records of a schema, of what more there is in each row nothing."""
-    return pl.DataFrame([_column(name, [row[name] for row in rows], kind) for name, kind in schema.items()])
-
-
-def _column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
-    """A column; of lists those that differ are made once, since to make one takes as long as hundreds of numbers."""
-    if not isinstance(kind, pl.List):
-        return pl.Series(name, values, kind)
-    places = {each: place for place, each in enumerate(dict.fromkeys(map(tuple, values)))}
-    return pl.Series(name, [*map(list, places)], kind).gather([places[tuple(each)] for each in values])

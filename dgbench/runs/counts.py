@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
 from dgbench.runs.pace import LEARN
-from dgbench.runs.parts import part_of
+from dgbench.runs.parts import networks, part_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.train.spec import TrainingSpec
 
@@ -84,19 +84,35 @@ class Counts:
     def looked_at(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> list[float]:
         """Images that are evaluated: with each set of weights once, whatever number of predictors share them."""
         views = self.validation(training) + self.shifted(training)
-        distinct = {(canonical(run.averaging), run.target, run.part, run.weighs): run for run in runs}
+        on_features = [run for run in runs if _sees(run) == "features"]
+        distinct = {(canonical(run.averaging), run.target, run.part, run.weighs): run for run in on_features}
         return [
             (WEIGHED * self.validation(training) if run.weighs else views + self.tested(training, run))
             * part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+            * networks(training)
             for run in distinct.values()
         ]
+
+    def seen(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> float:
+        """Images that go through networks of predictors that see them, by how many forward passes each costs."""
+        views, looks = self.validation(training) + self.shifted(training), 0.0
+        for run in (run for run in runs if _sees(run) == "images"):
+            candidates = part_of("averaging", run.averaging, run.id).count(training.checkpoints)
+            passes = part_of("predictor", run.predictor, run.id).passes
+            looks += (views + self.tested(training, run)) * candidates * passes * networks(training)
+        return looks
 
     def feature_sets(self, training: TrainingSpec, runs: Sequence[RunSpec]) -> dict[tuple[str, ...], float]:
         """Images of each set of features that a head needs, by what identifies the set."""
         dataset = training.dataset
         wanted: dict[tuple[str, ...], float] = {}
-        for name in {*training.sources, *(run.target for run in runs)}:
+        for name in {*training.shown, *(run.target for run in runs)}:
             wanted[dataset, name, "clean"] = self.domain(dataset, name)
         for name in training.sources if any(not run.weighs for run in runs) else ():
             wanted[dataset, name, f"trial {training.trial}"] = len(FAMILIES) * self.viewed(training, name)
         return wanted
+
+
+def _sees(run: RunSpec) -> str:
+    """What the predictor of a run is shown."""
+    return str(part_of("predictor", run.predictor, run.id).sees)

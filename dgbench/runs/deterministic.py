@@ -12,13 +12,23 @@ from dgbench.core.memory import keep_freed_memory
 
 
 def ready(device: str, trusted: tuple[str, ...] = ()) -> None:
-    """Ready a worker; ``trusted`` are the classes that the user named to the process that starts it."""
+    """Ready a worker for a device; ``trusted`` are the classes that the user named to the process that starts it."""
     keep_freed_memory()
+    _bind(device)
     for recipe in trusted:
         trust(recipe)
     _deterministic(device)
     _exact()
     _unfilled()
+
+
+def _bind(device: str) -> None:
+    """Have what torch does on "the" accelerator, seeds among it, done on the one of that number."""
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and number:
+        import torch
+
+        torch.cuda.set_device(int(number))
 
 
 def _unfilled() -> None:
@@ -40,9 +50,10 @@ def _deterministic(device: str) -> None:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on CUDA may vary
-    if device == "cpu":
+    cpu = device.partition(":")[0] == "cpu"
+    if cpu:
         torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    torch.use_deterministic_algorithms(True, warn_only=not cpu)
 
 
 def _exact() -> None:

@@ -84,13 +84,14 @@ def estimate(plan: Plan, left: Todo, store: Store, device: str, workers: int) ->
         for name, images in sizes.views(training).items() if any(not run.weighs for run in runs) else ():
             seconds += 0.0 if name in extracted else draws[training.size] * images
             extracted.add(name)
+        seconds += pace.look * sizes.seen(training, runs)
         if on_features(parts_of(training)):
             # Features are extracted once for all heads that share them.
             for name, images in sizes.feature_sets(training, runs).items():
                 of = (training.backbone, training.weights or "", *name)
                 seconds += 0.0 if of in extracted else pace.look * images
                 extracted.add(of)
-            if unfinished:
+            if unfinished and training.steps:
                 alike = training.domains_in_step, training.batch_per_domain
                 if alike not in heads:
                     heads[alike] = head_pace(training, device)
@@ -145,7 +146,7 @@ def _observed(
     Of their seconds a part went into looking at held-out images.
     """
     learn = []
-    learned_on = {id_: one for id_, one in plan.trainings.items() if one.merged is None}
+    learned_on = {id_: one for id_, one in plan.trainings.items() if one.merged is None and one.steps}
     alike = (id_ for id_, one in learned_on.items() if id_ not in left.first and _key(one) == key)
     for id_ in islice(alike, FINISHED):
         training, note = plan.trainings[id_], store.done("training", id_)
@@ -157,8 +158,10 @@ def _observed(
 
 
 def _here(note: dict[str, Any], device: str) -> bool:
-    """Whether finished work was done with what this machine computes with."""
+    """Whether finished work was done with what this machine computes with, and its steps in one piece."""
     made = note["environment"]
+    if made.keys() & {"processes", "micro_batch"}:
+        return False
     on = "cuda" if made.get("accelerator") else note["device"]
     torch = note["torch"].partition("+")[0]  # what follows says how it was built
     return (made.get("processor"), torch, on) == (processor(), version("torch").partition("+")[0], device)

@@ -17,21 +17,26 @@ from dgbench.core.provenance import revision
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import seal
 from dgbench.core.spec import canonical
+from dgbench.runs.dividing import divides
 from dgbench.runs.finished import WEIGHTS
 from dgbench.runs.merging import merge
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import RunSpec
 from dgbench.runs.predict import Bench
 from dgbench.runs.setting import Setting
+from dgbench.runs.siblings import siblings
 from dgbench.runs.store import BusyError, Store
+from dgbench.runs.untrained import leave
 from dgbench.runs.weighed import weighed
 from dgbench.selection.predictions import summarise
-from dgbench.train.ending import History
+from dgbench.train.division import WHOLE, Division
+from dgbench.train.ending import History, cost
 from dgbench.train.environment import environment
 from dgbench.train.loop import begun, train
 from dgbench.train.sources import Sources
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.together import PAUSE, train_together
+from dgbench.train.together import pause as between_states
+from dgbench.train.together import train_together
 from dgbench.train.training import Training
 
 
@@ -45,8 +50,10 @@ def do_training(
     enough: Callable[[frozenset[str]], bool] = lambda pieces: True,
     checkpointing: bool = False,
     on_history: Callable[[int, History], None] = lambda step, rows: None,
+    pause: float = 0.0,
+    division: Division = WHOLE,
 ) -> bool:
-    """Do a training unless it is finished, or merge trainings; True if there was something to do.
+    """Do a training, merge trainings or leave a model as it is, unless that is finished; True if there was work to do.
 
     Args:
         spec, store, device: What, for where, on what.
@@ -54,7 +61,8 @@ def do_training(
         keep: The pieces of its way that are written, by the names of :mod:`dgbench.core.pieces`; by default all.
         enough: Whether the pieces that a finished training holds are enough; else it is done again for others.
         checkpointing: Saves memory and changes no number.
-        on_history: As for :func:`dgbench.train.loop.train`.
+        on_history, pause: As for :func:`dgbench.train.loop.train`.
+        division: What its steps are divided into, if images go through a network in them.
 
     Raises:
         BusyError: another process is doing it.
@@ -67,9 +75,16 @@ def do_training(
         setting = Setting(spec, parts, store, device, checkpointing=checkpointing)
         if spec.merged is not None:
             merge(setting, folder)
+        elif not spec.steps:
+            leave(setting, folder)
         else:
             network, sources = setting.initial_network(), setting.sources_to_train()
-            train(spec, parts, network, sources, folder, on_step, keep, on_history, setting.said("objective"))
+            division = division if divides(spec) else WHOLE
+            train(
+                *(spec, parts, network, sources, folder, on_step, keep, on_history, setting.said("objective"), pause),
+                division=division,
+                company=siblings(setting, folder, division) if division.processes > 1 else None,
+            )
         return True
 
 
@@ -123,7 +138,7 @@ def do_together(
                 setting = Setting(spec, parts, store, device)
                 sources = sources or setting.sources_to_train()
                 network, said = setting.initial_network(), setting.said("objective")
-                trainings.append(begun(spec, parts, network, sources, folder, one.keep, PAUSE, said))
+                trainings.append(begun(spec, parts, network, sources, folder, one.keep, between_states(), said))
         if not trainings:
             return 0
         return len(trainings) - len(train_together(trainings, on_step, on_history))
@@ -161,7 +176,12 @@ def do_runs(training: TrainingSpec, runs: Sequence[RunSpec], store: Store, devic
                     weighed(bench, run).write_parquet(temporary)
             write_json(folder / "result.json", RESULT.dump(Result.measured(summarise(table).to_dicts())))
             seconds = round(time.perf_counter() - clock, 3)
-            made = {"torch": torch.__version__, "dgbench": revision(), "environment": environment(device)}
-            seal(folder, {"seconds": seconds, "device": device.type, **made})
+            made = {
+                "ended": int(time.time()),
+                "torch": torch.__version__,
+                "dgbench": revision(),
+                "environment": environment(device),
+            }
+            seal(folder, {"seconds": seconds, "device": device.type, **cost(device), **made})
             done += 1
     return done

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dgbench.core.errors import DamagedError, DivergedError
-from dgbench.core.files import write_json
 from dgbench.core.results import LONGEST, Status
 from dgbench.core.seals import MIDWAY, sealed
 from dgbench.runs.plan import Entry, Plan
@@ -56,8 +55,9 @@ class Failure:
         return f"{self.where}: {self.error}"
 
 
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
-"""How torch says it of an accelerator (also where that is no error of a kind of its own), and of the CPU's memory."""
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+"""How torch says it of an accelerator (also where that is no error of a kind of its own), and of the CPU's memory; and
+how cuBLAS and cuDNN say it."""
 
 
 def status_of(error: Exception) -> Status:
@@ -110,14 +110,13 @@ def _whose(plan: Plan, training: str) -> tuple[str, list[Entry]]:
 
 def note(store: Store, failed: Failure) -> Path:
     """Keep it in the store; where that is."""
-    path = store.failure_note(failed.training)
-    write_json(path, asdict(failed))
-    return path
+    store.note_failure(failed.training, asdict(failed))
+    return store.failure_note(failed.training)
 
 
 def forget(store: Store, training: str) -> None:
     """It is done now."""
-    store.failure_note(training).unlink(missing_ok=True)
+    store.note_failure(training, None)
 
 
 def kind(error: str) -> str:

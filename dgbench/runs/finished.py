@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError
-from dgbench.core.files import read_json
 from dgbench.core.seals import DONE, Files, checked
-from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
+from dgbench.runs.remembered import NO_STAMP, STAMP, Tables, beside, noted, recalled, stamp, stamps
+from dgbench.runs.said import note_of, rows_of, unfolding
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import METRICS, WEIGHED
 
-VERSION = "dgbench.finished/2"
+VERSION = "dgbench.finished/4"
 PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
+COST = pl.Schema(dict.fromkeys(("images", "memory_bytes", "peak_bytes", "ended"), pl.Int64()))
+"""What it took, as :func:`dgbench.train.ending.cost` has it, and when a run was finished, in seconds since 1970."""
 NOTES = pl.Schema(
-    {**PIECE, "seconds": pl.Float64(), "device": pl.String(), "torch": pl.String(), "dgbench": pl.String()}
+    {**PIECE, "seconds": pl.Float64(), "device": pl.String(), "torch": pl.String(), "dgbench": pl.String(), **COST}
 )
-"""Of each piece what its seal says."""
+"""Of each piece what its seal says; null of its cost what it does not say."""
 _RESULT = ("run", "step", "split", "domain", "view", "accuracy", "nll", "n", "digest")
 MEASURED = pl.Schema({name: METRICS[name] for name in _RESULT})
 """Of each run every row of its result."""
@@ -33,51 +34,50 @@ BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
 LOOKED_AT = pl.Schema({"run": pl.String(), **BESIDE})
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""
-_TABLES = {"files": FILES, "notes": NOTES, "measured": MEASURED, "weights": LOOKED_AT}
-_OF_RUNS = ("measured", "weights")
+_OF_PIECES = {"files": FILES, "notes": NOTES}
+_OF_RUNS = {"measured": MEASURED, "weights": LOOKED_AT}
+_TABLES = {**_OF_PIECES, **_OF_RUNS}
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What finished work says of itself.
+class Pieces:
+    """Which work of a board is finished.
 
     Attributes:
         notes: As :data:`NOTES`, of trainings and of runs.
-        measured: As :data:`MEASURED`.
-        weights: As :data:`LOOKED_AT`.
+        files: As :data:`FILES`.
         damaged: Runs that are finished, but whose result is not what was written.
     """
 
     notes: pl.DataFrame
-    measured: pl.DataFrame
-    weights: pl.DataFrame
+    files: pl.DataFrame
     damaged: frozenset[str]
 
     @classmethod
-    def of(cls, store: Store, board: BoardCard, trainings: Sequence[str], runs: Sequence[str]) -> Finished:
-        """Of some trainings and runs of a board those that are finished; what is damaged is said.
+    def of(cls, store: Store, listed: Path, trainings: Iterable[str], runs: Iterable[str]) -> Pieces:
+        """Of some trainings and runs on the list of a board those that are finished; what is damaged is said.
 
-        Those are read that were not before, or of which a file has another stamp than then.
+        Those are read that were not before, or of which a file has another stamp than then. What runs measured is not.
         """
-        folder = place(store, board, "finished")
-        known = recalled(folder, VERSION, _TABLES)
-        asked = _pieces([("training", id_) for id_ in trainings] + [("run", id_) for id_ in runs])
-        stale = _changed(store, known["files"].join(asked, on=PIECE.names(), how="semi"))
-        kept = {
-            "files": known["files"].join(stale, on=PIECE.names(), how="anti"),
-            "notes": known["notes"].join(stale, on=PIECE.names(), how="anti"),
-            **{name: known[name].join(stale, left_on="run", right_on="id", how="anti") for name in _OF_RUNS},
-        }
-        fresh, damaged = _read(store, asked.join(kept["notes"], on=PIECE.names(), how="anti", maintain_order="left"))
-        tables = {name: pl.concat([kept[name], fresh[name]]) for name in _TABLES}
-        if stale.height or fresh["notes"].height:
-            noted(store, folder, VERSION, tables)
-        return cls(
-            tables["notes"].join(asked, on=PIECE.names(), how="semi"),
-            tables["measured"].join(asked, left_on="run", right_on="id", how="semi"),
-            tables["weights"].join(asked, left_on="run", right_on="id", how="semi"),
-            damaged,
-        )
+        return cls(*_now(store, listed, _pieces(trainings, runs), _OF_PIECES))
+
+
+@dataclass(frozen=True)
+class Finished(Pieces):
+    """What finished work says of itself.
+
+    Attributes:
+        measured: As :data:`MEASURED`.
+        weights: As :data:`LOOKED_AT`.
+    """
+
+    measured: pl.DataFrame
+    weights: pl.DataFrame
+
+    @classmethod
+    def of(cls, store: Store, listed: Path, trainings: Iterable[str], runs: Iterable[str]) -> Finished:
+        """As :meth:`Pieces.of`, with what runs measured."""
+        return cls(*_now(store, listed, _pieces(trainings, runs), _TABLES))
 
 
 def _known(value: Any) -> Any:
@@ -85,44 +85,85 @@ def _known(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def _pieces(found: Iterable[tuple[Kind, str]]) -> pl.DataFrame:
-    return pl.DataFrame(list(found), PIECE, orient="row")
+def _pieces(trainings: Iterable[str], runs: Iterable[str]) -> pl.DataFrame:
+    kinds: dict[Kind, list[str]] = {"training": list(trainings), "run": list(runs)}
+    return pl.concat(
+        pl.DataFrame({"kind": pl.repeat(kind, len(ids), eager=True), "id": ids}, PIECE) for kind, ids in kinds.items()
+    )
+
+
+def _now(store: Store, listed: Path, asked: pl.DataFrame, schemas: Mapping[str, pl.Schema]) -> tuple[Any, ...]:
+    """The fields of :class:`Pieces`, and further tables, of what was asked for."""
+    folder = beside(listed, "finished")
+    known = recalled(folder, VERSION, schemas)
+    stale, fresh, damaged = _news(store, known, asked)
+    if stale.height or fresh["notes"].height:
+        whole = recalled(folder, VERSION, _TABLES)
+        if not whole["files"].equals(known["files"]):  # another process noted more meanwhile, or a table is damaged
+            stale, fresh, damaged = _news(store, whole, asked)
+        known = {name: pl.concat([_some(table, stale, "anti"), fresh[name]]) for name, table in whole.items()}
+        if listed.is_file():
+            noted(store, folder, VERSION, known)
+    if asked.join(known["notes"], on=PIECE.names(), how="semi").height < known["notes"].height:
+        known = {name: _some(table, asked) for name, table in known.items()}
+    return known["notes"], known["files"], damaged, *(known[name] for name in schemas if name in _OF_RUNS)
+
+
+def _news(store: Store, known: Tables, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
+    """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
+    stale = _changed(store, _some(known["files"], asked))
+    left = _some(known["notes"], stale, "anti")
+    return stale, *_read(store, asked.join(left, on=PIECE.names(), how="anti", maintain_order="left"))
+
+
+def _some(table: pl.DataFrame, pieces: pl.DataFrame, how: Literal["semi", "anti"] = "semi") -> pl.DataFrame:
+    """What a table says of some pieces, or of all others."""
+    if "id" in table.columns:
+        return table.join(pieces, on=PIECE.names(), how=how)
+    return table.join(pieces, left_on="run", right_on="id", how=how)
 
 
 def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
-    """The pieces of which a file is no longer as it was."""
-    folders = {"training": store.folder("training", ""), "run": store.folder("run", "")}
-    roots = {kind: f"{folder}/" for kind, folder in folders.items()}  # text: joining many thousands of paths takes time
-    now = (stamp(f"{roots[kind]}{id_}/{file}") for kind, id_, file in files.select(*PIECE, "file").iter_rows())
-    rows = zip(files.select(*PIECE).iter_rows(), files.select(*STAMP).iter_rows(), now, strict=True)
-    return _pieces({piece for piece, before, there in rows if there != before})
+    """The pieces of which a file is no longer as it was, or that others, who share the store, have no longer."""
+    seals = files.filter(file=DONE).select(PIECE.names())
+    gone = [not store.sharing.finished(kind, id_) for kind, id_ in seals.iter_rows()]  # new seals are here after that
+    kinds: tuple[Kind, ...] = ("training", "run")
+    roots = {kind: f"{store.pieces_in(kind)}/" for kind in kinds}  # text: joining many thousands of paths takes time
+    root = pl.col("kind").replace_strict(roots, return_dtype=pl.String)
+    now = stamps(files.select(pl.concat_str(root, "id", pl.lit("/"), "file")).to_series())
+    other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
+    changed = files.filter(other).select(PIECE.names())
+    return pl.concat([changed, seals.filter(pl.Series(gone, dtype=pl.Boolean))]).unique()
 
 
-def _read(store: Store, pieces: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], frozenset[str]]:
+def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:
     """Read pieces, and the stamps of their files before that; which runs have a damaged result."""
     files: list[tuple[Any, ...]] = []
     notes: list[tuple[Any, ...]] = []
     measured: dict[str, list[Any]] = {name: [] for name in MEASURED}
     weights = [LOOKED_AT.to_frame()]
-    damaged = set()
+    damaged: set[str] = set()
     for kind, id_ in pieces.iter_rows():
+        if not store.sharing.finished(kind, id_):  # it fetches the seal, so no stamp is older than that
+            continue
         folder = store.folder(kind, id_)
         before = stamp(folder / DONE)
         note = store.done(kind, id_)
         if note is None or before is None:
             continue
         stamps = {DONE: before} | {file: stamp(folder / file) or NO_STAMP for file in note["files"]}
-        if kind == "run":
-            try:
-                rows = read_json(checked(folder, "result.json", note["files"]))["metrics"]
+        try:
+            said = note_of(folder, note)
+            if kind == "run":
+                rows = rows_of(folder, note["files"])
                 weights += looked_at(folder, id_, note["files"])
-            except DamagedError as error:
-                store.say(error)
-                damaged.add(id_)
-                continue
-            for name, column in measured.items():
-                column += [id_] * len(rows) if name == "run" else [_known(row[name]) for row in rows]
-        notes.append((kind, id_, *(note[name] for name in ("seconds", "device", "torch", "dgbench"))))
+                for name, column in measured.items():
+                    column += [id_] * len(rows) if name == "run" else [_known(row[name]) for row in rows]
+        except DamagedError as error:
+            store.say(error)
+            damaged |= {id_} if kind == "run" else set()
+            continue
+        notes.append((kind, id_, *said, *map(note.get, COST)))
         files += [(kind, id_, file, *found) for file, found in stamps.items()]
     fresh = {
         "files": pl.DataFrame(files, FILES, orient="row"),
@@ -141,5 +182,6 @@ def looked_at(folder: Path, run: str, files: Files) -> list[pl.DataFrame]:
     """
     if WEIGHTS not in files:
         return []
-    found = pl.read_parquet(checked(folder, WEIGHTS, files))
-    return [found.select(pl.lit(run).alias("run"), *(pl.col(name).cast(kind) for name, kind in BESIDE.items()))]
+    with unfolding(folder):
+        found = pl.read_parquet(checked(folder, WEIGHTS, files))
+        return [found.select(pl.lit(run).alias("run"), *(pl.col(name).cast(kind) for name, kind in BESIDE.items()))]

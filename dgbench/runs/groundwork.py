@@ -120,7 +120,7 @@ class _Look:
         """What a unit looks at."""
         training = unit.training
         if on_features(parts_of(training)):
-            for domain in dict.fromkeys((*training.sources, *(run.target for run in unit.runs if run.target))):
+            for domain in dict.fromkeys((*training.shown, *(run.target for run in unit.runs if run.target))):
                 yield self._once(training, domain, None)
         views = [run.views_per_domain for run in unit.runs if not run.weighs]  # nothing else looks at them
         for most in dict.fromkeys(views):

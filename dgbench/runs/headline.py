@@ -17,6 +17,7 @@ from dgbench.core.errors import StoreError
 from dgbench.runs.measured import changed, together
 from dgbench.runs.predictions import TABLE
 from dgbench.runs.remembered import STAMP, noted, place, recalled
+from dgbench.runs.said import unfolding
 from dgbench.runs.store import Store
 from dgbench.selection.measures import MEASURES, of_streams
 from dgbench.selection.predictions import AGAIN, STREAM
@@ -74,7 +75,8 @@ def of_run(store: Store, run: str, measure: str, dataset: str) -> dict[tuple[int
     Raises:
         DamagedError: its predictions are not what was written.
     """
-    rows = pl.read_parquet(store.file("run", run, TABLE), columns=[*_READ]).filter(pl.col("split") != AGAIN)
+    with unfolding(store.folder("run", run)):
+        rows = pl.read_parquet(store.file("run", run, TABLE), columns=[*_READ]).filter(pl.col("split") != AGAIN)
     found = of_streams(rows, STREAM, measure, dataset).iter_rows()
     return {(step, split, domain, view): value for step, split, domain, view, value in found}
 
@@ -96,7 +98,9 @@ def _judged(store: Store, unread: pl.DataFrame) -> Iterator[pl.DataFrame]:
         for stamps in together(store, runs["run"]):
             files = stamps["file"].to_list()
             rows = pl.scan_parquet(files, include_file_paths="file", glob=False).filter(pl.col("split") != AGAIN)
-            found = of_streams(rows.select("file", *_READ).collect(), ["file", *STREAM], str(measure), str(dataset))
+            with unfolding(store.root):
+                read = rows.select("file", *_READ).collect()
+            found = of_streams(read, ["file", *STREAM], str(measure), str(dataset))
             yield (
                 found.join(stamps, on="file")
                 .with_columns(measure=pl.lit(measure))

@@ -10,6 +10,7 @@ from dgbench.core.spec import canonical, identity
 from dgbench.runs.groundwork import Groundwork
 from dgbench.runs.jobs import Extraction, Together, Unit
 from dgbench.runs.parts import on_features, parts_of
+from dgbench.train.parts import Parts
 
 MOST = 20
 """Trainings of one job at most: more save next to nothing, and one that is stopped loses more."""
@@ -26,7 +27,8 @@ def side_by_side(below: Groundwork, workers: int) -> tuple[list[Together], list[
     """
     alike: dict[str, list[Unit]] = {}
     for unit in below.units:
-        if not unit.trained and unit.training.merged is None and on_features(parts_of(unit.training)):
+        takes_steps = unit.training.merged is None and unit.training.steps
+        if not unit.trained and takes_steps and _small(parts_of(unit.training)):
             alike.setdefault(_batches(unit), []).append(unit)
     together = [units for units in alike.values() if len(units) > 1]
     most = max(2, min(MOST, -(-sum(map(len, together)) // workers)))
@@ -37,6 +39,11 @@ def side_by_side(below: Groundwork, workers: int) -> tuple[list[Together], list[
         for unit in below.units
     ]
     return jobs, waiting
+
+
+def _small(parts: Parts) -> bool:
+    """Whether a training is a head on features, and the head its own weights: a text tower is no head's to hold."""
+    return on_features(parts) and "text_head" not in parts.adapter.provides()
 
 
 def _batches(unit: Unit) -> str:
@@ -51,7 +58,7 @@ def _job(units: Sequence[Unit], below: Groundwork) -> Together:
     waits = [
         job.id
         for job in below.jobs
-        if isinstance(job, Extraction) and job.id in used and job.rows is None and job.domain in training.sources
+        if isinstance(job, Extraction) and job.id in used and job.rows is None and job.domain in training.shown
     ]
     id_ = f"{len(units)} heads on {in_short(training.sources)}, {identity({'trainings': [unit.id for unit in units]})}"
     return Together(tuple(units), tuple(waits), id_)

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dgbench.core.cards import BoardCard, Keep
 from dgbench.core.dataset_card import other_headlines
 from dgbench.core.errors import StoreError
-from dgbench.runs.collect import more_trials
+from dgbench.runs.listed import INDEX
 from dgbench.runs.plan import Plan
-from dgbench.runs.store import INDEX, Store
+from dgbench.runs.roll import Roll
+from dgbench.runs.store import Store
 from dgbench.runs.wishes import Boards
 
 
@@ -40,7 +41,7 @@ def grown(board: BoardCard, store: Store) -> dict[str, int]:
     """Of algorithms to which a board in a store gave more trials than the rules give to all: how many they have."""
     if board.looks:
         with suppress(StoreError):  # it was never run there
-            return more_trials(board, store.read_index(board))
+            return Roll.at(store, board).more_trials(board)
     return {}
 
 

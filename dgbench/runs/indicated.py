@@ -11,7 +11,8 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.runs.predictions import TABLE, intact
-from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
+from dgbench.runs.remembered import STAMP, noted, place, recalled, stamps
+from dgbench.runs.said import unfolding
 from dgbench.runs.store import Store
 from dgbench.selection.indicators import READ, indicators
 from dgbench.selection.records import CANDIDATE, CELL, INDICATED, INDICATORS, METRICS
@@ -59,9 +60,8 @@ def _indicated(board: BoardCard, store: Store, runs: pl.DataFrame) -> pl.DataFra
 
 def _stamped(store: Store, runs: pl.DataFrame) -> pl.DataFrame:
     """Runs with what their predictions are known by."""
-    root = store.folder("run", "")
-    stamps = [stamp(f"{root}/{run}/{TABLE}") or NO_STAMP for run in runs["run"]]
-    return runs.hstack(pl.DataFrame(stamps, STAMP, orient="row")).select(FILES.names())
+    root = store.pieces_in("run")
+    return runs.hstack(stamps(f"{root}/{run}/{TABLE}" for run in runs["run"])).select(FILES.names())
 
 
 def _read(store: Store, runs: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -76,7 +76,8 @@ def _read(store: Store, runs: pl.DataFrame) -> Iterator[pl.DataFrame]:
         if whole.height:
             files = pl.Enum(whole["file"].unique(maintain_order=True))
             rows = pl.scan_parquet(list(files.categories), include_file_paths="file", glob=False).filter(view="clean")
-            examples = rows.select(pl.col("file").cast(files), *READ).collect()
+            with unfolding(store.root):
+                examples = rows.select(pl.col("file").cast(files), *READ).collect()
             named = whole.select("cell", "draw", pl.col("file").cast(files)).join(examples, on="file")
             found = indicators(named).join(cells.select(*CELL, "cell"), on="cell")
             yield found.select(pl.col(name).cast(kind) for name, kind in FOUND.items())

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,9 +20,11 @@ from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.memory import keeping_large_blocks
 from dgbench.core.paths import cache_root
 from dgbench.core.pieces import checkpoint, pieces
+from dgbench.runs.device import give_memory_back, memory_taken
 from dgbench.runs.notes import Images, Measured, Note, Predicted, Stage, Steps, Tell
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Kind, Store
+from dgbench.train.division import WHOLE, Division
 from dgbench.train.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Unit:
         asked: What is to stay of its weights, where it is done again for that.
         groundwork: Ids of the views and features that it uses, and of the job that trains it with others.
         together: Whether there is such a job, which counts it.
+        division: What steps are divided into.
     """
 
     training: TrainingSpec
@@ -71,6 +73,7 @@ class Unit:
     asked: Wish | None = None
     groundwork: tuple[str, ...] = ()
     together: bool = False
+    division: Division = WHOLE
 
     @property
     def id(self) -> str:
@@ -127,20 +130,21 @@ class Unit:
         from dgbench.runs.keeping import let_go
         from dgbench.runs.setting import stored
         from dgbench.runs.wishes import Boards
+        from dgbench.train.together import pause
 
         where = torch.device(device)
         steps = Steps(self.training.steps, tell)
-        keep = frozenset() if self.there(store) else self.keep(store)
-        enough = partial(self.enough, store)
         did = do_training(
             self.training,
             store,
             where,
             steps,
-            keep=keep,
-            enough=enough,
+            keep=frozenset() if self.there(store) else self.keep(store),
+            enough=partial(self.enough, store),
             checkpointing=self.checkpointing,
             on_history=lambda step, rows: tell(Measured(self.id, step, tuple(rows))),
+            pause=pause(),
+            division=self.division,
         )
         if not self.trained:
             if did or not self.together:
@@ -193,7 +197,6 @@ class Together:
             for one in self.units
             if not one.there(store)
         ]
-        there = len(self.units) - len(wanted)
         steps = Steps(self.units[0].training.steps, tell, len(wanted))
         done = do_together(
             wanted,
@@ -202,6 +205,7 @@ class Together:
             steps,
             lambda training, step, rows: tell(Measured(training, step, tuple(rows))),
         )
+        there = len(self.units) - len(wanted)
         tell(Note("trainings", there + done - steps.told, steps.seconds() if done else None, done))
 
 
@@ -219,11 +223,12 @@ def unit(
     trained: bool = False,
     last: bool = False,
     asked: Wish | None = None,
+    division: Division = WHOLE,
 ) -> Unit:
     """The unit of a training of a plan."""
     spec = plan.trainings[training]
     lean = {start.backbone for start in plan.starts.values() if start.checkpointing}
-    return Unit(spec, tuple(runs), spec.backbone in lean, trained, last, asked)
+    return Unit(spec, tuple(runs), spec.backbone in lean, trained, last, asked, division=division)
 
 
 @dataclass(frozen=True)
@@ -323,21 +328,23 @@ class LostError(StoreError):
 
     def __init__(self, kind: Kind, id_: str) -> None:
         super().__init__(kind, id_)
-        self.kind = kind
-        self.id = id_
+        self.kind, self.id = kind, id_
 
 
-def do(job: Job, root: Path, device: str, tell: Tell) -> None:
-    """Do a job in this process.
+def do(device: str, job: Job, place: str, tell: Tell) -> float | None:
+    """Do a job in this process; what :func:`memory_taken` says of the device when it is done.
 
     Raises:
         BusyError: another process is at it.
         LostError: a piece that it reads must be done again first.
         DiskError: nothing can be written.
     """
-    store = Store(root)
-    with writing(root, cache_root()):
+    store = Store.at(place)
+    with writing(store.root, cache_root()):
         try:
             job.do(store, device, tell)
+            return memory_taken(device)
         except DamagedError as error:
             raise LostError(*store.mend_after(error)) from error
+        finally:
+            give_memory_back(device)

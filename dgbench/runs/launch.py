@@ -7,9 +7,10 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -17,7 +18,6 @@ from dgbench.core.amounts import in_words
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.elsewhere import trusted
 from dgbench.core.errors import DGBenchError
-from dgbench.core.processes import Pool
 from dgbench.data.cache.kept import shelf
 from dgbench.data.cache.prepare import room_for
 from dgbench.data.cache.streamed import Streamed
@@ -25,16 +25,18 @@ from dgbench.data.cache.streamed import wanted as streaming
 from dgbench.data.catalogue import load
 from dgbench.data.disk.locate import locate
 from dgbench.data.domain import Dataset
+from dgbench.launchers import opened
 from dgbench.models.backbones import UNKNOWN
 from dgbench.runs.deterministic import ready
-from dgbench.runs.device import DeviceName, default_workers, resolve_device
+from dgbench.runs.device import Devices, accelerator, kind_of, resolve_devices
+from dgbench.runs.dividing import check_division, first_devices, workers_for
 from dgbench.runs.emulated import emulated
 from dgbench.runs.failures import Failure
 from dgbench.runs.feature_shelf import shelf as features_of
 from dgbench.runs.groundwork import groundwork
 from dgbench.runs.heads import side_by_side
 from dgbench.runs.index import asked, index
-from dgbench.runs.jobs import Job, Unit, unit
+from dgbench.runs.jobs import Drawing, Job, Unit, unit
 from dgbench.runs.keeping import let_go
 from dgbench.runs.notes import STAGES, Stage
 from dgbench.runs.overlap import idle
@@ -42,12 +44,15 @@ from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress, Silent
 from dgbench.runs.room import Budget, Room
 from dgbench.runs.setting import stored
+from dgbench.runs.shares import Shares
 from dgbench.runs.sizes import to_be_written
 from dgbench.runs.store import Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import Todo, todo
 from dgbench.runs.tracking import Tracking
 from dgbench.runs.wishes import Boards
+from dgbench.train.division import WHOLE, Division
+from dgbench.train.together import pause
 
 log = logging.getLogger(__name__)
 
@@ -74,22 +79,29 @@ def launch(
     plan: Plan,
     store: Store,
     *,
-    device: DeviceName = "auto",
+    device: Devices = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
     tracking: Tracking | None = None,
+    launcher: str = "local",
+    options: Mapping[str, Any] | None = None,
+    division: Division = WHOLE,
 ) -> Summary:
     """Carry out what is missing of a plan, and list its runs as the board's.
 
     Args:
         plan: What is to be there.
         store: Where it is kept.
-        device: ``auto`` takes an accelerator where there is one.
-        workers: Processes; by default one for each CPU core, or one where an accelerator does the work.
+        device: ``auto`` takes every accelerator that there is, else the CPU; ``cuda:0,2`` two of them.
+        workers: Processes in all; by default one for each CPU core, or a few for each accelerator that does the work.
         progress: Is told what happens.
         tracking: So are its trackers.
+        launcher, options: Who does the work, and what is said to it (:mod:`dgbench.launchers`).
+        division: What the steps of each training are divided into; a worker starts the other processes of its training.
 
     Raises:
+        DGBenchError: a device, or what the launcher needs, is not there.
+        RecipeError: a training cannot be divided so.
         DataError: a dataset of the board is not on this machine.
         DiskError: the store or the cache cannot be written, or the disk is full; workers are stopped then. Or one of
             them may not take what is needed at once; nothing was begun then.
@@ -103,42 +115,55 @@ def launch(
             )
     for one in idle(plan):
         log.warning("%s", one)
+    pause()  # what is wrong with it is said before anything is begun
     started = time.perf_counter()
     store.clear()
     store.write_index(plan.board, index(plan, store.keep(plan.board)))
     # Nobody reads the predictions of a finished run, so they are read here.
     left = todo(plan, store, lambda run: store.intact("run", run), asked(plan, store))
-    units = units_of(plan, left)
-    where = resolve_device(device)
+    units = units_of(plan, left, division)
+    devices = first_devices(resolve_devices(device), division) if launcher == "local" else (device,)
     progress = progress or Silent()
     if not units:
         tidy(plan, store)
         return Summary(0, 0, time.perf_counter() - started, {})
+    if division:
+        check_division(
+            division, plan, (one.training for one in units if not one.trained), kind_of(devices[0]), launcher
+        )
     wanted = sorted({(one.training.dataset, one.training.size) for one in units})
     seen = {one: load(*one, streaming=True) for one in wanted}  # nothing is decoded for that
     below = groundwork(units, store, lambda name, size: seen[name, size])
-    workers = workers or default_workers(where)
-    heads, units = side_by_side(below, workers)
+    if launcher == "local":
+        workers = min(workers or workers_for(devices, division), len(below.jobs) + len(units))
+    crew = opened(launcher, devices, workers, options or {}, ready, trusted())
+    heads, units = side_by_side(below, crew.workers)
     jobs: list[Job] = sorted([*below.jobs, *heads, *units], key=_comes_later)
-    workers = min(workers, len(jobs))
-    _say_what_is_tight(plan, store, workers)
-    if slow := emulated(plan.board, where):
+    if crew.far:  # what is drawn lies in the cache of a machine: workers draw what they look at in theirs
+        jobs = [job for job in jobs if not isinstance(job, Drawing)]
+    _say_what_is_tight(plan, store, crew.workers)
+    if not crew.far and (slow := emulated(plan.board, crew.kind)):
         log.warning("%s", slow)
     budgets = {
         "cache": Budget(shelf(), sum(map(_decoded, seen.values()))),
         "features": Budget(features_of(store)),
     }
     with closing(Room(units, below.sights, budgets)) as room:
-        # Here, so that no worker waits for another. What somebody has stays in the cache.
-        datasets = [load(name, size, progress=partial(progress.reading, name)) for name, size in wanted]
+        # Here, so that no worker of this machine waits for another. What somebody has stays in the cache.
+        held = [] if crew.far else [load(name, size, progress=partial(progress.reading, name)) for name, size in wanted]
         todo_of: Counter[Stage] = Counter()
         for job in jobs:
             todo_of.update(job.amounts())
         progress.start({stage: todo_of[stage] for stage in STAGES if todo_of[stage]})
-        with Pool(workers, ready, where, trusted()) as pool:
-            sweep = Sweep(plan, store, pool, room, workers, where, progress, tracking or Tracking(plan))
-            sweep.run(jobs)
-        del datasets
+        try:
+            with crew:
+                shares = Shares(accelerator(crew.kind))
+                sweep = Sweep(plan, store, crew, room, shares, progress, tracking or Tracking(plan), division)
+                sweep.run(jobs)
+        finally:  # whatever ended workers, they may not have cleared away what they were at
+            with suppress(OSError):  # a disk that takes nothing keeps it for the next sweep
+                store.clear()
+        del held
     tidy(plan, store)
     return Summary(sweep.done["trainings"], sweep.done["runs"], time.perf_counter() - started, sweep.failures)
 
@@ -165,7 +190,7 @@ def _decoded(dataset: Dataset) -> int:
     return room_for(map(len, images), images[0].size) if images and not streaming() else 0
 
 
-def units_of(plan: Plan, left: Todo) -> list[Unit]:
+def units_of(plan: Plan, left: Todo, division: Division = WHOLE) -> list[Unit]:
     """The units of what is to be done of a plan, each after those that it starts from."""
     at_work = [id_ for id_ in plan.trainings if left.at_work(id_)]
     starts = {start for id_ in at_work for start in left.needs(plan.trainings[id_])}
@@ -177,6 +202,7 @@ def units_of(plan: Plan, left: Todo) -> list[Unit]:
             trained=not left.trains(id_),
             last=id_ in starts,
             asked=left.asked.get(id_),
+            division=division,
         )
         for id_ in at_work
     ]

@@ -8,7 +8,8 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.runs.predictions import TABLE, intact
-from dgbench.runs.remembered import STAMP, Stamp, noted, place, recalled, stamp
+from dgbench.runs.remembered import STAMP, Stamp, noted, place, recalled, stamp, stamps
+from dgbench.runs.said import unfolding
 from dgbench.runs.store import Store
 from dgbench.selection.familiar import Familiar
 from dgbench.selection.measures import COMPUTED, EXAMPLE, class_count, listed, measure, official_groups
@@ -55,23 +56,26 @@ def measured(board: BoardCard, store: Store, cells: pl.DataFrame, known: Familia
 
 def changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
     """The runs whose predictions are no longer those that were read."""
-    found, root = before.select("run", *STAMP).unique(), store.folder("run", "")
-    changed = [run for run, *was in found.iter_rows() if stamp(f"{root}/{run}/{TABLE}") != tuple(was)]
-    return pl.DataFrame({"run": changed}, {"run": pl.String()})
+    found, root = before.select("run", *STAMP).unique(), store.pieces_in("run")
+    now = stamps(f"{root}/{run}/{TABLE}" for run in found["run"])
+    return found.filter(pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)).select("run")
 
 
 def _judged(store: Store, unread: pl.DataFrame, known: Familiar) -> Iterator[pl.DataFrame]:
     """Of runs whose predictions are whole every step; what is damaged is said."""
     for (dataset,), runs in unread.group_by("dataset", maintain_order=True):
-        for stamps in together(store, runs["run"]):
-            files = stamps["file"].to_list()
+        for batch in together(store, runs["run"]):
+            files = batch["file"].to_list()
             rows = pl.scan_parquet(files, include_file_paths="file", glob=False).filter(split="target")
-            examples = rows.select("file", "step", *EXAMPLE, listed(known, str(dataset)).alias("familiar")).collect()
+            with unfolding(store.root):
+                examples = rows.select(
+                    "file", "step", *EXAMPLE, listed(known, str(dataset)).alias("familiar")
+                ).collect()
             numbered = examples.with_columns(pl.col("file").cast(pl.Enum(files)))
             about = official_groups(str(dataset)), class_count(str(dataset))
             found = measure(numbered, ["file", "step"], *about).with_columns(pl.col("file").cast(pl.String))
             yield (
-                found.join(stamps, on="file")
+                found.join(batch, on="file")
                 .with_columns(lists=pl.lit(known.identity))
                 .select(pl.col(name).cast(kind) for name, kind in MEASURES.items())
             )

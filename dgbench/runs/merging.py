@@ -15,11 +15,11 @@ from dgbench.algorithms.slots import State
 from dgbench.core.errors import DivergedError
 from dgbench.core.pieces import checkpoint, file
 from dgbench.core.seals import sealed
-from dgbench.models.effective import load_effective
+from dgbench.models.effective import apart, load_effective
 from dgbench.runs.parts import part_of
 from dgbench.runs.setting import Setting, stored
 from dgbench.train.ending import end
-from dgbench.train.evaluate import evaluating, mean, validation
+from dgbench.train.evaluate import evaluating, judged, mean, validation_scores
 from dgbench.train.spec import TRAININGS
 from dgbench.train.trajectory import digest, save
 
@@ -35,10 +35,14 @@ class StoredMembers:
         self.sources = setting.sources()
 
     def rows(self, state: State) -> list[dict[str, Any]]:
-        """What weights say of each source domain that validates."""
-        load_effective(self.network, state)
-        with evaluating(self.network):
-            return [validation(self.network, domain) for domain in self.sources.validating]
+        """What weights say of each source domain that validates; of several networks, what they say together."""
+        said = []
+        for one in apart(state):
+            load_effective(self.network, one)
+            with evaluating(self.network):
+                said.append([validation_scores(self.network, domain) for domain in self.sources.validating])
+        each = zip(*said, self.sources.validating, strict=True)
+        return [judged(scores, domain) for *scores, domain in each]
 
     def validated(self, state: State) -> Validated:
         """Means of :meth:`rows`, as the training averages them."""
@@ -86,7 +90,8 @@ def merge(setting: Setting, folder: Path) -> None:
     if not all(math.isfinite(row["nll"]) for row in rows):
         raise DivergedError(step)
     moving = {name for one in members.trajectories for name in one.moved}
-    save(folder / file(checkpoint(step)), {name: state[name] for name in sorted(moving)})
+    weights = {name: tensor for name, tensor in sorted(state.items()) if name.rpartition("/")[2] in moving}
+    save(folder / file(checkpoint(step)), weights)
     initial = {kind: digest(found) for kind, found in setting.initial()._asdict().items()}
     seconds = time.perf_counter() - clock
     files = before["files"] if before else {}

@@ -19,6 +19,9 @@ from dgbench.selection.predictions import PREDICTIONS, VALUES, scores_kept
 from dgbench.train.evaluate import score
 from dgbench.train.scale import Scale
 
+Scores = Literal["logits", "probabilities", "values"]
+"""What a predictor gives."""
+
 
 def examples(dataset: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
     """Some rows of a domain, whatever predicts them: the columns ``index, sample, group, label``.
@@ -37,6 +40,19 @@ def examples(dataset: Dataset, domain: str, rows: Rows) -> pl.DataFrame:
     }
     schema = PREDICTIONS if dataset.classes else VALUES
     return pl.DataFrame(columns, schema_overrides={name: schema[name] for name in columns})
+
+
+def among(scores: Tensor, present: Tensor, kind: Scores) -> Tensor:
+    """Scores ``[n, C]`` in which classes that are not ``present``, int64 ``[c]``, have no chance.
+
+    Their logits fall out of every softmax. Of probabilities the rest is normalised by what notes them; where it is 0,
+    all classes that are present are as likely.
+    """
+    likely, number = kind == "probabilities", torch.finfo(scores.dtype)
+    left = torch.full_like(scores, 0.0 if likely else number.min / 4)
+    present = present.to(scores.device)
+    left[:, present] = scores[:, present].clamp(min=number.tiny if likely else number.min)
+    return left
 
 
 class _Of:
@@ -68,7 +84,7 @@ def observed(
     step: int,
     shown: pl.DataFrame,
     scores: Tensor,
-    kind: Literal["logits", "probabilities", "values"],
+    kind: Scores,
     scale: Scale | None = None,
 ) -> pl.DataFrame:
     """What a candidate predicts, as one table.

@@ -9,10 +9,10 @@ from typing import Any
 
 from dgbench.core.errors import StoreError, did_you_mean, shown
 from dgbench.core.files import read_json
-from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, identity
+from dgbench.runs.listed import INDEX, read_list
 from dgbench.runs.plan import Plan, RunSpec
-from dgbench.runs.store import INDEX, Store
+from dgbench.runs.store import Store
 from dgbench.train.spec import TrainingSpec
 
 NOTED = ("torch", "dgbench", "device")
@@ -78,7 +78,7 @@ def unknown(begins: str, store: Store, known: Iterable[str]) -> StoreError:
         return StoreError(f"{trainings[0]} is a training, and no run{runs}")
     hint = did_you_mean(begins, known)
     close = hint if hint.startswith(" Did") else " The pages of a site and dgbench.records(...).runs name runs."
-    return StoreError(f"there is no finished run {shown(begins)} in {store.root}, nor among submissions.{close}")
+    return StoreError(f"there is no finished run {shown(begins)} in {store.place}, nor among submissions.{close}")
 
 
 def finished(store: Store) -> list[str]:
@@ -94,8 +94,7 @@ def origin(store: Store, run: str) -> Origin:
         DamagedError: it, or a training that it comes from, is not what was written.
     """
     content = store.read("run", run, "spec.json")
-    fields = {name: content.get(name) for name in ("training", "averaging", "predictor", "target", "views_per_domain")}
-    spec = RunSpec(**fields, part=content.get("part", "tested"), weighs=content.get("weighs", False))
+    spec = RunSpec.of(content)
     if spec.spec() != content or spec.id != run:
         raise StoreError(
             f"run {run} was made by another version of dgbench ({content.get('schema')}; this one makes "
@@ -158,7 +157,7 @@ def _lists(store: Store) -> list[tuple[str, list[Mapping[str, Any]]]]:
     found = []
     for path in store.indices():
         try:
-            content = recalled(path)
+            content = read_list(path)
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} is damaged ({error}); 'dgbench run' sets it aside and writes it again") from error
         if content.get("schema") == INDEX:

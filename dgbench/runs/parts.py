@@ -39,6 +39,13 @@ def parts_of(training: TrainingSpec) -> Parts:
     return Parts(**{slot: part_of(slot, part, f"training {training.id}") for slot, part in training.parts.items()})
 
 
+def networks(training: TrainingSpec) -> int:
+    """How many networks its last weights are: several only of a merge that lets its members predict together."""
+    if training.merged is None or not part_of("averaging", training.merged, f"training {training.id}").several:
+        return 1
+    return len(training.reads())
+
+
 def elsewhere(parts: Parts) -> Whole | None:
     """The class that is a whole algorithm from elsewhere, where a training is one of it."""
     return parts.objective if isinstance(parts.objective, Whole) else None

@@ -6,14 +6,14 @@ comes after training, so their runs name the same training, and it is done once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from dgbench.core.cards import BoardCard, PerDomain
+from dgbench.core.cards import STREAM_BATCH, BoardCard, PerDomain
 from dgbench.core.cases import Case
 from dgbench.core.dataset_card import DatasetCard
-from dgbench.core.registry import Slot
+from dgbench.core.registry import Slot, StreamMode
 from dgbench.core.shift_families import VIEWS_VERSION
 from dgbench.core.spec import Spec, identity
 from dgbench.data.catalogue import Outline
@@ -21,9 +21,6 @@ from dgbench.runs.judges import Judge, OfCandidate
 from dgbench.runs.parts import part_of
 from dgbench.runs.pretraining import Start
 from dgbench.train.spec import TrainingSpec
-
-STREAM_BATCH = 32
-"""Images that a predictor is shown at once."""
 
 Part = Literal["tested", "validation"]
 """Which images of a target are predicted."""
@@ -40,8 +37,11 @@ class RunSpec:
         views_per_domain: How many validation images of a source domain are predicted under each shift.
         part: Of the target: ``tested``, or its ``validation`` images, where it is the target of a judge alone and the
             board keeps a part of each domain for testing.
+        among: Among which classes the target is predicted: ``all``, or those ``present`` in it.
         weighs: Whether it looks at weights (:mod:`dgbench.runs.weighed`). It predicts clean validation images alone
             then, by the shared head.
+        stream_batch: How many images the predictor is shown at once.
+        stream_mode: In which order, and when it is reset.
     """
 
     training: str
@@ -51,15 +51,31 @@ class RunSpec:
     views_per_domain: PerDomain
     part: Part = "tested"
     weighs: bool = False
+    stream_batch: int = STREAM_BATCH
+    among: Literal["all", "present"] = "all"
+    stream_mode: StreamMode = "per_target"
 
     def spec(self) -> Spec:
         """As plain JSON."""
+        said = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default}
+        said.pop("stream_batch", None)
+        mode = {"mode": said.pop("stream_mode")} if "stream_mode" in said else {}
         return {
             "schema": "dgbench.run/4",
-            **{one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default},
-            "stream": {"batch": STREAM_BATCH, "order": "permuted by sources and trial"},
+            **said,
+            "stream": {"batch": self.stream_batch, "order": "permuted by sources and trial", **mode},
             "views": VIEWS_VERSION,
         }
+
+    @classmethod
+    def of(cls, content: Spec) -> RunSpec:
+        """The run that :meth:`spec` wrote; what another version wrote makes one that says something else."""
+        said: dict[str, Any] = {
+            one.name: content.get(one.name, None if one.default is MISSING else one.default) for one in fields(cls)
+        }
+        stream = content.get("stream", {})
+        said |= {"stream_batch": stream.get("batch", STREAM_BATCH), "stream_mode": stream.get("mode", "per_target")}
+        return cls(**said)
 
     @cached_property
     def id(self) -> str:
@@ -137,10 +153,17 @@ class Plan:
         return tuple(name for name, outline in self.datasets.items() if outline.manifest is None)
 
     def passes(self) -> dict[str, float]:
-        """Forward-and-backward passes that a step of each training costs; what merges others takes no step."""
+        """Forward-and-backward passes that a step of each training costs, in each view of its images.
+
+        Merges and models as they are take none.
+        """
+
+        def passes(id_: str, spec: TrainingSpec) -> float:
+            views: int = part_of("sampler", spec.parts["sampler"], id_).views
+            return float(part_of("optimizer", spec.parts["optimizer"], id_).passes * views)
+
         return {
-            id_: 0.0 if spec.merged else part_of("optimizer", spec.parts["optimizer"], id_).passes
-            for id_, spec in self.trainings.items()
+            id_: 0.0 if spec.merged or not spec.steps else passes(id_, spec) for id_, spec in self.trainings.items()
         }
 
     def only_judging(self) -> tuple[set[str], set[str]]:

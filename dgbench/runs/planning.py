@@ -59,6 +59,7 @@ def make_plan(
     _refuse_twins(recipes)
     _refuse_strangers(board, recipes)
     _refuse_seen_groups(board, datasets)
+    _refuse_what_is_tested(board)
     _say_unused_splits(board, datasets)
     probe = resolve(compose("linear_probe"), board)
     for recipe in recipes:
@@ -106,6 +107,18 @@ def _refuse_seen_groups(board: BoardCard, datasets: dict[str, Outline]) -> None:
             )
 
 
+def _refuse_what_is_tested(board: BoardCard) -> None:
+    """What a training sees of its target is tested only where the rules say so."""
+    if "unlabelled" not in board.tracks or board.unlabelled == "tested":
+        return
+    if not (board.split.test or board.split.official):
+        raise CardError(
+            f"board '{board.name}': targets are tested whole, and on the track 'unlabelled' trainings see images of "
+            "theirs; keep some for testing: set 'test' in [split] above 0; or let trainings see, without labels, the "
+            "very images that are tested: write 'unlabelled = \"tested\"'"
+        )
+
+
 def _say_unused_splits(board: BoardCard, datasets: dict[str, Outline]) -> None:
     """Who gives their own data splits expects them to be used."""
     rules = shipped("leaderboards") / board.name / "board.toml"
@@ -144,7 +157,7 @@ def add_cell(
         Entry(
             algorithm=recipe.name,
             title=recipe.title,
-            track=resolved.parts["predictor"].track,
+            track=resolved.track,
             backbone=start.shown,
             pretrained_on=start.past,
             target=case.name,
@@ -156,7 +169,7 @@ def add_cell(
             training=done.training,
             run=done.run,
             families=tuple(sorted(done.families)),
-            passes=resolved.parts["optimizer"].passes,
+            passes=done.passes,
             hyperparameters=resolved.specs,
             without_effect=done.without_effect,
         )
@@ -167,8 +180,9 @@ def add_cell(
         shown = _of_source(plan.board) if asked.case.target in case.sources else "tested"
         others = {number: asked.alike(one) for number, one in draws.items()}
         judge = work(
-            plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, others, shown, weighs=asked.weighs
-        )
+            plan, asked.case, asked.resolved, asked.probe, trial, draw, learned, others, shown,
+            weighs=asked.weighs, target=asked.case.target or case.target,
+        )  # fmt: skip
         plan.judges.append(
             Judge(
                 algorithm=recipe.name,
@@ -182,7 +196,7 @@ def add_cell(
                 training=judge.training,
                 run=judge.run,
                 averaging=judge.resolved.specs["averaging"],
-                passes=judge.resolved.parts["optimizer"].passes,
+                passes=judge.passes,
             )
         )
 

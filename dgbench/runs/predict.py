@@ -5,10 +5,12 @@ The target's images are read here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -18,19 +20,20 @@ from dgbench.core.cards import PerDomain
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import canonical
 from dgbench.data.cache.views import Shifted
-from dgbench.data.splits import split, tested, viewed
-from dgbench.models.effective import load_effective
+from dgbench.data.domain import Images
+from dgbench.data.splits import Rows, split, tested, viewed
+from dgbench.models.effective import apart, load_effective
 from dgbench.models.network import Network
 from dgbench.runs.candidates import candidate_at, candidates
-from dgbench.runs.observed import examples, observed
+from dgbench.runs.observed import Scores, among, examples, observed
 from dgbench.runs.parts import part_of, parts_of
-from dgbench.runs.plan import STREAM_BATCH, Part, RunSpec
+from dgbench.runs.plan import Part, RunSpec
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import STREAM, check
-from dgbench.train.evaluate import evaluating, features
+from dgbench.train.evaluate import evaluating, features, pooled
 from dgbench.train.norm_statistics import batches_for, recompute
-from dgbench.train.sources import Inputs
+from dgbench.train.sources import Held, Inputs
 from dgbench.train.spec import TrainingSpec
 
 
@@ -60,6 +63,28 @@ class _Stream:
     part: Part | None = None
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Clean images that any weights can be asked about.
+
+    Attributes:
+        split, domain: Whose: held-out images of a source domain, or the target.
+        inputs, places: Where to find each.
+        labels: Their classes, int64 ``[n]`` on the CPU.
+    """
+
+    split: str
+    domain: str
+    inputs: Inputs
+    places: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, held: Held) -> Shown:
+        """The held-out images of a source domain."""
+        return cls("validation", held.name, held.inputs, held.validation, held.labels.cpu()[held.validation])
+
+
 class Bench:
     """A finished training, with the features of everything that its runs are measured on."""
 
@@ -70,46 +95,58 @@ class Bench:
         self.setting = Setting(training, parts_of(training), store, device)
         self.dataset = self.setting.dataset
         self.network = self.setting.initial_network()
+        self.whole: Network | None = None
         self.sources = self.setting.sources()
-        self.validation: dict[PerDomain | None, list[_Stream]] = {}
-        self.targets: dict[tuple[str, Part], _Stream] = {}
+        self.validation: dict[tuple[object, ...], list[_Stream]] = {}
+        self.targets: dict[tuple[object, ...], _Stream] = {}
         self.averaging = ""
-        self.loaded: tuple[str, int] | None = None
+        self.loaded: tuple[str, int, int] | None = None
+        self.number = 0
         self.moves = self.setting.bank is None
         self.seen: dict[tuple[object, ...], Tensor] = {}
 
-    def _streams(self, run: RunSpec) -> list[_Stream]:
-        """Validation images of every source, clean and under every shift family, and the target, if it has images."""
+    def _streams(self, run: RunSpec, images: bool = False) -> list[_Stream]:
+        """Validation images of every source, clean and under every shift family, and the target, if it has images.
+
+        Args:
+            run: Of which.
+            images: Whether images themselves are wanted, also where stored features stand for them.
+        """
+        images = images and self.setting.bank is not None
         views = None if run.weighs else run.views_per_domain
-        if views not in self.validation:
-            self.validation[views] = list(self._validation(views))
-        shown = (run.target, run.part)
+        if (views, images) not in self.validation:
+            self.validation[views, images] = list(self._validation(views, images))
+        shown = (run.target, run.part, images)
         if run.target and shown not in self.targets:
             self.targets[shown] = self._target(*shown)
         target = [self.targets[shown]] if run.target else []
-        return [*self.validation[views], *(stream for stream in target if len(stream.places))]
+        return [*self.validation[views, images], *(stream for stream in target if len(stream.places))]
 
-    def _validation(self, views: PerDomain | None) -> Iterator[_Stream]:
+    def _inputs(self, name: str, view: str, of: Callable[[], Images], rows: Rows | None, images: bool) -> Inputs:
+        return self.setting.pictures(of()) if images else self.setting.inputs(name, view, of, rows)
+
+    def _validation(self, views: PerDomain | None, images: bool) -> Iterator[_Stream]:
         """Of every source those that are clean, and as many under every shift family as views are asked for."""
         for held in self.sources.validating:
             rows = held.validation.numpy()
             shown = examples(self.dataset, held.name, rows)
-            yield self._stream("validation", held.name, "clean", shown, held.inputs, held.validation)
+            inputs = self.setting.pictures(self.dataset.domain(held.name).inputs) if images else held.inputs
+            yield self._stream("validation", held.name, "clean", shown, inputs, held.validation)
             if views is None:
                 continue
             rows = viewed(self.dataset, held.name, self.training.trial, rows, views)
             shown = examples(self.dataset, held.name, rows)
             for family in FAMILIES:
-                images = partial(Shifted, self.dataset, held.name, rows, family, kept=self.setting.bank is None)
-                inputs = self.setting.inputs(held.name, family, images, rows)
+                drawn = partial(Shifted, self.dataset, held.name, rows, family, kept=self.setting.bank is None)
+                inputs = self._inputs(held.name, family, drawn, rows, images)
                 yield self._stream("validation", held.name, family, shown, inputs, torch.arange(len(rows)))
 
-    def _target(self, target: str, part: Part) -> _Stream:
+    def _target(self, target: str, part: Part, images: bool) -> _Stream:
         domain = self.dataset.domain(target)
         spec = self.training
         rules = (self.dataset, target, spec.trial, spec.validation, spec.test, spec.official)
         rows = tested(*rules) if part == "tested" else split(*rules).validation
-        inputs = self.setting.inputs(target, "clean", lambda: domain.inputs)
+        inputs = self._inputs(target, "clean", lambda: domain.inputs, None, images)
         shown = examples(self.dataset, target, rows)
         return self._stream("target", target, "clean", shown, inputs, torch.from_numpy(rows), part)
 
@@ -135,25 +172,31 @@ class Bench:
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
         predictor: Predictor = part_of("predictor", run.predictor, f"run {run.id}")
-        streams, tables = self._streams(run), []
+        images, tables = predictor.sees == "images", []
+        streams = self._streams(run, images)
         shown = pl.concat([stream.shown for stream in streams], rechunk=True)
-        for step in self.each(run):
-            with evaluating(self.network):
-                source = self._source(step) if predictor.needs_source else None
-                at_work = predictor.prepare(self.network, source)
-                scores = torch.cat([self._observe(at_work, stream, step) for stream in streams])
-            table = observed(step, shown, scores, predictor.scores, self.sources.scale)
+        for step, networks in itertools.groupby(self.each(run)):
+            said = []
+            for _ in networks:
+                with evaluating(self.network):
+                    source = self._source(step, predictor)
+                    at_work = predictor.prepare(self._seeing() if images else self.network, source)
+                    each = (self._observe(at_work, stream, step, run, images) for stream in streams)
+                    kept = map(partial(self._among, run, predictor.scores), streams, each)
+                    said.append(torch.cat(list(kept)))
+            table = observed(step, shown, *pooled(said, predictor.scores), self.sources.scale)
             check(table, len(self.dataset.classes))
             tables.append(table)
         return pl.concat(tables)
 
     def each(self, run: RunSpec) -> Iterator[int]:
-        """Load the weights of each candidate of a run in turn; its step."""
+        """Load the weights of each candidate of a run in turn; its step, once for each network that they are."""
         averaging: Averaging = part_of("averaging", run.averaging, f"run {run.id}")
         self._average(run)
         for step, state in candidates(averaging, run.averaging, self.trajectory):
-            self._load(averaging, step, state)
-            yield step
+            for number, network in enumerate(apart(state)):
+                self._load(averaging, step, network, number)
+                yield step
 
     def clean(self, run: RunSpec, step: int) -> list[Tensor]:
         """Of each source domain that validates the features of its clean validation images, in an order of the seed.
@@ -163,6 +206,12 @@ class Bench:
         streams = [stream for stream in self._streams(run) if (stream.split, stream.view) == ("validation", "clean")]
         with evaluating(self.network):
             return [self._seen(stream, step) for stream in streams]
+
+    def sets(self, run: RunSpec) -> list[Shown]:
+        """The clean images that a run predicts: of each source domain that validates, and of its target."""
+        clean = [stream for stream in self._streams(run) if stream.view == "clean"]
+        labels = [torch.from_numpy(stream.shown["label"].to_numpy().astype(np.int64)) for stream in clean]
+        return [Shown(s.split, s.domain, s.inputs, s.places, own) for s, own in zip(clean, labels, strict=True)]
 
     def recall(self, run: RunSpec, step: int) -> tuple[Network, Source | None]:
         """The network that a run predicted with at a step, and what its predictor was prepared with.
@@ -177,7 +226,7 @@ class Bench:
         self._average(run)
         self._load(averaging, step, candidate_at(averaging, run.averaging, self.trajectory, step))
         with evaluating(self.network):
-            return self.network, self._source(step) if predictor.needs_source else None
+            return self.network, self._source(step, predictor)
 
     def _average(self, run: RunSpec) -> None:
         """Forget what other weights saw, if that differs from what those of this run see."""
@@ -185,14 +234,15 @@ class Bench:
             self.seen = {}
         self.averaging = canonical(run.averaging)
 
-    def _load(self, averaging: Averaging, step: int, state: State) -> None:
+    def _load(self, averaging: Averaging, step: int, state: State, number: int = 0) -> None:
         """Take these weights, and the statistics that belong to them; once for predictors that share them."""
-        if self.loaded == (self.averaging, step):
+        self.number = number
+        if self.loaded == (self.averaging, step, number):
             return
         load_effective(self.network, state)
         if averaging.recomputes():
             recompute(self.network, self._training_images())
-        self.loaded = (self.averaging, step)
+        self.loaded = (self.averaging, step, number)
 
     def _training_images(self) -> Iterator[Tensor]:
         """The batches that training would have gone on with, augmented as its own."""
@@ -212,26 +262,57 @@ class Bench:
             inputs, places: Where its images are.
             order: In which the features are given, if not that of the places.
         """
-        key = (step if self.moves else 0, *of)
+        key = ((step, self.number) if self.moves else 0, *of)
         if key not in self.seen:
             found = features(self.network, inputs, places)
             self.seen[key] = found if order is None else found[order]
         return self.seen[key]
 
-    def _source(self, step: int) -> Source:
+    def _source(self, step: int, predictor: Predictor) -> Source | None:
+        """What a predictor is prepared with."""
+        if not predictor.needs_source:
+            return None
         parts, labels, numbers = [], [], []
+        of = "validation" if predictor.needs_source == "validation" else "train"
         for number, held in enumerate(self.sources.domains):
-            parts.append(self._features(step, ("train", held.name), held.inputs, held.train))
-            labels.append(held.labels[held.train.to(self.device)])
+            rows = held.validation if of == "validation" else held.train
+            parts.append(self._features(step, (f"{of} rows", held.name), held.inputs, rows))
+            labels.append(held.labels[rows.to(self.device)])
             numbers.append(torch.full_like(labels[-1], number))
         return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
 
-    def _observe(self, at_work: Stream, stream: _Stream, step: int) -> Tensor:
-        """Show one stream; what is predicted ``[n, C]``, as the domain has its rows."""
-        found = self._seen(stream, step)
+    def _seeing(self) -> Network:
+        """The network that images go through; of one that is a head on stored features, with its backbone."""
+        if self.setting.bank is None:
+            return self.network
+        if self.whole is None:
+            self.whole = self.setting.whole_network().eval()
+        self.whole.head, self.whole.domain_heads = self.network.head, self.network.domain_heads
+        return self.whole
+
+    def _observe(self, at_work: Stream, stream: _Stream, step: int, run: RunSpec, images: bool) -> Tensor:
+        """Show one stream, once and in its order; what is predicted ``[n, C]``, as the domain has its rows."""
+        order, batch = stream.order, run.stream_batch
+        if run.stream_mode == "by_class":
+            order = order[torch.tensor(stream.shown["label"])[order.cpu()].argsort(stable=True)]
+        if images:
+            shown: Iterable[Tensor] = map(stream.inputs.ready, torch.split(stream.places[order.cpu()], batch))
+        else:
+            seen = self._seen(stream, step)
+            shown = torch.split(seen if order is stream.order else seen[stream.back][order], batch)
         at_work.reset(stream.seed)
-        scores = [at_work.observe(batch) for batch in torch.split(found, STREAM_BATCH)]
-        return torch.cat(scores)[stream.back]
+        said = []
+        for each in shown:
+            if run.stream_mode == "episodic":
+                at_work.reset(stream.seed)
+            said.append(at_work.observe(each))
+        return torch.cat(said)[order.argsort()]
+
+    def _among(self, run: RunSpec, kind: Scores, stream: _Stream, scores: Tensor) -> Tensor:
+        """Scores among the classes that the run predicts its target among."""
+        if run.among == "all" or stream.split != "target":
+            return scores
+        return among(scores, torch.from_numpy(np.unique(self.dataset.domain(stream.domain).labels)), kind)
 
     def _seen(self, stream: _Stream, step: int) -> Tensor:
         """Features of a stream, in its order."""

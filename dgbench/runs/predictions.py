@@ -10,6 +10,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DamagedError, StoreError, UnknownNameError
 from dgbench.core.seals import checked
+from dgbench.runs.said import unfolding
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import PREDICTIONS
 
@@ -58,7 +59,7 @@ def predictions(board: BoardCard, store: Store, **only: Hashable) -> pl.LazyFram
     if not whose.height:
         asked = "".join(f", {name} {value}" for name, value in only.items())
         raise StoreError(
-            f"'{board.name}'{asked}: no run is finished in {store.root}; 'dgbench run' does what is missing"
+            f"'{board.name}'{asked}: no run is finished in {store.place}; 'dgbench run' does what is missing"
         )
     found = pl.scan_parquet(whose["file"].unique(maintain_order=True).to_list(), include_file_paths="file", glob=False)
     return whose.lazy().join(found, on="file", maintain_order="left_right").select(*WHOSE, *PREDICTIONS)
@@ -69,13 +70,15 @@ def on_target(store: Store, run: str) -> pl.DataFrame | None:
     path = intact(store, run)
     if path is None:
         return None
-    return pl.read_parquet(path, columns=ON_TARGET, glob=False).filter(pl.col("split") == "target")
+    with unfolding(store.folder("run", run)):
+        return pl.read_parquet(path, columns=ON_TARGET, glob=False).filter(pl.col("split") == "target")
 
 
 def in_full(store: Store, run: str) -> pl.DataFrame | None:
     """All that a run predicted; None where it is not finished, or damaged, which is said."""
     path = intact(store, run)
-    return None if path is None else pl.read_parquet(path, columns=IN_FULL, glob=False)
+    with unfolding(store.folder("run", run)):
+        return None if path is None else pl.read_parquet(path, columns=IN_FULL, glob=False)
 
 
 def intact(store: Store, run: str) -> str | None:

@@ -18,7 +18,7 @@ from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.core.recipe import compose, resolve
 from dgbench.data.catalogue import outline
 from dgbench.models.backbones import facts, settled
-from dgbench.models.backbones.facts import told
+from dgbench.models.backbones.facts import Facts, told
 from dgbench.train.spec import SHAPING, TrainingSpec
 
 LETTERS = BoardCard(
@@ -98,7 +98,13 @@ def start(
     task = _task(architecture.canonical, known.size, name.task, reading) if name.task else None
     past = TASKS[name.task].summary.rstrip(".") if name.task else known.pretrained_on or ""
     origin = (known.weights, known.pretrained_on, past)
-    return Start(architecture.canonical, backbone, known.size, known.provides, task, *origin, name.checkpointing)
+    offered = _offered(known) if task is None else known.provides
+    return Start(architecture.canonical, backbone, known.size, offered, task, *origin, name.checkpointing)
+
+
+def _offered(known: Facts) -> frozenset[str]:
+    """What a backbone offers to parts: its network does, and the classifier that its weights came with."""
+    return known.provides | ({"head"} if known.head else frozenset())
 
 
 def _own(name: BackboneName, fetch: bool) -> Start:
@@ -115,7 +121,7 @@ def _own(name: BackboneName, fetch: bool) -> Start:
     report = f"{known.report}; images are normalised with normalize={spelt(by_content.normalize)}"
     origin = (known.weights, None, told(by_content.pretrained_on))
     return Start(
-        backbone, name.shown(str(known.weights)), known.size, known.provides, None, *origin, name.checkpointing, report
+        backbone, name.shown(str(known.weights)), known.size, _offered(known), None, *origin, name.checkpointing, report
     )
 
 

@@ -11,10 +11,11 @@ import torch
 
 from dgbench.core.cards import Keep
 from dgbench.core.errors import DamagedError, StoreError, UnknownNameError
-from dgbench.core.seals import DONE, read_sealed, write_sealed
+from dgbench.core.seals import DONE, read_sealed
 from dgbench.runs.keeping import Excess, excess, let_go
+from dgbench.runs.listed import INDEX
 from dgbench.runs.setting import stored
-from dgbench.runs.store import INDEX, BusyError, Kind, Store
+from dgbench.runs.store import BusyError, Kind, Store
 from dgbench.runs.usage import Listed, Usage, bytes_of
 from dgbench.runs.wishes import Boards
 
@@ -119,9 +120,9 @@ def prune(store: Store, what: Pruning) -> int:
     for path in what.ruled:
         content = read_sealed(path)
         if content["schema"] == INDEX:
-            write_sealed(path, content | {"keep": what.keep})
+            store.put_index(path, content | {"keep": what.keep})
     for path in what.forgotten:
-        path.unlink(missing_ok=True)
+        store.put_index(path, None)
         shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     for piece in what.pieces:
         freed += _remove(store, piece)

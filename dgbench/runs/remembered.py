@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from dgbench.core.cards import BoardCard
@@ -46,9 +48,28 @@ def stamp(path: str | Path) -> Stamp | None:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def stamps(paths: Iterable[str]) -> pl.DataFrame:
+    """The same of many files, as :data:`STAMP`; :data:`NO_STAMP` of those that are not there."""
+    values = array("Q")  # numbers, not objects: there may be a million files
+    for path in paths:
+        try:
+            found = os.stat(path)  # noqa: PTH116 - as above
+        except OSError:
+            values.extend(NO_STAMP)
+        else:
+            values.extend((found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    rows = np.frombuffer(values, np.uint64).reshape(-1, len(STAMP)) if values else np.empty((0, len(STAMP)), np.uint64)
+    return pl.DataFrame([pl.Series(name, rows[:, place]).cast(STAMP[name]) for place, name in enumerate(STAMP)])
+
+
 def place(store: Store, board: BoardCard, what: str) -> Path:
     """The folder of some tables."""
-    return store.index(board).with_suffix("") / "known" / what
+    return beside(store.index(board), what)
+
+
+def beside(listed: Path, what: str) -> Path:
+    """The folder of some tables beside the list of a board's runs."""
+    return listed.with_suffix("") / "known" / what
 
 
 def recalled(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Tables:

@@ -70,7 +70,8 @@ def _of(training: TrainingSpec, classes: int, examples: list[int]) -> str:
     if elsewhere(parts_of(training)) is not None:
         versioned = f"{versions(*LIBRARIES)}, dgbench {code('models')}"
         return f"{objective} of {training.size} px, {classes} classes, {len(training.sources)} domains, {versioned}"
-    attaches = type(parts_of(training).objective).attach is not Objective.attach
+    kind = type(parts_of(training).objective)
+    attaches = kind.attach is not Objective.attach or kind.leave is not Objective.leave
     kept = f"{objective} of {examples}, " if attaches else ""
     return (
         f"{_bare(parse(training.backbone)).canonical}, {classes} classes, {len(training.sources)} domains, {adapter}, "
@@ -82,7 +83,9 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
     import torch  # all of them here, as what is known takes no torch
     from torch import nn
 
+    from dgbench.core.dataset_card import Wording
     from dgbench.models.network import Network
+    from dgbench.models.wording import Texts
     from dgbench.train.auxiliary import attach_auxiliary
     from dgbench.train.parts import attach
     from dgbench.train.trajectory import initial
@@ -97,6 +100,7 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
     module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
     with torch.device("meta"):
         network = Network(replace(backbone, module=module), classes)
+        network.texts = Texts(tuple(map(str, range(classes))), Wording())  # what is said changes no shape
         attach(training, parts, network)
         attach_auxiliary(training, parts, network, examples)
     moving = initial(network).moving

@@ -16,7 +16,7 @@ from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.shift_families import FAMILIES
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.counts import Counts
-from dgbench.runs.parts import on_features, part_of, parts_of
+from dgbench.runs.parts import networks, on_features, part_of, parts_of
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.shapes import Shape, shapes
 from dgbench.runs.store import Kind, Store
@@ -86,9 +86,10 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         shape = shape_of[id_]
         last = id_ in pretrained or (id_ in started and keep != "none")
         chosen_of = [run for run in runs[id_] if keep == "all" or run.id not in judging]
-        stays = shape.moving * _stays(training, chosen_of, keep, plan.board.draws, last=last)
+        several = networks(training)
+        stays = several * shape.moving * _stays(training, chosen_of, keep, plan.board.draws, last=last)
         kept += stays
-        passing.append(_passing(training, runs[id_], shape, last=id_ in read) - stays)
+        passing.append(several * _passing(training, runs[id_], shape, last=id_ in read) - stays)
         decoded[training.dataset, training.size] = _decoded(counts, training)
         looker = _looker(training)
         for name, count in counts.views(training).items() if runs[id_] else ():

@@ -1,8 +1,8 @@
-"""Having a pool of workers do the jobs of a plan, whatever happens to single ones.
+"""Having workers do the jobs of a plan, here or elsewhere, whatever happens to single ones.
 
 A job starts when those that it needs are done. What another process works on is put off, not done twice. A worker that
-dies is replaced, and its job tried once more. What fails takes with it what needs it, and nothing else; only a disk
-that takes nothing more ends everything.
+dies is replaced, and its job tried once more, or again as long as each time it gets further. What fails takes with it
+what needs it, and nothing else; only a disk, or an engine, that takes nothing ends everything.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError
-from dgbench.core.processes import Pool, WorkerDiedError
+from dgbench.core.processes import WorkerDiedError
 from dgbench.core.results import Status
+from dgbench.launchers import Launcher
+from dgbench.launchers.far import RefusedError
 from dgbench.runs.failures import Failure, failure, forget, kind, note, status_of, steps_kept
 from dgbench.runs.jobs import Job, LostError, Together, Unit, do, unit
 from dgbench.runs.notes import Measured, Note, Predicted, Stage, Tell
 from dgbench.runs.plan import Plan
 from dgbench.runs.progress import Progress
 from dgbench.runs.room import Room
+from dgbench.runs.shares import Shares
 from dgbench.runs.store import BusyError, Kind, Store
 from dgbench.runs.tracking import Tracking
+from dgbench.train.division import WHOLE, Division
 
 PATIENCE = 0.25
-"""Seconds to wait before asking again for work that another process has."""
+"""Seconds before work that another process has is asked for again; twice as many each time that it has it still."""
+LONGEST = 60.0
+"""Seconds between two such times, at most."""
 WAKE = 0.5
 """Seconds between two looks at what else there is to do while jobs are at work."""
 TRIES = 2
-"""How many workers may die of a job, and how often a piece that is found damaged is done again."""
+"""How many workers may die of a job that gets no further, and how often a piece that is found damaged is done again."""
 
 log = logging.getLogger(__name__)
 
@@ -43,39 +49,40 @@ class Sweep:
     Args:
         plan: Of which they are.
         store: Where what is done is kept.
-        pool: Who does it.
+        launcher: Who does it.
         room: Says which trainings may be at work at once.
-        workers: How many jobs it is given at a time.
-        device: Where networks run.
+        shares: Say how much of an accelerator a job takes.
         progress: Is told what happens.
         tracking: So are the trackers.
+        division: What the steps of a training are divided into that is done again.
     """
 
     def __init__(
         self,
         plan: Plan,
         store: Store,
-        pool: Pool,
+        launcher: Launcher,
         room: Room,
-        workers: int,
-        device: str,
+        shares: Shares,
         progress: Progress,
         tracking: Tracking,
+        division: Division = WHOLE,
     ) -> None:
         self.plan = plan
         self.room = room
         self.store = store
-        self.pool = pool
-        self.workers = workers
-        self.device = device
+        self.launcher = launcher
+        self.shares = shares
         self.progress = progress
         self.tracking = tracking
+        self.division = division
         self.waiting: deque[Job] = deque()
         self.pending: set[str] = set()
-        self.running: dict[Future[None], Job] = {}
+        self.running: dict[Future[float | None], Job] = {}
         self.notes: queue.SimpleQueue[tuple[Job, Note | Measured | Predicted]] = queue.SimpleQueue()
         self.told: dict[str, Counter[Stage]] = {}
-        self.deaths: Counter[str] = Counter()
+        self.deaths: dict[str, tuple[int | None, int]] = {}
+        self.put_off: dict[str, tuple[float, float]] = {}
         self.lost: Counter[tuple[Kind, str]] = Counter()
         self.errors: dict[str, tuple[str, str, Status]] = {}
         self.failures: dict[str, Failure] = {}
@@ -87,6 +94,7 @@ class Sweep:
 
         Raises:
             DiskError: nothing more can be written.
+            RefusedError: the launcher's engine takes no jobs.
         """
         self.waiting.extend(jobs)
         # A training that is finished keeps nobody waiting, though runs of it are not.
@@ -95,6 +103,7 @@ class Sweep:
             self._start()
             self.progress.running(len(self.running))
             if not self.running:
+                self._rest()
                 continue
             # Waking now and then lets Ctrl-C through: with polars in the process a signal does not end the wait.
             finished, _ = wait(self.running, timeout=WAKE, return_when=FIRST_COMPLETED)
@@ -104,18 +113,41 @@ class Sweep:
 
     def _start(self) -> None:
         for _ in range(len(self.waiting)):
-            if len(self.running) >= self.workers:
+            if len(self.running) >= self.launcher.workers:
                 break
             job = self.waiting.popleft()
             broken = [need for need in job.needs() if need in self.errors and need in self.pending]
             if broken:
                 self._fail_with(job, broken)
-            elif self.pending.intersection(job.needs()) or not self.room.admits(job):
+            elif not self._may_start(job):
                 self.waiting.append(job)
             else:
                 self.told[job.id] = Counter()
-                future = self.pool.submit(do, job, self.store.root, self.device, tell=self._listener(job))
+                share = self.shares.of(job)
+                future = self.launcher.submit(do, job, self.store.place, share=share, tell=self._listener(job))
                 self.running[future] = job
+
+    def _may_start(self, job: Job) -> bool:
+        """Whether all is done that a job needs, there is room for what it looks at and where it would compute, and it
+        is not put off."""
+        until, _ = self.put_off.get(job.id, (0.0, 0.0))
+        if time.monotonic() < until or self.pending.intersection(job.needs()):
+            return False
+        return self.room.admits(job) and self.launcher.admits(self.shares.of(job))
+
+    def _rest(self) -> None:
+        """Sleep where all that could begin is put off; not for long, so that Ctrl-C is met."""
+        now = time.monotonic()
+        ends = [until for job in self.waiting if (until := self.put_off.get(job.id, (0.0, 0.0))[0]) > now]
+        if ends:
+            time.sleep(min(WAKE, min(ends) - now))
+
+    def _put_off(self, job: Job) -> None:
+        """Leave a job that another process has for a while, and do others meanwhile."""
+        _, before = self.put_off.get(job.id, (0.0, PATIENCE / 2))
+        seconds = min(2 * before, LONGEST)
+        self.put_off[job.id] = time.monotonic() + seconds, seconds
+        self.waiting.append(job)
 
     def _fail_with(self, job: Job, broken: Sequence[str]) -> None:
         """A job whose needs failed: that one of its own trainings diverged is what its hyperparameters do."""
@@ -138,22 +170,20 @@ class Sweep:
             self.done[said.stage] += said.done
             self.progress.advance(said.stage, said.amount, said.seconds)
 
-    def _settle(self, job: Job, future: Future[None]) -> None:
+    def _settle(self, job: Job, future: Future[float | None]) -> None:
         try:
-            future.result()
-        except DiskError:
+            self.shares.note(job, future.result())
+        except (DiskError, RefusedError):
             raise
         except BusyError:
             self._take_back(job)
-            self.waiting.append(job)
-            time.sleep(PATIENCE)
+            self._put_off(job)
         except LostError as error:
             self._take_back(job)
             self._redo(job, error)
         except WorkerDiedError as error:
             self._take_back(job)
-            self.deaths[job.id] += 1
-            if self.deaths[job.id] < TRIES:
+            if self._may_try_again(job):
                 log.warning("%s: %s; it is tried once more", self._called(job), error)
                 self.waiting.appendleft(job)
             else:
@@ -163,6 +193,10 @@ class Sweep:
             self._fail(job, str(error), status=status_of(error))
         except Exception as error:  # noqa: BLE001 (somebody else's part may raise anything: the others go on)
             self._take_back(job)
+            if status_of(error) == "out of memory" and self.shares.crowded(job):
+                log.info("%s found no memory left on an accelerator that it shared, and is done alone", job.id)
+                self.waiting.appendleft(job)
+                return
             trace = "\n".join(getattr(error, "__notes__", ()))
             self._fail(job, f"{type(error).__name__}: {error}", trace, status_of(error))
         else:
@@ -171,6 +205,13 @@ class Sweep:
             if isinstance(job, Unit):
                 forget(self.store, job.id)
                 self.tracking.ended(job.id, "ok")
+
+    def _may_try_again(self, job: Job) -> bool:
+        """Whether a job of which a worker died is tried again: not if as many as may died at the same step."""
+        kept = steps_kept(self.store, self.plan, job.id) if isinstance(job, Unit) else None
+        before, deaths = self.deaths.get(job.id, (None, 0))
+        self.deaths[job.id] = kept, 1 if kept != before else deaths + 1
+        return self.deaths[job.id][1] < TRIES
 
     def _redo(self, job: Job, error: LostError) -> None:
         """Have a training that was lost done again before what starts from it; jobs make other pieces themselves."""
@@ -181,7 +222,7 @@ class Sweep:
         self.waiting.append(job)
         if error.kind == "training" and all(other.id != error.id for other in self.waiting):
             self.pending.add(error.id)
-            self.waiting.appendleft(unit(self.plan, error.id, trained=True, last=True))
+            self.waiting.appendleft(unit(self.plan, error.id, trained=True, last=True, division=self.division))
 
     def _take_back(self, job: Job) -> None:
         """What was told of a job that is not done does not count."""

@@ -50,8 +50,8 @@ def refuse_misfits(board: BoardCard) -> None:
     """Refuse rules that judge values as classes are judged, or the other way round.
 
     Raises:
-        CardError: the headline is about the others, a dataset of values is one of several, or validation on values is
-            averaged over examples.
+        CardError: the headline is about the others, a dataset of values is one of several, validation on values is
+            averaged over examples, or values are to be among, or shown by, classes.
         RecipeError: the criterion needs classes, and there are values.
     """
     by = headline(headlines(board))
@@ -60,4 +60,8 @@ def refuse_misfits(board: BoardCard) -> None:
             f"board '{board.name}': selection: average: '{by.name}' of all images is no mean of those of domains; "
             'write average = "domains", or leave it out'
         )
+    if by.of == "values" and board.among != "all":
+        raise CardError(f"board '{board.name}': among: values have no classes that are present; leave it out")
+    if by.of == "values" and board.stream_mode == "by_class":
+        raise CardError(f"board '{board.name}': stream_mode: values have no classes to be shown one after the other")
     criteria.refuse_misfit(criteria.get(board.criterion), by, board.name)

@@ -155,7 +155,7 @@ def _few_steps(training: TrainingSpec) -> TrainingSpec:
     sources = training.sources[: min(IMAGES, training.domains_in_step)]
     return replace(
         training, steps=STEPS, checkpoints=1, weights=None, reference=None, test=0.0, official=False, sources=sources,
-        domains_per_step=None,
+        domains_per_step=None, unlabelled=None,
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ class Tracking:
 
     Attributes:
         lost: By tracker, why it is told nothing more.
+        end: What is told at last: until all is done, what was done so far, where there is a tracker.
     """
 
     def __init__(self, plan: Plan, trackers: Sequence[Tracker] = ()) -> None:
@@ -77,6 +78,7 @@ class Tracking:
         elif said.run not in self._runs:
             self._begun(training, self.plan.trainings[training].steps)
             self._runs.add(said.run)
+            self.end = replace(self.end, runs=len(self._runs))
             for event in self._validated(training, said):
                 self.tell(event)
 
@@ -85,6 +87,10 @@ class Tracking:
         if self.trackers and training not in self._ended:
             self._begun(training, self.plan.trainings[training].steps if status == "ok" else 0)
             self._ended.add(training)
+            if status == "ok":
+                self.end = replace(self.end, trainings=self.end.trainings + 1)
+            else:
+                self.end = replace(self.end, failed=self.end.failed + 1)
             self.tell(events.TrainingEnds(training, status, cause[:LONGEST]))
 
     def over(self, store: Store, trainings: int, runs: int, failed: int) -> None:

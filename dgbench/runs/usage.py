@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dgbench.core.seals import recalled
-from dgbench.runs.store import INDEX, Kind, Store
+from dgbench.runs.listed import INDEX, read_list
+from dgbench.runs.store import Kind, Store
 
 _WEIGHTS = ("weights", "state")
 """Folders of a training: pieces of its way, and what it resumes from."""
@@ -80,7 +80,7 @@ class Usage:
         self.damaged: list[Path] = []
         for path in store.indices():
             try:
-                content = recalled(path)
+                content = read_list(path)
             except (OSError, ValueError):
                 self.damaged.append(path)
                 continue

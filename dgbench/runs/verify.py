@@ -10,7 +10,8 @@ from typing import Literal
 
 from dgbench.core.processes import cores
 from dgbench.core.seals import DONE, unsealed
-from dgbench.runs.store import KINDS, BusyError, Kind, Store, index_damage
+from dgbench.runs.listed import index_damage
+from dgbench.runs.store import KINDS, BusyError, Kind, Store
 
 
 @dataclass(frozen=True)

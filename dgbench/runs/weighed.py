@@ -65,8 +65,8 @@ def rise(network: Network, held: Sequence[Held], moved: frozenset[str], chunk: i
         moved: The names of the weights that training moved.
         chunk: Images at once.
     """
-    with _alone(network, moved) as weights:
-        before = _loss(network, held, chunk, backward=True)
+    with alone(network, moved) as weights:
+        before = loss_of(network, held, chunk, backward=True)
         if all(one.grad is None for one in weights):
             return None
         slopes = [torch.zeros_like(one) if one.grad is None else one.grad for one in weights]
@@ -79,14 +79,14 @@ def rise(network: Network, held: Sequence[Held], moved: frozenset[str], chunk: i
         with torch.no_grad():
             for one, slope in zip(weights, slopes, strict=True):
                 one.add_(slope, alpha=RADIUS / length)
-            after = _loss(network, held, chunk)
+            after = loss_of(network, held, chunk)
             for one, old in zip(weights, kept, strict=True):
                 one.copy_(old)
     return after - before
 
 
 @contextmanager
-def _alone(network: Network, moved: frozenset[str]) -> Iterator[list[Tensor]]:
+def alone(network: Network, moved: frozenset[str]) -> Iterator[list[Tensor]]:
     """The parameters that moved, as the only ones with gradients, of a network that evaluates in float32."""
     modes = [(module, module.training) for module in network.modules()]
     asked = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
@@ -114,7 +114,7 @@ def _alone(network: Network, moved: frozenset[str]) -> Iterator[list[Tensor]]:
             module.training = training
 
 
-def _loss(network: Network, held: Sequence[Held], chunk: int, *, backward: bool = False) -> float:
+def loss_of(network: Network, held: Sequence[Held], chunk: int, *, backward: bool = False) -> float:
     """The mean over domains of their mean cross-entropy; with its gradient added to that of the weights."""
     total = 0.0
     for domain in held:

@@ -24,13 +24,15 @@ from dgbench.core.cards import Keep
 from dgbench.core.errors import DamagedError, DGBenchError
 from dgbench.core.pieces import checkpoint, pieces
 from dgbench.core.registry import Slot
-from dgbench.core.seals import recalled
 from dgbench.core.spec import Spec, canonical
-from dgbench.runs.collect import in_case, table
+from dgbench.runs.collect import in_case
 from dgbench.runs.finished import LOOKED_AT, MEASURED, looked_at
 from dgbench.runs.headline import of_run
 from dgbench.runs.judged import ENTRY, diverged, judged, judges_of, waited_for, weighed
-from dgbench.runs.store import INDEX, Store
+from dgbench.runs.listed import INDEX, read_list
+from dgbench.runs.roll import table
+from dgbench.runs.said import rows_of
+from dgbench.runs.store import Store
 from dgbench.runs.wish import Wish, lost, made_of
 from dgbench.selection.criteria import FROM_RECORDS, get, scores
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, check, none_at_hand, over_examples
@@ -100,7 +102,7 @@ class Boards:
             if path in set(without):
                 continue
             try:
-                content = recalled(path)
+                content = read_list(path)
             except (OSError, ValueError):
                 readable = False
                 continue
@@ -275,10 +277,11 @@ class Boards:
 
     def _measured(self, entry: Entry, headline: str | None) -> list[Entry]:
         """What the run of an entry, or of a judge, measured, each row with what the list says of it."""
-        if not self.store.finished("run", entry["run"]):
+        note = self.store.done("run", entry["run"])
+        if note is None:
             return []
         try:
-            rows = self.store.read("run", entry["run"], "result.json")["metrics"]
+            rows = rows_of(self.store.folder("run", entry["run"]), note["files"])
             if headline is not None:
                 values = of_run(self.store, entry["run"], headline, entry["dataset"])
                 stream = itemgetter("step", "split", "domain", "view")

@@ -7,7 +7,7 @@ two recipes have in common before they part ways is one training, and one withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dgbench.algorithms.averaging.merging import Merging
@@ -16,19 +16,24 @@ from dgbench.core import registry
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case
+from dgbench.core.composition import UNLABELLED, check_passes
 from dgbench.core.errors import RecipeError
-from dgbench.core.recipe import STANDARD, Recipe, Resolved, build_part, check_passes, describe, reduce
+from dgbench.core.recipe import STANDARD, Recipe, Resolved, build_part, describe, reduce
 from dgbench.core.registry import ELSEWHERE, Slot
 from dgbench.core.spec import Spec, canonical, identity
 from dgbench.models.wording import templates_of
+from dgbench.runs import as_is
 from dgbench.runs.plan import Part, Plan, RunSpec
 from dgbench.runs.pretraining import Start
+from dgbench.runs.refusals import refuse_many_domains, refuse_mute_head, refuse_other_starts, refuse_several
 from dgbench.runs.targets import fitted
-from dgbench.train.spec import SHAPING, TRAININGS, ZERO_SHOT, TrainingSpec
+from dgbench.train.spec import SHAPING, TRAININGS, ZERO_SHOT, OfTarget, TrainingSpec
 
 OF_BACKBONE = {
     "low_rank": "matrices that low-rank adapters can change (attention, or 1x1 convolutions)",
+    "levels": "blocks or stages that can be looked into",
     "text": "a text tower",
+    "head": "weights that came with a classifier (published ones of timm, or a file of yours that has it)",
 }
 """What only a backbone can provide to a part."""
 
@@ -52,6 +57,12 @@ class Work:
     families: frozenset[str]
     without_effect: str
 
+    @property
+    def passes(self) -> float:
+        """Forward-and-backward passes of a step, in each view of its images; none where no step is taken."""
+        parts = self.resolved.parts
+        return float(parts["optimizer"].passes * parts["sampler"].views) if parts["adapter"].takes_steps else 0.0
+
 
 def work(
     plan: Plan,
@@ -65,6 +76,7 @@ def work(
     shown: Part = "tested",
     *,
     weighs: bool = False,
+    target: str = "",
 ) -> Work:
     """Add the training and the run of a recipe in a case and a trial to a plan, with all trainings that come before.
 
@@ -78,15 +90,17 @@ def work(
         draws: The recipe in all draws that may be merged, this one among them.
         shown: Which images of the target are predicted.
         weighs: Whether the run looks at weights.
+        target: Whose images a training may see without labels; by default, that of the case.
 
     Raises:
         RecipeError: the recipe does not fit the board's tracks, or their backbones.
     """
     board, recipe = plan.board, resolved.recipe
-    track = resolved.parts["predictor"].track
+    track = resolved.track
     if track not in board.tracks:
+        why = ": it learns from unlabelled images of its target" if track == "unlabelled" else ""
         raise RecipeError(
-            f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have"
+            f"'{recipe.name}' belongs to the track '{track}', which the board '{board.name}' does not have{why}"
         )
     start = _start(plan, resolved)
     for slot, part in resolved.parts.items():
@@ -97,17 +111,23 @@ def work(
             )
     resolved, without_effect, draws = in_effect(plan, case, resolved, trial, draw, learned, draws)
     resolved, probe = (fitted(one, plan.cards[case.dataset]) for one in (resolved, probe))
-    _refuse_many_domains(resolved, case)
+    refuse_many_domains(resolved, case)
     base = _base(plan, case, trial, start, recipe)
+    if named := target or case.target:
+        base = replace(base, unlabelled=OfTarget(named, shown if board.unlabelled == "tested" else "untested"))
+    if not resolved.parts["adapter"].takes_steps:
+        base = as_is.without_steps(base)
     averaging = resolved.parts["averaging"]
     if isinstance(averaging, Merging):
+        refuse_several(recipe, averaging, weighs)
         found: dict[str, TrainingSpec] = {}
         families = frozenset[str]()
-        for number, order in averaging.members(draw, tuple(draws)):
-            member, seen = _training(plan, replace(base, order=order), draws[number], probe)
+        members = [(replace(base, order=order), draws[number]) for number, order in averaging.members(draw, [*draws])]
+        for known, shaping in [*members, *_further(base, resolved, averaging)]:
+            member, seen = _training(plan, known, shaping, probe)
             found[member.id] = member
             families |= seen
-        _refuse_other_starts(recipe, averaging, found.values())
+        refuse_other_starts(recipe, averaging, found.values())
         first = next(iter(found.values()))
         merged = {**resolved.specs["averaging"], TRAININGS: list(found)}
         training = replace(first, checkpoints=1, merged=merged)
@@ -121,9 +141,19 @@ def work(
         board.selection.views_per_domain,
         shown,
         weighs,
+        board.stream_batch,
+        board.among,
+        "per_target" if resolved.parts["predictor"].track == "inductive" else board.stream_mode,
     )
     plan.runs.setdefault(run.id, run)
     return Work(training.id, run.id, start, resolved, families, without_effect)
+
+
+def _further(base: TrainingSpec, resolved: Resolved, averaging: Merging) -> Iterator[tuple[TrainingSpec, Resolved]]:
+    """What is merged beside a recipe's own trainings: what they have in common with it, and what shapes them."""
+    for one in averaging.earlier():
+        shaped, _ = as_is.bare(_shaped_by(resolved, one))
+        yield base if shaped.parts["adapter"].takes_steps else as_is.without_steps(base), shaped
 
 
 def in_effect(
@@ -144,6 +174,7 @@ def in_effect(
         plan, case, resolved, trial, draw, learned, draws: As for :func:`work`.
     """
     board, start = plan.board, _start(plan, resolved)
+    resolved, idle = as_is.bare(resolved)
     averaging = resolved.parts["averaging"]
 
     def bare(number: int, one: Resolved, also: frozenset[str]) -> tuple[Resolved, str]:
@@ -157,7 +188,8 @@ def in_effect(
         others = {n: fitted(bare(n, one, several)[0], plan.cards[case.dataset]) for n, one in draws.items()}
     if "several draws" in averaging.acts_on() and len({_shape(one) for one in others.values()}) < 2:
         several = frozenset()
-    return *bare(draw, resolved, several), others
+    left, lacking = bare(draw, resolved, several)
+    return left, "; ".join(filter(None, (idle, lacking))), others
 
 
 def _shape(resolved: Resolved) -> str:
@@ -167,7 +199,7 @@ def _shape(resolved: Resolved) -> str:
 
 def _start(plan: Plan, resolved: Resolved) -> Start:
     """What the backbone of a recipe starts from, on a track that the board has."""
-    start = plan.starts[plan.board.tracks[resolved.parts["predictor"].track]]
+    start = plan.starts[plan.board.tracks[resolved.track]]
     return _of_its_own(start, resolved) if resolved.recipe.whole else start
 
 
@@ -235,7 +267,7 @@ def _training(
 
     Args:
         plan: Grows.
-        base: What it has in common with others of its case and trial.
+        base: What it has in common with others of its case and trial, and what it may see of the target.
         resolved: What shapes it.
         probe: What shapes the head that it may start from.
         steps: How many it takes, as a share of all.
@@ -246,13 +278,13 @@ def _training(
         parts[slot], ids = resolved.specs[slot], []
         for one in resolved.parts[slot].earlier():
             if slot == "sampler":
-                _refuse_mute_head(resolved)
+                refuse_mute_head(resolved)
             before, seen = _training(plan, base, _shaped_by(resolved, one), probe, steps * one.steps)
             ids.append(before.id)
             families |= seen
         if ids:
             parts[slot] = {**parts[slot], TRAININGS: ids}
-    training = replace(base, parts=parts)
+    training = replace(base, parts=parts, unlabelled=_seen(base, resolved))
     if steps != 1.0:
         training = replace(training, steps=max(1, round(steps * base.steps)), checkpoints=1)
     if (start := resolved.parts["adapter"].starts_after()) is not None:
@@ -264,12 +296,26 @@ def _training(
         wording = plan.cards[base.dataset].wording
         said = {"templates": list(templates_of(wording)), "names": wording.names}
         training = replace(training, reference=ZERO_SHOT + identity(said))
+    elif head == "pretrained":
+        training = replace(training, reference=as_is.own_head(base.backbone, plan.datasets[base.dataset].names))
     elif head == "linear_probe":
         reference, seen = _training(plan, replace(base, order=0), probe, probe)
         families |= seen
         training = replace(training, reference=reference.id)
     plan.add(training)
     return training, families
+
+
+def _seen(base: TrainingSpec, resolved: Resolved) -> OfTarget | None:
+    """What a training sees of its target: nothing, unless its objective learns from it."""
+    if UNLABELLED not in resolved.parts["objective"].needs():
+        return None
+    if base.unlabelled is None:
+        raise RecipeError(
+            f"'{resolved.recipe.name}' learns from unlabelled images of a target, and a model of all domains has none; "
+            "take another algorithm, or export the model of one target"
+        )
+    return base.unlabelled
 
 
 def _shaped_by(resolved: Resolved, earlier: Earlier) -> Resolved:
@@ -286,45 +332,19 @@ def _shaped_by(resolved: Resolved, earlier: Earlier) -> Resolved:
     return Resolved(resolved.recipe, parts, specs)
 
 
-def _refuse_many_domains(resolved: Resolved, case: Case) -> None:
-    for slot, part in resolved.parts.items():
-        if part.most_domains is not None and len(case.sources) > part.most_domains:
-            raise RecipeError(
-                f"'{resolved.recipe.name}': the {slot} {type(part).__name__} keeps weights of its own for each source "
-                f"domain, at most {part.most_domains}, and '{case.name}' has {len(case.sources):,}: each would learn "
-                "from next to nothing. Leave it out, or let fewer domains train (in [cases] of the board)"
-            )
-
-
-def _refuse_mute_head(resolved: Resolved) -> None:
-    """A sampler hears of its own recipe's earlier training, whose shared head must have learnt something."""
-    if "rfc_heads" in resolved.parts["adapter"].provides():
-        raise RecipeError(
-            f"recipe '{resolved.recipe.name}': the sampler {type(resolved.parts['sampler']).__name__} goes by what the "
-            "head of an earlier network says, and the synthesis of RFC trains heads of its own in place of that one; "
-            "take one of the two"
-        )
-
-
-def _refuse_other_starts(recipe: Recipe, averaging: Merging, members: Iterable[TrainingSpec]) -> None:
-    """What no member trains is kept once for all, and means of networks with other starts are of no use."""
-    if len({(one.weights, one.reference) for one in members}) > 1:
-        raise RecipeError(
-            f"recipe '{recipe.name}': the averaging {type(averaging).__name__} takes the mean of trainings that start "
-            "from the same weights, and its draws start from several, as each trains its own start first; take an "
-            "adapter that starts all of them alike"
-        )
-
-
 def _grounds(board: BoardCard, case: Case, resolved: Resolved, start: Start) -> frozenset[str]:
     """What there is for parts to act on, in the training of a recipe in a case; of other draws nothing is said."""
-    moving = not resolved.parts["adapter"].freezes_backbone()
+    adapter, by_batch = resolved.parts["adapter"], "batch_statistics" in start.provides
+    moving = not adapter.freezes_backbone()
+    inside = moving and "side" not in adapter.provides()  # a side network moves in place of its backbone
     return frozenset(
         ground
         for ground, there in {
             "moving features": moving,
             "several domains": len(case.sources) > 1,
-            "batch statistics": moving and board.training.norm_mode == "train" and "batch_statistics" in start.provides,
+            "batch statistics": inside and board.training.norm_mode == "train" and by_batch,
+            "normalisation": "normalisation" in start.provides,
+            "normalisation by batch": by_batch,
         }.items()
         if there
     )

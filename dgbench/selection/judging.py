@@ -176,7 +176,8 @@ def _correlated(models: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
         discerns=score.n_unique() > 1,
         spearman=pl.corr(score.rank(), accuracy.rank()),
     )
-    tau = [float(kendalltau(*both).statistic) for both in parts.select("score", "accuracy").iter_rows()]
+    ranked = parts.select("score", "accuracy", pl.col("differs") & pl.col("discerns")).iter_rows()
+    tau = [float(kendalltau(*both).statistic) if told else None for *both, told in ranked]
     known = pl.when("differs").then(pl.when("discerns").then(pl.col("spearman", "kendall").round(12)).otherwise(0.0))
     return parts.with_columns(kendall=pl.Series(tau, dtype=pl.Float64)).select(*group, known)
 

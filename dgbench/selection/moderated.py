@@ -26,7 +26,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, polygamma
 
 from dgbench.selection.statistics import Estimate, Measured
 
@@ -67,6 +66,8 @@ def prior(variances: Vector, df: float, shared: float = 0.0) -> Prior:
         df: Degrees of freedom of each of them, above 0.
         shared: How far they correlate, in [0, 1].
     """
+    from scipy.special import digamma, polygamma
+
     logs = np.log(variances) - (1 - shared) * (digamma(df / 2) - math.log(df / 2))
     excess = float(logs.var(ddof=1) - (1 - shared) * polygamma(1, df / 2))
     if excess <= 0:
@@ -119,6 +120,8 @@ def trigamma_inverse(value: float) -> float:
 
     That is convex, nearly straight, and above x - 1/2, so the steps only ever go down and are few (Smyth, appendix).
     """
+    from scipy.special import polygamma
+
     x = 0.5 + 1 / value
     while True:
         here = float(polygamma(1, x))

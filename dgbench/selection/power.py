@@ -17,8 +17,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from scipy.special import nctdtr, nctdtrinc, stdtrit
-
 from dgbench.selection.statistics import Estimate
 
 POWER = 0.8
@@ -43,6 +41,8 @@ def chance(difference: float, gap: Estimate, has: int, trials: int, level: float
     noncentral = abs(difference) / (gap.error * math.sqrt(has / trials))
     if noncentral > 3 * _least(df, level) + 10:
         return 1.0  # far beyond what nctdtr can tell from it
+    from scipy.special import nctdtr
+
     return 1.0 - float(nctdtr(df, noncentral, _least(df, level)))
 
 
@@ -73,10 +73,14 @@ def smallest(gap: Estimate, level: float) -> float:
     """
     assert gap.error
     assert gap.df is not None
+    from scipy.special import nctdtrinc
+
     return gap.error * float(nctdtrinc(gap.df, 1 - POWER, _least(gap.df, level)))
 
 
 @lru_cache(maxsize=1024)
 def _least(df: float, level: float) -> float:
     """The t that is significant."""
+    from scipy.special import stdtrit
+
     return float(stdtrit(df, 1 - level / 2))

@@ -12,6 +12,7 @@ import polars as pl
 
 from dgbench.core.errors import StoreError
 from dgbench.core.judges import KINDS
+from dgbench.core.registry import TRACKS
 from dgbench.selection.statistics import Range
 
 METRICS = pl.Schema(
@@ -163,7 +164,7 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame, within: Range | None = None
         f"a split is none of 'validation', 'target', {', '.join(map(repr, KINDS))}": metrics.filter(
             ~(validation | target | judged)
         ),
-        "a track is neither 'inductive' nor 'online'": metrics.filter(~pl.col("track").is_in(["inductive", "online"])),
+        f"a track is none of {', '.join(map(repr, TRACKS))}": metrics.filter(~pl.col("track").is_in(TRACKS)),
         f"an accuracy lies outside [{low:g}, {high:g}]": metrics.filter(~(accuracy.is_nan() | possible)),
         "an accuracy on the target is not a number": metrics.filter(target & accuracy.is_nan()),
         "a target counts among its own source domains": metrics.filter(validation & own_domain),

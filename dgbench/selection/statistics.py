@@ -29,7 +29,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, stdtr, stdtrit
 
 LEVEL = 0.95
 """Coverage of every interval; the ranks of a board hold jointly at the same level."""
@@ -90,6 +89,8 @@ class Estimate:
         """Half the width of the t-interval, uncut; None, too, where trials that all gave the same measure no chance."""
         if not self.error or self.df is None:
             return None
+        from scipy.special import stdtrit  # as all of scipy here: a look at what is remembered does without
+
         return float(stdtrit(self.df, (1 + LEVEL) / 2)) * self.error
 
     @cached_property
@@ -125,6 +126,8 @@ class Estimate:
             return None
         if self.error == 0:
             return 1.0 if self.mean == 0 else None
+        from scipy.special import stdtr
+
         return 2 * float(stdtr(self.df, -abs(self.mean) / self.error))
 
     def __repr__(self) -> str:
@@ -292,4 +295,6 @@ def mcnemar(first: int, second: int) -> float:
     """
     if first == second:
         return 1.0
+    from scipy.special import bdtr
+
     return min(1.0, 2 * float(bdtr(min(first, second), first + second, 0.5)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from dgbench.core.rules import rules_identity
 from dgbench.core.seals import described
 from dgbench.core.spec import Spec
 from dgbench.core.toml import validated
+from dgbench.runs.roll import earlier_of
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.selection.measures import summarised
@@ -69,7 +71,8 @@ def make(
         if folder.exists():
             raise StoreError(f"{folder} is there already; remove it, or give the submission another number")
     entries = {name: [entry for entry in index["entries"] if entry["algorithm"] == name] for name in recipes}
-    collected = {name: _collected(entries[name], board, store) for name in recipes}
+    earlier = earlier_of(index)
+    collected = {name: _collected(entries[name], earlier, board, store) for name in recipes}
     for name, recipe in recipes.items():
         rows, made = collected[name]
         envelope = _envelope(board, index, entries[name][0], rows, made)
@@ -130,8 +133,10 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_")[:80] or "method"
 
 
-def _collected(entries: Iterable[Spec], board: BoardCard, store: Store) -> tuple[list[Row], dict[str, list[str]]]:
-    """The rows of every run, and what made them."""
+def _collected(
+    entries: Iterable[Spec], earlier: Mapping[str, Sequence[str]], board: BoardCard, store: Store
+) -> tuple[list[Row], dict[str, list[str]]]:
+    """The rows of every run, and what made them; a training took what the earlier ones did that are part of it, too."""
     rows, missing = [], []
     made: dict[str, set[str]] = {"dgbench": set(), "torch": set(), "devices": set()}
     for entry in entries:
@@ -146,7 +151,9 @@ def _collected(entries: Iterable[Spec], board: BoardCard, store: Store) -> tuple
         result = RESULT.read(store.read("run", entry["run"], "result.json"), f"result.json of run {entry['run']}")
         path = store.file("run", entry["run"], "predictions.parquet")
         result = _with_headline(result, entry["dataset"], board, path)
-        rows.append(_row(entry, result, trained, ran, _predicted(path, entry["run"])))
+        before = [store.done("training", id_) or {} for id_ in earlier.get(entry["training"], ())]
+        took = math.fsum([trained["seconds"], *(one.get("seconds", 0.0) for one in before)])
+        rows.append(_row(entry, result, {**trained, "seconds": took}, ran, _predicted(path, entry["run"])))
         made["dgbench"] |= {trained["dgbench"], ran["dgbench"]}
         made["torch"] |= {trained["torch"], ran["torch"]}
         made["devices"].add(trained["device"])

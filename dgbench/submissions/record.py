@@ -11,12 +11,13 @@ no field, either: nobody vouches for himself.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from dgbench.core.cards import Card, Name
 from dgbench.core.formats import Format
+from dgbench.core.registry import Track
 
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -63,7 +64,8 @@ class Claims(Card):
 
     Attributes:
         criterion: What chose the models.
-        track: ``inductive``: each prediction depends on its own image alone.
+        track: ``inductive``: each prediction depends on its own image alone. ``unlabelled``: the method learnt from
+            images of its target, without their labels.
         backbone: As the board names it.
         pretrained_on: What the backbone had learnt from before, in words; empty for random weights.
         extra_data: What the method learnt from beside the source domains.
@@ -71,7 +73,7 @@ class Claims(Card):
     """
 
     criterion: Name
-    track: Literal["inductive", "online"]
+    track: Track
     backbone: Line
     pretrained_on: Annotated[str, Field(max_length=1000)] = ""
     extra_data: Annotated[tuple[Line, ...], Field(max_length=50)] = ()

@@ -66,7 +66,7 @@ class Row(Card):
         families: Shift families that training images went through.
         passes: Forward-and-backward passes of a training step.
         without_effect: Which parts of the recipe had none.
-        train_seconds, run_seconds, device: What it took.
+        train_seconds, run_seconds, device: What it took, with the earlier trainings that are part of this one.
         result: How it ended.
         sha256, bytes, rows: Of the file of predictions; None where the run is not ok.
     """

@@ -15,7 +15,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.core.files import whole_folder
 from dgbench.core.names import file_name
+from dgbench.core.registry import Track
 from dgbench.core.results import Result
 from dgbench.core.seals import described
 from dgbench.core.spec import identity
@@ -57,7 +58,7 @@ class About(Card):
     """
 
     title: Annotated[str, Field(min_length=1, max_length=100)]
-    track: Literal["inductive", "online"] = "inductive"
+    track: Track = "inductive"
     backbone: Line = "none"
     pretrained_on: Annotated[str, Field(max_length=1000)] = ""
     extra_data: tuple[Line, ...] = ()

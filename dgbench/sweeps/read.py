@@ -134,7 +134,7 @@ def _job(place: Path, name: str, cut: list[str]) -> Job | None:
     if not path.exists():
         return None
     where = visible(str(path))
-    if not path.is_file():  # as a pipe that never ends
+    if path.is_symlink() or not path.is_file():  # it may lead out of the sweep, or be a pipe that never ends
         raise RecordError(f"{where}: is no file; take it away")
     first: _Record | None = None
     records = []

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Sequence
 
 from dgbench.core.errors import DGBenchError, UnknownNameError
+from dgbench.core.extras import require
 from dgbench.runs.events import Tracker
 
 NAMES = ("mlflow", "tensorboard", "trackio", "wandb")
@@ -34,14 +35,7 @@ def named(what: str) -> Tracker:
     name, _, where = what.partition(":")
     if name not in NAMES:
         raise UnknownNameError("tracker", name, NAMES)
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise DGBenchError(
-            f"the tracker '{name}' needs the package '{name}', which is not here: pip install 'dgbench[{name}]'"
-        ) from None
+    require(name, f"the tracker '{name}'", extra=name)
     adapter = importlib.import_module(f"dgbench.trackers.{name}")
     try:
         tracker: Tracker = adapter.tracker(where or None)

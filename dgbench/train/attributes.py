@@ -7,8 +7,7 @@ is no such thing stays as code makes it; of torch's, lists and their like do, to
 somebody's own object, a tensor with a graph, a function that holds a list) cannot be kept, and then nothing is: whoever
 asks is told what it was.
 
-It is put back into a fresh object of the class, so whatever only code can make must be there from the start: modules,
-optimizers, functions. Nothing is pickled.
+It is put back into a fresh object of the class: what only code can make must be there already. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -131,7 +130,8 @@ class Attributes:
             self.needs[place] = f"{type(value).__qualname__}{self._over(value)}"
             return {"state": self._kept(value.state_dict(), f"{place}.state_dict()")}
         if type(value) in (list, tuple, deque, set):
-            inside = [self._kept(each, f"{place}[{number}]") for number, each in enumerate(value)]
+            ordered = sorted(value, key=repr) if type(value) is set else value  # a set's own order is chance
+            inside = [self._kept(each, f"{place}[{number}]") for number, each in enumerate(ordered)]
             return {type(value).__name__: inside, **({"most": value.maxlen} if isinstance(value, deque) else {})}
         if type(value) in (dict, OrderedDict) and all(map(_scalar, value)):
             pairs = [[self._kept(key, place), self._kept(each, f"{place}[{key!r}]")] for key, each in value.items()]

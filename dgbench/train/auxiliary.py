@@ -14,7 +14,7 @@ import torch
 
 from dgbench.algorithms.slots import Objective, State
 from dgbench.algorithms.step import Closure
-from dgbench.models.effective import AUXILIARY
+from dgbench.models.effective import BESIDE
 from dgbench.models.network import Network
 from dgbench.train.layout import check_layouts
 from dgbench.train.moments import load_moments, moments
@@ -33,13 +33,13 @@ def attach_auxiliary(spec: TrainingSpec, parts: Parts, network: Network, example
 
 
 class Auxiliary:
-    """Buffers and weights of ``network.auxiliary`` in a training."""
+    """Buffers and weights of ``network.auxiliary``, and of what predictors read beside it, in a training."""
 
     def __init__(self, parts: Parts, network: Network) -> None:
         self.objective = parts.objective
         self.remembers = type(parts.objective).remember is not Objective.remember
         self.weights = {
-            name: p for name, p in network.named_parameters() if p.requires_grad and name.startswith(AUXILIARY)
+            name: p for name, p in network.named_parameters() if p.requires_grad and name.startswith(BESIDE)
         }
         self.optimizer = parts.optimizer.build(list(self.weights.values())) if self.weights else None
 

@@ -26,12 +26,20 @@ _ROUNDING = 1e-3
 """What logits may differ by, of the largest, where batches of other sizes round otherwise."""
 
 
+UNDIVIDED = (
+    "'{}' is a whole algorithm from elsewhere: its own update runs its networks, so its steps can be divided neither "
+    "among processes (--processes-per-training) nor into micro-batches (--micro-batch)"
+)
+
+
 class ItsOwnTraining(Training):
     """The state of one training between steps. What the class keeps beside weights is found in its attributes."""
 
     network: Elsewhere
 
     def _equip(self) -> None:
+        if self.division:
+            raise RecipeError(UNDIVIDED.format(self.network.called))
         self.plain: Plain = None
         self.unkept = ""
         try:

@@ -12,8 +12,10 @@ import polars as pl
 import torch
 
 from dgbench.core.files import whole
+from dgbench.core.memory import most_resident
 from dgbench.core.provenance import revision
 from dgbench.core.seals import Files, inventory, seal
+from dgbench.train.division import WHOLE, Division
 from dgbench.train.environment import environment
 from dgbench.train.spec import TrainingSpec
 
@@ -38,6 +40,7 @@ def end(
     initial: dict[str, str | None],
     before: dict[str, Any] | None,
     files: Files,
+    division: Division = WHOLE,
 ) -> None:
     """Write what comes last; its presence says that the training is whole.
 
@@ -47,15 +50,17 @@ def end(
         initial: Digests of the weights before the first step.
         before: The seal of the training, if it was finished before: what it noted stays.
         files: Those whose content is known.
+        division: What its steps were divided into.
     """
     history = pl.DataFrame(rows).select(_HISTORY).cast({"loss": pl.Float64})
     note = {
         "seconds": round(seconds, 3),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        **cost(device),
+        "images": spec.steps * spec.batch,
         "torch": torch.__version__,
         "dgbench": revision(),
-        "environment": environment(device),
+        "environment": environment(device) | division.noted(),
         "initial": initial,
     }
     if before is None:
@@ -72,3 +77,15 @@ def end(
         note = {key: value for key, value in before.items() if key != "files"}
     seal(folder, note, inventory(folder, files))
     shutil.rmtree(folder / "state", ignore_errors=True)
+
+
+def cost(device: torch.device) -> dict[str, int | None]:
+    """The memory that work took, in bytes, as seals note it.
+
+    ``memory_bytes`` is the most that was resident of the process so far, whatever else it has done;
+    ``peak_bytes`` the most that tensors took on an accelerator, None where none did the work.
+    """
+    return {
+        "memory_bytes": most_resident(),
+        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    }

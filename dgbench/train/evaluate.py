@@ -17,6 +17,8 @@ from dgbench.models.network import Network
 from dgbench.train.scale import Scale
 from dgbench.train.sources import Held, Inputs
 
+Kind = Literal["logits", "probabilities", "values"]
+"""What scores are; values are standardised."""
 CHUNK = 128  # images at once: larger ones are slower on a CPU, where activations then leave the cache
 
 
@@ -96,13 +98,37 @@ def negative_log_likelihood(scored: Scored) -> float:
     return float(-scored.p_label.double().clamp(min=1e-12).log().mean())
 
 
+def pooled(scores: Sequence[Tensor], kind: Kind) -> tuple[Tensor, Kind]:
+    """What several networks predict together, each ``[n, C]``: the mean of their probabilities, or of their values.
+
+    Of one network it is what that says, as it is.
+    """
+    if len(scores) == 1:
+        return scores[0], kind
+    if kind == "values":
+        return torch.stack(list(scores)).mean(0), kind
+    p = [F.softmax(one, 1) if kind == "logits" else one / one.sum(1, keepdim=True) for one in scores]
+    return torch.stack(p).mean(0), "probabilities"
+
+
 def validation(network: Network, domain: Held) -> dict[str, Any]:
     """What a network says of a source domain's clean validation images; call it while ``evaluating``.
 
     Returns:
         ``domain``, ``accuracy``, ``nll`` and ``n``.
     """
-    scores = network.head(features(network, domain.inputs, domain.validation))
+    return judged([validation_scores(network, domain)], domain)
+
+
+def validation_scores(network: Network, domain: Held) -> Tensor:
+    """Logits, or standardised values, of a source domain's clean validation images."""
+    return network.head(features(network, domain.inputs, domain.validation))  # type: ignore[no-any-return]
+
+
+def judged(said: Sequence[Tensor], domain: Held) -> dict[str, Any]:
+    """:func:`validation` of scores that are there: what several networks say is judged as what they say together."""
+    scores, kind = pooled(said, "logits" if domain.scale is None else "values")
+    scores = scores.clamp(min=1e-38).log() if kind == "probabilities" else scores
     labels = domain.labels[domain.validation.to(scores.device)]
     reached, loss = validated(scores, labels, domain.scale)
     return {"domain": domain.name, "accuracy": reached, "nll": loss, "n": len(labels)}

@@ -24,6 +24,7 @@ def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
     """Make of a plain network what the first step sees."""
     torch.manual_seed(spec.seed("adapter"))
     parts.adapter.attach(network, len(spec.sources))
+    parts.objective.leave(network)
 
 
 def by_closed_form(parts: Parts, network: Network, trained: Collection[str]) -> bool:

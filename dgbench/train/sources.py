@@ -1,4 +1,4 @@
-"""The source domains of a training: batches to learn from, images to validate on."""
+"""What a training sees: of its source domains batches and images to validate on, of a target images at most."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from dgbench.algorithms.earlier import Said
+from dgbench.algorithms.samplers import epochs
 from dgbench.algorithms.samplers.groups import drawn
 from dgbench.algorithms.slots import Sampler
-from dgbench.algorithms.step import Batch
+from dgbench.algorithms.step import Batch, Unlabelled
 from dgbench.core.errors import DataError
 from dgbench.core.in_use import give_back
 from dgbench.data.domain import Dataset, Images
 from dgbench.data.pixels.normal import Normal
 from dgbench.data.pixels.sent import sent
-from dgbench.data.splits import Split, split
+from dgbench.data.splits import Split, split, tested, untested
 from dgbench.models.network import Backbone
 from dgbench.train.ahead import ahead
 from dgbench.train.scale import Scale
@@ -129,22 +130,72 @@ class Held:
     scale: Scale | None = None
 
 
+@dataclass(frozen=True)
+class Target:
+    """What steps see of a target: some of its images, in the plain order of epochs, and no label of any.
+
+    Attributes:
+        name: Of the domain.
+        inputs: What a network sees of all its images.
+        pool: The rows that may be seen, int64 on the CPU, ascending.
+    """
+
+    name: str
+    inputs: Inputs
+    pool: Tensor
+
+    def batch(self, spec: TrainingSpec, sampler: Sampler, step: int, device: torch.device) -> Unlabelled:
+        """As many as a step sees of a source domain, augmented likewise; they depend on no step before this one."""
+        everything = torch.arange(len(self.pool))
+        (index,) = epochs.rows([everything], spec.batch_per_domain, step, [spec.seed("unlabelled", self.name)])
+        generator = torch.Generator().manual_seed(spec.seed("augment unlabelled", self.name, step))
+        return Unlabelled(
+            self.inputs.seen(self.pool[index], sampler, generator), sent(index.repeat(sampler.views), device)
+        )
+
+
+def shown(spec: TrainingSpec, dataset: Dataset) -> Tensor:
+    """The rows of its target that a training may see, int64 on the CPU, ascending.
+
+    Labels do not leave this place: where a board draws its parts by class, they have the classes' shares, no more.
+
+    Raises:
+        DataError: all of them are tested, or validate, and the rules do not allow for that.
+    """
+    assert spec.unlabelled is not None
+    rules = (dataset, spec.unlabelled.domain, spec.trial, spec.validation, spec.test, spec.official)
+    match spec.unlabelled.part:
+        case "untested":
+            return torch.from_numpy(untested(*rules))
+        case "tested":
+            return torch.from_numpy(tested(*rules))
+        case "validation":
+            return torch.from_numpy(split(*rules).validation)
+
+
 class Sources:
-    """The source domains of one training. It is built from their names alone: no target can be in it.
+    """The source domains of one training. It is built from their names alone: without :class:`Target` none is in it.
 
     Attributes:
         domains: In the order that numbers them.
         validating: Those that have images to validate on: all of them, unless they are many.
         scale: How labels are standardised where they are values; None where they are classes.
+        target: Whose images steps see without their labels; None for all but the steps of trainings that ask for it.
 
     Raises:
         DataError: none of them has.
     """
 
     def __init__(
-        self, spec: TrainingSpec, dataset: Dataset, inputs: Mapping[str, Inputs], device: torch.device
+        self,
+        spec: TrainingSpec,
+        dataset: Dataset,
+        inputs: Mapping[str, Inputs],
+        device: torch.device,
+        target: Target | None = None,
     ) -> None:
         self.spec = spec
+        self.target = target
         self.device = device
         rules = (spec.trial, spec.validation, spec.test, spec.official)
         parts = {name: split(dataset, name, *rules) for name in spec.sources}
@@ -192,17 +243,20 @@ class Sources:
         seeds = [spec.seed("order", d.name) for d in domains]
         pools, classes = [d.pool for d in domains], [d.classes for d in domains]
         taken = sampler.labelled_rows(pools, classes, spec.batch_per_domain, step, seeds)
+        shown = [rows.repeat(sampler.views) for rows in taken]
         inputs, labels, numbers = [], [], []
-        for number, (domain, rows) in enumerate(zip(domains, taken, strict=True)):
+        for number, (domain, rows, of_views) in enumerate(zip(domains, taken, shown, strict=True)):
             # On the CPU, so that every device sees the same batch.
             generator = torch.Generator().manual_seed(spec.seed("augment", domain.name, step))
             inputs.append(domain.inputs.seen(rows, sampler, generator))
-            labels.append(domain.labels[sent(rows, self.device)])
+            labels.append(domain.labels[sent(of_views, self.device)])
             numbers.append(torch.full_like(labels[-1], number, dtype=torch.int64))
-        index = sent(torch.cat(taken), self.device)
-        sizes = tuple(len(rows) for rows in taken)
+        index = sent(torch.cat(shown), self.device)
+        sizes = tuple(len(rows) for rows in shown)
         present = None if present is None else sent(present, self.device)
-        return Batch(torch.cat(inputs), torch.cat(labels), torch.cat(numbers), index, sizes=sizes, present=present)
+        seen = None if self.target is None else self.target.batch(spec, sampler, step, self.device)
+        about = (torch.cat(inputs), torch.cat(labels), torch.cat(numbers), index)
+        return Batch(*about, sizes=sizes, present=present, unlabelled=seen)
 
     def _present(self, step: int) -> Tensor | None:
         """The numbers of the domains that a step sees, on the CPU; None where it sees all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Literal
 
@@ -20,6 +20,9 @@ SCHEMA = "dgbench.training/4"
 ZERO_SHOT = "zero-shot:"
 """Opens a reference to a head made of class names."""
 
+OWN_HEAD = "own-head:"
+"""Opens a reference to the head that the backbone's weights came with."""
+
 TRAININGS = "trainings"
 """Under this name the description of a part says which other trainings it reads, by their ids."""
 
@@ -27,13 +30,27 @@ SHAPING: tuple[Slot, ...] = ("sampler", "adapter", "objective", "optimizer")
 """The slots that shape a training. Averaging and prediction come after it and share it."""
 
 
-_IN_ORDER = frozenset({"order", "augment", "step", "objective", "domains"})
+_IN_ORDER = frozenset({"order", "augment", "step", "objective", "domains", "unlabelled", "augment unlabelled"})
 """What is drawn apart for trainings that differ in the order of what they see alone."""
 
 
 @dataclass(frozen=True)
+class OfTarget:
+    """Images of a target that a training sees without their labels.
+
+    Attributes:
+        domain: The target.
+        part: Which of them: its training part, which is ``untested``; or the very ones that are predicted, ``tested``
+            or, by a judge, ``validation``.
+    """
+
+    domain: str
+    part: Literal["untested", "tested", "validation"]
+
+
+@dataclass(frozen=True)
 class TrainingSpec:
-    """The meaning of a training; the target domain is no part of it.
+    """The meaning of a training; the target domain is no part of it, unless it sees unlabelled images of that.
 
     Attributes:
         dataset: Name of the dataset.
@@ -50,11 +67,11 @@ class TrainingSpec:
         weights: Where the backbone's initial weights come from: the id of a training, the ``sha256:...`` of published
             weights, or None for random ones.
         pretrained_on: The data of published weights.
-        reference: What the head starts from: the id of a training, ``zero-shot:...`` with the hash of the wording, or
-            None for random numbers.
+        reference: What the head starts from: the id of a training, ``zero-shot:...`` with the hash of the wording,
+            ``own-head:...`` with the hash of which of its rows are taken, or None for random numbers.
         parts: Name, version and all hyperparameters of the part in each of the shaping slots, and the ids of other
             trainings that it reads.
-        steps: Number of optimizer steps.
+        steps: Number of optimizer steps; 0 for a model as it is.
         checkpoints: How many checkpoints are taken, evenly spaced; the last is the end.
         batch_per_domain: Images of each source domain that a step sees.
         precision: Of every forward pass, also on images that are only looked at; weights and heads are float32.
@@ -66,6 +83,7 @@ class TrainingSpec:
             weights.
         merged: Where no step is taken: the averaging part that makes the last weights from those of other trainings,
             and their ids; what else stands here is that of the first of them.
+        unlabelled: Which images of its target it sees without labels; None where its objective needs none.
     """
 
     dataset: str
@@ -93,16 +111,17 @@ class TrainingSpec:
     average: Average = "domains"
     order: int = 0
     merged: Spec | None = None
+    unlabelled: OfTarget | None = None
 
     def spec(self) -> Spec:
         """As plain JSON; where all source domains are seen in every step, nothing is said of drawing them.
 
-        Nor is anything said of averages over domains, of the first order, or of trainings that are merged, where none
-        are.
+        Nor is anything said of averages over domains, of the first order, of trainings that are merged, or of images
+        of the target, where there are none.
         """
         unsaid = {"domains_per_step", "domains_drawn"} if self.domains_per_step is None else set()
         unsaid |= {"average"} if self.average == "domains" else set()
-        unsaid |= {name for name in ("order", "merged") if not getattr(self, name)}
+        unsaid |= {name for name in ("order", "merged", "unlabelled") if not getattr(self, name)}
         said = [one.name for one in fields(self) if one.name not in unsaid]
         return {
             "schema": SCHEMA,
@@ -110,6 +129,7 @@ class TrainingSpec:
             "sources": list(self.sources),
             "decoding": self.decoding.spec(),
             "parts": {slot: self.parts[slot] for slot in SHAPING},
+            **({} if self.unlabelled is None else {"unlabelled": asdict(self.unlabelled)}),
         }
 
     @cached_property
@@ -133,13 +153,18 @@ class TrainingSpec:
 
     @property
     def batch(self) -> int:
-        """Images in a step."""
-        return self.batch_per_domain * self.domains_in_step
+        """Images in a step, those without labels among them."""
+        return self.batch_per_domain * (self.domains_in_step + (self.unlabelled is not None))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The domains whose images its steps see."""
+        return self.sources if self.unlabelled is None else (*self.sources, self.unlabelled.domain)
 
     def starts_from(self) -> tuple[str, ...]:
         """The trainings that the network before the first step is made of."""
         given = (self.weights, self.reference)
-        return tuple(id_ for id_ in given if id_ is not None and not id_.startswith(("sha256:", ZERO_SHOT)))
+        return tuple(id_ for id_ in given if id_ is not None and not id_.startswith(("sha256:", ZERO_SHOT, OWN_HEAD)))
 
     def reads(self) -> tuple[str, ...]:
         """The trainings that it reads while it is done, and never after: its parts name them, or it merges them."""
@@ -160,17 +185,21 @@ class TrainingSpec:
 
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Steps after which a checkpoint is taken, ascending."""
+        if not self.steps:
+            return (0,)
         every = self.steps // self.checkpoints
         return tuple(range(every, self.steps + 1, every))
 
     def pieces(self) -> frozenset[str]:
         """All of its way that it can record."""
         steps = self.checkpoint_steps()
-        return every(steps) if self.merged is None else frozenset({checkpoint(steps[-1])})
+        return every(steps) if self.merged is None and self.steps else frozenset({checkpoint(steps[-1])})
 
     @staticmethod
     def read(spec: Spec) -> TrainingSpec:
         """The reverse of :meth:`spec`."""
         given = {key: value for key, value in spec.items() if key != "schema"}
         read = {"sources": tuple(given["sources"]), "decoding": Decoding(**given["decoding"])}
+        if "unlabelled" in given:
+            read["unlabelled"] = OfTarget(**given["unlabelled"])
         return TrainingSpec(**(given | read))

@@ -6,14 +6,35 @@ are the same to the bit, whoever is beside it, and its files, its seal and where
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from dgbench.core.disk import DiskError
+from dgbench.core.errors import DGBenchError
+from dgbench.core.stopping import in_steps
 from dgbench.train.ending import History
 from dgbench.train.training import Training
 
+STATE_EVERY = "DGBENCH_STATE_EVERY"
 PAUSE = 10.0
-"""Seconds between two states to resume from; heads take milliseconds from one checkpoint to the next."""
+"""Seconds between two states to resume from in a sweep, where nobody says otherwise: small networks and heads are at a
+checkpoint every moment, large ones seldom."""
+
+
+def pause() -> float:
+    """Seconds between two states to resume from in a sweep: ``$DGBENCH_STATE_EVERY``, or ten; 0 is every checkpoint.
+
+    Raises:
+        DGBenchError: the environment says something else than a number of seconds.
+    """
+    said = os.environ.get(STATE_EVERY)
+    if said is None:
+        return PAUSE
+    with suppress(ValueError):
+        if (seconds := float(said)) >= 0:
+            return seconds
+    raise DGBenchError(f"{STATE_EVERY}: '{said}' is no number of seconds, such as 60; 0 is every checkpoint")
 
 
 def train_together(
@@ -30,6 +51,7 @@ def train_together(
 
     Raises:
         DiskError: nothing more can be written.
+        StoppedError: a signal asked to stop; what was done is kept, to the last step.
     """
     failed: dict[str, Exception] = {}
     for one in trainings:
@@ -37,7 +59,7 @@ def train_together(
     first = trainings[0]
     clock = first.clock
     steps = range(min(one.step for one in trainings), first.spec.steps)
-    with first.sources.batches(first.parts.sampler, steps) as batches:
+    with in_steps() as stop, first.sources.batches(first.parts.sampler, steps) as batches:
         for step, batch in zip(steps, batches, strict=True):
             for one in trainings:
                 if one.spec.id in failed or one.step > step:
@@ -55,9 +77,14 @@ def train_together(
                 if rows:
                     on_history(one.spec.id, step + 1, rows)
             on_step(step + 1)
-    for one in trainings:
-        if one.spec.id not in failed:
-            one.clock = clock
-            one.finish()
-            clock = one.clock
+            if stop():
+                for one in trainings:
+                    if one.spec.id not in failed:
+                        one.keep()
+                return failed
+        for one in trainings:
+            if one.spec.id not in failed:
+                one.clock = clock
+                one.finish()
+                clock = one.clock
     return failed

@@ -21,12 +21,15 @@ from dgbench.algorithms.step import Batch, Closure, HeadClosure
 from dgbench.core.errors import DivergedError
 from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, seal
 from dgbench.core.spec import canonical
-from dgbench.models.effective import AUXILIARY
+from dgbench.models.effective import BESIDE
 from dgbench.models.network import Network
 from dgbench.train.auxiliary import Auxiliary
+from dgbench.train.division import WHOLE, Division
 from dgbench.train.ending import History, end
 from dgbench.train.evaluate import evaluating, mean, validation
+from dgbench.train.exchange import check_alike
 from dgbench.train.layout import check_layouts
+from dgbench.train.looks import look_by
 from dgbench.train.moments import load_moments, moments
 from dgbench.train.parts import Parts, by_closed_form
 from dgbench.train.sources import Sources
@@ -34,6 +37,10 @@ from dgbench.train.spec import TrainingSpec
 from dgbench.train.trajectory import Recorder, save
 
 log = logging.getLogger(__name__)
+
+
+WORK = 20
+"""Between checkpoints a state is written after so many times as long as the one before took to write, or later."""
 
 
 @dataclass
@@ -78,6 +85,7 @@ class Training:
         keep: Collection[str],
         before: dict[str, Any] | None = None,
         pause: float = 0.0,
+        division: Division = WHOLE,
     ) -> None:
         self.spec = spec
         self.parts = parts
@@ -86,13 +94,14 @@ class Training:
         self.folder = folder
         self.before = before
         self.pause = pause
+        self.division = division
         self.checkpoints = frozenset(spec.checkpoint_steps())
         self.recorder = Recorder(network, folder, keep)
         self.best = _Snapshot()
         self.history: list[dict[str, Any]] = []
         self.files: Files = {}
-        self.step = 0
-        self.seconds = 0.0
+        self.step = self.kept = 0
+        self.seconds = self.writing = 0.0
         if sources.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(sources.device)
         self.clock = self.saved = time.perf_counter()
@@ -102,16 +111,16 @@ class Training:
         """What steps are taken with."""
         parts, network = self.parts, self.network
         self.weights = {
-            name: p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(AUXILIARY)
+            name: p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(BESIDE)
         }
         self.parameters = list(self.weights.values())
         self.base = parts.optimizer.build(self.parameters)
         self.auxiliary = Auxiliary(parts, network)
-        self.closure: Callable[..., Closure] = Closure
+        self._set_modes()
+        self.closure: Callable[..., Closure] = partial(Closure, look=look_by(self.division, network))
         if by_closed_form(parts, network, self.weights):
             self.closure = partial(HeadClosure, slopes=parts.objective.slopes)
         self.objective = canonical(self.spec.parts["objective"])
-        self._set_modes()
 
     def _set_modes(self) -> None:
         """Training mode; but a frozen backbone evaluates, and so does every norm layer in mode ``frozen``."""
@@ -137,7 +146,11 @@ class Training:
         """
         self.take(step, batch)
         self.step = step + 1
-        return self.checkpoint(self.step) if self.step in self.checkpoints else ()
+        if self.step in self.checkpoints:
+            return self.checkpoint(self.step)
+        if self.pause and time.perf_counter() - self.saved >= max(self.pause, WORK * self.writing):
+            self._save(self.step)
+        return ()
 
     def take(self, step: int, batch: Batch) -> None:
         """One step of the optimizer, on the step's batch."""
@@ -172,6 +185,16 @@ class Training:
 
     def checkpoint(self, step: int) -> History:
         """Validate on the clean source images, keep the weights, and make the training resumable from here."""
+        rows = self._measured(step)
+        self.history += rows
+        self.recorder.checkpoint(step)
+        self.files = inventory(self.folder, self.files)  # now: what happens to a file until it is sealed must be seen
+        self._note_best(rows, step)
+        if time.perf_counter() - self.saved >= self.pause:
+            self._save(step)
+        return rows
+
+    def _measured(self, step: int) -> History:
         loss = float(self.loss)
         with evaluating(self.network):
             measured = [validation(self.network, domain) for domain in self.sources.validating]
@@ -179,18 +202,22 @@ class Training:
         if not all(math.isfinite(row["loss"]) and math.isfinite(row["nll"]) for row in rows):
             raise DivergedError(step)
         self._check(step)
-        self.history += rows
-        self.recorder.checkpoint(step)
+        return rows
+
+    def _note_best(self, rows: History, step: int) -> None:
         mean_accuracy = mean(rows, "accuracy", self.spec.average)
         if self.parts.optimizer.restart(self.spec.steps) is not None and mean_accuracy > self.best.score:
             self.best = _Snapshot(mean_accuracy, step, {k: t.detach().clone() for k, t in self._state().items()})
-        if time.perf_counter() - self.saved >= self.pause:
-            self._save(step)
-        return rows
+
+    def keep(self) -> None:
+        """Make the training resumable from the step that it has come to, which need be no checkpoint."""
+        if self.step > self.kept:
+            self._save(self.step)
 
     def _check(self, step: int) -> None:
         check_layouts(self.weights, self.base)
         self.auxiliary.check_layouts()
+        check_alike(self.division, self.weights, step)
 
     def _state(self) -> State:
         """Raw weights (adapters not merged), what the objective keeps, and the optimizers' tensors."""
@@ -206,7 +233,7 @@ class Training:
         self.auxiliary.load_moments(groups["beside"], self.parts)
 
     def _save(self, step: int) -> None:
-        self.saved = self.lap()
+        began = self.saved = self.lap()
         tensors = self._state() | {f"mean/{k}": t for k, t in self.recorder.state().items()}
         tensors |= {f"best/{k}": t for k, t in self.best.state.items()}
         progress = {
@@ -225,6 +252,8 @@ class Training:
         for path in (self.folder / "state").glob("*.safetensors"):
             if path.name != Path(name).name:
                 path.unlink()  # only now: until then the seal named the one before
+        self.kept = step
+        self.writing = time.perf_counter() - began
 
     def _noted(self) -> dict[str, Any]:
         """What there is to resume from beside tensors."""
@@ -245,23 +274,27 @@ class Training:
                 path.unlink()
 
     def resume(self, progress: dict[str, Any]) -> None:
-        """Go on from the last checkpoint.
+        """Go on from the step that was kept.
 
         Raises:
             DamagedError: what an earlier attempt left is not what it wrote.
         """
         self.files = progress["files"]
         self._clear()
-        path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", self.files)
+        self._take_up(progress)
+        log.info("resumed at step %d of %d", self.step, self.spec.steps)
+
+    def _take_up(self, progress: dict[str, Any]) -> None:
+        path = checked(self.folder, f"state/{progress['step']:06d}.safetensors", progress["files"])
         tensors = load_file(path, device=str(self.sources.device))
         self._load(tensors)
         groups = _by_kind(tensors)
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
-        self.recorder.restore(groups["mean"], self.step, progress["initial"])
+        self.kept, checkpoints = self.step, [step for step in self.checkpoints if step <= self.step]
+        self.recorder.restore(groups["mean"], self.step, self.step - max(checkpoints, default=0), progress["initial"])
         if progress["best"] is not None:
             best, at = progress["best"]
             self.best = _Snapshot(best, at, groups["best"])
-        log.info("resumed at step %d of %d", self.step, self.spec.steps)
 
     def finish(self) -> None:
         """Write what comes last; its presence says that the training is whole."""
@@ -276,4 +309,5 @@ class Training:
             initial=self.recorder.initial,
             before=self.before,
             files=self.files,
+            division=self.division,
         )

@@ -21,13 +21,14 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import parametrize
 
 from dgbench.algorithms.slots import State
 from dgbench.core.cards import Average
-from dgbench.core.errors import DamagedError, StoreError
+from dgbench.core.errors import DamagedError, StoreError, shown
 from dgbench.core.files import whole
 from dgbench.core.pieces import DECAYS, INITIAL, checkpoint, exponential, file, is_segment, pieces, segment
 from dgbench.core.seals import DONE, Files, checked, sealed
@@ -35,6 +36,9 @@ from dgbench.models.effective import effective_view
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Network
 from dgbench.train.layout import check_layout
+
+_SINCE = "since"
+"""Opens the names of the sums of weights since the last checkpoint, beside those of the decays of averages."""
 
 
 def save(path: Path, state: State) -> None:
@@ -151,17 +155,20 @@ class Recorder:
             self._keep(exponential(decay), lambda d=decay, m=mean: [t / (1 - d**self.steps) for t in m])  # type: ignore[misc]
 
     def state(self) -> State:
-        """The running averages between checkpoints, to resume from; taken right after a checkpoint."""
-        return {f"{decay}/{key}": t for decay, mean in self.ema.items() for key, t in self._named(mean).items()}
+        """The running averages, to resume from; right after a checkpoint nothing was summed since."""
+        since = {_SINCE: self.sum} if self.sum and self.count else {}
+        return {f"{of}/{key}": t for of, mean in (self.ema | since).items() for key, t in self._named(mean).items()}
 
-    def restore(self, state: State, steps: int, initial: dict[str, str | None]) -> None:
-        """The reverse of :meth:`state`."""
+    def restore(self, state: State, steps: int, count: int, initial: dict[str, str | None]) -> None:
+        """The reverse of :meth:`state`, after so many steps, so many of them since the last checkpoint."""
         self.steps = steps
+        self.count = count
         self.initial = initial
         weights = self._weights()
-        for decay, mean in self.ema.items():
+        since = {_SINCE: self.sum} if self.sum and count else {}
+        for of, mean in (self.ema | since).items():
             for (key, t), weight in zip(self._named(mean).items(), weights, strict=True):
-                t.copy_(state[f"{decay}/{key}"])
+                t.copy_(state[f"{of}/{key}"])
                 check_layout(f"{key}: its mean", weight, t)
 
 
@@ -196,8 +203,12 @@ class StoredTrajectory:
         self.steps = tuple(sorted(self._validation))
 
     def moving(self, name: str) -> State:
-        """What moves, of a piece."""
-        return load_file(checked(self.folder, file(name), self.files))
+        """What moves, of a piece; raises DamagedError where its file holds no tensors."""
+        path = checked(self.folder, file(name), self.files)
+        try:
+            return load_file(path)
+        except SafetensorError as error:  # a seal that fits, by somebody else
+            raise DamagedError(self.folder, file(name), f"is damaged ({shown(str(error), 200)})") from error
 
     @cached_property
     def moved(self) -> frozenset[str]:

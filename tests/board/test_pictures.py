@@ -3,8 +3,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from dgbench.board.pictures import previews
+from dgbench.board.pictures import of_board, previews
 from dgbench.data.catalogue import load
+from small import small_board
 
 
 def test_a_preview_shows_two_of_each_class() -> None:
@@ -19,3 +20,10 @@ def test_a_preview_shows_two_of_each_class() -> None:
         domain = digits.domain(name)
         ones = domain.inputs[domain.labels == 1]
         assert (ones == tile).all((1, 2, 3)).any(), "the second picture is a 1 of this domain"
+
+
+def test_a_board_has_pictures_where_its_cases_are_domains() -> None:
+    board = small_board("erm")
+    assert of_board(board) == previews("digits")
+    for change in ({"dataset": ("digits", "glyphs")}, {"protocol": "single-source"}):
+        assert of_board(board.model_copy(update=change)) == {}

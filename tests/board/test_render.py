@@ -188,6 +188,16 @@ def test_markdown_tables_are_rectangular(made: Leaderboard) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
 
 
+def test_where_markdown_says_the_numbers_come_from_nothing_is_said_twice_or_lost() -> None:
+    metrics, runs = board({"erm": 0.5, "sam": 0.6}, domains=DOMAINS, trials=3, noise=0.01)
+    made = build(metrics, runs, info(domains=DOMAINS, trials=3), {}, {"data": "shapes 97ba7f63", "page made": "today"})
+    said = markdown.render(made).split("## Provenance")[1]
+    keys = re.findall(r"^\* ([^:]+): ", said, re.MULTILINE)
+    assert keys == ["board", "targets", "budget", "data", "page made"]
+    assert "* data: shapes 97ba7f63\n" in said
+    assert f"* targets: {', '.join(DOMAINS)}; " in said
+
+
 def test_files_come_back_as_they_were_written(made: Leaderboard, tmp_path: Path) -> None:
     paths = files.write(made, tmp_path / "rendered")
     assert sorted(p.name for p in (tmp_path / "rendered").iterdir()) == sorted(p.name for p in paths)
@@ -244,6 +254,15 @@ def test_the_headline_claims_no_more_than_the_ranks() -> None:
     assert text.headline(clear) == "SAM leads the inductive track."
     tied = build(*board({"erm": 0.5, "sam": 0.9}, trials=1), info(trials=1)).tracks[0]
     assert text.headline(tied) == "On the inductive track no algorithm is shown to beat SAM or ERM."
+
+
+def test_the_headline_of_many_leaders_names_the_first() -> None:
+    names = [f"a{number}" for number in range(12)]
+    tied = build(*board(dict.fromkeys(names, 0.5), trials=1), info(trials=1, algorithms=tuple(names))).tracks[0]
+    said = text.headline(tied)
+    assert said.startswith("On the inductive track no algorithm is shown to beat any of 12 of 12: ")
+    assert said.endswith(" and 4 more.")
+    assert [entry.title for entry in tied.entries if entry.title in said] == [e.title for e in tied.entries[:8]]
 
 
 def renderings(made: Leaderboard) -> dict[str, str]:

@@ -160,8 +160,8 @@ def test_the_shell_can_complete() -> None:
 
 
 PUBLIC = (
-    "add_submission", "build_site", "check_submission", "compare", "criteria", "deploy", "diagnose", "explain",
-    "export", "for_people", "leaderboard", "load", "make_submission", "make_submissions", "plan", "power",
+    "add_submission", "build_site", "check_submission", "compare", "criteria", "deploy", "diagnose", "examine",
+    "explain", "export", "for_people", "leaderboard", "load", "make_submission", "make_submissions", "plan", "power",
     "predict", "predictions", "publish_board", "publish_model", "published", "published_statistics", "ranking",
     "records", "reliance", "reproduce", "rules", "run", "select", "statistics", "submission_from_predictions", "trust",
     "verify", "write_kit",

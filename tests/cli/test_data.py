@@ -2,13 +2,17 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from comparing.called import within
 from PIL import Image
+
+from dgbench.core.paths import shipped
 
 CARD = """
 name = "pets"
@@ -63,3 +67,10 @@ def test_a_damaged_picture_is_one_line(home: Path) -> None:
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("dgbench: ")]
     assert "art/dog/1.png cannot be decoded" in line
     assert "Traceback" not in done.stderr
+
+
+def test_a_card_of_data_is_shown_by_its_path(tmp_path: Path) -> None:
+    shutil.copy(shipped("datasets") / "pacs.toml", tmp_path / "pacs.toml")
+    shown = within("show", tmp_path / "pacs.toml")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Seven classes as art paintings" in shown.stdout

@@ -1,11 +1,13 @@
 """``dgbench store``."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from comparing.called import Done, process, within
 
+from dgbench.core.errors import StoreError
 from dgbench.core.files import write_json
 from dgbench.core.seals import seal, write_sealed
 from dgbench.core.spec import identity
@@ -31,7 +33,7 @@ def store(tmp_path: Path) -> Store:
     for number in range(3):
         piece(made, "training", number, "weights/000002.safetensors")
         piece(made, "run", number, "predictions.parquet")
-    write_sealed(made.root / "boards" / "small" / "0.json", {"entries": []})
+    write_sealed(made.root / "boards" / "small" / "0.json", {"schema": "dgbench.index/3", "entries": []})
     return made
 
 
@@ -109,10 +111,13 @@ def listed(tmp_path: Path) -> Store:
     piece(made, "training", 2, "weights/000002.safetensors")
     entries = [
         {"algorithm": name, "target": "print", "trial": 0, "draw": 0, "training": training, "run": run}
-        | {"hyperparameters": {"averaging": {"part": "last", "version": 1}}}
+        | {"hyperparameters": {"averaging": {"part": "last", "version": 1}}, "passes": 1.0}
+        | dict.fromkeys(("title", "track", "backbone", "pretrained_on", "dataset", "domain", "without_effect"), "")
+        | {"sources": [], "families": []}
         for name, run in zip(("erm", "t3a"), runs, strict=True)
     ]
     content = {"schema": "dgbench.index/4", "criterion": "augmented", "keep": "all", "starts": {}, "entries": entries}
+    content |= {"manifests": {}, "cases": []}
     write_sealed(made.root / "boards" / "small" / "0.json", content)
     return made
 
@@ -151,3 +156,68 @@ def test_nothing_goes_before_one_says_yes(listed: Store) -> None:
     assert len(before - there()) == 3
     assert dgbench("prune", "--unlisted", "--store", listed.root).stdout == "there is nothing to let go of\n"
     assert dgbench("prune", "smal", "--store", listed.root).returncode == 2
+
+
+HOSTILE = {"files": {"../../../secret": [2, "0" * 64]}}, {"files": [1]}, {"files": {"x": 1}}, {"files": {"x": [0, "x"]}}
+
+
+@pytest.mark.parametrize("note", HOSTILE)
+def test_a_seal_that_leads_elsewhere_or_is_none_is_damage(note: dict[str, object], store: Store) -> None:
+    id_ = store.pieces("run")[0]
+    write_sealed(store.folder("run", id_) / "done.json", note)
+    assert f"{id_}/done.json is damaged" in dgbench("verify", "--store", store.root).stdout
+    assert (store.root / "damaged" / f"run-{id_}-1").is_dir()
+
+
+@pytest.mark.parametrize("changed", [{"run": "../../x"}, {"run": 1}, {"title": "\x1b[31m"}, {"hyperparameters": {}}])
+def test_a_list_that_leads_elsewhere_or_is_none_is_damage(changed: dict[str, object], listed: Store) -> None:
+    path = listed.root / "boards" / "small" / "0.json"
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    content["entries"][1] |= changed
+    write_sealed(path, content)
+    done = dgbench("ls", "--store", listed.root)
+    assert done.returncode == 0
+    assert "0.json is damaged" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_pipes_and_links_in_a_store_are_not_waited_for_and_not_followed(store: Store, tmp_path: Path) -> None:
+    first, second, third = (store.folder("run", id_) for id_ in store.pieces("run"))
+    (first / "done.json").unlink()
+    os.mkfifo(first / "done.json")
+    (second / "predictions.parquet").unlink()
+    (second / "predictions.parquet").symlink_to("/dev/zero")
+    flip(third / "predictions.parquet")
+    (store.root / "locks" / f"run-{third.name}.lock").symlink_to(tmp_path / "made")
+    done = dgbench("verify", "--store", store.root)
+    assert done.returncode == 2
+    assert "Too many levels of symbolic links" in done.stderr
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(StoreError, match="no name of a piece of work"):
+        store.folder("run", "../x")
+
+
+def test_stores_are_merged_and_exported_by_path_and_by_address(store: Store, listed: Store, tmp_path: Path) -> None:
+    disk = f"file://{tmp_path / 'disk'}"
+    done = dgbench("merge", store.root, listed.root, "--store", disk, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [(one["trainings"], one["runs"], one["damaged"]) for one in json.loads(done.stdout)] == [
+        (3, 3, []),
+        (0, 0, []),
+    ]
+    again = dgbench("merge", store.root, "--store", disk)
+    assert "0 trainings and 0 runs copied (0 bytes), 6 were there; lists of 0 boards" in again.stdout
+    (board,) = {path.parent.name for path in listed.indices()}
+    out = tmp_path / "out"
+    assert dgbench("export", out, board, "--store", disk).returncode == 0
+    assert len(Store(out).pieces("run")) == 2
+    assert dgbench("verify", "--store", out).returncode == 0
+    flip(store.folder("run", identity({"number": 1})) / "predictions.parquet")
+    left = dgbench("merge", store.root, "--store", tmp_path / "another")
+    assert left.returncode == 1
+    assert "predictions.parquet is damaged" in left.stdout
+    assert dgbench("merge", store.root, "--store", store.root).returncode == 2
+    unknown = dgbench("export", out, "nothing", "--store", disk)
+    assert unknown.returncode == 2
+    assert "Did you mean" in unknown.stderr or "Known: " in unknown.stderr

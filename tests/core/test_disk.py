@@ -1,12 +1,17 @@
 import errno
 import os
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from polars.exceptions import ComputeError
 
 from dgbench.core.disk import DiskError, writing
+from dgbench.core.files import whole, whole_folder
 
 FULL = f"underlying IO error: No space left on device (os error {errno.ENOSPC})"
 
@@ -45,9 +50,26 @@ def test_what_is_no_trouble_of_the_disk_passes(tmp_path: Path) -> None:
         assert caught.value is error
 
 
-def test_a_folder_below_a_file_is_said(tmp_path: Path) -> None:
-    from dgbench.core.files import whole
+@pytest.mark.parametrize("makes", [whole, whole_folder])
+def test_what_is_made_beside_its_place_is_named_by_it(
+    makes: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Path.mkdir
 
+    def takes_nothing(path: Path, *how: Any, **more: Any) -> None:
+        if not path.is_dir():
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        made(path, *how, **more)
+
+    monkeypatch.setattr(Path, "mkdir", takes_nothing)
+    with (
+        pytest.raises(DiskError, match=f"^{re.escape(str(tmp_path / 'page'))} cannot be written"),
+        makes(tmp_path / "page"),
+    ):
+        raise AssertionError("nothing can be made")
+
+
+def test_a_folder_below_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match="cannot be written"), whole(tmp_path / "file" / "x.npy") as temporary:
         np.save(temporary, np.zeros(1))

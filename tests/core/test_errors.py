@@ -24,6 +24,8 @@ def test_the_title_of_an_algorithm_is_answered_with_its_name(name: str) -> None:
 def test_what_is_not_alike_is_not_offered() -> None:
     assert did_you_mean("Fishr", ["erm", "irm", "sam"]) == " Known: erm, irm, sam."
     assert did_you_mean("sam", ["dino", "sam_in1k_of_1999"]) == " Did you mean 'sam_in1k_of_1999'?"
+    assert did_you_mean("КОТ-2", ["кот_2", "пёс"]) == " Did you mean 'кот_2'?"
+    assert did_you_mean("?!", ["dino"]) == " Known: dino."
     assert did_you_mean("", ["dino"]) == " Known: dino."
     assert did_you_mean("anything", []) == ""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dgbench.core.known import known
+from dgbench.core.known import known, what_is_known, write_down
 from dgbench.core.paths import cache_root
 from dgbench.core.units import Count
 
@@ -89,6 +89,14 @@ def test_a_file_is_bounded_but_holds_what_was_asked_for_at_once(monkeypatch: pyt
     assert find.asked == ["a", "b", "c", "d", "e"]
     find("c")
     assert find.asked[-1] == "c"
+
+
+def test_a_record_that_turned_out_otherwise_takes_the_place_of_the_first() -> None:
+    Finder()("a", "b")
+    write_down("sizes/1", Size, "a", Size(7))
+    assert what_is_known("sizes/1", Size, "a") == Size(7)
+    assert Finder()("b")["b"].side == 2
+    assert Finder()("a")["a"].side == 7
 
 
 def test_where_nothing_can_be_written_all_is_found_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

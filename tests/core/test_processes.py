@@ -1,19 +1,27 @@
 import operator
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import called
 import pytest
+from nursery import fresh_workers
 
 from dgbench.core.processes import Pool, WorkerDiedError
 
 TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_users_have_them() -> Iterator[None]:
+    with fresh_workers():
+        yield
 
 
 def pool(workers: int = 1) -> Pool:
@@ -50,6 +58,35 @@ def test_a_worker_that_dies_takes_its_own_call_alone() -> None:
                 workers.submit(function, argument).result()
         assert workers.submit(operator.add, 1, 1).result() == 2
         assert slow.result() is None
+
+
+def test_errors_that_speak_of_pipes_and_processes_are_answers_like_others() -> None:
+    with pool() as workers:
+        mine = workers.submit(os.getpid).result()
+        with pytest.raises(EOFError):
+            workers.submit(pickle.loads, b"").result(60)
+        with pytest.raises(BrokenPipeError):
+            workers.submit(called.closed_pipe).result(60)
+        with pytest.raises(WorkerDiedError, match="beside this one"):
+            workers.submit(called.loses_another).result(60)
+        assert workers.submit(os.getpid).result() == mine
+        dies = workers.submit(os.kill, mine, signal.SIGKILL)
+        with pytest.raises(WorkerDiedError, match="SIGKILL"):
+            dies.result(60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(mine, 0)
+
+
+def test_a_worker_that_cannot_be_readied_does_not_stay(tmp_path: Path) -> None:
+    with Pool(1, called.notes_itself_and_fails, tmp_path) as workers:
+        for _ in range(2):
+            with pytest.raises(ImportError):
+                workers.submit(os.getpid).result(60)
+        numbers = [int(path.name) for path in tmp_path.iterdir()]
+        assert len(numbers) == 2
+        for number in numbers:
+            with pytest.raises(ProcessLookupError):
+                os.kill(number, 0)
 
 
 def test_what_would_end_a_process_ends_a_call() -> None:

@@ -220,13 +220,13 @@ def test_numbers_that_differ_from_the_card_are_said(pets: Path, caplog: pytest.L
 def test_an_outline_is_of_the_data_where_it_is_here(pets: Path) -> None:
     known = outline("pets")
     domains = (OutlineDomain("art", 6, "drawn"), OutlineDomain("photo", 6, None))
-    assert known == Outline("pets", 2, domains, load("pets", 32).manifest, False)
+    assert known == Outline("pets", 2, domains, load("pets", 32).manifest, False, names=("cat", "dog"))
 
 
 def test_an_outline_is_of_the_card_where_the_data_is_not_here(pets: Path) -> None:
     pets.rename(pets.with_name("elsewhere"))
     domains = (OutlineDomain("art", 6, "drawn"), OutlineDomain("photo", 7, None))
-    assert outline("pets") == Outline("pets", 2, domains, None, False)
+    assert outline("pets") == Outline("pets", 2, domains, None, False, names=("cat", "dog"))
     with pytest.raises(DataError, match="pets"):
         load("pets", 32)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -118,7 +119,7 @@ LIES: list[tuple[tuple[str | int, ...], Any, str]] = [
     ((*PREDICTOR, "cmd"), "rm", "no hyperparameter 'cmd'"),
     ((*PREDICTOR, "version"), 99, "version 1, the spec asks for 99"),
     (PREDICTOR, ARGMAX, "memory"),
-    (PREDICTOR, DRM, "domain heads"),
+    (PREDICTOR, DRM, "further heads"),
     (("backbone", "name"), "timm:hf-hub:evil/net", "no network of timm"),
     (("backbone", "name"), "evil:net", "family of backbones"),
     (("backbone", "name"), "dgbench:convnet-small", "not those of the network: .* missing"),
@@ -156,13 +157,24 @@ def test_tensors_that_do_not_fit_are_named(model: Path) -> None:
     refused(model, "domain_heads")
     with_tensors(model, "head.safetensors", **{"domain_heads.weight": torch.zeros(())})
     refused(model, "domain_heads")
-    with_tensors(model, "head.safetensors", **{"domain_heads.weight": None})
+    with_tensors(model, "head.safetensors", **{"domain_heads.weight": None, "consistency.weight": torch.zeros(2, 47)})
+    refused(model, "1 missing, as 'consistency.bias'")
+    with_tensors(model, "head.safetensors", **{"consistency.weight": None})
     assert dgbench.load(model).online
     with_tensors(model, "memory.safetensors", labels=torch.full((1,), 3))
     refused(model, "memory.safetensors.*'labels'")
     n = len(load_file(model / "memory.safetensors")["features"])
     with_tensors(model, "memory.safetensors", labels=torch.full((n,), 10))
     refused(model, "labels are no classes of the card")
+    for number in (-1, 1 << 33):
+        with_tensors(
+            model, "memory.safetensors", labels=torch.zeros(n, dtype=torch.int64), domains=torch.full((n,), number)
+        )
+        refused(model, "domains are no sources of the card")
+    features = load_file(model / "memory.safetensors")["features"]
+    none = torch.zeros(n, dtype=torch.int64)
+    with_tensors(model, "memory.safetensors", domains=none, features=torch.full_like(features, torch.nan))
+    refused(model, "features are not finite numbers")
 
 
 def test_no_tensors_at_all(model: Path) -> None:
@@ -178,3 +190,10 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text(json.dumps({}))
     for name in ("nothing", "file"):
         refused(tmp_path / name, "card.json")
+
+
+def test_weights_that_are_no_numbers_are_said_where_a_picture_is_predicted(model: Path) -> None:
+    weights = load_file(model / "model.safetensors")
+    with_tensors(model, "model.safetensors", **{name: torch.full_like(t, torch.nan) for name, t in weights.items()})
+    with pytest.raises(DGBenchError, match="no finite numbers of a picture"):
+        dgbench.predict(model, [np.zeros((16, 16, 3), np.uint8)], device="cpu")

@@ -20,6 +20,7 @@ from PIL import Image
 import dgbench
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.errors import DataError, DGBenchError
+from dgbench.core.seals import read_sealed, write_sealed
 from dgbench.data.catalogue import load as load_dataset
 from dgbench.exported.choose import Choice, chosen
 from dgbench.exported.predict import predictions
@@ -87,6 +88,17 @@ def test_arrays_get_what_the_run_said(algorithm: str, digits: Ran, tmp_path: Pat
     order = stream_order(choice, len(images)) if algorithm == "t3a" else list(range(len(images)))
     frame = dgbench.predict(folder, [images[row] for row in order], device="cpu")
     assert said(frame, tuple("0123456789")).equals(by_row(digits, choice)[order])
+
+
+def test_a_model_of_an_episodic_board_forgets_before_each_batch(digits: Ran, tmp_path: Path) -> None:
+    _, folder = export(digits, "t3a", tmp_path / "model")
+    images = list(load_dataset("digits", 16).domain("print").inputs[np.arange(64)])
+    alone = dgbench.predict(folder, images[32:], device="cpu")["confidence"]
+    assert not np.allclose(dgbench.predict(folder, images, device="cpu")["confidence"][32:], alone, rtol=1e-5)
+    card = read_sealed(folder / "card.json")
+    card["algorithm"]["stream_mode"] = "episodic"
+    write_sealed(folder / "card.json", card)
+    np.testing.assert_allclose(dgbench.predict(folder, images, device="cpu")["confidence"][32:], alone, rtol=1e-5)
 
 
 def test_a_transform_gives_what_the_pipeline_gives(shapes: Ran, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from submissions.boards import write_board
 
 import dgbench
 from dgbench.api.boards import rules
-from dgbench.core.errors import RecordError, StoreError
+from dgbench.core.errors import CardError, RecordError, StoreError
 from dgbench.submissions.asked import Asked
 
 PAGE = (Path(__file__).parents[2] / "docs" / "submit-from-anywhere.md").read_text(encoding="utf-8")
@@ -95,9 +95,10 @@ def test_the_kit_tells_no_target_label_and_what_dgbench_would_do(room: Path) -> 
     for case in about["cases"]:
         with (room / "kit" / case["folder"] / "trial0.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert {row["label"] for row in rows if row["part"] == "target"} == {""}
-        assert {row["domain"] for row in rows if row["part"] == "target"} == {case["target"]}
-        assert case["target"] not in {row["domain"] for row in rows if row["part"] != "target"}
+        for part in ("target", "unlabelled"):
+            assert {row["label"] for row in rows if row["part"] == part} == {""}
+            assert {row["domain"] for row in rows if row["part"] == part} == {case["target"]}
+        assert case["target"] not in {row["domain"] for row in rows if row["part"] in ("train", "validation")}
         for domain in case["sources"]:
             wanted = asked.examples("validation", "digits", domain, 0)
             assert wanted is not None
@@ -109,6 +110,10 @@ def test_the_kit_tells_no_target_label_and_what_dgbench_would_do(room: Path) -> 
         assert all((room / "kit" / row["picture"]).is_file() for row in rows)
     with pytest.raises(StoreError, match="is there already"):
         dgbench.write_kit(str(room / BOARD), room / "kit")
+    by_class = dgbench.rules(str(room / BOARD)).model_copy(update={"stream_mode": "by_class"})
+    with pytest.raises(CardError, match="stream_mode: pictures of the target are shown one class after the other"):
+        dgbench.write_kit(by_class, room / "other")
+    assert not (room / "other").exists()
 
 
 def _spoil(room: Path, to: Path, change: str) -> Path:

@@ -78,7 +78,7 @@ def test_the_head_of_a_random_model_equals_a_direct_computation(custom_text: boo
     torch.manual_seed(0)
     network = Network(build(name), len(CLASSES), unit_features=True).eval()
     torch.manual_seed(0)
-    set_zero_shot_head(network, CLASSES, wording)
+    set_zero_shot_head(network, name, CLASSES, wording)
 
     torch.manual_seed(0)
     whole = open_clip.create_model(name.removeprefix("open_clip:")).eval()
@@ -122,6 +122,6 @@ def test_a_backbone_without_texts_is_refused() -> None:
 
 
 def test_a_head_of_texts_wants_features_of_length_one(tmp_path: Path) -> None:
-    network = Network(build(tiny_clip.register(tmp_path)), 3)
+    name = tiny_clip.register(tmp_path)
     with pytest.raises(ValueError, match="unit_features"):
-        set_zero_shot_head(network, CLASSES, Wording())
+        set_zero_shot_head(Network(build(name), 3), name, CLASSES, Wording())

@@ -1,5 +1,6 @@
 """Whatever file of a store is damaged: it is named, set aside and done again, and the board is what it was."""
 
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -232,6 +233,20 @@ def test_a_training_that_was_stopped_midway_starts_afresh_if_what_it_left_is_dam
         assert (tmp_path / "damaged" / f"training-{training.id}-1").is_dir()
     for path in folder.glob("weights/*"):
         assert path.read_bytes() == (finished / path.relative_to(tmp_path)).read_bytes()
+
+
+@pytest.mark.parametrize("harm", [flipped, truncated])
+def test_weights_that_change_before_they_are_sealed_are_damaged(harm: Harm, finished: Path, tmp_path: Path) -> None:
+    store, training = Store(tmp_path), trainings()[0]
+    shutil.copytree(finished / "features", tmp_path / "features")
+    path = store.folder("training", training.id) / "weights" / "000002-mean.safetensors"
+
+    def at(step: int) -> None:
+        if step == 3:
+            harm(path)
+
+    do_training(training, store, CPU, at, pause=math.inf)
+    assert "000002-mean" in str(store.damage("training", training.id))
 
 
 def test_weights_that_are_damaged_are_seen_when_they_are_used_and_trained_again(

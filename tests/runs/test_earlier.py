@@ -20,12 +20,12 @@ from dgbench.core.pieces import checkpoint, file
 from dgbench.data.catalogue import load
 from dgbench.data.splits import split
 from dgbench.models.effective import load_effective
-from dgbench.runs.collect import _earlier
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.index import index
 from dgbench.runs.parts import parts_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
+from dgbench.runs.roll import earlier_of
 from dgbench.runs.setting import Setting
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
@@ -247,8 +247,8 @@ def test_rounds_are_part_of_what_a_training_costs(tmp_path: Path) -> None:
     synthesis = made.trainings[str(own.weights)]
     assert own.own() == (synthesis.id,)
     assert of(made, "lp_ft").own() == ()
-    assert _earlier(store.read_index(board("rfc", "lp_ft")))[own.id] == (*synthesis.reads(), synthesis.id)
-    assert of(made, "lp_ft").id not in _earlier(store.read_index(board("rfc", "lp_ft")))
+    assert earlier_of(store.read_index(board("rfc", "lp_ft")))[own.id] == (*synthesis.reads(), synthesis.id)
+    assert of(made, "lp_ft").id not in earlier_of(store.read_index(board("rfc", "lp_ft")))
 
 
 def test_an_optimizer_that_takes_batches_apart_has_no_discovery() -> None:

@@ -16,21 +16,24 @@ import dgbench
 from dgbench.api import boards
 from dgbench.core.cards import CaseRules, SelectionRules
 from dgbench.core.errors import DivergedError, RecipeError, StoreError
-from dgbench.core.processes import Pool
 from dgbench.core.results import Status
 from dgbench.core.space import Space
 from dgbench.exported import choose
+from dgbench.launchers import Launcher
+from dgbench.launchers.far import RefusedError
 from dgbench.runs.collect import collect
 from dgbench.runs.failures import status_of
-from dgbench.runs.jobs import Job
+from dgbench.runs.jobs import Extraction, Job, LostError, Unit
 from dgbench.runs.launch import units_of
 from dgbench.runs.planning import make_plan
 from dgbench.runs.progress import Silent
 from dgbench.runs.room import Room
+from dgbench.runs.shares import Shares
 from dgbench.runs.store import Store
 from dgbench.runs.sweep import Sweep
 from dgbench.runs.todo import todo
 from dgbench.runs.tracking import Tracking
+from dgbench.train.division import Division
 from small import small_board
 
 
@@ -42,6 +45,9 @@ from small import small_board
         (MemoryError(), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), "out of memory"),
         (RuntimeError("MPS backend out of memory"), "out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "out of memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), "failed"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "failed"),
         (RecipeError("it does not fit"), "failed"),
         (ValueError("out of memory"), "failed"),
@@ -102,12 +108,22 @@ def test_a_draw_whose_learning_rate_is_too_high_loses_and_leaves_its_algorithm_r
         choose.chosen(board, "linear_probe", Store(tmp_path), criterion="augmented")
 
 
-class AllDiverge:
-    """A pool whose trainings diverge at once."""
+class AllEnd:
+    """A launcher whose trainings end with an error at once."""
+
+    workers = 1
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked = 0
+
+    def admits(self, share: float) -> bool:
+        return True
 
     def submit(self, do: object, job: Job, *arguments: object, **named: object) -> Future[None]:
+        self.asked += 1
         future = Future[None]()
-        future.set_exception(DivergedError(1))
+        future.set_exception(self.error)
         return future
 
 
@@ -117,7 +133,9 @@ def test_what_a_training_of_its_own_diverged_for_has_diverged_itself(tmp_path: P
     plan, store = make_plan(small_board(*algorithms)), Store(tmp_path)
     units = units_of(plan, todo(plan, store))
     with closing(Room(units, {}, {})) as room:
-        sweep = Sweep(plan, store, cast("Pool", AllDiverge()), room, 1, "cpu", Silent(), Tracking(plan))
+        sweep = Sweep(
+            plan, store, cast("Launcher", AllEnd(DivergedError(1))), room, Shares(""), Silent(), Tracking(plan)
+        )
         sweep.run(units)
     found = {entry.algorithm: sweep.failures[entry.training] for entry in plan.entries}
     assert {name: failed.status for name, failed in found.items()} == {
@@ -126,3 +144,47 @@ def test_what_a_training_of_its_own_diverged_for_has_diverged_itself(tmp_path: P
     }
     assert found["useful"].error.startswith("what it builds on failed: training diverged")
     assert {noted.status for id_ in sweep.failures if (noted := store.failure(id_))} == {"diverged", "failed"}
+
+
+def test_an_engine_that_takes_nothing_ends_the_sweep(tmp_path: Path) -> None:
+    plan, store = make_plan(small_board("erm", "sam")), Store(tmp_path)
+    units, crew = units_of(plan, todo(plan, store)), AllEnd(RefusedError("Slurm takes no job: invalid partition"))
+    with closing(Room(units, {}, {})) as room:
+        sweep = Sweep(plan, store, cast("Launcher", crew), room, Shares(""), Silent(), Tracking(plan))
+        with pytest.raises(RefusedError, match="invalid partition"):
+            sweep.run(units)
+    assert (crew.asked, sweep.failures) == (1, {})
+
+
+class Loses:
+    """A launcher that finds a training lost in its first call, and nothing amiss later."""
+
+    workers = 1
+
+    def __init__(self, training: str) -> None:
+        self.training = training
+        self.asked: list[Job] = []
+
+    def admits(self, share: float) -> bool:
+        return True
+
+    def submit(self, do: object, job: Job, *arguments: object, **named: object) -> Future[None]:
+        self.asked.append(job)
+        future = Future[None]()
+        if len(self.asked) == 1:
+            future.set_exception(LostError("training", self.training))
+        else:
+            future.set_result(None)
+        return future
+
+
+def test_a_training_is_done_again_as_the_sweep_divides_it_whoever_found_it_lost(tmp_path: Path) -> None:
+    plan, store, division = make_plan(small_board("erm")), Store(tmp_path), Division(micro_batch=4)
+    training = next(iter(plan.trainings.values()))
+    finds, crew = Extraction(training, "print", ("clean",), None, 0, "features of print"), Loses(training.id)
+    with closing(Room((), {}, {})) as room:
+        sweep = Sweep(plan, store, cast("Launcher", crew), room, Shares(""), Silent(), Tracking(plan), division)
+        sweep.run([finds])
+    found, again, after = crew.asked
+    assert isinstance(again, Unit)
+    assert (found, after, again.id, again.division) == (finds, finds, training.id, division)

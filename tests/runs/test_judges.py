@@ -322,10 +322,10 @@ def test_images_that_are_kept_for_testing_judge_nobody() -> None:
     bench = Bench.__new__(Bench)
     bench.training, bench.device, bench.dataset = spec, torch.device("cpu"), load("digits")
     bench.setting = cast("Setting", SimpleNamespace(inputs=lambda *_: None))
-    shown = bench._target(run.target, run.part).shown["index"].to_list()
+    shown = bench._target(run.target, run.part, images=False).shown["index"].to_list()
     divided = split(bench.dataset, run.target, spec.trial, 0.2, 0.2)
     assert shown == divided.validation.tolist()
-    assert bench._target(run.target, "tested").shown["index"].to_list() == divided.test.tolist()
+    assert bench._target(run.target, "tested", images=False).shown["index"].to_list() == divided.test.tolist()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from dgbench.core.spec import Spec
 from dgbench.models.effective import effective_state
 from dgbench.runs import keeping
 from dgbench.runs.candidates import candidate_at
-from dgbench.runs.collect import in_case, table
+from dgbench.runs.collect import in_case
 from dgbench.runs.execute import do_training
 from dgbench.runs.index import index
 from dgbench.runs.keeping import excess, let_go
@@ -31,6 +31,7 @@ from dgbench.runs.notes import Measured, Note, Predicted
 from dgbench.runs.parts import part_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
+from dgbench.runs.roll import table
 from dgbench.runs.setting import stored
 from dgbench.runs.store import Store
 from dgbench.runs.todo import Todo, todo
@@ -426,6 +427,7 @@ def test_what_stays_while_draws_are_missing_holds_whatever_will_be_chosen(
         for algorithm, target, draw in itertools.product(("erm", "sam"), ("print", "dot-matrix"), range(4))
     ]
     content: Spec = {"schema": "dgbench.index/4", "criterion": "augmented", "keep": keep, "starts": {}}
+    content |= {"manifests": {}, "cases": []}
     write_sealed(tmp_path / "boards" / "b" / "0.json", content | {"entries": entries})
 
     def stays() -> set[tuple[str, int]]:

@@ -278,6 +278,17 @@ def test_a_soup_costs_its_members_and_the_board_each_training_once(whole: Path) 
     assert made.seconds_unshared == pytest.approx(alone + sum(seconds(store, "run", e.run) for e in plan.entries))
 
 
+def test_a_submission_of_a_soup_says_what_its_members_took_too(whole: Path, tmp_path: Path) -> None:
+    dgbench.make_submissions(board(*SOUPS), tmp_path, store=whole)
+    plan, store = make_plan(board(*SOUPS)), Store(whole)
+    for name, spec in merges(plan).items():
+        said = pl.read_parquet(tmp_path / f"{name}@1" / "runs.parquet")["train_seconds"].to_list()
+        took = sum(seconds(store, "training", id_) for id_ in (*spec.reads(), spec.id))
+        assert said == [pytest.approx(took)] * len(said) != []
+    alone = pl.read_parquet(tmp_path / "erm@1" / "runs.parquet")
+    assert alone["train_seconds"].to_list() == [seconds(store, "training", id_) for id_ in alone["training"]]
+
+
 def seconds(store: Store, kind: Literal["training", "run"], id_: str) -> float:
     note = store.done(kind, id_)
     assert note is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from dgbench.core.cards import SelectionRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
+from dgbench.core.registry import StreamMode
 from dgbench.core.seeds import seed
 from dgbench.core.shift_families import FAMILIES, VIEWS_VERSION
 from dgbench.data.catalogue import load
@@ -26,7 +28,7 @@ from dgbench.runs import predict
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.observed import examples
 from dgbench.runs.parts import part_of, parts_of
-from dgbench.runs.plan import STREAM_BATCH, Plan
+from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
 from dgbench.runs.setting import Setting
 from dgbench.runs.setting import stored as stored_training
@@ -151,10 +153,13 @@ def drawn(domain: str, row: int, family: str) -> NDArray[np.uint8]:
     return shift(dataset.domain(domain).inputs[np.array([row])][0], family, named)
 
 
-def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
+@pytest.mark.parametrize(("batch", "mode"), [(32, "per_target"), (7, "per_target"), (32, "episodic"), (32, "by_class")])
+def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran, batch: int, mode: StreamMode) -> None:
     plan, store = ran
     (entry,) = (e for e in plan.entries if e.algorithm == "t3a" and e.domain == TARGET)
-    training, stored = plan.trainings[entry.training], table(ran, "t3a")
+    training, run = plan.trainings[entry.training], replace(plan.runs[entry.run], stream_batch=batch, stream_mode=mode)
+    do_runs(training, [run], store, CPU)  # that of the board is there
+    stored = pl.read_parquet(store.file("run", run.id, "predictions.parquet"))
     setting = Setting(training, parts_of(training), store, CPU)
     network, trajectory = setting.initial_network(), stored_training(training, store, CPU)
     load_effective(network, trajectory.at(trajectory.steps[-1]))
@@ -162,17 +167,23 @@ def test_what_an_online_predictor_said_stands_at_its_example(ran: Ran) -> None:
     inputs = Pixels(domain.inputs, network.info, CPU, resident=False)
     seed = training.seed("stream", TARGET, "clean")
     order = torch.randperm(len(domain), generator=torch.Generator().manual_seed(seed))
+    if mode == "by_class":
+        order = torch.tensor(sorted(order.tolist(), key=lambda row: int(domain.labels[row])))
     predictor = part_of("predictor", entry.hyperparameters["predictor"], "test")
     with evaluating(network):
         at_work = predictor.prepare(network, None)
         at_work.reset(seed)
         features = network.features(inputs.ready(torch.arange(len(domain))))
         said: dict[int, int] = {}
-        for batch in order.split(STREAM_BATCH):
-            said |= dict(zip(batch.tolist(), at_work.observe(features[batch]).argmax(1).tolist(), strict=True))
-    rows = stored.filter(pl.col("split") == "target", pl.col("step") == trajectory.steps[-1])
-    agree = np.mean([said[index] == prediction for index, prediction in rows.select("index", "prediction").iter_rows()])
+        for rows in order.split(batch):
+            if mode == "episodic":
+                at_work.reset(seed)
+            said |= dict(zip(rows.tolist(), at_work.observe(features[rows]).argmax(1).tolist(), strict=True))
+    last = stored.filter(pl.col("split") == "target", pl.col("step") == trajectory.steps[-1])
+    agree = np.mean([said[index] == prediction for index, prediction in last.select("index", "prediction").iter_rows()])
     assert agree > 0.99  # rounding may tip a prediction that is a tie
+    usual = table(ran, "t3a").filter(split="target", step=trajectory.steps[-1])
+    assert usual["confidence"].equals(last["confidence"]) == ((batch, mode) == (32, "per_target"))
 
 
 def small_domain(groups: list[int], **more: Any) -> Domain:

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from dgbench.core.cards import SelectionRules, SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
+from dgbench.core.rules import rules_identity
 from dgbench.data.catalogue import outline
 from dgbench.runs.launch import launch
+from dgbench.runs.plan import RunSpec
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import ranking
@@ -108,6 +111,51 @@ def test_how_many_domains_a_step_sees_is_part_of_the_identity_where_there_are_mo
     (by_image, *_) = make_plan(board.model_copy(update={"selection": over})).trainings.values()
     assert by_image.spec() == {**before.spec(), "average": "examples"}
     assert "average" not in str(board.described(without=set()))
+
+
+NEEDED: dict[str, object] = {
+    "training": "1234",
+    "averaging": {"part": "last"},
+    "predictor": {"part": "pl", "lr": 0.1},
+    "target": "print",
+    "views_per_domain": 3,
+}
+OTHERWISE: dict[str, object] = {"part": "validation", "weighs": True, "stream_batch": 7, "among": "present"}
+OTHERWISE |= {"stream_mode": "by_class"}
+
+
+@pytest.mark.parametrize("said", [{}, *({name: value} for name, value in OTHERWISE.items()), OTHERWISE], ids=list)
+def test_a_run_is_read_from_what_identifies_it(said: dict[str, object]) -> None:
+    spec = RunSpec(**NEEDED, **said)  # type: ignore[arg-type]
+    assert RunSpec.of(json.loads(json.dumps(spec.spec()))) == spec
+    assert NEEDED.keys() | OTHERWISE.keys() == {one.name for one in fields(RunSpec)}
+    assert not said or spec.id != RunSpec(**NEEDED).id  # type: ignore[arg-type]
+    assert RunSpec.of({}).spec() != {}, "what says nothing is no run"
+
+
+def test_how_many_images_a_predictor_is_shown_at_once_is_part_of_the_identity_of_runs() -> None:
+    board = small_board("erm", "t3a")
+    before, eight = make_plan(board), make_plan(board.model_copy(update={"stream_batch": 8}))
+    assert set(before.trainings) == set(eight.trainings)
+    assert not set(before.runs) & set(eight.runs)
+    spec = next(iter(before.runs.values())).spec()
+    assert spec["stream"]["batch"] == 32
+    assert spec | {"stream": spec["stream"] | {"batch": 8}} == next(iter(eight.runs.values())).spec()
+    assert "stream_batch" not in board.described(without=set())
+    assert rules_identity(board) != rules_identity(eight.board)
+
+
+def test_how_a_predictor_meets_images_is_said_where_it_is_not_the_usual_way() -> None:
+    board, plain = small_board("t3a"), small_board("erm")
+    before, after = make_plan(board), make_plan(board.model_copy(update={"stream_mode": "episodic"}))
+    assert set(make_plan(plain).runs) == set(make_plan(plain.model_copy(update={"stream_mode": "episodic"})).runs)
+    assert set(before.trainings) == set(after.trainings)
+    assert not set(before.runs) & set(after.runs)
+    usual, other = (next(iter(plan.runs.values())).spec() for plan in (before, after))
+    assert "mode" not in usual["stream"]
+    assert usual | {"stream": usual["stream"] | {"mode": "episodic"}} == other
+    assert "stream_mode" not in board.described(without=set())
+    assert rules_identity(board) != rules_identity(after.board)
 
 
 def test_a_head_for_each_domain_is_refused_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from scripts_loaded import load_script
 
 import dgbench
-from dgbench.api import boards, measuring
+from dgbench.api import measuring
 from dgbench.board.render import files
 from dgbench.core.disk import DiskError
 from dgbench.core.familiar import FamiliarCard
@@ -23,7 +22,7 @@ from dgbench.core.files import write_json
 from dgbench.core.locks import alone
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import DONE, read_sealed, seal, write_sealed
-from dgbench.runs import finished, measured, predictions, remembered
+from dgbench.runs import measured, predictions, remembered, said
 from dgbench.runs.collect import collect
 from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import TABLE
@@ -34,23 +33,13 @@ from dgbench.selection.familiar import Familiar, familiar
 from dgbench.selection.indicators import indicators
 from dgbench.selection.predictions import summarise
 from dgbench.selection.records import CANDIDATE, INDICATED
+from drawn_stores import drawing
 from small import small_board
 
 RULES = small_board("erm", "t3a")
 NOTE = {"seconds": 5.0, "device": "cpu", "torch": "none", "dgbench": "drawn", "environment": {}}
 
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that nobody has looked at."""
-    root = tmp_path_factory.mktemp("drawn")
-    load_script("measure_store").fill(Store(root), RULES)
-    return root
-
-
-@pytest.fixture
-def store(drawn: Path, tmp_path: Path) -> Store:
-    return Store(shutil.copytree(drawn, tmp_path / "store"))
+drawn, store = drawing(RULES)
 
 
 def tables(store: Store) -> dict[str, str]:
@@ -74,7 +63,7 @@ def unnoted(store: Store) -> dict[str, str]:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files of runs that are read: all of it goes by ``checked``."""
     names: list[str] = []
-    for module in (finished, predictions):
+    for module in (said, predictions):
         original = module.checked
 
         def counted(folder: Path, file: str, files: object, original: Callable[..., Path] = original) -> Path:
@@ -109,7 +98,7 @@ def test_what_is_noted_is_what_results_and_predictions_say(store: Store) -> None
 
         cells = records.metrics.filter(split="target").join(records.runs.select("run", "dataset"), on="run")
         known = familiar([FamiliarCard(dataset="digits", backbone="b", why="w", domains=("print",))])
-        apart = measures.measured(cells, boards.on_target(RULES, {}, store=store.root), known)
+        apart = measures.measured(cells, measuring.on_target(RULES, {}, store=store.root), known)
         together = measured.measured(RULES, store, cells, known)
         assert_frame_equal(together.sort(CANDIDATE), apart.sort(CANDIDATE), check_exact=True)
         assert together["familiar"].is_not_nan().any()
@@ -238,7 +227,7 @@ def test_other_lists_of_what_pretraining_knows_are_asked_anew(store: Store) -> N
     lists = [Familiar(), familiar([card]), familiar([card.model_copy(update={"domains": ("handwritten",)})])]
     assert len({known.identity for known in lists}) == 3
     for known in [*lists, *lists]:
-        apart = measures.measured(cells, boards.on_target(RULES, {}, store=store.root), known)
+        apart = measures.measured(cells, measuring.on_target(RULES, {}, store=store.root), known)
         together = measured.measured(RULES, store, cells, known)
         assert_frame_equal(together.sort(CANDIDATE), apart.sort(CANDIDATE), check_exact=True)
 

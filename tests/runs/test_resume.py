@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import multiprocessing
 import os
 import random
@@ -17,12 +18,19 @@ import polars as pl
 import pytest
 import torch
 
-from dgbench.core.cards import PartChoice, RecipeSlots
-from dgbench.runs.execute import do_runs, do_training
+from dgbench.api import boards
+from dgbench.core.cards import CaseRules, PartChoice, RecipeSlots
+from dgbench.core.errors import DGBenchError
+from dgbench.core.stopping import StoppedError, heeding
+from dgbench.runs.execute import Wanted, do_runs, do_together, do_training
+from dgbench.runs.index import index
+from dgbench.runs.launch import units_of
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
+from dgbench.runs.todo import todo
 from dgbench.train.spec import TrainingSpec
+from dgbench.train.training import Training
 from small import small_board
 
 CPU = torch.device("cpu")
@@ -95,7 +103,7 @@ def test_sigkill_at_random_points_changes_no_bit(algorithm: str, tmp_path: Path)
     assert whole == broken
 
 
-class _StoppedError(Exception):
+class _InterruptedError(Exception):
     pass
 
 
@@ -113,9 +121,9 @@ def _trained(training: TrainingSpec, root: Path, stops: Iterable[int] = ()) -> d
 
         def at(step: int, stop: int | None = stop) -> None:
             if step == stop:
-                raise _StoppedError
+                raise _InterruptedError
 
-        with contextlib.nullcontext() if stop is None else pytest.raises(_StoppedError):
+        with contextlib.nullcontext() if stop is None else pytest.raises(_InterruptedError):
             do_training(training, store, CPU, at)
     folder = store.folder("training", training.id)
     kept: dict[str, Any] = {path.name: path.read_bytes() for path in (folder / "weights").iterdir()}
@@ -156,6 +164,69 @@ def test_a_training_stopped_after_every_step_changes_no_bit(
     assert [name for name in undisturbed if undisturbed[name] != stopped[name]] == []
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "base", "backbone"),
+    [
+        ("erm", "sgd", "dgbench:convnet-small"),
+        ("udim(sam_phase=0.5)", "adamw", "dgbench:vit-micro"),
+        ("pego", "adamw", "dgbench:vit-micro"),
+    ],
+)
+def test_a_training_asked_to_stop_keeps_every_step(algorithm: str, base: str, backbone: str, tmp_path: Path) -> None:
+    """Checkpoints are three steps apart; nothing is done twice, running means and sums among it."""
+    training, store, did = _training(algorithm, backbone, base=base), Store(tmp_path / "asked"), []
+
+    def at(step: int) -> None:
+        did.append(step)
+        signal.raise_signal(signal.SIGTERM)
+
+    for _ in range(9):
+        with pytest.raises(StoppedError), heeding(signal.SIGTERM):
+            do_training(training, store, CPU, at, pause=math.inf)
+    assert did == list(range(1, 10))
+    assert _trained(training, store.root) == _trained(training, tmp_path / "whole")
+
+
+def test_heads_side_by_side_that_are_asked_to_stop_keep_every_step(tmp_path: Path) -> None:
+    board = small_board("linear_probe", "linear_probe + sam", "linear_probe + swad", steps=6)
+    plan = make_plan(board.model_copy(update={"cases": {"digits": CaseRules(targets=("print",))}}))
+    trainings, did = list(plan.trainings.values()), []
+    asked, whole = Store(tmp_path / "asked"), Store(tmp_path / "whole")
+
+    def at(step: int) -> None:
+        did.append(step)
+        signal.raise_signal(signal.SIGTERM)
+
+    wanted = [Wanted(one, one.pieces(), lambda pieces: True) for one in trainings]
+    for _ in range(6):
+        with pytest.raises(StoppedError), heeding(signal.SIGTERM):
+            do_together(wanted, asked, CPU, at)
+    assert did == list(range(1, 7))
+    assert do_together(wanted, asked, CPU, did.append) == do_together(wanted, whole, CPU) == len(trainings) > 1
+    assert did == list(range(1, 7)), "the last step was kept, too: only the end was left to write"
+    assert _contents(asked.root) == _contents(whole.root) != {}
+
+
+def test_a_training_goes_on_where_its_store_was_taken(tmp_path: Path) -> None:
+    """Nothing in the store knows where it lies."""
+    training = _training("udim(sam_phase=0.5)", "dgbench:vit-micro", base="adamw")
+    here, there = tmp_path / "here", tmp_path / "on another machine"
+    undisturbed = _trained(training, tmp_path / "whole")
+
+    def stop(step: int) -> None:
+        if step == 7:
+            raise _InterruptedError
+
+    with pytest.raises(_InterruptedError):
+        do_training(training, Store(here), CPU, stop)
+    here.rename(there)
+    assert not [path for path in there.rglob("*.json") if str(tmp_path) in path.read_text()]
+    steps: list[int] = []
+    do_training(training, Store(there), CPU, steps.append)
+    assert steps == [7, 8, 9]
+    assert _trained(training, there) == undisturbed
+
+
 def test_a_training_resumes_at_its_last_checkpoint(tmp_path: Path) -> None:
     """Nothing is done twice that a checkpoint holds."""
     training = next(iter(make_plan(small_board("erm", steps=8)).trainings.values()))
@@ -180,3 +251,63 @@ def test_a_training_resumes_at_its_last_checkpoint(tmp_path: Path) -> None:
     assert told == [(4, [4] * sources), (8, [8] * sources)], "what was measured before, then what is new"
     assert not do_training(training, store, CPU, steps.append)
     assert not (store.folder("training", training.id) / "state").exists()
+
+
+def test_a_sweep_keeps_states_that_are_a_while_apart_and_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    save = Training._save
+
+    def noted(training: Training, step: int) -> None:
+        kept.append(step)
+        save(training, step)
+
+    monkeypatch.setattr(Training, "_save", noted)
+    plan, left = make_plan(small_board("swad", steps=9, checkpoints=3)), []
+    monkeypatch.setattr("dgbench.train.training.WORK", 0)
+    for pause, states in (("0", [3, 6, 9]), ("inf", []), ("1e-9", [*range(1, 10)])):
+        monkeypatch.setenv("DGBENCH_STATE_EVERY", pause)
+        store = Store(tmp_path / str(pause))
+        store.write_index(plan.board, index(plan, store.keep(plan.board)))
+        units_of(plan, todo(plan, store))[0].do(store, "cpu", lambda told: None)
+        assert kept == states
+        kept.clear()
+        left.append(_contents(store.root))
+    assert len(left[0]) > 1
+    assert left[0] == left[1] == left[2]
+
+
+@pytest.mark.parametrize("said", ["soon", "", "-1", "nan"])
+def test_seconds_between_states_that_are_none_are_refused(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DGBENCH_STATE_EVERY", said)
+    with pytest.raises(DGBenchError, match=f"DGBENCH_STATE_EVERY: '{said}' is no number of seconds"):
+        boards.run(small_board("erm"), store=tmp_path, device="cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("writes", "kept"), [(0.1, [5, 10, 15]), (1.0, [5])])
+def test_states_between_checkpoints_are_a_while_apart_and_take_a_twentieth_of_the_time(
+    writes: float, kept: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step is a second, a state is wanted every five; there is no checkpoint near."""
+
+    class Slow(Training):
+        def __init__(self) -> None:
+            self.checkpoints, self.pause, self.saved, self.writing = frozenset(), 5.0, 0.0, 0.0
+
+        def take(self, step: int, batch: object) -> None:
+            clock[0] += 1.0
+
+        def _save(self, step: int) -> None:
+            found.append(step)
+            self.saved, self.writing = clock[0], writes
+
+    clock, found = [0.0], []
+    monkeypatch.setattr("dgbench.train.training.time.perf_counter", lambda: clock[0])
+    slow = Slow()
+    for step in range(19):
+        slow.advance(step, None)
+    assert found == kept

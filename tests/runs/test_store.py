@@ -11,6 +11,7 @@ import pytest
 from dgbench.api import boards
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
+from dgbench.core.spec import identity
 from dgbench.runs.store import BusyError, Store
 from small import VIEWS, small_board
 
@@ -114,6 +115,17 @@ def test_a_piece_of_work_has_one_owner(tmp_path: Path) -> None:
         assert folder is not None
         with pytest.raises(BusyError), Store(tmp_path).claim("run", spec):
             pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 10_000, b'{"schema": "dgbench.run/2"}', None])
+def test_a_piece_that_was_begun_says_what_it_is_whatever_became_of_that(content: bytes | None, tmp_path: Path) -> None:
+    spec = {"schema": "dgbench.run/1"}
+    path = Store(tmp_path).folder("run", identity(spec)) / "spec.json"
+    path.parent.mkdir(parents=True)
+    if content is not None:
+        path.write_bytes(content)
+    with Store(tmp_path).claim("run", spec):
+        assert read_json(path) == spec
 
 
 def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from dgbench.api import boards
-from dgbench.core import registry
-from dgbench.core.cards import CaseRules
+from dgbench.core import processes, registry
+from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.disk import DiskError
 from dgbench.core.paths import shipped
 from dgbench.runs.events import BoardEnds, Event, Tracker, TrainingBegins, TrainingEnds
@@ -27,17 +27,21 @@ from dgbench.runs.progress import Log
 from small import small_board
 
 HAZARD = '''
-import os, signal, sys
+import errno, os, signal, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from dgbench.algorithms.slots import Objective
+from dgbench.core.files import whole
 
 @dataclass(frozen=True)
 class Hazard(Objective):
     """Ends its process, every time or the first time."""
 
-    how: Literal["exits", "ends", "is killed", "raises", "is killed once", "raises once"] = "raises"
+    how: Literal[
+        "exits", "ends", "is killed late", "raises", "has no memory", "is killed once", "raises once",
+        "writes for ever", "fills the disk",
+    ] = "raises"
 
     def loss(self, forward):
         marker = Path(os.environ["HAZARD"]) / f"{len(set(forward.batch.domain.tolist()))}-{self.how}"
@@ -46,7 +50,9 @@ class Hazard(Objective):
                 marker.touch(exist_ok=False)
             except FileExistsError:
                 return forward.cross_entropy.mean()
-        match self.how.removesuffix(" once"):
+        if self.how.endswith(" late") and forward.step < 3:
+            return forward.cross_entropy.mean()
+        match self.how.removesuffix(" once").removesuffix(" late"):
             case "exits":
                 sys.exit(3)
             case "ends":
@@ -55,6 +61,20 @@ class Hazard(Objective):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raises":
                 raise ValueError(f"no luck at step {forward.step}")
+            case "has no memory":
+                forward.cross_entropy.new_empty(1 << 60)
+            case "writes for ever":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as where a library comes back to Python late
+                folders = marker.parents[1].glob("store/trainings/*")
+                (mine,) = [folder for folder in folders if self.how in (folder / "spec.json").read_text()]
+                with whole(mine / "history.parquet") as temporary:
+                    temporary.write_text("half")
+                    marker.touch()
+                    time.sleep(60)
+            case "fills the disk":
+                while not list(marker.parent.iterdir()):
+                    time.sleep(0.01)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 '''
 CARD = """
 name = "{name}"
@@ -104,8 +124,12 @@ def card(folder: Path, how: str) -> str:
     return str(path)
 
 
-def go(folder: Path, *algorithms: str, trackers: Sequence[Tracker] = ()) -> Summary:
-    board = small_board(*algorithms).model_copy(update={"cases": {"digits": CaseRules(targets=TARGETS)}})
+def hazardous(*algorithms: str, targets: Sequence[str] = TARGETS) -> BoardCard:
+    return small_board(*algorithms).model_copy(update={"cases": {"digits": CaseRules(targets=tuple(targets))}})
+
+
+def go(folder: Path, *algorithms: str, trackers: Sequence[Tracker] = (), targets: Sequence[str] = TARGETS) -> Summary:
+    board = hazardous(*algorithms, targets=targets)
     return boards.run(board, store=folder / "store", device="cpu", workers=2, trackers=trackers)
 
 
@@ -117,22 +141,29 @@ ENDS = {
     "exits": "SystemExit: 3",
     "raises": "ValueError: no luck at step 0",
     "ends": "the worker process ended itself with exit code 3, and so did the one that tried it before",
-    "is killed": "was ended by SIGKILL (as happens where memory runs out), and so did the one",
+    "is killed late": "was ended by SIGKILL (as happens where memory runs out), and so did the one",
+    "has no memory": "can't allocate memory",
 }
 
 
-def test_parts_that_end_their_process_end_their_trainings_alone(hazard: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_parts_that_end_their_process_end_their_trainings_alone(
+    hazard: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DGBENCH_STATE_EVERY", "0")
     heard: list[Event] = []
-    summary = go(hazard, "erm", *(card(hazard, how) for how in ENDS), trackers=[heard.append])
+    algorithms = ["erm", *(card(hazard, how) for how in ENDS)]
+    summary = go(hazard, *algorithms, trackers=[heard.append])
     assert (summary.trainings, summary.runs) == (2, 2), "all of the other"
     assert len(summary.failed) == 2 * len(ENDS)
     ended = [event for event in heard if isinstance(event, TrainingEnds)]
-    assert {event.training for event in ended if event.status == "failed"} == {*summary.failed}
+    assert {event.training for event in ended if event.status != "ok"} == {*summary.failed}
     assert [event.status for event in ended].count("ok") == 2
     assert sum(isinstance(event, TrainingBegins) for event in heard) == 2 + 2 * len(ENDS)
     assert heard[-1] == BoardEnds("small", "failed", trainings=2, runs=2, failed=2 * len(ENDS))
     lines = list(by_kind(summary.failed.values()))
     assert len(lines) == len(ENDS)
+    shown = boards.leaderboard(hazardous(*algorithms), store=hazard / "store").failed
+    assert len(shown) == len(summary.failed), "the board counts them"
     noted = notes(hazard)
     assert {note["training"] for note in noted} == set(summary.failed)
     for how, says in ENDS.items():
@@ -144,7 +175,9 @@ def test_parts_that_end_their_process_end_their_trainings_alone(hazard: Path, ca
         assert "(and 1 more): " in line
         own = [note for note in noted if note["algorithm"] == f"Hazard {how}"]
         assert [note["trial"] for note in own] == [0, 0]
-        assert all(("in loss" in str(note["trace"])) == (how == "raises") for note in own), "where in the code"
+        status = "out of memory" if how == "has no memory" else "failed"
+        assert {(note["status"], note["last_step"]) for note in own} == {(status, 2 if how.endswith("late") else 0)}
+        assert all(("in loss" in str(note["trace"])) == (how in ("raises", "has no memory")) for note in own), how
     assert "Traceback" not in caplog.text
 
 
@@ -238,6 +271,17 @@ def test_a_full_disk_ends_everything_with_one_message(small_disk: Path) -> None:
     assert not (small_disk / "failures").exists(), "no training is to blame"
 
 
+def test_a_worker_that_has_to_be_killed_at_the_end_leaves_nothing(
+    hazard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE", 0.1)
+    with pytest.raises(DiskError, match="the disk is full"):
+        go(hazard, card(hazard, "writes for ever"), card(hazard, "fills the disk"), targets=TARGETS[:1])
+    assert list((hazard / "markers").glob("*-writes for ever")), "it was amid writing"
+    assert half_written(hazard / "store") == []
+    assert not list((hazard / "store" / "locks").iterdir())
+
+
 def test_a_full_disk_while_drawing_is_the_same_error(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dgbench.data.cache.views import Shifted
     from dgbench.data.catalogue import load
@@ -269,14 +313,14 @@ def test_on_a_small_disk_what_was_drawn_last_makes_room_for_itself(
     assert 8 < sum(there) < 14
 
 
-def run_quick(cwd: Path, steps: int) -> "subprocess.Popen[str]":
+def run_quick(cwd: Path, steps: int, *options: str) -> "subprocess.Popen[str]":
     """``dgbench run`` on trainings that take their time."""
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
     text = text.replace('name = "quick"', 'name = "mine"').replace("@letters", "")
     (cwd / "mine.toml").write_text(text.replace("steps = 100", f"steps = {steps}"))
     command = ["-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--store", "store"]
     return subprocess.Popen(
-        [sys.executable, *command, "--device", "cpu", "--workers", "2"],
+        [sys.executable, *command, "--device", "cpu", "--workers", "2", *options],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -309,8 +353,8 @@ linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="childre
 
 @linux
 def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
-    process = run_quick(tmp_path, steps=4000)
-    wait_for(process, tmp_path, "store/trainings/*/spec.json", 2)
+    process = run_quick(tmp_path, 400, "--keep", "all")
+    wait_for(process, tmp_path, "store/trainings/*/weights/000040.safetensors", 1)
     workers = workers_of(process, 2)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
@@ -319,6 +363,8 @@ def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
     assert half_written(tmp_path / "store") == []
+    kept = [json.loads(path.read_text())["step"] for path in tmp_path.glob("store/trainings/*/state/last.json")]
+    assert max(kept) >= 40, "what was done is kept, though checkpoints of small networks seldom leave a state"
 
 
 @linux

@@ -17,7 +17,9 @@ def test_each_draw_is_a_training_of_its_own(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(SCRIPT.parent)
     script = load_script("measure_heads")
     for objective in script.OBJECTIVES:
-        assert script.train(objective, "photo", 0, 2, 3, tmp_path / objective) == 2
+        done, processor = script.train(objective, "photo", 0, 2, 3, tmp_path / objective)
+        assert done == 2
+        assert 0 < processor < 60
         notes = [sealed(folder) for folder in (tmp_path / objective).iterdir()]
         assert len(notes) == 2
         for note in notes:
@@ -30,4 +32,4 @@ def test_what_was_timed_is_shown() -> None:
     asked = ["--steps", "2", "--draws", "2", "--trials", "1", "--workers", "1", "--objective", "irm"]
     done = subprocess.run([sys.executable, str(SCRIPT), *asked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^\| irm \| 8 \| 2 \| [\d.,]+ \| \d+ \|$", done.stdout, re.MULTILINE)
+    assert re.search(r"^\| irm \| 8 \| 2 \| [\d.,]+ \| [\d.,]+ \| \d+ \|$", done.stdout, re.MULTILINE)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 import scipy.stats
 from scripts_loaded import load_script
@@ -10,6 +14,7 @@ from scripts_loaded import load_script
 from dgbench.selection.pairs import pairs
 
 simulation = load_script("simulate_statistics")
+PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
 
 
 def drawn(shape: tuple[int, int, int], boards: int = 20) -> np.ndarray:
@@ -48,16 +53,16 @@ def test_one_trial_in_each_of_two_targets_apart_is_the_layout_of_the_range() -> 
     assert judged.found(np.array([[gap * 1.001, gap * 0.999]])).tolist() == [[True, False]]
 
 
-@pytest.mark.parametrize("board", ["quick", "emoji"])
-def test_noise_of_a_board_has_the_variances_of_its_submissions(board: str) -> None:
+@pytest.mark.parametrize(("board", "shape"), [("quick", (16, 4, 3)), ("digits", (16, 4, 5)), ("emoji", (8, 3, 5))])
+def test_noise_of_a_board_has_the_variances_of_its_submissions(board: str, shape: tuple[int, int, int]) -> None:
     setting = simulation.stored(board)
+    assert setting.shape == shape, "the trials that all algorithms have"
     noise = setting.noise(np.random.default_rng(0), (3000, *setting.shape))
     cells = simulation.pl.read_csv(simulation.BOARDS / board / "cells.csv").filter(
-        simulation.pl.col("track") == "inductive"
+        (simulation.pl.col("track") == "inductive") & (simulation.pl.col("trial") < shape[2])
     )
     own = cells.group_by("algorithm", "target").agg((simulation.pl.col("accuracy") * 100).var())["accuracy"].mean()
     assert noise.var(axis=(0, 3)).mean() == pytest.approx(own, rel=0.05)
-    assert {"quick": 16, "emoji": 8}[board] == setting.shape[0]
 
 
 def test_moderated_variances_hold_their_error_and_find_most_of_those_that_do() -> None:
@@ -85,3 +90,21 @@ def test_means_cover_and_borrow_what_algorithms_do_not_share(shared: float) -> N
     (own, wide), (moderated, narrow) = (simulation.of_means(setting, way, 300) for way in ("own", "moderated"))
     assert 0.93 <= moderated <= own + 0.01
     assert narrow < wide * (0.7 if shared == 0 else 1)
+
+
+def test_images_drawn_again_widen_what_trials_leave() -> None:
+    """Where trials say the same each time, images alone are left: two shares of a thousand, six in ten right."""
+    boards = np.repeat(drawn((6, 4, 1)), 3, axis=3)
+    assert not simulation.bootstrap(boards).half.any()
+    spread = 100 * np.sqrt(2 * 0.6 * 0.4 / 1000 / 4)
+    assert simulation.bootstrap(boards, 1000).half.mean() == pytest.approx(1.96 * spread, rel=0.05)
+
+
+def test_the_page_says_how_many_pairs_each_way_separates_on_boards_that_are_there() -> None:
+    rows = re.findall(r"^\| `(\w+)`, (?:the first )?(\d) (?:trials|of them) \| (.*) \| [^|]* \|$", PAGE, re.MULTILINE)
+    assert [name for name, *_ in rows] == ["quick", "digits", "emoji", "emoji"]
+    for name, trials, told in rows:
+        cells = simulation.chosen(simulation.BOARDS / name / "cells.csv").filter(pl.col("trial") < int(trials))
+        found = simulation.separated(cells)
+        count = cells.filter(track="inductive")["algorithm"].n_unique()
+        assert told.split(" | ") == [str(count * (count - 1) // 2), *map(str, found.values())]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import dgbench
-from dgbench.api.boards import familiar_to
+from dgbench.api.measuring import familiar_to
 from dgbench.board.build import build
 from dgbench.board.rankings import ranking
 from dgbench.board.render import measures

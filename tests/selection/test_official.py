@@ -40,6 +40,9 @@ def judged(labels: list[int], predicted: list[int], groups: list[int] | None, na
     return {**found, "accuracy": sum(right) / len(right)}
 
 
+# Of the package itself: groups that its miniature lacks are asked for below, and labels come to it from pandas.
+@pytest.mark.filterwarnings("ignore:Minimum metadata value for CombinatorialGrouper")
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_part_has_the_numbers_of_the_package(

@@ -22,7 +22,7 @@ def test_good_records_pass() -> None:
         ("step must be Int64", METRICS.with_columns(pl.col("step").cast(pl.Int32))),
         (r"missing values in \['nll'\]", METRICS.with_columns(nll=pl.lit(None, pl.Float64))),
         ("none of 'validation', 'target'", METRICS.with_columns(split=pl.lit("test"))),
-        ("neither 'inductive' nor 'online'", METRICS.with_columns(track=pl.lit("oracle"))),
+        ("none of 'inductive', 'online', 'unlabelled'", METRICS.with_columns(track=pl.lit("oracle"))),
         (r"outside \[0, 1\] in 3 rows", METRICS.with_columns(accuracy=pl.lit(71.0))),
         ("among its own source domains", METRICS.with_columns(split=pl.lit("validation"))),
         ("not the clean target", METRICS.with_columns(split=pl.lit("target"))),

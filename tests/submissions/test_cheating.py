@@ -80,6 +80,21 @@ def test_predictions_copied_from_another_method(
     assert says in found["E09"]
 
 
+@pytest.mark.parametrize(("recipe", "outcome"), [(True, "marked"), (False, "refused")])
+def test_recipes_may_come_to_the_same_in_some_runs_and_whoever_has_none_may_not(
+    recipe: bool, outcome: str, good: Path, rival: Path, judged: Callable[[Path], dict[str, str]]
+) -> None:
+    """As a greedy soup does that keeps one member: it can be computed again, which a method of elsewhere cannot."""
+    repredict(good, lambda table, row: predictions(rival, row) if row["trial"] == 1 else table)
+    if not recipe:
+        tamper(good, says=lambda said: said["method"].update(recipe=None))
+    choose_again(good)
+    found = judged(good)["E09"]
+    assert found.startswith(outcome)
+    assert "it predicts what 'sam@1' predicts, bit for bit" in found
+    assert ("'dgbench verify' tells that from a copy" in found) is recipe
+
+
 def test_a_training_that_two_methods_share_is_marked_and_counts_once(
     good: Path, rival: Path, judged: Callable[[Path], dict[str, str]]
 ) -> None:

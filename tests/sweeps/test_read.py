@@ -146,6 +146,10 @@ def test_no_pipe_is_waited_for_and_no_endless_line_read(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(RecordError, match="is no file"):
         read_sweep(tmp_path)
+    path.unlink()
+    path.symlink_to(write_job(tmp_path.parent / "elsewhere", [line()]) / "results.jsonl")
+    with pytest.raises(RecordError, match="is no file"):
+        read_sweep(tmp_path)
 
 
 @pytest.mark.parametrize("protocol", ["dgbench", "domainbed"])

@@ -1,8 +1,13 @@
 """Trackers hear what happened, as the store has it, and change nothing of it."""
 
+import json
 import logging
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,6 +17,7 @@ import pytest
 from trackers.conftest import Told
 
 from dgbench.api import boards
+from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError, UnknownNameError
 from dgbench.core.results import LONGEST
 from dgbench.runs.deterministic import as_worker
@@ -28,9 +34,10 @@ from dgbench.runs.events import (
 from dgbench.runs.notes import Measured, Predicted
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
+from dgbench.runs.status import status
 from dgbench.runs.store import Store
 from dgbench.runs.tracking import Tracking, tracked
-from dgbench.trackers import NAMES, named
+from dgbench.trackers import NAMES, lines, named
 from in_process import carry_out
 
 
@@ -55,6 +62,44 @@ def test_each_training_is_told_in_its_order_between_the_ends_of_the_board(told: 
         in_order = [TrainingBegins, *[Checkpoint] * 2, *[Validated] * candidates, TrainingEnds]
         assert kinds == [*in_order, *[Selected] * len(runs)]
     assert {event.status for event in of(told.events, TrainingEnds)} == {"ok"}
+
+
+def test_a_log_has_a_line_of_json_for_each_event(told: Told) -> None:
+    written = [json.loads(line) for line in told.log.read_text().splitlines()]
+    times = [datetime.fromisoformat(line.pop("time")) for line in written]
+    assert times == sorted(times)
+    assert [line.pop("event") for line in written] == [type(event).__name__ for event in told.events]
+    assert written == json.loads(json.dumps([asdict(event) for event in told.events]))
+
+
+def test_a_log_is_added_to_and_says_null_of_what_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "events.jsonl"
+    for _ in range(2):
+        lines.tracker(path)(Checkpoint("t", 1, math.nan, {"a": 0.5}, {"a": math.inf}))
+    said = [json.loads(line, parse_constant=pytest.fail) for line in path.read_text().splitlines()]
+    assert [(line["loss"], line["nll"], line["accuracy"]) for line in said] == [(None, {"a": None}, {"a": 0.5})] * 2
+    with pytest.raises(DiskError):
+        lines.tracker(tmp_path / "new" / "events.jsonl" / "below")
+
+
+def test_what_work_took_is_in_its_seal(told: Told) -> None:
+    plan, store = make_plan(told.rules), Store(told.store)
+    for id_, training in plan.trainings.items():
+        note = store.done("training", id_)
+        assert note is not None
+        assert note["images"] == 4 * 4 * len(training.sources)
+        assert 50e6 < note["memory_bytes"] < 50e9
+        assert note["peak_bytes"] is None
+    for run in plan.runs:
+        note = store.done("run", run)
+        assert note is not None
+        assert 0 <= time.time() - note["ended"] < 3600
+    (board,) = status(store).boards
+    assert board.runs_per_hour is not None
+    (spent,) = board.spent
+    assert (spent.device, board.memory_bytes is None) == ("cpu", False)
+    assert spent.images_per_second is not None
+    assert spent.images_per_second > 0
 
 
 def test_what_a_training_is_comes_from_its_identity_and_the_board(told: Told) -> None:
@@ -214,9 +259,19 @@ def test_a_training_that_never_began_ends_with_its_status_and_cause(plan: Plan) 
 
 def test_work_that_is_broken_off_is_told_as_stopped(plan: Plan) -> None:
     heard: list[Event] = []
-    with pytest.raises(KeyboardInterrupt), tracked(plan, [heard.append]):
+    first, second, *_ = plan.trainings
+    run = next(run for run in plan.runs.values() if run.training == first)
+
+    def work(tracking: Tracking) -> None:
+        for _ in range(2):  # as workers may that take over
+            tracking.hear(first, Predicted(run.id, ()))
+            tracking.ended(first, "ok")
+            tracking.ended(second, "diverged")
         raise KeyboardInterrupt
-    assert heard[-1] == BoardEnds("small", "stopped", 0, 0, 0)
+
+    with pytest.raises(KeyboardInterrupt), tracked(plan, [heard.append]) as tracking:
+        work(tracking)
+    assert heard[-1] == BoardEnds("small", "stopped", trainings=1, runs=1, failed=1)
 
 
 def test_an_unknown_tracker_is_answered_with_the_nearest(tmp_path: Path, told: Told) -> None:

@@ -121,6 +121,14 @@ def test_a_fresh_object_goes_on_as_the_other_would_have(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items())
 
 
+def test_a_set_is_kept_in_one_order_whatever_its_own() -> None:
+    """Numbers that are 8 apart want one place in a small set, and stand in the order in which they came."""
+    one, other = odd(), odd()
+    one.met, other.met = {0, 8}, {8, 0}
+    assert list(one.met) != list(other.met)
+    assert Attributes(one).plain == Attributes(other).plain
+
+
 class Descent(torch.optim.SGD):
     """An optimizer that torch does not know."""
 

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import update_bn
 from dgbench.algorithms.averaging.ema import EMA
 from dgbench.algorithms.averaging.swad import SWAD
 from dgbench.algorithms.averaging.wise_ft import WiSEFT
-from dgbench.algorithms.step import _norm_statistics
+from dgbench.algorithms.step import norm_statistics
 from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, TrainingRules
 from dgbench.models.backbones import build
@@ -54,33 +54,35 @@ def test_five_hundred_batches_in_a_training_of_five_thousand_steps() -> None:
 def test_a_step_counts_one_batch_however_many_passes_it_makes() -> None:
     net = network().train()
     for moving in (True, False, False):
-        with _norm_statistics(net, moving=moving):
+        with norm_statistics(net, moving=moving):
             net.features(torch.randn(4, 3, 32, 32))
     assert {int(norm.num_batches_tracked) for norm in norms(net)} == {1}
     assert {norm.momentum for norm in norms(net)} == {0.1}
 
 
-def board(backbone: str, norm_mode: str) -> BoardCard:
+def board(backbone: str, norm_mode: str, before: str = "") -> BoardCard:
     training = TrainingRules(steps=4, checkpoints=2, batch_per_domain=4, norm_mode=norm_mode)
-    small = small_board("ema(statistics='average')", "ema", "swad", backbone=backbone)
+    names = (f"{before}{name}" for name in ("ema(statistics='average')", "ema", "swad"))
+    small = small_board(*names, backbone=backbone)
     return rules(small.model_copy(update={"training": training}))
 
 
 @pytest.mark.parametrize(
-    ("backbone", "norm_mode", "left"),
+    ("backbone", "norm_mode", "before", "left"),
     [
-        (RESNET, "train", {"average", "recompute"}),
-        (RESNET, "frozen", {"average"}),
-        ("dgbench:vit-micro", "train", {"average"}),
+        (RESNET, "train", "", {"average", "recompute"}),
+        (RESNET, "train", "levi + ", {"average"}),  # its backbone is frozen, and its side network has none
+        (RESNET, "frozen", "", {"average"}),
+        ("dgbench:vit-micro", "train", "", {"average"}),
     ],
 )
 def test_statistics_are_recomputed_where_there_are_some_that_move(
-    backbone: str, norm_mode: str, left: set[str]
+    backbone: str, norm_mode: str, before: str, left: set[str]
 ) -> None:
-    made = make_plan(board(backbone, norm_mode))
+    made = make_plan(board(backbone, norm_mode, before))
     assert {entry.hyperparameters["averaging"]["statistics"] for entry in made.entries} == left
     assert [(one.algorithm, one.equals) for one in idle(made)] == (
-        [] if left == {"average", "recompute"} else [("ema", ("ema(statistics=average)",))]
+        [] if left == {"average", "recompute"} else [(f"{before}ema", (f"{before}ema(statistics=average)",))]
     )
 
 

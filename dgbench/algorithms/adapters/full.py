@@ -3,15 +3,15 @@
 With ``head="linear_probe"`` the head starts as the linear probe's on the same frozen backbone (first train the head,
 then everything: Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning can Distort Pretrained Features and Underperform
 Out-of-Distribution. ICLR 2022. arXiv 2202.10054). With ``head="zero_shot"`` it is made of what a text tower says of the
-class names. Either way the weights before the first step are a classifier that works, which weight interpolation needs
-as its other end.
+class names, and with ``head="pretrained"`` it is the classifier that the backbone's weights came with. In each case the
+weights before the first step are a classifier that works, which weight interpolation needs as its other end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from dgbench.algorithms.heads import Head
 from dgbench.algorithms.later import Network
 from dgbench.algorithms.slots import Adapter
 
@@ -21,13 +21,13 @@ class Full(Adapter):
     """Everything is trainable.
 
     Attributes:
-        head: What the head starts from: ``random`` numbers, the trained head of a ``linear_probe``, or class names
-            (``zero_shot``).
+        head: What the head starts from: ``random`` numbers, the trained head of a ``linear_probe``, class names
+            (``zero_shot``), or the classifier that the backbone's weights came with (``pretrained``).
     """
 
-    head: Literal["random", "linear_probe", "zero_shot"] = "random"
+    head: Head = "random"
 
-    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
+    def initial_head(self) -> Head:
         """As the attribute says."""
         return self.head
 

@@ -5,7 +5,7 @@ ICLR 2022. arXiv 2202.10054 compares it with full fine-tuning far from the train
 
 The paper fits the probe on stored features with an L-BFGS solver; here it is trained by the same steps as every other
 recipe, on features of augmented images where the sampler augments. With ``head="zero_shot"`` it starts from what a text
-tower says of the class names.
+tower says of the class names, with ``head="pretrained"`` from the classifier that the backbone's weights came with.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dgbench.algorithms.heads import Head
 from dgbench.algorithms.later import Network
 from dgbench.algorithms.slots import Adapter
 
@@ -22,12 +23,13 @@ class LinearProbe(Adapter):
     """Only the head is trainable. The loop keeps a backbone that is frozen whole in evaluation mode.
 
     Attributes:
-        head: What the head starts from: ``random`` numbers, or class names (``zero_shot``).
+        head: What the head starts from: ``random`` numbers, class names (``zero_shot``), or the classifier that the
+            backbone's weights came with (``pretrained``).
     """
 
-    head: Literal["random", "zero_shot"] = "random"
+    head: Literal["random", "zero_shot", "pretrained"] = "random"
 
-    def initial_head(self) -> Literal["random", "linear_probe", "zero_shot"]:
+    def initial_head(self) -> Head:
         """As the attribute says."""
         return self.head
 

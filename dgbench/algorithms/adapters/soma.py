@@ -58,8 +58,8 @@ class SoMA(Adapter):
         chosen = changeable(network, TARGETS, first_block=int(self.start * count))
         network.backbone.requires_grad_(False)
         for matrix in chosen:
-            weight = weight_of(network, matrix)
-            put(network, matrix, SpectralDelta(weight, self.rank, rows=matrix.rows, component=self.component))
+            weight = weight_of(network.backbone, matrix)
+            put(network.backbone, matrix, SpectralDelta(weight, self.rank, rows=matrix.rows, component=self.component))
             name = matrix.parameter.replace("weight", "bias")
             bias = getattr(network.backbone.get_submodule(matrix.module), name, None)
             if isinstance(bias, nn.Parameter) and not network.info.freezes(f"{matrix.module}.{name}"):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
+from dgbench.algorithms.earlier import Earlier
 from dgbench.algorithms.later import torch
 from dgbench.algorithms.slots import Averaging, State, Trajectory
 from dgbench.core.pieces import checkpoint
@@ -51,7 +52,13 @@ class Members(Protocol):
 
 
 class Merging(Averaging):
-    """One candidate, made once for all runs."""
+    """One candidate, made once for all runs.
+
+    Attributes:
+        several: Whether what it leaves are the weights of several networks, which predict together.
+    """
+
+    several: ClassVar[bool] = False
 
     def members(self, draw: int, draws: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Which trainings are merged: each with the number of its draw, and of its order of batches.
@@ -62,9 +69,16 @@ class Merging(Averaging):
         """
         return ((draw, 0),)
 
+    def earlier(self) -> tuple[Earlier, ...]:
+        """Further trainings that are merged, each as it differs from that of the candidate; they come after members."""
+        return ()
+
     @abstractmethod
     def merge(self, members: Members) -> State:
-        """The weights, by the names of all that moves in any of the members, or of more."""
+        """The weights, by the names of all that moves in any of the members, or of more.
+
+        Of several networks as :func:`dgbench.models.effective.beside` has them.
+        """
 
     def candidates(self, trajectory: Trajectory) -> Iterator[tuple[int, State]]:
         """What the merge left as its last weights."""

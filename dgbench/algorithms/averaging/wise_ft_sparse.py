@@ -16,6 +16,8 @@ Cost: for each layer an evaluation at each of the ``points`` between the ends, a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgbench.algorithms.averaging.merging import Members, Merging
@@ -52,8 +54,8 @@ class WiSEFTSparse(Merging):
         (path,) = members.trajectories
         before, after = path.initial(), path.at(path.steps[-1])
         merged = weighted_mean([(1 - self.alpha, before), (self.alpha, after)])
-        stragglers = sorted(self.barriers(members, before, after).items(), key=lambda item: -item[1])[: self.stragglers]
-        sparse = {layer for layer, barrier in stragglers if barrier > 0}
+        barriers = [item for item in self.barriers(members, before, after).items() if item[1] > 0]
+        sparse = {layer for layer, _ in sorted(barriers, key=lambda item: -item[1])[: self.stragglers]}
         draw = members.generator()
         for name in sorted(merged):
             if layer_of(name) in sparse and merged[name].is_floating_point() and ".running_" not in name:
@@ -61,14 +63,19 @@ class WiSEFTSparse(Merging):
                 merged[name] = torch.where(dropped, before[name], merged[name])
         return merged
 
-    def barriers(self, members: Members, before: State, after: State) -> dict[str, float]:
-        """b_l of each layer, at least 0, by its name."""
+    def barriers(
+        self, members: Members, before: State, after: State, of: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """b_l of each layer, at least 0, by its name; ``of`` these layers, else of all.
+
+        Where a loss is no number, neither is the barrier.
+        """
         from dgbench.models.effective import weighted_mean
         from dgbench.models.layers import layer_of, layers
 
         end = members.validated(after).nll
         found = {}
-        for layer in layers(after):
+        for layer in layers(after) if of is None else of:
             own = [{name: state[name] for name in state if layer_of(name) == layer} for state in (before, after)]
             start = members.validated(after | own[0]).nll
             rises = [0.0]
@@ -76,5 +83,5 @@ class WiSEFTSparse(Merging):
                 a = place / (self.points + 1)
                 between = members.validated(after | weighted_mean([(1 - a, own[0]), (a, own[1])])).nll
                 rises.append(between - ((1 - a) * start + a * end))
-            found[layer] = max(rises)
+            found[layer] = math.nan if any(map(math.isnan, rises)) else max(rises)
         return found

@@ -64,13 +64,13 @@ def drawn_partners(weights: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(whole.squeeze(1) > 0, found, itself)
 
 
-def symmetric_beta(a: float, generator: torch.Generator) -> Tensor:
-    """One draw from Beta(a, a), a float64 scalar on the generator's device.
+def symmetric_beta(a: float, generator: torch.Generator, *shape: int) -> Tensor:
+    """Draws from Beta(a, a), float64 of that shape on the generator's device; one, where no shape is given.
 
     Bailey's polar method gives a Student t with 2a degrees of freedom from two uniform numbers, with no rejection; with
     ``s = t / sqrt(2a)``, ``(1 + s / sqrt(1 + s^2)) / 2`` is Beta(a, a). The sine of the arc tangent stays exact where
     ``s`` overflows, which a small ``a`` brings about.
     """
-    u, v = torch.rand(2, generator=generator, device=generator.device, dtype=torch.float64)
+    u, v = torch.rand(2, *shape, generator=generator, device=generator.device, dtype=torch.float64)
     s = torch.expm1(-u.log() / a).sqrt() * torch.cos(2 * math.pi * v)
     return (1 + s.atan().sin()) / 2

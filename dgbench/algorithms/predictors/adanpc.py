@@ -49,10 +49,10 @@ class AdaNPC(Predictor):
         """A stream whose memory starts with the source examples."""
         if source is None:
             raise RecipeError("AdaNPC votes among labelled source examples: prepare it with their features")
-        return _Memory(self, source, network.classes)
+        return Memory(self, source, network.classes)
 
 
-class _Memory(Stream):
+class Memory(Stream):
     """Rows ``[:count]`` of preallocated storage; a reset only forgets what lies behind the source examples."""
 
     def __init__(self, settings: AdaNPC, source: Source, classes: int) -> None:
@@ -69,16 +69,23 @@ class _Memory(Stream):
     def observe(self, features: Tensor) -> Tensor:
         """Votes ``[b, C]``, each in [1e-5, 1]."""
         queries = F.normalize(features, dim=1)
-        similarity = queries @ self.rows[: self.count].T
+        votes = self.vote(queries, self.rows[: self.count])
+        if self.settings.track == "online":
+            self.join(queries, votes, votes.max(1).values)
+        return votes
+
+    def vote(self, queries: Tensor, rows: Tensor) -> Tensor:
+        """Of the rows nearest to each query ``[b, d]``, which may be differentiated in."""
+        similarity = queries @ rows.T
         neighbours = most_similar(similarity, self.settings.k)
         weights = F.softmax(similarity.gather(1, neighbours) / self.settings.temperature, 1)
         members = F.one_hot(self.labels[neighbours], self.classes).to(weights)
-        votes = (torch.einsum("bk,bkc->bc", weights, members) + 1e-5).clamp(max=1)
-        if self.settings.track == "online":
-            confidence, predicted = votes.max(1)
-            sure = confidence >= self.settings.threshold
-            self._add(queries[sure], predicted[sure])
-        return votes
+        return (torch.einsum("bk,bkc->bc", weights, members) + 1e-5).clamp(max=1)
+
+    def join(self, queries: Tensor, votes: Tensor, confidence: Tensor) -> None:
+        """Let confident queries into the memory, with the class that most of them voted for."""
+        sure = confidence >= self.settings.threshold
+        self._add(queries[sure], votes.max(1).indices[sure])
 
     def _add(self, rows: Tensor, labels: Tensor) -> None:
         count = self.count + len(labels)

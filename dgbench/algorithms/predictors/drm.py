@@ -7,8 +7,8 @@ arXiv 2208.08661.
 
 Deviations from the released code: its weights are normalised with the shared head among them, which then does not
 vote, so P sums to less than 1 there; the class it predicts is the same. Its hard choice may fall on the shared head.
-H has 1e-8 added and powers are taken as a softmax, so a head without doubt gives no division by zero. Training the
-heads further on test batches is left out: each prediction depends on its own example alone.
+H has 1e-8 added and powers are taken as a softmax, so a head without doubt gives no division by zero. Each prediction
+depends on its own example alone; on test batches the part ``drm_retrain`` trains the heads further, ``drm_full`` all.
 """
 
 from __future__ import annotations
@@ -51,9 +51,12 @@ class _Steering(Stream):
 
     def observe(self, features: Tensor) -> Tensor:
         """Probabilities ``[b, C]``."""
-        p = F.softmax(self.network.domain_logits(features), -1)
-        weights = steering_weights(torch.special.entr(p).sum(-1), self.gamma)
-        return torch.einsum("bk,bkc->bc", weights, p)
+        return mixture(F.softmax(self.network.domain_logits(features), -1), self.gamma)
+
+
+def mixture(p: Tensor, gamma: float | Literal["hard"]) -> Tensor:
+    """P ``[b, C]`` of what K heads say, ``[b, K, C]``."""
+    return torch.einsum("bk,bkc->bc", steering_weights(torch.special.entr(p).sum(-1), gamma), p)
 
 
 def steering_weights(entropy: Tensor, gamma: float | Literal["hard"]) -> Tensor:

@@ -40,7 +40,7 @@ class T3A(Predictor):
 
     def prepare(self, network: Network, source: Source | None) -> Stream:
         """A stream whose supports are the rows of the head."""
-        return _All(network.head) if self.filter_size == "all" else _Filtered(network.head, self.filter_size)
+        return _All(network.head) if self.filter_size == "all" else Filtered(network.head, self.filter_size)
 
 
 class _All(Stream):
@@ -64,7 +64,10 @@ class _All(Stream):
         with torch.no_grad():
             logits = self.head(features)
             entropy = torch.special.entr(F.softmax(logits, 1)).sum(1)
-            self._keep(F.normalize(features, dim=1), logits.argmax(1), entropy)
+            self._keep(self._support(features), logits.argmax(1), entropy)
+
+    def _support(self, features: Tensor) -> Tensor:
+        return F.normalize(features, dim=1)
 
     def _keep(self, supports: Tensor, labels: Tensor, entropy: Tensor) -> None:
         self.sums += F.one_hot(labels, len(self.sums)).to(supports).T @ supports
@@ -75,7 +78,7 @@ class _All(Stream):
         return features @ F.normalize(self.sums, dim=1).T
 
 
-class _Filtered(_All):
+class Filtered(_All):
     """Each class keeps M slots, in ascending order of (entropy, arrival); a free slot has infinite entropy."""
 
     def __init__(self, head: nn.Linear, slots: int) -> None:

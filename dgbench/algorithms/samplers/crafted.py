@@ -12,8 +12,8 @@ Batches are those of the balanced sampler. Validation under the same families wo
 taught, so `strict` holds them out; `kfold` trains with one of the paper's two folds and validates with the other.
 
 Deviations: a shift is drawn anew in every step, where the authors' code draws one copy of each image and family before
-training; there is no crop and no flip besides, which would be of the geometric family; the second branch of the paper's
-network, which sees edges, is none of a sampler's affairs. Drawing takes milliseconds for an image, on the CPU.
+training; there is no crop and no flip besides, which would be of the geometric family. The paper's second branch, which
+sees edges, has a sampler of its own (``edge_views``). Drawing takes milliseconds for an image, on the CPU.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dgbench.algorithms.slots import Sampler
 from dgbench.core.shift_families import FAMILIES, Family
 
 
-def _each(shifts: tuple[Family, ...]) -> tuple[Family, ...]:
+def each(shifts: tuple[Family, ...]) -> tuple[Family, ...]:
     """In one order and each once, so that one set of families is one training."""
     return tuple(sorted(set(shifts)))
 
@@ -44,7 +44,7 @@ class Crafted(Sampler):
         shifts: The families that shifts are drawn from.
     """
 
-    shifts: Annotated[tuple[Family, ...], Field(min_length=1), AfterValidator(_each)] = FAMILIES
+    shifts: Annotated[tuple[Family, ...], Field(min_length=1), AfterValidator(each)] = FAMILIES
 
     def rows(self, pools: Sequence[Tensor], size: int, step: int, seeds: Sequence[int]) -> list[Tensor]:
         """The next ``size`` rows of each domain's endless sequence of permutations."""
@@ -69,7 +69,7 @@ class Crafted(Sampler):
         """Those that shifts are drawn from."""
         return frozenset(self.shifts)
 
-    def without(self, families: frozenset[str]) -> Sampler:
+    def without(self, families: frozenset[str]) -> Sampler | None:
         """The others; where there are none, images stay as they are."""
         left = tuple(family for family in self.shifts if family not in families)
         return Crafted(left) if left else Balanced("none")

@@ -39,8 +39,11 @@ def render(board: Leaderboard) -> str:
             blocks.append(table([first, "Accuracy of its picks", "Regret", "Correlation"], rows))
     provenance = {
         "board": f"{info.name}, version {info.version}, rules {info.rules}",
-        "data": f"{info.dataset}: {', '.join(info.domains)}; {text.predicted(board)}",
-        "budget": f"{text.trials(board)} trials, {info.draws} draws of hyperparameters for each target",
+        "targets": f"{', '.join(info.domains)}; {text.predicted(board)}",
+        "budget": (
+            f"{text.trials(board)} trials, {info.draws} draw{'s' if info.draws != 1 else ''} of hyperparameters for "
+            "each target"
+        ),
         **board.provenance,
     }
     blocks += [

@@ -43,6 +43,13 @@ def show(board: Leaderboard, console: Console) -> None:
     _lines(console, text.notes(board), "yellow")
 
 
+def shown(board: Leaderboard, console: Console) -> str:
+    """What :func:`show` prints there."""
+    with console.capture() as captured:
+        show(board, console)
+    return captured.get()
+
+
 def show_tables(board: Leaderboard, console: Console) -> None:
     """Print the table of every track, and what a reader must know before believing it."""
     for track in board.tracks:

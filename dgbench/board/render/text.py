@@ -47,6 +47,11 @@ TRACKS = {
         "The model may adapt to the unlabelled stream of target images that it is shown. It is told more than an "
         "inductive model, so the two tracks are ranked apart.",
     ),
+    "unlabelled": (
+        "Unlabelled track",
+        "A model learns, beside the source domains, from images of its target without their labels. It is told more of "
+        "the target than any model that is not, so the track is ranked apart.",
+    ),
 }
 
 LEVELS = {
@@ -96,11 +101,16 @@ BRIEF = (
     "number of algorithms that are significantly better (Holm over all pairs); of two ranks the second is the worst "
     "that it may be."
 )
+UNTRAINED = "{title} is a model as it is: nothing was trained, and its trials differ in the images that validate alone."
 ONE_TRIAL = "There is one trial for each target, so there is no interval, and nothing separates the ranks."
 UNTUNED = (
     "Nothing was tuned: every algorithm ran with one set of hyperparameters, those of its card and of the board. "
     "A low place is a finding about these values, not a verdict on the method; --draws 10 searches for better ones."
 )
+
+
+LEADERS = 8
+"""How many leaders a sentence names: the others are in the table."""
 
 
 def headline(track: Track) -> str:
@@ -113,6 +123,11 @@ def headline(track: Track) -> str:
         return f"{leaders[0]} is alone on {where}."
     if len(leaders) == 1:
         return f"{leaders[0]} leads {where}."
+    if len(leaders) > LEADERS:
+        return (
+            f"On {where} no algorithm is shown to beat any of {len(leaders)} of {len(track.entries)}: "
+            f"{', '.join(leaders[:LEADERS])} and {len(leaders) - LEADERS} more."
+        )
     return f"On {where} no algorithm is shown to beat {', '.join(leaders[:-1])} or {leaders[-1]}."
 
 
@@ -237,6 +252,8 @@ def warnings(board: Leaderboard, track: Track) -> list[str]:
             lines.append(f"{entry.title} is unranked: in some cell every score is not a number.")
         elif entry.diverged:
             lines.append(f"{counted}: a draw that diverged loses to the others of its cell.")
+        if entry.cost.untrained:
+            lines.append(UNTRAINED.format(title=entry.title))
         if entry.same_as:
             why = f" ({entry.without_effect})" if entry.without_effect else ""
             lines.append(

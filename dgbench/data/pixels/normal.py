@@ -46,6 +46,11 @@ class Normal:
             target.copy_(found).div_(255).sub_(mean).div_(std)
         return out.view(n, h, w, c).permute(0, 3, 1, 2)
 
+    def undone(self, x: Tensor) -> Tensor:
+        """The uint8 images that normalised ones ``[n, 3, h, w]`` were made of; others are rounded to such."""
+        mean, std = (_spread(values, 1, x.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (x * std + mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
 
 PLAIN = Normal((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 """Leaves images in [0, 1]."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgbench.core.errors import DataError
+from dgbench.core.files import open_plain
 
 # What numpy raises on damaged headers, which are literals of Python, and on shapes that no file has.
 _DAMAGED = (
@@ -30,7 +31,7 @@ _DAMAGED = (
 def header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array, from the first few bytes of its file; raises DataError where they say neither."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with open_plain(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

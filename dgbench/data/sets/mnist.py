@@ -18,8 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgbench.core.errors import DataError
+from dgbench.core.files import open_plain
 
 SIDE = 28
+_LARGEST = 1 << 26
+"""Bytes of a file, unfolded. The largest has 47,040,016."""
+_AXES = 3
+"""That a file has at most: images, rows, columns."""
 _FOLDERS = (".", "raw", "MNIST/raw", "MNIST", "FashionMNIST/raw")
 
 
@@ -68,17 +73,21 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         DataError: it cannot be read, is no such file, or is cut short.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_plain(path) as packed, gzip.open(packed) if path.suffix == ".gz" else packed as file:
+            content = file.read(_LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); fetch it again") from error
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
+    if len(content) > _LARGEST:
+        raise DataError(f"{path} unfolds to more than {_LARGEST:,} bytes, which no file of MNIST does; fetch it again")
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= _AXES:
         raise DataError(
-            f"{path} is no IDX file of bytes (it starts with {content[:4].hex() or 'nothing'}); fetch it again"
+            f"{path} is no IDX file of bytes with {_AXES} axes or fewer (it starts with "
+            f"{content[:4].hex() or 'nothing'}); fetch it again"
         )
     axes = content[3]
     lengths, values = content[4 : 4 + 4 * axes], np.frombuffer(content, np.uint8)[4 + 4 * axes :]
     shape = struct.unpack(f">{axes}I", lengths) if len(lengths) == 4 * axes else None
-    if shape is None or len(values) != math.prod(shape):
+    if shape is None or not len(values) or len(values) != math.prod(shape):
         raise DataError(f"{path} is cut short, or too long for what its head says; fetch it again")
     return values.reshape(shape)
 

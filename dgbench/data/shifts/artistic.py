@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from dgbench.data.pixels.edge_map import sobel
 from dgbench.data.shifts.entry import Entry, Random, odd, zoom
-from dgbench.data.shifts.filters import bilateral, grayscale, sobel
+from dgbench.data.shifts.filters import bilateral, grayscale
 from dgbench.data.shifts.hsv import change_saturation
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import label
 from torch import Tensor
 
+from dgbench.data.pixels.edge_map import linked, sobel
 from dgbench.data.shifts.entry import Entry, Random, odd, tensor, zoom
-from dgbench.data.shifts.filters import gaussian, grayscale, sobel
+from dgbench.data.shifts.filters import gaussian, grayscale
 
 Plane = NDArray[np.float32]
 
@@ -39,11 +39,8 @@ def canny(plane: Tensor, low: float, high: float) -> Tensor:
     across, down = (slope[0, 0].numpy() for slope in sobel(plane))
     strength = across**2 + down**2
     candidates = _ridges(strength, across, down) & (strength > low**2)
-    parts, number = label(candidates, np.ones((3, 3)))
-    strong = np.zeros(number + 1, np.bool_)
-    strong[parts[strength > high**2]] = True
-    strong[0] = False
-    return torch.from_numpy(np.take(strong, parts))[None, None]
+    weak, strong = (torch.from_numpy(each)[None] for each in (candidates, strength > high**2))
+    return linked(weak, strong)[None]
 
 
 def _ridges(strength: Plane, across: Plane, down: Plane) -> NDArray[np.bool_]:

@@ -74,17 +74,6 @@ def line(size: int, angle: float, direction: float) -> list[Tap]:
     return list(zip(down.astype(int).tolist(), right.astype(int).tolist(), (weights / size).tolist(), strict=True))
 
 
-def sobel(plane: Tensor) -> tuple[Tensor, Tensor]:
-    """Eight times the slope to the right and downwards, of a plane ``[1, 1, h, w]``."""
-    padded = F.pad(plane, (1, 1, 1, 1), mode="replicate")
-    across = padded[..., 2:] - padded[..., :-2]
-    down = padded[..., 2:, :] - padded[..., :-2, :]
-    return (
-        across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :],
-        down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:],
-    )
-
-
 def grayscale(image: Tensor) -> Tensor:
     """Luma of RGB, ``[1, 1, h, w]``, as in ITU-R BT.601."""
     return (0.299 * image[:, :1]).add_(image[:, 1:2], alpha=0.587).add_(image[:, 2:], alpha=0.114)

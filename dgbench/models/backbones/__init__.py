@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dgbench.models.network import Backbone
 
-__all__ = ["LIBRARIES", "UNKNOWN", "Facts", "bare", "build", "facts", "names", "settled"]
+__all__ = ["LIBRARIES", "UNKNOWN", "Facts", "bare", "build", "facts", "names", "settled", "with_classifier"]
 
 LIBRARIES = ("torch", "timm", "open_clip_torch")
 """Packages whose versions decide what a network is."""
@@ -74,6 +74,19 @@ def _as_named(parsed: BackboneName, backbone: Backbone) -> Backbone:
     if parsed.checkpointing:
         _checkpoint(backbone.module, parsed)
     return backbone
+
+
+def with_classifier(name: str) -> tuple[nn.Module, str]:
+    """The whole network that a backbone is part of, with the classifier that its weights came with; that layer's name.
+
+    Raises:
+        DGBenchError: they came with none that is one layer, or cannot be had.
+    """
+    parsed = settled(parse(name))
+    if parsed.family not in ("timm", "packaged"):
+        raise DGBenchError(f"'{name}' has no head of its own: only networks of timm come with a classifier")
+    whole: tuple[nn.Module, str] = _family(parsed).with_classifier(parsed)
+    return whole
 
 
 def facts(name: str, fetch: bool) -> Facts:

@@ -19,13 +19,15 @@ class Facts:
 
     Attributes:
         size: Side of the square input, in pixels.
-        provides: What it offers to parts: ``low_rank`` (matrices that low-rank adapters can change), ``text`` (a
-            text tower, for zero-shot heads) and ``batch_statistics`` (layers that normalise by the batch).
+        provides: What it offers to parts: ``low_rank`` (matrices that low-rank adapters can change), ``levels`` (blocks
+            or stages on the way to its features), ``text`` (a text tower, for zero-shot heads), ``normalisation``
+            (layers that normalise, with scales and shifts) and ``batch_statistics`` (some that do so by the batch).
         weights: ``sha256:...`` of the file of published weights, or of one's own; None for random weights.
         pretrained_on: The data of published weights.
         under: Where one's own weights are in their file, if only that tells them from others in it.
         report: What was found in the file of one's own weights, and what was left out, in words.
         source: Where published weights are: a repository of the Hugging Face hub, and what the file may be called.
+        head: Of how many classes the classifier is that the weights came with; None where they came with none.
     """
 
     size: int
@@ -35,6 +37,7 @@ class Facts:
     under: str | None = None
     report: str = ""
     source: tuple[str, tuple[str, ...]] | None = None
+    head: int | None = None
 
 
 _DATA = {

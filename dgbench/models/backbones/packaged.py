@@ -49,7 +49,14 @@ def facts(name: BackboneName) -> Facts:
     package = PACKAGES[name.architecture]
     with torch.device("meta"):
         module = _network(package)
-    return Facts(name.size or SIDE, provided(module), f"sha256:{package.sha256}", "ImageNet-1k")
+    weights = f"sha256:{package.sha256}"
+    return Facts(name.size or SIDE, provided(module), weights, "ImageNet-1k", head=module.num_classes)
+
+
+def with_classifier(name: BackboneName) -> tuple[Any, str]:
+    """The whole network of a package, and the name of its classifier; raises as :func:`classifier`."""
+    module = classifier(name.architecture)
+    return module, module.pretrained_cfg["classifier"]
 
 
 def classifier(name: str) -> Any:

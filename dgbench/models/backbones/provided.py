@@ -5,9 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from dgbench.models.backbones.matrices import find_matrices
+from dgbench.models.levels import told_stages
+from dgbench.models.norms import affine, by_batch
 
 
 def provided(module: nn.Module) -> frozenset[str]:
     """What an image network offers to parts."""
-    by_batch = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
-    return frozenset({"low_rank"} if find_matrices(module) else ()) | ({"batch_statistics"} if by_batch else set())
+    offers = {
+        "low_rank": find_matrices(module),
+        "levels": find_matrices(module) or told_stages(module),
+        "normalisation": affine(module),
+        "batch_statistics": by_batch(module),
+    }
+    return frozenset(name for name, there in offers.items() if there)

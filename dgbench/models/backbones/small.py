@@ -1,6 +1,6 @@
 """The small backbones that come with dgbench: 16-pixel networks that train in seconds on one CPU core.
 
-Neither has batch normalisation, so a network's output never depends on which images share its batch, and averaging
+None has batch normalisation, so a network's output never depends on which images share its batch, and averaging
 weights needs no statistics to be measured again. Their weights are random; what they are trained on first is the
 business of a recipe.
 """
@@ -105,12 +105,26 @@ def _convnet_small(size: int) -> tuple[nn.Module, int]:
     widths = (24, 48, 96)
     convolution: Any = partial(ConvNormAct, kernel_size=3, stride=2, norm_layer=partial(GroupNorm, num_groups=4))
     layers = [convolution(c_in, c_out) for c_in, c_out in zip((3, *widths), widths, strict=False)]
-    return nn.Sequential(*layers, SelectAdaptivePool2d(flatten=True)), widths[-1]
+    module: Any = nn.Sequential(*layers, SelectAdaptivePool2d(flatten=True))
+    module.feature_info = [{"module": str(at), "num_chs": width} for at, width in enumerate(widths)]  # as timm has it
+    return module, widths[-1]
+
+
+def _dense_small(size: int) -> tuple[nn.Module, int]:
+    """Two dense layers of a hundred on all pixels, 87k parameters: where pixels stand says nothing to it.
+
+    For points that are shown as images, such as slabs, which are learnt by such a network (Shah et al.: The Pitfalls of
+    Simplicity Bias in Neural Networks. NeurIPS 2020).
+    """
+    width = 100
+    layers = nn.Linear(3 * size * size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
+    return nn.Sequential(nn.Flatten(), *layers), width
 
 
 BUILDERS: dict[str, Callable[[int], tuple[nn.Module, int]]] = {
     "vit-micro": _vit_micro,
     "convnet-small": _convnet_small,
+    "dense-small": _dense_small,
 }
 """By name: takes the side of the input, gives the module and its number of features."""
 

@@ -77,11 +77,57 @@ def facts(name: BackboneName) -> Facts:
     known = Facts(name.size or config.input_size[-1], provided(module))
     if name.weights is not None:
         fitted, report = _own(name, module)
-        return replace(known, weights=name.weights, under=fitted.under if fitted.several else None, report=report)
+        head = _own_classifier(name, config, fitted)
+        under = fitted.under if fitted.several else None
+        return replace(
+            known, weights=name.weights, under=under, report=report, head=len(head["weight"]) if head else None
+        )
     if name.tag is None:
         return known
+    classes = config.num_classes if _classifier(name, config) else None
     source = (config.hf_hub_id, _files(config))
-    return replace(known, pretrained_on=pretraining_data(name.tag), source=source)
+    return replace(known, pretrained_on=pretraining_data(name.tag), source=source, head=classes or None)
+
+
+def with_classifier(name: BackboneName) -> tuple[Any, str]:
+    """The whole network with the classifier that its weights came with, and the name of that layer.
+
+    Raises:
+        DGBenchError: its weights came with no classifier that is one layer, or as ``build``.
+    """
+    config = _config(name)
+    layer = _classifier(name, config)
+    if layer is None:
+        raise DGBenchError(f"backbone '{name.canonical}': its classifier is no one layer, so it has no head of its own")
+    if name.weights is None:
+        weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
+        return _create(name, config, weights, classes=config.num_classes), layer
+    fitted, _ = _own(name, bare(name).module)
+    head = _own_classifier(name, config, fitted)
+    if head is None:
+        raise DGBenchError(f"backbone '{name.canonical}': its file has no classifier '{layer}'")
+    module = _create(name, config, weights=None, classes=len(head["weight"]))
+    own = module.get_submodule(layer).state_dict()
+    its = {f"{layer}.{key}": head.get(key, torch.zeros_like(tensor)) for key, tensor in own.items()}
+    load(module, replace(fitted, tensors=fitted.tensors | its))
+    return module, layer
+
+
+def _classifier(name: BackboneName, config: Any) -> str | None:
+    """The name of the layer that is its classifier; None where it has several, or a CLIP tower's projection."""
+    layer = config.classifier
+    return layer if isinstance(layer, str) and layer and not _keeps_projection(name, config) else None
+
+
+def _own_classifier(name: BackboneName, config: Any, fitted: Fitted) -> dict[str, Tensor] | None:
+    """``weight``, and ``bias`` where it has one, of the classifier in the file of one's own weights; None without."""
+    layer = _classifier(name, config)
+    if layer is None or name.weights is None:
+        return None
+    tensors, place = read_tensors(found(name.weights)), f"{fitted.under}." if fitted.under else ""
+    named = {key: tensors.get(f"{place}{layer}.{key}") for key in ("weight", "bias")}
+    there = {key: tensor for key, tensor in named.items() if tensor is not None}
+    return there if "weight" in there and there["weight"].ndim >= 2 else None
 
 
 def _config(name: BackboneName) -> Any:
@@ -154,10 +200,11 @@ def _refuse_wrong_activation(name: BackboneName) -> None:
         )
 
 
-def _create(name: BackboneName, config: Any, weights: Path | None) -> Any:
+def _create(name: BackboneName, config: Any, weights: Path | None, classes: int | None = None) -> Any:
+    """The network: as a backbone, or with a classifier of so many classes."""
     import timm
 
-    options: dict[str, Any] = dict(_options(name, config))
+    options: dict[str, Any] = _options(name, config) | ({} if classes is None else {"num_classes": classes})
     if weights is not None:
         # The very file that is hashed. Where it is no safetensors file, timm unpickles tensors alone (weights_only).
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}

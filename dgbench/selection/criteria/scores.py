@@ -86,7 +86,7 @@ def _refuse_unjudged(criterion: Criterion, kind: Judges, metrics: pl.DataFrame) 
         name, target = unjudged.select("algorithm", "target").row(0)
         raise StoreError(
             f"'{criterion.name}' judges by {BY[kind]}, and there are none for '{name}' (target {target}): boards "
-            f" have them that select by it, as after 'dgbench run BOARD --criterion {criterion.name}'; "
+            f"have them that select by it, as after 'dgbench run BOARD --criterion {criterion.name}'; "
             "submissions do not"
         )
 

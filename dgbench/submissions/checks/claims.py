@@ -10,6 +10,7 @@ import polars as pl
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.recipe import compose, resolve
+from dgbench.core.registry import Slot
 from dgbench.selection.records import CANDIDATE
 from dgbench.submissions.evidence import Evidence
 from dgbench.submissions.verdicts import Check, Finding, mark, refuse
@@ -21,14 +22,15 @@ _MUCH = 0.05
 
 
 def in_its_track(seen: Evidence) -> Iterator[Finding]:
-    """E10: a method that adapts to the stream it is shown is no inductive one."""
+    """E10: a method that adapts to the stream it is shown, or learns from its target's images, is no inductive one."""
     claims, recipe = seen.submission.claims, seen.submission.method.recipe
     if recipe is not None:
         resolved = resolve(compose(recipe), seen.asked.board)
-        track = resolved.parts["predictor"].track
+        track = resolved.track
         if track != claims.track:
-            part = resolved.specs["predictor"]["part"]
-            yield refuse(f"it claims to be {claims.track}, and its predictor '{part}' is {track}")
+            slot: Slot = "objective" if "unlabelled" in (track, claims.track) else "predictor"
+            part = resolved.specs[slot]["part"]
+            yield refuse(f"it claims to be {claims.track}, and its {slot} '{part}' is {track}")
     if claims.track != "inductive":
         return
     for row in seen.ok:
@@ -95,7 +97,7 @@ CHECKS = (
     Check(
         "E10",
         "the claimed track is the method's own",
-        "Claim the track 'online', or take a predictor that looks at one image at a time",
+        "Claim the track that is named, or take a predictor that looks at one image at a time",
         in_its_track,
     ),
     Check(

@@ -1,4 +1,9 @@
-"""Is it work of its own? Trials that differ, and predictions that are nobody else's."""
+"""Is it work of its own? Trials that differ, and predictions that are nobody else's.
+
+Two recipes of dgbench may come to the same in some runs: a greedy soup that keeps one member is that member, and a
+search may draw the value at which a part does nothing. What a recipe gives can be computed again, so that is marked. A
+submission all of whose runs are another's is a copy, whatever it is called.
+"""
 
 from __future__ import annotations
 
@@ -68,21 +73,31 @@ def _between_methods(seen: Evidence) -> Iterator[Finding]:
         .sort("algorithm", *_PLACE, "step")
     )
     alike = set()
+    runs_of = matched.group_by("algorithm").agg(pl.col("run").n_unique()).iter_rows()
+    partly = {method for method, count in runs_of if seen.submission.method.recipe and count < trained.height}
     for row in matched.iter_rows(named=True):
         method, target_too, validation = row["algorithm"], row["target_too"], row["val"]
         where = f"target {row['target']}, trial {row['trial']}, step {row['step']}"
         if row["classes"]:
             yield mark(f"{where}: it predicts classes that '{method}' predicts, all of them the same")
-        elif not target_too:
-            yield refuse(f"{where}: its validation predictions are those of '{method}', and its target's are not")
-        elif not validation:
-            yield refuse(f"{where}: its target predictions are those of '{method}', and its validation's are not")
-        elif row["training"] != row["other"]:
-            yield refuse(f"{where}: it predicts what '{method}' predicts, bit for bit")
-        else:
+        elif target_too and validation and row["training"] == row["other"]:
             alike.add(method)
+        else:
+            said = _in_words(method, target_too, validation)
+            yield (
+                mark(f"{where}: {said}; 'dgbench verify' tells that from a copy")
+                if method in partly
+                else refuse(f"{where}: {said}")
+            )
     for method in sorted(alike):
         yield mark(f"it shares trainings and predictions with '{method}': where all are the same, they are one result")
+
+
+def _in_words(method: str, target: bool, validation: bool) -> str:
+    if target and validation:
+        return f"it predicts what '{method}' predicts, bit for bit"
+    same, other = ("target", "validation") if target else ("validation", "target")
+    return f"its {same} predictions are those of '{method}', and its {other}'s are not"
 
 
 CHECKS = (

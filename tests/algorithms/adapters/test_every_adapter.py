@@ -12,7 +12,13 @@ from dgbench.models.backbones import build
 from dgbench.models.effective import effective_state, load_effective
 from dgbench.models.network import Network
 
-NAMES = sorted(registry.BUILT_IN["adapter"])
+NAMES = sorted(
+    name
+    for name in registry.BUILT_IN["adapter"]
+    if not {"text_head", "side"} & registry.load("adapter", name)().provides()
+)
+"""Heads that stay made of texts, and one on other features, have tests of their own: ``test_texts``, ``test_levi``."""
+TRAINED = [name for name in NAMES if registry.load("adapter", name).takes_steps]
 FACTORS = {
     f"backbone.blocks.{block}.attn.qkv.parametrizations.weight.{target}.{factor}"
     for block in range(2)
@@ -72,7 +78,7 @@ def test_attaching_depends_on_the_seed_alone(name: str) -> None:
     assert all(torch.equal(first[key], value) for key, value in second.items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_merged_weights_in_a_plain_network_give_the_same_function(name: str, images: torch.Tensor) -> None:
     network, other = moved(name), plain()
     assert not torch.equal(network(images), other(images))
@@ -84,14 +90,14 @@ def test_merged_weights_in_a_plain_network_give_the_same_function(name: str, ima
     assert all(torch.equal(again[key], value) for key, value in state.items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_raw_weights_go_into_a_network_with_the_adapter(name: str, images: torch.Tensor) -> None:
     network, (_, other) = moved(name), attached(name)
     other.load_state_dict(network.state_dict())
     assert torch.equal(other(images), network(images))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_step_changes_what_is_trainable_and_nothing_else(name: str, images: torch.Tensor) -> None:
     adapter, network = attached(name)
     raw = {key: value.clone() for key, value in network.state_dict().items()}
@@ -101,12 +107,19 @@ def test_a_step_changes_what_is_trainable_and_nothing_else(name: str, images: to
         features = network.features(images)
         loss = network.head(features).square().sum() + adapter.penalty(network)
         if network.domain_heads is not None:
-            loss = loss + network.domain_logits(features).square().sum()
+            loss = loss + (network.domain_logits(features) - 1).square().sum()  # MTL's start at 0
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     changed = {key for key, value in network.state_dict().items() if not torch.equal(value, raw[key])}
     assert changed == trainable
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*TRAINED}))
+def test_where_no_step_is_taken_nothing_is_trainable(name: str) -> None:
+    adapter, network = attached(name)
+    assert adapter.freezes_backbone()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize(
@@ -142,13 +155,15 @@ def test_an_adapter_that_changes_matrices_says_so(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_adapter_that_adds_domain_heads_says_so(name: str, images: torch.Tensor) -> None:
     adapter, network = attached(name)
-    assert bool({"domain_heads", "rfc_heads"} & adapter.provides()) == (network.domain_heads is not None)
+    assert bool({"domain_heads", "rfc_heads", "divdis_heads", "mean_head"} & adapter.provides()) == (
+        network.domain_heads is not None
+    )
     if network.domain_heads is not None:
-        heads = getattr(adapter, "heads", 3)
+        heads = {"divdis": 1, "mtl": 1}.get(name, getattr(adapter, "heads", 3))  # the shared one is DivDis's first
         assert network.domain_logits(network.features(images)).shape == (4, heads, 10)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_heads_start_random_unless_told_otherwise(name: str) -> None:
     adapter = registry.load("adapter", name)()
     assert adapter.initial_head() == "random"
@@ -158,12 +173,16 @@ def test_heads_start_random_unless_told_otherwise(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "head", "needs"),
-    [("full", "linear_probe", set()), ("full", "zero_shot", {"text"}), ("linear_probe", "zero_shot", {"text"})],
+    [
+        ("full", "linear_probe", set()),
+        *((name, "zero_shot", {"text"}) for name in ("full", "linear_probe", "as_is")),
+        *((name, "pretrained", {"head"}) for name in ("full", "linear_probe", "as_is")),
+    ],
 )
 def test_a_head_that_works_is_a_reference(name: str, head: str, needs: set[str]) -> None:
     adapter = registry.load("adapter", name)(head=head)
     assert adapter.initial_head() == head
-    assert adapter.provides() == {"reference_head"}
+    assert adapter.provides() == {"reference_head", *({"zero_shot_head"} if head == "zero_shot" else ())}
     assert adapter.needs() == needs
 
 
@@ -181,7 +200,7 @@ def test_what_the_backbones_name_freezes_never_trains(name: str) -> None:
     registry.load("adapter", name)().attach(network, domains=3)
     moving = [key for key, parameter in network.backbone.named_parameters() if parameter.requires_grad]
     assert not [key for key in moving if key.startswith(("patch_embed", "blocks.0"))]
-    assert moving or name == "linear_probe"
+    assert moving or registry.load("adapter", name)().freezes_backbone()
 
 
 @pytest.mark.gpu

@@ -139,6 +139,7 @@ def test_loras_change_scales_with_alpha_over_rank() -> None:
         shake(network)
     for (weight, one), (_, three) in zip(low_rank_deltas(small), low_rank_deltas(large), strict=True):
         torch.testing.assert_close(three.scale * three.B @ three.A, 3 * one.scale * one.B @ one.A)
+        assert (one.scale, three.scale) == (1, 3)
         assert weight.shape == (48, 48)
 
 

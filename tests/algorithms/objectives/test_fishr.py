@@ -40,6 +40,17 @@ def test_variances_are_those_of_gradients_taken_one_by_one(uneven):
     torch.testing.assert_close(variances(uneven), torch.stack(by_example(uneven)))
 
 
+def test_so_they_are_where_domains_of_one_size_lie_side_by_side(two):
+    """As in every step of the loop: then products are taken domain by domain."""
+    mixed = two()
+    order = mixed.batch.domain.argsort(stable=True)
+    batch = replace(mixed.batch, **{n: getattr(mixed.batch, n)[order] for n in ("x", "y", "domain", "index")})
+    beside = replace(
+        mixed, batch=batch.replace(sizes=(4, 4)), features=mixed.features[order], logits=mixed.logits[order]
+    )
+    torch.testing.assert_close(variances(beside), torch.stack(by_example(beside)))
+
+
 def test_the_gradient_goes_through_the_step_s_own_variances_and_not_through_the_past(uneven):
     objective = Fishr(penalty_weight=3, anneal=0, decay=0.9)
     objective.attach(uneven.network, [5, 3, 2])

@@ -63,3 +63,11 @@ def test_what_is_drawn_follows_from_the_step_and_serves_all_its_passes():
     assert not torch.equal(styles, contents)
     assert 0 <= own.min() < 0.1
     assert 0.9 < own.max() <= 1
+
+
+def test_the_constant_of_normalisation_is_added_to_the_variance():
+    """By which features that hardly differ are told from noise: of variance 2e-10 they stay near 0."""
+    mean, variance, content = _taken_apart(torch.tensor([[1.0 - 1e-5, 1.0 + 1e-5]], dtype=torch.float64))
+    assert mean.item() == pytest.approx(1)
+    assert variance.item() == pytest.approx(2e-10)
+    assert content.tolist() == [pytest.approx([-1e-5 / (2e-10 + 1e-5) ** 0.5, 1e-5 / (2e-10 + 1e-5) ** 0.5])]

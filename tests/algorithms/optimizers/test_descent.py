@@ -29,6 +29,12 @@ def test_warm_up_is_linear_and_reaches_lr_at_its_last_step():
     assert [part.rate(step, 10) for step in range(6)] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
 
 
+def test_after_warm_up_the_cosine_begins_at_lr():
+    part = AdamW(lr=2.0, schedule="cosine", warmup=0.2)
+    falling = [1 + math.cos(math.pi * step / 8) for step in range(8)]
+    assert [part.rate(step, 10) for step in range(10)] == pytest.approx([1, 2, *falling])
+
+
 @given(warmup=st.floats(0, 1), steps=st.integers(1, 50), schedule=st.sampled_from(["constant", "cosine"]))
 def test_rates_are_positive_and_at_most_lr(warmup: float, steps: int, schedule: str):
     part = SGD(lr=0.1, warmup=warmup, schedule=schedule)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 import domainbed_toy as toy
 from dgbench.algorithms.objectives.cross_entropy import CrossEntropy
 from dgbench.algorithms.optimizers.and_mask import ANDMask
+from dgbench.algorithms.optimizers.arm_bn import ARMBN
 from dgbench.algorithms.optimizers.descent import Descent
 from dgbench.algorithms.optimizers.mldg import MLDG
 from dgbench.algorithms.optimizers.sand_mask import SANDMask
@@ -95,7 +96,7 @@ def test_objectives_that_compare_domains_are_refused() -> None:
             resolve(compose(f"and_mask + {objective}"), board)
 
 
-@pytest.mark.parametrize("part", [ANDMask(), SANDMask(), MLDG()])
+@pytest.mark.parametrize("part", [ANDMask(), SANDMask(), MLDG(), ARMBN()])
 def test_gradients_lie_as_their_weights_do(part: Descent) -> None:
     """Networks keep their channels last."""
     body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())

@@ -48,6 +48,9 @@ def test_a_missing_file_is_named_with_a_remedy(tmp_path: Path) -> None:
     [
         (b"", "no IDX file"),
         (b"<html>", "no IDX file"),
+        (bytes([0, 0, 8, 255, *[0, 0, 0, 1] * 255, 7]), "3 axes or fewer"),
+        (bytes([0, 0, 8, 0]), "3 axes or fewer"),
+        (bytes([0, 0, 8, 3, *[255] * 8, 0, 0, 0, 0]), "cut short"),
         (bytes([0, 0, 8, 3, 0, 0]), "cut short"),
         (bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3]), "cut short"),
         (bytes([0, 0, 8, 1, 0, 0, 0, 1, 1, 2, 3]), "too long"),

@@ -8,7 +8,8 @@ import scipy.ndimage as nd
 import torch
 from torch import Tensor
 
-from dgbench.data.shifts.filters import bilateral, box, correlate, gaussian, grayscale, levels, line, median, sobel
+from dgbench.data.pixels.edge_map import sobel
+from dgbench.data.shifts.filters import bilateral, box, correlate, gaussian, grayscale, levels, line, median
 
 
 def photo(h: int, w: int, seed: int = 0) -> Tensor:

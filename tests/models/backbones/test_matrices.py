@@ -22,6 +22,7 @@ PAIR = ("expand", "project")
     [
         ("dgbench:vit-micro", 2, ATTENTION),
         ("dgbench:convnet-small", 0, ()),
+        ("dgbench:dense-small", 0, ()),
         ("timm:test_vit", 6, ATTENTION),
         ("timm:swin_tiny_patch4_window7_224", 12, ATTENTION),
         ("timm:eva02_tiny_patch14_224", 12, ATTENTION),

@@ -50,7 +50,7 @@ def test_features_are_those_of_the_whole_model(tiny: str) -> None:
 def test_facts(tiny: str) -> None:
     known = facts(f"{tiny}(size=48)", fetch=False)
     assert known.size == 48
-    assert known.provides == {"low_rank", "text"}
+    assert known.provides == {"low_rank", "levels", "text", "normalisation"}
     assert known.weights is None
 
 

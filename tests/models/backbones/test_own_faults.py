@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import zipfile
@@ -213,3 +214,12 @@ def test_names_of_tensors_do_nothing_where_they_are_printed(tmp_path: Path) -> N
         assert said.isprintable()
         assert "\\x1b[31mred\\u202e\\n" in said
         assert len(said) < 1000
+
+
+def test_a_long_message_of_a_library_is_cut_short(tmp_path: Path) -> None:
+    name = "x" * 100_000
+    head = json.dumps({name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 8]}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
+    with pytest.raises(DGBenchError, match="damaged file of safetensors") as caught:
+        read_tensors(tmp_path / "a.safetensors")
+    assert len(str(caught.value)) < 1000

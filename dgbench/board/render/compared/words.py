@@ -36,8 +36,9 @@ ONE_OF_TWO = (
     "reads the board's matrix of pairs, which is corrected for all of them."
 )
 APART = (
-    "They stand on different tracks: one that is online adapts to the unlabelled stream of target images, and is told "
-    "more than one that is inductive. The board does not rank them together."
+    "They stand on different tracks: one that is online adapts to the unlabelled stream of target images, one that is "
+    "called unlabelled learns from images of its target, and both are told more than one that is inductive. The board "
+    "does not rank them together."
 )
 
 
@@ -152,7 +153,7 @@ def costs(comparison: Comparison) -> list[list[str]]:
             entry.title,
             duration(entry.cost.train),
             duration(entry.cost.predict),
-            f"{entry.cost.passes:.3g}",
+            "none: nothing is trained" if entry.cost.untrained else f"{entry.cost.passes:.3g}",
             str(trainings),
             shared,
         ]

@@ -16,9 +16,9 @@ from dgbench.diagnostics.diagnosis import Diagnosis
 
 def show(found: Diagnosis, console: Console) -> None:
     """Print a table of domains, one of pairs, and how to read them."""
-    console.print(_grid(words.domain_header(found), map(words.domain_row, found.domains), found.dataset))
+    console.print(grid(words.domain_header(found), map(words.domain_row, found.domains), found.dataset))
     if found.pairs:
-        console.print(_grid(words.PAIRS, map(words.pair_row, found.pairs), "Pairs of domains"))
+        console.print(grid(words.PAIRS, map(words.pair_row, found.pairs), "Pairs of domains"))
     console.print(Text(visible(words.difficulty(found)), style="bold"))
     for line in words.contradictions(found):
         console.print(Text(visible(line), style="yellow"))
@@ -26,7 +26,8 @@ def show(found: Diagnosis, console: Console) -> None:
         console.print(Text(visible(line), style="dim"))
 
 
-def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
+def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
+    """A table whose first column is to the left."""
     table = Table(
         box=box.SIMPLE_HEAD, title=Text(visible(title)), title_justify="left", title_style="bold", padding=(0, 1, 0, 0)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgbench.core.errors import DataError
+from dgbench.core.files import open_plain
 from dgbench.data.disk.locate import hub_home
 from dgbench.data.disk.look.columns import (
     LIKELY_SPLITS,
@@ -49,7 +50,7 @@ def look_at_arrow(path: Path, name: str | None, given: dict[str, str]) -> Draft:
 def is_parquet(file: Path) -> bool:
     """Whether a file is one of Parquet, whatever it is called."""
     try:
-        with file.open("rb") as opened:
+        with open_plain(file) as opened:
             return opened.read(4) == b"PAR1"
     except OSError:  # whoever reads it as a table says so
         return False

@@ -11,6 +11,7 @@ import numpy as np
 
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.errors import CardError, DataError
+from dgbench.core.files import open_plain
 from dgbench.core.names import readable
 from dgbench.core.reader_cards import Tree
 from dgbench.data.disk.naming import SPLITS, Names, Present, domain_names, plain, some, split_meanings
@@ -97,7 +98,8 @@ def _entries(
 ) -> Iterator[Entry]:
     """The lines of a list; an image's path starts at the root, or at one of the folders ``bases`` below it."""
     try:
-        lines = file.path.read_text(encoding="utf-8-sig").splitlines()
+        with open_plain(file.path) as opened:
+            lines = opened.read().decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file.path} cannot be read ({error}); fetch it again") from error
     for number, line in enumerate(lines, 1):

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from dgbench.core.errors import DataError
+from dgbench.core.files import open_plain
 from dgbench.data.disk.naming import some
 from dgbench.data.disk.readers.columns import found_columns
 from dgbench.data.pixels.suffixes import is_picture
@@ -220,7 +221,8 @@ def on_lines(lines: Sequence[int], count: int) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        with open_plain(path) as file:
+            content = file.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); is it the file of the card?") from error
     for mark, what in _NO_TEXT.items():

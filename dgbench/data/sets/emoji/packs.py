@@ -13,17 +13,20 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dgbench.core.errors import DataError
+from dgbench.core.errors import DataError, shown
 from dgbench.core.files import whole
 from dgbench.core.paths import cache_root
 
 log = logging.getLogger(__name__)
 
+_LARGEST = 1 << 28
+"""Bytes of a file in a pack."""
 FOLDER = "DGBENCH_EMOJI_PACKS"
 """The environment variable that names a folder of packs fetched elsewhere."""
 
@@ -75,11 +78,20 @@ def locate(packs: Iterable[Pack]) -> dict[Pack, Path]:
 
 
 def read(archive: Path, member: str) -> Any:
-    """The content of a JSON file in a pack."""
-    with tarfile.open(archive) as tar:
-        file = tar.extractfile(f"package/{member}")
-        assert file is not None, f"{member} is no plain file"
-        return json.load(file)
+    """The content of a JSON file in a pack, whatever that is.
+
+    Raises:
+        DataError: it holds no such file, or something else.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            about = tar.getmember(f"package/{member}")
+            file = tar.extractfile(about) if about.isreg() and about.size <= _LARGEST else None
+            if file is None:
+                raise ValueError("it is no plain file, or too large")
+            return json.load(file)
+    except (tarfile.TarError, zlib.error, OSError, EOFError, LookupError, ValueError, RecursionError) as error:
+        raise DataError(f"{member} cannot be read from {archive} ({shown(str(error), 100)}); fetch it again") from error
 
 
 def _fetch(packs: list[Pack], folder: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dgbench.core.errors import DGBenchError, shown
+from dgbench.core.files import open_plain
 
 _ZIP, _PICKLE, _LFS = b"PK\x03\x04", b"\x80", b"version https://git-lfs"
 _DEEPEST = 10
@@ -67,7 +68,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         DGBenchError: it is no file of weights, damaged, or one that would run something.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             start = file.read(256)
     except OSError as error:
         raise DGBenchError(f"{path} cannot be read ({error.strerror}); expected a file of weights") from error
@@ -96,8 +97,9 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        said = shown(str(error), 200)
         raise DGBenchError(
-            f"{path} is a damaged file of safetensors ({error}); it may have been cut off: copy it again"
+            f"{path} is a damaged file of safetensors ({said}); it may have been cut off: copy it again"
         ) from error
 
 
