@@ -28,7 +28,8 @@ class Noting:
 
     def __init__(self, stream_batch: int, sees_images: bool) -> None:
         seen = Preprocessing(size=2, resize="stretch", mean=(0, 0, 0), std=(1, 1, 1), alpha="black", exif=False, bits=8)
-        self.card = SimpleNamespace(preprocessing=seen, algorithm=SimpleNamespace(stream_batch=stream_batch))
+        algorithm = SimpleNamespace(stream_batch=stream_batch, stream_mode="per_target")
+        self.card = SimpleNamespace(preprocessing=seen, algorithm=algorithm)
         self.sees_images = sees_images
         self.looked: list[int] = []
         self.shown: list[int] = []
