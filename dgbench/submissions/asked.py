@@ -105,11 +105,11 @@ class Asked:
 
     def _validates(self, dataset: str, domain: str) -> bool:
         """Whether a domain has images to validate on: of many there may be some that have none, in whichever trial."""
-        manifest = self.outlines[dataset].manifest
-        if manifest is None:
-            return True
-        data = _data(dataset, manifest)
-        return data.domain(domain).part_of is None or len(self.rows("validation", data, domain, 0, shifted=False)) > 0
+        known = self.outlines[dataset]
+        one_of_many = any(place.name == domain and place.part_of is not None for place in known.domains)
+        if known.manifest is None or not one_of_many:
+            return True  # without reading the data, which may have to be fetched and drawn first
+        return len(self.rows("validation", _data(dataset, known.manifest), domain, 0, shifted=False)) > 0
 
     def headline(self, dataset: str) -> Headline:
         """By which measure a dataset is judged."""

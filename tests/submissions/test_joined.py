@@ -12,7 +12,9 @@ from submissions.synthetic import submit, tamper, usual
 import dgbench
 from dgbench.board.from_records import from_records
 from dgbench.board.render import text
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, board_card
+from dgbench.core.paths import shipped
+from dgbench.data import catalogue
 from dgbench.runs.collect import Records
 from dgbench.submissions.check import check
 from dgbench.submissions.joined import joined
@@ -54,6 +56,14 @@ def test_an_algorithm_is_called_as_it_is(board: BoardCard, into: Path) -> None:
     entries = {entry.algorithm: entry for entry in from_records(found).entries}
     assert entries["erm"].difference is None
     assert entries["sam"].difference is not None, "it is compared with the ERM that was submitted"
+
+
+def test_a_look_at_a_board_draws_no_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of ``emoji`` that is to fetch packs and to draw for a minute, where nothing is run."""
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(catalogue, "build", lambda *_: pytest.fail("a set was built"))
+    board = board_card("emoji")
+    assert alone(board, shipped("leaderboards") / "emoji" / "submissions").names == board.algorithms
 
 
 def test_nobody_takes_a_name_by_submitting_it_again(board: BoardCard, into: Path, tmp_path: Path) -> None:
