@@ -33,7 +33,6 @@ from dgbench.core.units import Count, NonNegative, Positive
 
 BETA = 0.1
 """Of the shares of the own style: nearly all, or nearly nothing."""
-_NOT_FEATURES = ("head.", "domain_heads.", "auxiliary.", "consistency.")
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,12 @@ class ITTALoss(Objective):
 
     def auxiliary_loss(self, forward: Forward) -> Tensor:
         """How far the two gradients are from each other."""
+        from dgbench.models.effective import BESIDE
+
         network, x = forward.network, forward.batch.x
         assert network.consistency is not None
-        features = [
-            p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(_NOT_FEATURES)
-        ]
+        others = ("head.", "domain_heads.", *BESIDE)
+        features = [p for name, p in network.named_parameters() if p.requires_grad and not name.startswith(others)]
         with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):
             with norm_statistics(network, moving=False):
                 plain = network.features(x)
