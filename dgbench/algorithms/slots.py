@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from dgbench.algorithms.descend import descend
@@ -17,6 +16,7 @@ from dgbench.algorithms.heads import NEEDS, OFFERS, Head
 from dgbench.algorithms.keeper import Keeper
 from dgbench.algorithms.later import Network, Normal, Tensor, nn, torch
 from dgbench.algorithms.serving import Serving, Targets
+from dgbench.algorithms.source import Source as Source
 from dgbench.algorithms.step import Batch, Closure, Forward
 from dgbench.core.pieces import every
 from dgbench.core.registry import Track as Track
@@ -300,15 +300,6 @@ class Averaging(Part):
     def count(self, checkpoints: int) -> int:
         """How many candidates there are of a training with so many checkpoints."""
         return 1
-
-
-@dataclass(frozen=True)
-class Source:
-    """Features ``[n, d]``, classes and domains, int64 ``[n]``, of source images: training, or validation ones."""
-
-    features: Tensor
-    labels: Tensor
-    domains: Tensor
 
 
 class Stream(ABC):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from dgbench.algorithms.adapters.mtl import moved
-from dgbench.algorithms.later import F, Network, Tensor
+from dgbench.algorithms.later import Network, Tensor
 from dgbench.algorithms.slots import Ground, Predictor, Source, Stream, Track
 from dgbench.core.errors import RecipeError
 
@@ -46,10 +46,7 @@ class MTLMarginal(Predictor):
         """A stream of which nothing was seen; of ``source`` it takes the means of domains."""
         if source is None:
             raise RecipeError("MTL holds a stream against the source domains: prepare it with their features")
-        member = F.one_hot(source.domains).to(source.features)
-        counts = member.sum(0)
-        means = (member.T @ source.features) / counts.clamp(min=1)[:, None]
-        return _Marginal(network, means[counts > 0].mean(0))
+        return _Marginal(network, source.mean(source.features))
 
 
 class _Marginal(Stream):
