@@ -17,11 +17,10 @@ from dgbench.cli.output import Json, new_table, print_json
 from dgbench.core import registry
 from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, board_names, card_names
 from dgbench.core.composition import track_of
-from dgbench.core.dataset_card import DatasetCard, dataset_card, dataset_names, headlines
+from dgbench.core.dataset_card import DatasetCard, card_at, dataset_card, dataset_names, headlines
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.registry import SLOTS, Slot
 from dgbench.core.shift_families import LEFT_OUT
-from dgbench.core.toml import fields_of
 from dgbench.data.disk.locate import find, places
 
 if TYPE_CHECKING:
@@ -80,9 +79,9 @@ def _named(name: str) -> Iterator[Thing]:
         yield board_card(name)
         if name in dataset_names():  # a board may be called after its dataset
             yield dataset_card(name)
-    elif name.endswith(".toml") and {"reader", "domains"} & fields_of(Path(name)):
-        yield dataset_card(name)
-    elif name in card_names("algorithms") or name.endswith(".toml"):
+    elif name.endswith(".toml"):
+        yield card_at(Path(name))
+    elif name in card_names("algorithms"):
         yield algorithm_card(name)
     elif name in dataset_names():
         yield dataset_card(name)

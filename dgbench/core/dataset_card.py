@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dgbench.core.cards import BoardCard, Card, Headline, card_names
+from dgbench.core.cards import AlgorithmCard, BoardCard, Card, Headline, card_names
 from dgbench.core.decoding import Alpha, Decoding
 from dgbench.core.errors import CardError, UnknownNameError
 from dgbench.core.judged_by import OF_VALUES, Official, ValueCard, differing
 from dgbench.core.names import DatasetName, Text
 from dgbench.core.paths import shipped
 from dgbench.core.reader_cards import Reader, Union
-from dgbench.core.toml import read_toml
+from dgbench.core.toml import fitted, parsed, read_toml
 
 
 class DomainCard(Card):
@@ -245,6 +245,18 @@ def dataset_card(name: str) -> DatasetCard:
     raise UnknownNameError("dataset", name, dataset_names())
 
 
+def card_at(path: Path) -> AlgorithmCard | DatasetCard:
+    """The card in a file: of a dataset where it says how data is read, or which domains there are.
+
+    Raises:
+        CardError: the card does not fit.
+    """
+    content = parsed(path)
+    if {"reader", "domains"} & content.keys():
+        return _placed(fitted(content, path, DatasetCard), path)
+    return fitted(content, path, AlgorithmCard)
+
+
 def headlines(board: BoardCard) -> dict[str, Headline]:
     """By which measure each dataset of a board ranks and selects: the official one of its card, or what the rules say.
 
@@ -300,7 +312,11 @@ def _own() -> dict[str, Path]:
 
 @cache
 def _read(path: Path) -> DatasetCard:
-    card = read_toml(path, DatasetCard)
+    return _placed(read_toml(path, DatasetCard), path)
+
+
+def _placed(card: DatasetCard, path: Path) -> DatasetCard:
+    """A card of that file whose data lies where it says, from there."""
     if card.path is None:
         return card
     try:

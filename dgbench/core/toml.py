@@ -48,8 +48,13 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     Raises:
         CardError: the file is missing, is no TOML, or does not fit; the message names the file and each field.
     """
+    return fitted(parsed(path), path, model)
+
+
+def fitted(content: Mapping[str, Any], path: Path, model: type[Model]) -> Model:
+    """What :func:`read_toml` gives, of content that :func:`parsed` has read from the file."""
     where = _where(path)
-    card = validated(_parsed(path, where), model, where)
+    card = validated(content, model, where)
     name = getattr(card, "name", None)
     stem, folder = (unicodedata.normalize("NFC", part) for part in (path.stem, path.resolve().parent.name))
     if name is not None and name not in (stem, folder):
@@ -83,22 +88,18 @@ def legible(read: Callable[[str], Model], names: Iterable[str]) -> Iterator[Mode
             log.warning("left out: %s", error)
 
 
-def fields_of(path: Path) -> frozenset[str]:
-    """The names at the top of a card, by which its kind is known.
-
-    Raises:
-        CardError: it cannot be read, or is no TOML.
-    """
-    return frozenset(_parsed(path, _where(path)))
-
-
 def _where(path: Path) -> str:
     """The file, as messages name it."""
     return str(path) if str(path).isprintable() else shown(str(path), 200)
 
 
-def _parsed(path: Path, where: str) -> dict[str, Any]:
-    """The content of a file. What is no plain file, as a pipe that never ends, is not opened."""
+def parsed(path: Path) -> dict[str, Any]:
+    """The content of a file. What is no plain file, as a pipe that never ends, is not opened.
+
+    Raises:
+        CardError: it cannot be read, or is no TOML.
+    """
+    where = _where(path)
     try:
         if path.exists() and not path.is_file():
             raise CardError(f"{where}: is no file, so no card")

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from comparing.called import within
@@ -108,6 +110,26 @@ def test_show_tells_what_is_known(name: str) -> None:
             assert word in done.stdout
     if name in card_names("datasets"):
         assert "licence" in done.stdout
+
+
+@pytest.mark.parametrize("card", ["algorithms/sam.toml", "datasets/letters.toml"])
+def test_a_card_that_is_shown_by_its_path_is_read_once(
+    card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, file = card.partition("/")
+    text = (shipped(folder) / file).read_text(encoding="utf-8")
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    by_name = within("show", file.removesuffix(".toml"), "--json")
+    read, loads = [], tomllib.loads
+
+    def noted(given: str) -> dict[str, Any]:
+        read.append(given)
+        return loads(given)
+
+    monkeypatch.setattr(tomllib, "loads", noted)
+    by_path = within("show", tmp_path / file, "--json")
+    assert json.loads(by_path.stdout) == json.loads(by_name.stdout)
+    assert read.count(text) == 1
 
 
 def test_list_in_a_pipe_is_a_record_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
