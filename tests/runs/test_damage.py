@@ -1,5 +1,6 @@
 """Whatever file of a store is damaged: it is named, set aside and done again, and the board is what it was."""
 
+import json
 import math
 import re
 import shutil
@@ -15,6 +16,8 @@ import torch
 from dgbench.api import boards
 from dgbench.core.cards import CaseRules
 from dgbench.core.errors import DamagedError, StoreError
+from dgbench.core.pieces import checkpoint
+from dgbench.core.seals import seal
 from dgbench.runs.execute import do_runs, do_training
 from dgbench.runs.index import index
 from dgbench.runs.plan import Plan
@@ -22,6 +25,7 @@ from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Kind, Store
 from dgbench.runs.verify import verify
 from dgbench.train.spec import TrainingSpec
+from dgbench.train.trajectory import Initial, StoredTrajectory
 from small import small_board
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
@@ -264,6 +268,20 @@ def test_weights_that_are_damaged_are_seen_when_they_are_used_and_trained_again(
     assert (store.root / "damaged" / f"training-{probe.id}-1").is_dir()
     assert content(store.root) == content(finished)
     assert numbers(store.root) == expected
+
+
+def test_weights_that_are_no_tensors_under_a_seal_that_fits_are_damaged(store: Store) -> None:
+    """Whoever sends a store can seal it; the content is looked at all the same."""
+    folder, name = store.folder("training", trainings()[0].id), "weights/000004.safetensors"
+    truncated(folder / name)
+    note = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    seal(folder, {key: value for key, value in note.items() if key not in ("files", "sha256")})
+    assert store.damage("training", folder.name) is None
+    stored = StoredTrajectory(folder, rebuild=lambda: Initial({}, {}))
+    with pytest.raises(DamagedError, match=f"{re.escape(str(folder / name))} is damaged") as caught:
+        stored.moving(checkpoint(4))
+    assert (caught.value.folder, caught.value.file) == (folder, name)
+    assert stored.moving(checkpoint(2)).keys() == {"head.weight", "head.bias"}
 
 
 def test_a_training_that_is_lost_is_done_again_though_its_runs_are_finished(finished: Path, store: Store) -> None:
