@@ -20,3 +20,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_scripts_that_pages_name_exist(page: Path) -> None:
     named = re.findall(r"scripts/\w+\.py", page.read_text(encoding="utf-8"))
     assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    """As the repository is read; ``mkdocs.yml`` has each in the contents of the site."""
+    linked = re.findall(r"\]\((docs/[^)#\s]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    pages = [
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")
+    ]
+    assert sorted(set(pages) - set(linked)) == []
