@@ -17,7 +17,7 @@ are the identity where nothing is below 0, as behind a ReLU; the loss is multipl
 nothing but a smaller step where gradients are tiny; and partners are those of the batch alone, so that with batches of
 one, which is how it was evaluated, z' is z up to rounding, and nothing moves. It is never reset there, and dropout is
 on. The stages are four blocks, evenly spaced, of a network that has known ones. Which image is mixed with which, and
-where, is drawn the same in every stream.
+where, is drawn the same in every stream, and after every reset: episodes, of one batch each, all draw alike.
 """
 
 from __future__ import annotations
