@@ -236,9 +236,13 @@ def resolve(
             slots = [s for s in SLOTS if key == f"{s}.{key.rpartition('.')[2]}" or "." not in key]
             owners = [s for s in slots if key.rpartition(".")[2] in fields[s]]
             if strict and len(owners) != 1:
-                everything = [f"{s}.{name}" if "." in key else name for s in SLOTS for name in fields[s]]
-                problem = f"belongs to {' and '.join(owners)}" if owners else "is no hyperparameter of this recipe"
-                raise RecipeError(f"{where}: '{key}' ({origin}) {problem}.{did_you_mean(key, everything)}")
+                if owners:
+                    written = " or ".join(f"'{owner}.{key}'" for owner in owners)
+                    problem = f"belongs to the {' and the '.join(owners)}; write {written}"
+                else:
+                    everything = [f"{s}.{name}" if "." in key else name for s in SLOTS for name in fields[s]]
+                    problem = f"is no hyperparameter of this recipe.{did_you_mean(key, everything)}"
+                raise RecipeError(f"{where}: '{key}' ({origin}) {problem}")
             for owner in owners:
                 values[owner][key.rpartition(".")[2]] = value
 

@@ -73,6 +73,17 @@ def test_a_wrong_hyperparameter_is_one_clear_error(expression: str, words: list[
         assert word in str(error.value)
 
 
+def test_a_name_that_two_parts_have_is_refused_with_both_ways_to_write_it() -> None:
+    with pytest.raises(RecipeError) as refused:
+        resolve(compose("itta(lr=0.01)"), BOARD)
+    assert str(refused.value) == (
+        "recipe 'itta(lr=0.01)': 'lr' (the expression) belongs to the optimizer and the predictor; "
+        "write 'optimizer.lr' or 'predictor.lr'"
+    )
+    for slot in ("optimizer", "predictor"):
+        assert resolve(compose(f"itta({slot}.lr=0.01)"), BOARD).specs[slot]["lr"] == 0.01  # type: ignore[index]
+
+
 def test_an_unknown_card_in_a_recipe_gets_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'adanpc'"):
         compose("sam + adampc")
