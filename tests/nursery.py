@@ -30,7 +30,7 @@ from dgbench.core import processes, worker
 from dgbench.core.worker import receive, send
 
 IMPORTED = ("timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic")
-"""What a worker that trains has imported in the end; the second of them comes with the first step of an optimizer."""
+"""What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW."""
 _START = "import sys; sys.path[:] = sys.argv[2:]; import nursery; nursery.work(int(sys.argv[1]))"
 _ABOVE = 500
 """Above the numbers of all files that are open."""

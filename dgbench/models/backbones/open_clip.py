@@ -22,6 +22,7 @@ from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
+from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
 
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -73,6 +74,7 @@ def facts(name: BackboneName) -> Facts:
     return replace(known, pretrained_on=pretraining_data(name.tag), source=_source(tag))
 
 
+@uncompiled()
 def towers(name: BackboneName) -> Any:
     """The whole model, both towers, on the CPU; raises as ``build``.
 
@@ -164,6 +166,7 @@ def _adapt_image(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("visual."): tensor for name, tensor in named.items()}
 
 
+@uncompiled()
 def _config(name: BackboneName) -> dict[str, Any]:
     """open_clip's configuration of a model, with the activation that the weights want."""
     import open_clip

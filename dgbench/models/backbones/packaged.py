@@ -19,6 +19,7 @@ from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.packages import PACKAGES, Package, file_of
 from dgbench.models.backbones.provided import provided
+from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
 
 SIDE = 224
@@ -71,6 +72,7 @@ def classifier(name: str) -> Any:
     return module
 
 
+@uncompiled()
 def _network(package: Package) -> Any:
     import timm
 

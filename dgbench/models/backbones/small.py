@@ -22,6 +22,7 @@ from dgbench.models.backbones.own.fit import Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
+from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
 
 SIDE = 16
@@ -70,6 +71,7 @@ def _own(name: BackboneName, module: nn.Module) -> tuple[Fitted, str]:
     return fitted, fitted.report(file.name, network)
 
 
+@uncompiled()
 def _vit_micro(size: int) -> tuple[nn.Module, int]:
     """A vision transformer of 46k parameters: 16 tokens, 2 blocks, the mean token as features.
 
@@ -98,6 +100,7 @@ def _vit_micro(size: int) -> tuple[nn.Module, int]:
     return module, dim
 
 
+@uncompiled()
 def _convnet_small(size: int) -> tuple[nn.Module, int]:
     """A convolutional network of 53k parameters: three 3x3 convolutions that halve the side, group norm, mean pool."""
     from timm.layers import ConvNormAct, GroupNorm, SelectAdaptivePool2d

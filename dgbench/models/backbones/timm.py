@@ -27,6 +27,7 @@ from dgbench.models.backbones.own.fit import Adapt, Fitted, Network, fit, load
 from dgbench.models.backbones.own.source import found
 from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
+from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -130,6 +131,7 @@ def _own_classifier(name: BackboneName, config: Any, fitted: Fitted) -> dict[str
     return there if "weight" in there and there["weight"].ndim >= 2 else None
 
 
+@uncompiled()
 def _config(name: BackboneName) -> Any:
     """timm's configuration of the weights; of random ones, that of the architecture's first weights."""
     import timm
