@@ -92,8 +92,10 @@ def test_splits_that_a_board_does_not_use_are_spoken_of(home: Path, tmp_path: Pa
     assert said, planned.stderr
     rules = Path(said[1]).read_text(encoding="utf-8")
     copy = rules.replace('name = "own"', 'name = "mine"').replace("[split]\n", "[split]\nofficial = true\n")
+    assert "steps = 300" in copy
+    copy = copy.replace("steps = 300", "steps = 10")
     (tmp_path / "mine.toml").write_text(copy, encoding="utf-8")
-    only = ("-d", "lamps", "-a", "erm", "--trials", "1", "--device", "cpu")
+    only = ("-d", "lamps", "-a", "erm", "--trials", "1", "--draws", "1", "--device", "cpu")
     ran = dgbench("run", "mine.toml", *only, cwd=tmp_path, **kept)
     assert ran.returncode == 0, ran.stderr
     assert "comes with splits" not in ran.stderr

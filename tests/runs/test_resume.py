@@ -14,6 +14,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
+import nursery
 import polars as pl
 import pytest
 import torch
@@ -35,7 +36,7 @@ from small import small_board
 
 CPU = torch.device("cpu")
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["dgbench.runs.execute"])
+SERVER.set_forkserver_preload([*nursery.IMPORTED])
 KILLS = 4
 
 
