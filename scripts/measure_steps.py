@@ -7,8 +7,7 @@ Every card that shapes a training, and needs nothing that the backbone has not, 
 have begun and moments are there, on random images of three source domains; images are ready, so no augmentation counts.
 Its steps and ERM's take turns on one thread, in one process; what counts is CPU time. A ratio is the median over
 rounds. *Passes* is what docs/algorithms.md says; a recipe whose backbone is frozen, in part or whole, costs less, since
-no gradients of weights are wanted there, and one that looks at images once more without learning from that costs about
-a third more.
+no gradients of weights are wanted there.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ import torch
 
 from dgbench.algorithms.step import Batch
 from dgbench.core.cards import algorithm_card, board_card, card_names
+from dgbench.core.composition import passes_of
 from dgbench.core.decoding import AS_LOADERS
 from dgbench.core.recipe import compose, resolve
 from dgbench.models.backbones import build, facts
@@ -100,8 +100,7 @@ def ratio(name: str, backbone: str, batch: int, rounds: int) -> float:
 
 def passes(name: str) -> float:
     """As docs/algorithms.md has it."""
-    of: float = resolve(compose(name), board_card("quick")).parts["optimizer"].passes
-    return of
+    return passes_of(resolve(compose(name), board_card("quick")).parts)
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dgbench.core.cards import AlgorithmCard, algorithm_card, board_card, card_names
-from dgbench.core.composition import track_of
+from dgbench.core.composition import passes_of, track_of
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part, compose, resolve
 from dgbench.core.registry import SLOTS, Slot
+from dgbench.train.spec import SHAPING
 
 PAGE = Path(__file__).parents[1] / "docs" / "algorithms.md"
 
@@ -26,7 +27,8 @@ This page is written by `scripts/write_algorithms_page.py` from the cards in `al
 
 An algorithm fills some of the six slots of a [recipe](architecture.md#an-algorithm-is-a-recipe-of-parts), and stands
 here below the first that it fills; the board fills the others. *Passes* is how many times a step goes forward and back
-through the network, which is most of what a training takes: ERM goes once, and an image in two views counts twice.
+through the network, which is most of what a training takes: ERM goes once, an image in two views counts twice, and a
+second network that only looks at the images, and learns nothing, is a third of a pass more.
 Algorithms that fill nothing but averaging or predictor have no training of their own where another recipe of the board
 has it. *Needs* is what the backbone must offer.
 """
@@ -91,7 +93,7 @@ def table(slot: Slot, cards: list[AlgorithmCard]) -> Iterator[str]:
         cells = (
             f"`{card.name}` {card.title}",
             card.summary,
-            passes(parts),
+            passes(card),
             ", ".join(sorted(needs(parts))) or "–",
             track_of(parts),
             ", ".join(parts) or "none",
@@ -107,12 +109,12 @@ def part(card: AlgorithmCard, slot: Slot) -> Any:
     return build_part(slot, choice.part, choice.hyperparameters, f"card '{card.name}'")
 
 
-def passes(parts: dict[Slot, Any]) -> str:
-    """How many a step takes; none where there is no training of its own."""
-    if parts and parts.keys() <= {"averaging", "predictor"}:
-        return "–"
-    views = parts["sampler"].views if "sampler" in parts else 1
-    return f"{views * parts['optimizer'].passes:g}" if "optimizer" in parts else str(views)
+def passes(card: AlgorithmCard) -> str:
+    """How many a step takes; none where there is no training of its own, or no step."""
+    filled = card.recipe.filled()
+    own = not filled or filled.keys() & {*SHAPING}
+    found = passes_of(resolve(compose(card.name), board_card("quick")).parts) if own else 0.0
+    return f"{found:.3g}" if found else "–"
 
 
 def needs(parts: dict[Slot, Any]) -> Iterator[str]:

@@ -54,9 +54,11 @@ def test_the_algorithms_of_domainbed_are_here_but_for_those_that_the_page_names(
     assert not {name.lower() for name in missing} & set(card_names("algorithms"))
 
 
-def test_what_a_step_costs_is_that_of_its_optimizer(page: str) -> None:
+def test_what_a_step_costs_is_that_of_its_parts(page: str) -> None:
     passes = dict(re.findall(r"^\| `(\w+)` [^|]*\|[^|]*\| ([^|]+) \|", page, re.MULTILINE))
     assert (passes["erm"], passes["sam"], passes["gam"]) == ("1", "2", "4")
+    assert (passes["miro"], passes["adrmx"], passes["crafting_shifts"]) == ("1.33", "2", "2")
+    assert (passes["as_is"], passes["zero_shot"]) == ("–", "–")
     assert {passes["ema"], passes["swad"], passes["t3a"], passes["adanpc"]} == {"–"}
 
 

@@ -19,6 +19,11 @@ from dgbench.algorithms.step import Forward
 class Keeper:
     """Keeps nothing, unless its methods say otherwise."""
 
+    @property
+    def beside(self) -> float:
+        """Forward-and-backward passes that what is kept costs once in each step; one forth alone is a third."""
+        return 0.0
+
     def attach(self, network: Network, examples: Sequence[int]) -> None:
         """Add to ``network.auxiliary`` what is kept between steps: buffers, and modules.
 

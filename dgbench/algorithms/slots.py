@@ -179,6 +179,11 @@ class Objective(Keeper, Part):
         """Change the batch once before the step's passes (mixup, soft targets); of values ``classes`` is 1."""
         return batch
 
+    @property
+    def passes(self) -> float:
+        """Forward-and-backward passes of the network that :meth:`loss` takes, of each that the optimizer takes."""
+        return 1.0
+
     @abstractmethod
     def loss(self, forward: Forward) -> Tensor:
         """A scalar, differentiable in the network's weights."""

@@ -1,4 +1,4 @@
-"""Whether the parts of a recipe go together, and on which track it is ranked."""
+"""Whether the parts of a recipe go together, on which track it is ranked, and what a step costs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ def track_of(parts: Mapping[Slot, Any]) -> Track:
     if any(UNLABELLED in part.needs() for part in parts.values()):
         return "unlabelled"
     return parts["predictor"].track if "predictor" in parts else "inductive"
+
+
+def passes_of(parts: Mapping[Slot, Any]) -> float:
+    """Forward-and-backward passes of the network that a step costs, in all views of its images; 0 without steps.
+
+    Args:
+        parts: Those that shape a training.
+    """
+    if not parts["adapter"].takes_steps:
+        return 0.0
+    objective = parts["objective"]
+    return float(parts["sampler"].views * (parts["optimizer"].passes * objective.passes + objective.beside))
 
 
 def check(recipe: str, parts: Mapping[Slot, Any]) -> None:

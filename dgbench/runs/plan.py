@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from dgbench.core.cards import STREAM_BATCH, BoardCard, PerDomain
 from dgbench.core.cases import Case
+from dgbench.core.composition import passes_of
 from dgbench.core.dataset_card import DatasetCard
 from dgbench.core.registry import Slot, StreamMode
 from dgbench.core.shift_families import VIEWS_VERSION
@@ -153,18 +154,12 @@ class Plan:
         return tuple(name for name, outline in self.datasets.items() if outline.manifest is None)
 
     def passes(self) -> dict[str, float]:
-        """Forward-and-backward passes that a step of each training costs, in each view of its images.
-
-        Merges and models as they are take none.
-        """
+        """Of a step of each training, as :func:`passes_of` counts them; merges take none."""
 
         def passes(id_: str, spec: TrainingSpec) -> float:
-            views: int = part_of("sampler", spec.parts["sampler"], id_).views
-            return float(part_of("optimizer", spec.parts["optimizer"], id_).passes * views)
+            return passes_of({slot: part_of(slot, part, id_) for slot, part in spec.parts.items()})
 
-        return {
-            id_: 0.0 if spec.merged or not spec.steps else passes(id_, spec) for id_, spec in self.trainings.items()
-        }
+        return {id_: 0.0 if spec.merged else passes(id_, spec) for id_, spec in self.trainings.items()}
 
     def only_judging(self) -> tuple[set[str], set[str]]:
         """The trainings and the runs that judge others, and are none of the board's own."""

@@ -16,7 +16,7 @@ from dgbench.core import registry
 from dgbench.core.backbone_name import UNTOLD
 from dgbench.core.cards import BoardCard
 from dgbench.core.cases import Case
-from dgbench.core.composition import UNLABELLED, check_passes
+from dgbench.core.composition import UNLABELLED, check_passes, passes_of
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import STANDARD, Recipe, Resolved, build_part, describe, reduce
 from dgbench.core.registry import ELSEWHERE, Slot
@@ -59,9 +59,8 @@ class Work:
 
     @property
     def passes(self) -> float:
-        """Forward-and-backward passes of a step, in each view of its images; none where no step is taken."""
-        parts = self.resolved.parts
-        return float(parts["optimizer"].passes * parts["sampler"].views) if parts["adapter"].takes_steps else 0.0
+        """Of a step, as :func:`passes_of` counts them."""
+        return passes_of(self.resolved.parts)
 
 
 def work(

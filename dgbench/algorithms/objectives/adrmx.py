@@ -61,6 +61,11 @@ class ADRMX(Objective):
         """Domains are taken off features that learn."""
         return frozenset({"moving features", "several domains"})
 
+    @property
+    def beside(self) -> float:
+        """The second network sees the batch, and learns."""
+        return 1.0
+
     def attach(self, network: Network, examples: Sequence[int]) -> None:
         """The second network, which starts as the first, with the head h''; h' and the discriminator."""
         from dgbench.models.perceptron import perceptron

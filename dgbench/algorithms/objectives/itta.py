@@ -67,6 +67,16 @@ class ITTALoss(Objective):
         """Styles are mixed in the whole batch."""
         return True
 
+    @property
+    def passes(self) -> float:
+        """One for each style."""
+        return 2.0
+
+    @property
+    def beside(self) -> float:
+        """Two forth and four back, half of these to be gone through once more: measured, not counted."""
+        return 5.0
+
     def leave(self, network: Network) -> None:
         """The maps."""
         from dgbench.models.consistency import Consistency

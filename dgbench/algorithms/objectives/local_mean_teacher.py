@@ -44,6 +44,11 @@ class LocalMeanTeacher(Objective):
     weight: NonNegative = 1.0
     window: Annotated[float, Field(gt=0, le=1)] = 0.1
 
+    @property
+    def beside(self) -> float:
+        """The teacher sees the batch."""
+        return 1 / 3
+
     def attach(self, network: Network, examples: Sequence[int]) -> None:
         """The teacher, which starts as the network."""
         network.auxiliary.add_module("teacher", copy.deepcopy(network).requires_grad_(False))

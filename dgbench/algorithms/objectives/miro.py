@@ -50,6 +50,11 @@ class MIRO(Objective):
         """Features that do not change are those of the pretrained network."""
         return frozenset({"moving features"})
 
+    @property
+    def beside(self) -> float:
+        """The frozen network sees the batch."""
+        return 1 / 3
+
     def attach(self, network: Network, examples: Sequence[int]) -> None:
         """The frozen network, and ``b`` of each level: a parameter for each of its channels."""
         from dgbench.models.levels import levels
