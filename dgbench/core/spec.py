@@ -30,8 +30,8 @@ def as_id(text: str) -> str:
     return text
 
 
-def canonical(spec: Spec) -> str:
-    """The one text of a spec: sorted keys, no spaces, shortest exact floats; NaN and infinity are refused."""
+def canonical(spec: Any) -> str:
+    """The one text of plain JSON: sorted keys, no spaces, shortest exact floats; NaN and infinity are refused."""
     return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

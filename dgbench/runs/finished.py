@@ -34,6 +34,8 @@ BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
 LOOKED_AT = pl.Schema({"run": pl.String(), **BESIDE})
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""
+_AT_ONCE = 2000
+"""How many pieces are read before what they say becomes columns."""
 _OF_PIECES = {"files": FILES, "notes": NOTES}
 _OF_RUNS = {"measured": MEASURED, "weights": LOOKED_AT}
 _TABLES = {**_OF_PIECES, **_OF_RUNS}
@@ -138,6 +140,13 @@ def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
 
 def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:
     """Read pieces, and the stamps of their files before that; which runs have a damaged result."""
+    read = [_read_some(store, some) for some in (pieces[:0], *pieces.iter_slices(_AT_ONCE))]
+    fresh = {name: pl.concat([tables[name] for tables, _ in read]) for name in _TABLES}
+    return fresh, frozenset().union(*(damaged for _, damaged in read))
+
+
+def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Tables, set[str]]:
+    """As :func:`_read`, of as many as may be Python's objects at a time."""
     files: list[tuple[Any, ...]] = []
     notes: list[tuple[Any, ...]] = []
     measured: dict[str, list[Any]] = {name: [] for name in MEASURED}
@@ -171,7 +180,7 @@ def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:
         "measured": pl.DataFrame(measured, MEASURED),
         "weights": pl.concat(weights),
     }
-    return fresh, frozenset(damaged)
+    return fresh, damaged
 
 
 def looked_at(folder: Path, run: str, files: Files) -> list[pl.DataFrame]:

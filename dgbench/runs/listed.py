@@ -5,7 +5,7 @@ A store may come from others, so a list is looked at as a whole before anything 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Required
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 
 from dgbench.core.cards import Keep
 from dgbench.core.judges import KINDS
+from dgbench.core.long_json import read_sealed_in_blocks
 from dgbench.core.names import LINE
 from dgbench.core.seals import read_sealed, recalled
 from dgbench.core.spec import ID, Spec
@@ -104,6 +105,7 @@ class _OlderList(TypedDict):
 
 
 _TODAY, _OLDER = TypeAdapter(_List), TypeAdapter(_OlderList)
+_BLOCKS: dict[str, TypeAdapter[Any]] = {"entries": TypeAdapter(list[_Entry]), "judges": TypeAdapter(list[_Judge])}
 
 
 def listed(content: Spec) -> Spec:
@@ -134,11 +136,44 @@ def _read(path: Path, *_: int) -> Spec:
     return listed(recalled(path))
 
 
+def read_in_blocks(path: Path, take: Callable[[str, list[Spec]], None]) -> Spec:
+    """A list of this version, checked, with neither entries nor judges: these are given away, some thousand at a time.
+
+    Args:
+        path: Of the list.
+        take: Is given ``entries`` or ``judges``, and the next of them.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not what was written, or no such list, or one that only :func:`read_list` reads.
+    """
+
+    def checked(name: str, block: list[Spec]) -> None:
+        _BLOCKS[name].validate_python(block)
+        take(name, block)
+
+    rest = read_sealed_in_blocks(path, _BLOCKS, checked)
+    _TODAY.validate_python(rest)
+    return {name: said for name, said in rest.items() if name not in _BLOCKS}
+
+
 def index_damage(path: Path) -> str | None:
     """What is wrong with a list of runs."""
     try:
-        with suppress(FileNotFoundError):
-            listed(read_sealed(path))
+        read_in_blocks(path, lambda name, block: None)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return _damage(path)
+    return None
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a list of any version, by reading it whole."""
+    try:
+        listed(read_sealed(path))
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
         return in_words(path, error)
     return None

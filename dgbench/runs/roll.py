@@ -3,7 +3,7 @@
     store/boards/<name>/<id>/known/list/   entries.parquet  judges.parquet  rest.parquet  done.json
 
 The list itself is JSON, for people and for whoever changes it. Of a hundred thousand runs that is 140 MB, which take
-longer to read than all that is asked of them.
+longer to read than all that is asked of them, and gigabytes as objects: so they become columns some thousand at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.judged import JUDGES, judges_of
-from dgbench.runs.listed import INDEX, read_list
+from dgbench.runs.listed import INDEX, read_in_blocks, read_list
 from dgbench.runs.remembered import STAMP, beside, noted, recalled, stamp
 from dgbench.runs.store import Store
 from dgbench.selection.records import RUNS
@@ -57,13 +57,13 @@ class Roll:
     @classmethod
     def of(cls, index: Spec) -> Roll:
         """A list as it is read from JSON."""
-        rows = [entry | {"hyperparameters": canonical(entry["hyperparameters"])} for entry in index["entries"]]
         rest = {name: said for name, said in index.items() if name not in ("entries", "judges")}
-        return cls(table(rows, ENTRIES), judges_of(index), rest)
+        return cls(_entries_of(index), judges_of(index), rest)
 
     @classmethod
     def at(cls, store: Store, board: BoardCard) -> Roll:
         """The list that a store has of a board; errors are those of :meth:`dgbench.runs.store.Store.read_index`."""
+        store.sharing.fetch_notes("boards")
         return cls._at(store, store.index(board), lambda: store.read_index(board))
 
     @classmethod
@@ -82,11 +82,22 @@ class Roll:
         known = recalled(folder, VERSION, _TABLES)
         if now is not None and [row[1:] for row in known["rest"].iter_rows()] == [now]:
             return cls(known["entries"], known["judges"], json.loads(known["rest"]["rest"].item()))
-        found = cls.of(read())
+        try:
+            found = cls._in_blocks(listed)
+        except (OSError, ValueError):
+            found = cls.of(read())  # an older one, or one whose damage is to be said
         if now is not None and found.rest["schema"] == INDEX:
             rest = pl.DataFrame([(json.dumps(found.rest), *now)], _REST, orient="row")
             noted(store, folder, VERSION, {"entries": found.entries, "judges": found.judges, "rest": rest})
         return found
+
+    @classmethod
+    def _in_blocks(cls, listed: Path) -> Roll:
+        """A list of this version, read as :func:`dgbench.runs.listed.read_in_blocks` does."""
+        made = {"entries": _entries_of, "judges": judges_of}
+        tables = {name: [of({name: []})] for name, of in made.items()}
+        rest = read_in_blocks(listed, lambda name, block: tables[name].append(made[name]({name: block})))
+        return cls(pl.concat(tables["entries"]), pl.concat(tables["judges"]), rest)
 
     def runs(self) -> list[str]:
         """The ids of all runs, those of judges among them."""
@@ -122,6 +133,12 @@ def earlier_of(index: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         return tuple(dict.fromkeys(chain(*map(before, near), near)))
 
     return {id_: found for id_ in own if (found := before(id_))}
+
+
+def _entries_of(index: Spec) -> pl.DataFrame:
+    """The entries on a list of runs, as :data:`ENTRIES`."""
+    rows = [entry | {"hyperparameters": canonical(entry["hyperparameters"])} for entry in index["entries"]]
+    return table(rows, ENTRIES)
 
 
 def table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from dgbench.core.files import write_json
 from dgbench.core.locks import alone
 from dgbench.core.results import RESULT, Result
 from dgbench.core.seals import DONE, read_sealed, seal, write_sealed
-from dgbench.runs import measured, predictions, remembered, said
+from dgbench.runs import finished, measured, predictions, remembered, said
 from dgbench.runs.collect import collect
 from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import TABLE
@@ -40,6 +40,12 @@ RULES = small_board("erm", "t3a")
 NOTE = {"seconds": 5.0, "device": "cpu", "torch": "none", "dgbench": "drawn", "environment": {}}
 
 drawn, store = drawing(RULES)
+
+
+@pytest.fixture(autouse=True)
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More pieces are read than become columns together."""
+    monkeypatch.setattr(finished, "_AT_ONCE", 3)
 
 
 def tables(store: Store) -> dict[str, str]:
