@@ -1,8 +1,6 @@
 """The correlation that the script prints, on noise whose correlation is known."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import numpy as np
 import pytest
 from scripts_loaded import load_script
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_independence.py"
 script = load_script("measure_independence")
 
 
@@ -32,10 +29,13 @@ def test_targets_that_move_together_have_correlation_one() -> None:
     assert script.correlation(np.stack([trials, 0.3 + 2 * trials]) + 1e-9).r == pytest.approx(1)
 
 
-def test_the_script_measures_a_board(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--trials", "3", "--steps", "2", "--backbone", "dgbench:convnet-small"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"DGBENCH_STORE": "kept"}, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^\| ema \| [+-]\d\.\d\d \| [+-]\d\.\d\d to [+-]\d\.\d\d \| x \d", done.stdout, re.MULTILINE)
+def test_the_script_measures_a_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGBENCH_STORE", "kept")
+    asked = ["--trials", "3", "--steps", "2", "--backbone", "dgbench:convnet-small"]
+    monkeypatch.setattr(sys, "argv", ["measure_independence.py", *asked])
+    script.main()
+    printed = capsys.readouterr().out
+    assert re.search(r"^\| ema \| [+-]\d\.\d\d \| [+-]\d\.\d\d to [+-]\d\.\d\d \| x \d", printed, re.MULTILINE)
