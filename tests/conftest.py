@@ -72,9 +72,13 @@ _STORE_BEFORE = _state(ROOT / "store")
 
 
 _LONG = (
-    "exported/test_export.py", "runs/test_sweep.py", "runs/test_resume.py", "test_use_a_model.py", "test_readme.py",
-    "test_notebook_page.py", "scripts/test_check_submissions.py", "cli/test_own_data.py", "runs/test_keeping.py",
-    "runs/test_bounds.py", "scripts/test_benchmark_speed.py", "submissions/test_round_trip.py", "kit/test_page.py",
+    "exported/test_export.py", "runs/test_resume.py", "runs/test_sweep.py",
+    "algorithms/predictors/test_every_predictor.py",
+    "test_readme.py", "test_use_a_model.py", "train/test_pretend_accelerator.py", "cli/test_explain.py",
+    "cli/test_own_data.py", "board/test_selected.py", "sites/test_site.py", "runs/test_keeping.py",
+    "scripts/test_benchmark_speed.py", "test_notebook_page.py", "cli/test_power.py", "test_whole_algorithms_page.py",
+    "test_own_weights.py", "cli/test_select.py", "comparing/test_reproduce.py", "train/test_divided.py",
+    "scripts/test_check_submissions.py", "runs/test_bounds.py", "submissions/test_round_trip.py", "kit/test_page.py",
     "exported/test_hostile.py", "sites/test_in_browser.py", "cli/test_cli.py", "test_nothing_runs.py",
     "data/disk/test_mutated_trees.py", "models/backbones/test_own_faults.py",
 )  # fmt: skip
