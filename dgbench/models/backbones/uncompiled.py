@@ -8,7 +8,6 @@ it. Here each of the two asks once it is called. Whoever else imports the compil
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,14 +45,18 @@ class _StandsIn(ModuleType):
 
     def is_compile_supported(self, device: str) -> bool:
         """What the function of this name says."""
-        answer: bool = importlib.import_module(_ASKED).is_compile_supported(device)
+        from torch._dynamo import utils
+
+        answer: bool = utils.is_compile_supported(device)
         return answer
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # as ``inspect`` looks for in every module
             raise AttributeError(name)
         _withdraw()
-        return getattr(importlib.import_module(_ASKED), name)
+        from torch._dynamo import utils
+
+        return getattr(utils, name)
 
 
 class _Watch:
