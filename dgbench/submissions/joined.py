@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +25,7 @@ from dgbench.submissions import place
 from dgbench.submissions.asked import Asked
 from dgbench.submissions.check import CHECKS, rank
 from dgbench.submissions.evidence import Evidence, Others
-from dgbench.submissions.place import Placed, placed
+from dgbench.submissions.place import Placed, lying, placed
 from dgbench.submissions.runs import as_records, trials_of
 from dgbench.submissions.verdicts import Verdict
 
@@ -95,13 +96,19 @@ def _reader(
     own: Callable[[Store, str], pl.DataFrame | None],
     others: Callable[[Placed, str], pl.DataFrame | None],
 ) -> OnTarget:
-    """What reads predictions, from the store by the one function and from submissions by the other."""
-    there = {one.submission.id: one for one in placed(into)} if into and submitted else {}
+    """What reads predictions, from the store by the one function and from submissions by the other.
+
+    A submission is read when it is first asked for: mostly one is, of dozens.
+    """
+
+    @cache
+    def there(name: str) -> Placed | None:
+        return lying(into / name) if into else None
 
     def read(algorithm: str, run: str) -> pl.DataFrame | None:
         if algorithm not in submitted:
             return own(store, run)
-        one = there.get(submitted[algorithm])
+        one = there(submitted[algorithm])
         return None if one is None else others(one, run)
 
     return read

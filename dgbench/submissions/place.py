@@ -135,18 +135,23 @@ def verification(place: Path) -> Verification | None:
 
 def placed(into: Path) -> list[Placed]:
     """Every submission that lies there; one that cannot be read is named in a warning."""
-    found = []
-    for folder in sorted(into.iterdir()) if into.is_dir() else ():
-        if folder.is_dir() and re.fullmatch(ID, folder.name):
-            try:
-                submission, rows = read(folder)
-                if submission.id != folder.name:
-                    raise RecordError(f"it is called '{submission.id}', and lies in '{folder.name}'")
-                noted = verification(folder)
-                found.append(Placed(folder, submission, rows, noted.level if noted else "self-reported"))
-            except DGBenchError as error:
-                log.warning("left out: %s: %s", folder.name, line(str(error)))
-    return found
+    found = map(lying, sorted(into.iterdir()) if into.is_dir() else ())
+    return [one for one in found if one is not None]
+
+
+def lying(folder: Path) -> Placed | None:
+    """The submission that is a folder; None where there is none, or one that cannot be read, with a warning."""
+    if not (folder.is_dir() and re.fullmatch(ID, folder.name)):
+        return None
+    try:
+        submission, rows = read(folder)
+        if submission.id != folder.name:
+            raise RecordError(f"it is called '{submission.id}', and lies in '{folder.name}'")
+        noted = verification(folder)
+    except DGBenchError as error:
+        log.warning("left out: %s: %s", folder.name, line(str(error)))
+        return None
+    return Placed(folder, submission, rows, noted.level if noted else "self-reported")
 
 
 def on_target(one: Placed, run: str) -> pl.DataFrame | None:
