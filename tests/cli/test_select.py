@@ -79,7 +79,7 @@ def commands(page: str, section: str = "") -> list[list[str]]:
 def test_the_commands_of_the_pages_run_on_a_full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
-    load_script("measure_store").fill(Store(tmp_path / "store"), rules("quick"))
+    load_script("measure_store").fill(Store(tmp_path / "store"), rules("quick"), pool=8)
     beside, source, one = commands("compare.md", "## Which model was chosen, and why?")
 
     done = within(*beside)
