@@ -131,17 +131,21 @@ def shown(model: Model, pictures: Path, trial: int) -> Shown:
     return Shown(torch.stack([model.transform(path) for path in paths]), labels, tuple(borders))
 
 
-def streamed(model: Model, stream: Shown, batch: int, reset: bool = False) -> list[float]:
+def seen(model: Model, stream: Shown) -> Tensor:
+    """What its predictor is shown: pictures, or the features that its network makes of them."""
+    with torch.no_grad():
+        return stream.pictures if model.sees_images else torch.cat([*map(model.features, stream.pictures.split(128))])
+
+
+def streamed(model: Model, stream: Shown, shows: Tensor, batch: int, reset: bool = False) -> list[float]:
     """The share of right predictions at each angle, where the predictor goes on from one to the next, or is reset."""
     starts = (0, *stream.borders[:-1])
     parts = list(zip(starts, stream.borders, strict=True)) if reset else [(0, len(stream.labels))]
-    with torch.no_grad():
-        seen = stream.pictures if model.sees_images else torch.cat([*map(model.features, stream.pictures.split(128))])
     scores = []
     for start, end in parts:
         at_work = model.stream()
         observe = at_work.observe if model.sees_images else at_work.observe_features
-        scores += [observe(some) for some in seen[start:end].split(batch)]
+        scores += [observe(some) for some in shows[start:end].split(batch)]
     right = (torch.cat(scores).argmax(1) == stream.labels).double()
     sizes = np.diff((0, *stream.borders)).tolist()
     return [float(part.mean()) for part in right.split(sizes)]
@@ -164,9 +168,10 @@ def measure(rules: BoardCard, pictures: Path, store: Path | None, told: Callable
                 model = dgbench.load(exported)
                 if stream is None:
                     stream = shown(model, pictures, trial)
+                shows = seen(model, stream)
                 for batch in BATCHES:
                     for reset in (False, True):
-                        accuracies = streamed(model, stream, batch, reset)
+                        accuracies = streamed(model, stream, shows, batch, reset)
                         found.setdefault((algorithm, batch, reset), []).append(accuracies)
                 told(f"trial {trial}: {algorithm}")
     return {key: np.array(rows) for key, rows in found.items()}

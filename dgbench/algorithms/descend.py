@@ -17,10 +17,10 @@ from dgbench.algorithms.later import Tensor, torch
 @cache
 def adamw() -> type[torch.optim.AdamW]:
     """torch's AdamW, without the marks on its methods that tell the compiler to pass over them, and so import it."""
-    from torch.optim import AdamW, Optimizer
+    from torch.optim import AdamW
 
     marked = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
-    return type("AdamW", (AdamW,), {name: inspect.unwrap(getattr(Optimizer, name)) for name in marked})
+    return type("AdamW", (AdamW,), {name: inspect.unwrap(getattr(AdamW, name)) for name in marked})
 
 
 def descend(base: torch.optim.Optimizer) -> None:
@@ -52,7 +52,7 @@ def _plain(group: dict[str, Any]) -> bool:
 
 def _begun(base: torch.optim.Optimizer, weight: Tensor) -> dict[str, Tensor]:
     """What an optimizer keeps of a weight before its first step."""
-    zeros = {"step": torch.zeros((), device=weight.device)}
+    zeros = {"step": torch.zeros((), dtype=torch.float32, device=weight.device)}
     zeros |= {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
     base.state[weight] = zeros
     return zeros

@@ -20,7 +20,7 @@ class Keeper:
     """Keeps nothing, unless its methods say otherwise."""
 
     @property
-    def beside(self) -> float:
+    def further_passes(self) -> float:
         """Forward-and-backward passes that what is kept costs once in each step; one forth alone is a third."""
         return 0.0
 

@@ -29,7 +29,7 @@ def passes_of(parts: Mapping[Slot, Any]) -> float:
     if not parts["adapter"].takes_steps:
         return 0.0
     objective = parts["objective"]
-    return float(parts["sampler"].views * (parts["optimizer"].passes * objective.passes + objective.beside))
+    return float(parts["sampler"].views * (parts["optimizer"].passes * objective.passes + objective.further_passes))
 
 
 def check(recipe: str, parts: Mapping[Slot, Any]) -> None:

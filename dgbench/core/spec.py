@@ -31,8 +31,15 @@ def as_id(text: str) -> str:
 
 
 def canonical(spec: Any) -> str:
-    """The one text of plain JSON: sorted keys, no spaces, shortest exact floats; NaN and infinity are refused."""
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """The one text of plain JSON: sorted keys, no spaces, shortest exact floats.
+
+    Raises:
+        ValueError: there is a NaN or an infinity in it, or it is nested too deep.
+    """
+    try:
+        return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("it is far too deep") from error
 
 
 def identity(spec: Spec) -> str:

@@ -103,6 +103,14 @@ def test_what_is_no_such_file_is_a_value_error(path: Path, text: str) -> None:
         assert outcome(read, path) is None
 
 
+def test_what_is_nearly_too_deep_is_a_value_error_too(path: Path) -> None:
+    """Some depths can be decoded, and not written again for their digest."""
+    for depth in range(900, 1001):
+        path.write_text(f'{{"entries": [1], "z": {"[" * depth}{"]" * depth}}}', encoding="utf-8")
+        for read in (in_blocks, read_sealed):
+            assert outcome(read, path) is None
+
+
 def test_names_in_another_order_are_left_to_who_reads_the_file_whole(path: Path) -> None:
     sealed = with_digest({"entries": [1, 2], "a": 3})
     path.write_text(json.dumps(dict(sorted(sealed.items(), reverse=True))))

@@ -80,14 +80,14 @@ def test_no_digit_is_both_upright_and_in_the_stream(tmp_path: Path) -> None:
 
 
 def test_a_predictor_goes_on_from_angle_to_angle_unless_it_is_reset(tiring: Tiring, shown: script.Shown) -> None:
-    assert script.streamed(tiring, shown, 5) == [0.5, 0, 0]
-    assert script.streamed(tiring, shown, 5, reset=True) == [0.5, 0.5, 0.5]
+    assert script.streamed(tiring, shown, script.seen(tiring, shown), 5) == [0.5, 0, 0]
+    assert script.streamed(tiring, shown, script.seen(tiring, shown), 5, reset=True) == [0.5, 0.5, 0.5]
 
 
 def test_a_batch_may_have_pictures_of_two_angles(tiring: Tiring, shown: script.Shown) -> None:
     """Nobody tells a predictor where an angle ends, so batches do not end there either."""
-    assert script.streamed(tiring, shown, 15) == [1, 0.5, 0]
-    assert script.streamed(tiring, shown, 15, reset=True) == [1, 1, 1]
+    assert script.streamed(tiring, shown, script.seen(tiring, shown), 15) == [1, 0.5, 0]
+    assert script.streamed(tiring, shown, script.seen(tiring, shown), 15, reset=True) == [1, 1, 1]
 
 
 def test_the_table_has_means_over_trials(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class ADRMX(Objective):
         return frozenset({"moving features", "several domains"})
 
     @property
-    def beside(self) -> float:
+    def further_passes(self) -> float:
         """The second network sees the batch, and learns."""
         return 1.0
 

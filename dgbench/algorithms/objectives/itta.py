@@ -73,7 +73,7 @@ class ITTALoss(Objective):
         return 2.0
 
     @property
-    def beside(self) -> float:
+    def further_passes(self) -> float:
         """Two forth and four back, half of these to be gone through once more: measured, not counted."""
         return 5.0
 

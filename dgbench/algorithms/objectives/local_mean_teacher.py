@@ -45,7 +45,7 @@ class LocalMeanTeacher(Objective):
     window: Annotated[float, Field(gt=0, le=1)] = 0.1
 
     @property
-    def beside(self) -> float:
+    def further_passes(self) -> float:
         """The teacher sees the batch."""
         return 1 / 3
 

@@ -51,7 +51,7 @@ class MIRO(Objective):
         return frozenset({"moving features"})
 
     @property
-    def beside(self) -> float:
+    def further_passes(self) -> float:
         """The frozen network sees the batch."""
         return 1 / 3
 

@@ -2,13 +2,15 @@
 
 timm marks a function as none to compile, and torchvision, which it imports, asks whether a device has a compiler. Both
 ask the compiler itself, so whatever built a network had imported it, for three seconds of a core, and called nothing of
-it. Here each of the two asks once it is called. Whoever else imports the compiler has it.
+it. Here each of the two asks once it is called. Whoever else imports the compiler has it; where that came first, as by
+another library, nothing is left to do.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -20,24 +22,29 @@ _COMPILER = "torch._dynamo"
 _ASKED = f"{_COMPILER}.utils"
 _MARKING: Any = torch.compiler
 _DISABLE = _MARKING.disable
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Inside, libraries that only mark what they have for the compiler do not import it."""
-    if _COMPILER in sys.modules:
-        yield
-        return
-    stands_in, watch = _StandsIn(_ASKED), _Watch()
-    sys.modules[_ASKED] = stands_in
-    sys.meta_path.insert(0, watch)
-    _MARKING.disable = _disable
-    try:
-        yield
-    finally:
-        _MARKING.disable = _DISABLE
-        sys.meta_path.remove(watch)
-        _withdraw()
+    """Inside, libraries that only mark what they have for the compiler do not import it.
+
+    Within another one it does nothing, and threads wait for each other.
+    """
+    with _ONE_AT_A_TIME:
+        if _COMPILER in sys.modules or _ASKED in sys.modules:
+            yield
+            return
+        before, watch = _MARKING.disable, _Watch()
+        sys.modules[_ASKED] = _StandsIn(_ASKED)
+        sys.meta_path.insert(0, watch)
+        _MARKING.disable = _disable
+        try:
+            yield
+        finally:
+            _MARKING.disable = before
+            sys.meta_path.remove(watch)
+            _withdraw()
 
 
 class _StandsIn(ModuleType):
@@ -69,7 +76,7 @@ class _Watch:
 
 def _withdraw() -> None:
     if isinstance(sys.modules.get(_ASKED), _StandsIn):
-        del sys.modules[_ASKED]
+        sys.modules.pop(_ASKED, None)
 
 
 def _disable(function: Any = None, recursive: Any = True, **why: Any) -> Any:
