@@ -9,7 +9,7 @@ import typer
 
 from dgbench.cli.bars import Bar, shown_bars
 from dgbench.cli.output import Json, Quiet, print_json, screen
-from dgbench.cli.work import Backbone, BoardName, By, Device, DeviceOption, Draws, On, StorePath, Trials
+from dgbench.cli.work import Backbone, BoardName, By, Device, DeviceOption, Draws, On, StorePath, Target, Trial, Trials
 
 
 def add(app: typer.Typer) -> None:
@@ -61,10 +61,8 @@ def diagnose(
 def examine(
     board: BoardName,
     algorithm: Annotated[str, typer.Argument(help="a recipe whose runs are finished: erm, lp_ft")],
-    target: Annotated[
-        str | None, typer.Option(help="the domain that was left out; the board's first by default")
-    ] = None,
-    trial: Annotated[int, typer.Option(min=0, help="the repetition")] = 0,
+    target: Target = None,
+    trial: Trial = 0,
     images: Annotated[int, typer.Option(min=1, help="of each source domain, for sharpness and stragglers")] = 256,
     radius: Annotated[float, typer.Option(min=0, help="of the ball in which sharpness is measured")] = 0.1,
     dataset: On = None,

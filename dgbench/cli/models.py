@@ -22,6 +22,8 @@ from dgbench.cli.work import (
     On,
     Only,
     StorePath,
+    Target,
+    Trial,
     Trials,
     stoppable,
 )
@@ -45,10 +47,8 @@ def export(
     board: BoardName,
     algorithm: Annotated[str, typer.Argument(help="a recipe whose runs are finished: erm, 'sam + t3a'")],
     out: Out,
-    target: Annotated[
-        str | None, typer.Option(help="the domain that was left out; the board's first by default")
-    ] = None,
-    trial: Annotated[int, typer.Option(min=0, help="the repetition")] = 0,
+    target: Target = None,
+    trial: Trial = 0,
     dataset: On = None,
     trials: Trials = None,
     draws: Draws = None,

@@ -69,6 +69,8 @@ Only = Annotated[
     list[str] | None,
     typer.Option("--algorithm", "-a", help="in place of the board's own; repeat for several: -a erm -a 'sam + t3a'"),
 ]
+Target = Annotated[str | None, typer.Option(help="the domain that was left out; the board's first by default")]
+Trial = Annotated[int, typer.Option(min=0, help="the repetition")]
 Trials = Annotated[int | None, typer.Option(min=1, help="in place of the board's own")]
 Looks = Annotated[
     list[int] | None,

@@ -34,8 +34,15 @@ def bare(resolved: Resolved) -> tuple[Resolved, str]:
 
 def without_steps(base: TrainingSpec) -> TrainingSpec:
     """What trainings have in common, of one that takes no step: no board's schedule and no batches are part of it."""
-    no_batches = {"batch_per_domain": 1, "domains_per_step": None, "domains_drawn": "uniform"}
-    return replace(base, steps=0, checkpoints=1, norm_mode="frozen", **no_batches)  # type: ignore[arg-type]
+    return replace(
+        base,
+        steps=0,
+        checkpoints=1,
+        norm_mode="frozen",
+        batch_per_domain=1,
+        domains_per_step=None,
+        domains_drawn="uniform",
+    )
 
 
 def own_head(backbone: str, classes: Sequence[str]) -> str:
