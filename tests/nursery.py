@@ -1,6 +1,6 @@
 """Worker processes without their first seconds, which are imports: they are forked from a process that has done them.
 
-A worker of :class:`dgbench.core.processes.Pool` is a fresh interpreter. It takes five seconds of a core to import torch
+A worker of :class:`dgbench.core.processes.Pool` is a fresh interpreter. It takes four seconds of a core to import torch
 and timm, and a session of tests asks for hundreds. Here each process of a session has another one beside it that
 imports them once, computes nothing, and is copied where a pool asks for a worker. The copy has the pipes, the
 environment, the working directory and the path that a fresh one would have; from there on it is a worker as any other.

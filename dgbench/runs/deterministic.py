@@ -53,7 +53,7 @@ def _deterministic(device: str) -> None:
     cpu = device.partition(":")[0] == "cpu"
     if cpu:
         torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=not cpu)
+    torch.set_deterministic_debug_mode("error" if cpu else "warn")  # the other name of it imports torch's compiler
 
 
 def _exact() -> None:
@@ -79,8 +79,7 @@ def as_worker(device: str) -> Iterator[None]:
     """Compute as a worker does inside the block, so that the same bits come out; this process's own way afterwards."""
     import torch
 
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    threads, strict = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     rough = [(place, name, getattr(place, name)) for place, name, _ in _shortcuts()]
     _deterministic(device)
     _exact()
@@ -90,4 +89,4 @@ def as_worker(device: str) -> Iterator[None]:
         for place, name, value in rough:
             setattr(place, name, value)
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.set_deterministic_debug_mode(strict)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
+from dgbench.algorithms.descend import descend
 from dgbench.algorithms.slots import Objective, State
 from dgbench.algorithms.step import Closure
 from dgbench.models.effective import BESIDE
@@ -56,7 +57,7 @@ class Auxiliary:
             for _ in range(self.objective.auxiliary_steps()):
                 self.optimizer.zero_grad()
                 self.objective.auxiliary_loss(seen).backward(inputs=weights)  # type: ignore[no-untyped-call]
-                self.optimizer.step()
+                descend(self.optimizer)
         if self.remembers:
             with torch.no_grad():
                 self.objective.remember(closure.whole())

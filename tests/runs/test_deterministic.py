@@ -1,23 +1,32 @@
 """A worker on the CPU has one thread, and float32 is float32; what computes as one has its own way again afterwards."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from nursery import fresh_workers
 
 from dgbench.core.processes import Pool
 from dgbench.runs.deterministic import as_worker, ready
+from dgbench.runs.execute import do_training
+from dgbench.runs.planning import make_plan
+from dgbench.runs.store import Store
+from dgbench.train.spec import TrainingSpec
+from small import small_board
 
 
 def test_what_computes_as_a_worker_has_one_thread_and_then_its_own_again() -> None:
-    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before, strict = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(2)
     try:
         with as_worker("cpu"):
             assert torch.get_num_threads() == 1
             assert torch.are_deterministic_algorithms_enabled()
-        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (2, strict)
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert (torch.get_num_threads(), torch.get_deterministic_debug_mode()) == (2, strict)
         with pytest.raises(KeyError), as_worker("cpu"):
             raise KeyError
         assert torch.get_num_threads() == 2, "also where it ended with an error"
@@ -57,6 +66,20 @@ def test_only_worker_processes_leave_new_memory_as_it_is() -> None:
         assert not pool.submit(_new_memory).result()
     with as_worker("cpu"):
         assert _new_memory()
+
+
+def _trains(training: TrainingSpec, root: Path) -> list[str]:
+    """Which parts of torch's compiler are imported when a training has ended."""
+    do_training(training, Store(root), torch.device("cpu"))
+    return [name for name in ("torch._dynamo", "torch._inductor") if name in sys.modules]
+
+
+def test_a_worker_trains_without_importing_what_would_compile(tmp_path: Path) -> None:
+    """That takes longer than all else that it imports; DANN's discriminator and MLDG have optimizers of their own."""
+    plan = make_plan(small_board("erm", "dann", "mldg", steps=2))
+    with fresh_workers(), Pool(1, ready, "cpu") as pool:
+        for training in plan.trainings.values():
+            assert pool.submit(_trains, training, tmp_path).result() == []
 
 
 @pytest.mark.gpu

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dgbench.algorithms.descend import descend
 from dgbench.algorithms.later import Tensor, torch
 from dgbench.algorithms.optimizers.domain_by_domain import DomainByDomain, evaluated, shuffled
 from dgbench.algorithms.step import Closure
@@ -54,7 +55,7 @@ class MLDG(DomainByDomain):
             ahead = self.build(parameters)
             for group in ahead.param_groups:
                 group["lr"] = self.rate(closure.step, closure.steps)
-            ahead.step()
+            descend(ahead)
             loss_ahead, there = evaluated(closure.of(*order[cut:]), parameters)
         finally:
             with torch.no_grad():
