@@ -4,7 +4,7 @@ from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
 from dgbench.core.registry import TRACKS
 
-VIEWS = 40
+VIEWS = 10
 """Images of a source domain that are looked at under each shift; it has 70 to 179 to validate on."""
 
 
