@@ -23,6 +23,7 @@ from dgbench.models.consistency import CONSISTENCY
 from dgbench.models.effective import load_effective
 from dgbench.models.network import Backbone, Network
 from dgbench.models.side import sides_of, widen
+from dgbench.models.weightless import weightless
 from dgbench.runs.parts import part_of
 
 Shapes = dict[str, list[int]]
@@ -162,7 +163,7 @@ def load(folder: Path, device: str | torch.device = "cpu") -> Model:
     """
     card = read_card(folder)
     backbone, head = _read(tensors(folder, card, BACKBONE)), _read(tensors(folder, card, HEAD))
-    with torch.device("meta"):
+    with weightless():
         _refuse_strange(folder / BACKBONE, _shapes(bare(card.backbone.name).module.state_dict()), _shapes(backbone))
     built = _placed(bare(card.backbone.name), card)
     _refuse_strange(folder / HEAD, _head_shapes(built, card, head), _shapes(head))
@@ -211,7 +212,7 @@ def _head_shapes(built: Backbone, card: ModelCard, head: dict[str, Tensor]) -> S
     """What the heads have to be; how many domain heads there are, and how wide a side network, they say themselves."""
     classes = len(card.classes)
     if (sides := sides_of(head)) is not None:
-        with torch.device("meta"):
+        with weightless():
             network = Network(built, classes)
             widen(network, *sides)
         wanted = {n: shape for n, shape in _shapes(network.state_dict()).items() if not n.startswith("backbone.")}

@@ -27,6 +27,7 @@ from dgbench.data.domain import Images
 from dgbench.data.pixels.npy import head
 from dgbench.models.backbones import bare
 from dgbench.models.network import Backbone, Network
+from dgbench.models.weightless import weightless
 from dgbench.runs.feature_shelf import shelf
 from dgbench.runs.remembered import Stamp, stamp
 from dgbench.runs.store import BusyError, Store
@@ -52,7 +53,7 @@ def room_for(images: int, features: int) -> int:
 @cache
 def outlined(backbone: str) -> Backbone:
     """What is to be known of a backbone, without its network, which is built without weights or room for them."""
-    with torch.device("meta"):
+    with weightless():
         return replace(bare(backbone), module=nn.Identity())
 
 

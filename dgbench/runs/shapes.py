@@ -85,6 +85,7 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
 
     from dgbench.core.dataset_card import Wording
     from dgbench.models.network import Network
+    from dgbench.models.weightless import weightless
     from dgbench.models.wording import Texts
     from dgbench.train.auxiliary import attach_auxiliary
     from dgbench.train.parts import attach
@@ -98,7 +99,7 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
         return Shape(_FLOAT * held + _HEADER * len(made.tensors()), _FLOAT * 3 * held, classes)
     parts, backbone = parts_of(training), _backbone(_bare(parse(training.backbone)))
     module = nn.Identity() if on_features(parts) else copy.deepcopy(backbone.module)  # adapters change it
-    with torch.device("meta"):
+    with weightless():
         network = Network(replace(backbone, module=module), classes)
         network.texts = Texts(tuple(map(str, range(classes))), Wording())  # what is said changes no shape
         attach(training, parts, network)
@@ -115,9 +116,9 @@ def _measured(training: TrainingSpec, classes: int, examples: list[int]) -> Shap
 
 @cache
 def _backbone(name: BackboneName) -> Backbone:
-    import torch
+    from dgbench.models.weightless import weightless
 
-    with torch.device("meta"):
+    with weightless():
         return build(name)
 
 

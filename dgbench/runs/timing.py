@@ -29,6 +29,7 @@ from dgbench.data.shifts import shift
 from dgbench.models.backbones import bare, build
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network, placed
+from dgbench.models.weightless import weightless
 from dgbench.runs.pace import LEARN, Pace
 from dgbench.runs.parts import elsewhere, parts_of
 from dgbench.train.evaluate import CHUNK, evaluating, features
@@ -84,7 +85,7 @@ def _at_once(seconds: Callable[[int], float], workers: int) -> float:
 
 def _hollow(training: TrainingSpec, device: torch.device) -> Network:
     """A training's network, whose matrices share their memory."""
-    with torch.device("meta"):
+    with weightless():
         network = Network(bare(training.backbone), 2, precision=training.precision)
     block = torch.randn(max(p.numel() for p in network.parameters())) * 0.02
     for module in network.modules():

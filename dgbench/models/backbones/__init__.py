@@ -137,9 +137,9 @@ def settled(name: BackboneName) -> BackboneName:
     else:
         path = path_of(name.weights)
         folder = look_into(path, name) if path.is_dir() else Folder(path)
-    import torch
+    from dgbench.models.weightless import weightless
 
-    with torch.device("meta"):
+    with weightless():
         plain: Backbone = _family(name).bare(BackboneName(name.family, name.architecture))
     pooling = getattr(plain.module, "global_pool", None)
     pooling = getattr(pooling, "pool_type", pooling)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dgbench.core.backbone_name import BackboneName
@@ -24,6 +23,7 @@ from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.weightless import weightless
 
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
@@ -58,7 +58,7 @@ def facts(name: BackboneName) -> Facts:
         UnknownNameError, DGBenchError: as ``build``.
     """
     config, tag = _config(name), _tag(name)
-    with torch.device("meta"):
+    with weightless():
         model = _model(name, config)
     tower = model.visual
     # Other tokenizers than the one in open_clip need a further library.

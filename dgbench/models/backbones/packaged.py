@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dgbench.core.backbone_name import BackboneName
@@ -21,6 +20,7 @@ from dgbench.models.backbones.packages import PACKAGES, Package, file_of
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.weightless import weightless
 
 SIDE = 224
 
@@ -48,7 +48,7 @@ def _described(name: BackboneName, module: Any) -> Backbone:
 def facts(name: BackboneName) -> Facts:
     """What is known of a packaged network; the package need not be there."""
     package = PACKAGES[name.architecture]
-    with torch.device("meta"):
+    with weightless():
         module = _network(package)
     weights = f"sha256:{package.sha256}"
     return Facts(name.size or SIDE, provided(module), weights, "ImageNet-1k", head=module.num_classes)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from dgbench.core.backbone_name import BackboneName
@@ -24,6 +23,7 @@ from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.weightless import weightless
 
 SIDE = 16
 
@@ -53,7 +53,7 @@ def facts(name: BackboneName) -> Facts:
         DGBenchError: the weights do not fit.
     """
     size = name.size or SIDE
-    with torch.device("meta"):
+    with weightless():
         module, _ = _builder(name.architecture)(size)
     if name.weights is None:
         return Facts(size, provided(module))

@@ -29,6 +29,7 @@ from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.weightless import weightless
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _ADAPTS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained", "checkpoint_filter_fn_encoder")
@@ -73,7 +74,7 @@ def facts(name: BackboneName) -> Facts:
         DGBenchError: as ``build``.
     """
     config = _config(name)
-    with torch.device("meta"):
+    with weightless():
         module = _create(name, config, weights=None)
     known = Facts(name.size or config.input_size[-1], provided(module))
     if name.weights is not None:
@@ -279,5 +280,5 @@ def _similar(architecture: str) -> Iterator[Network]:
     names = [name for name in timm.list_models(module=kind) if name != architecture]
     names.sort(key=lambda name: -difflib.SequenceMatcher(None, name, architecture).ratio())
     for name in names[:_COMPARED]:
-        with torch.device("meta"):
+        with weightless():
             yield _asked(f"timm:{name}", timm.create_model(name, num_classes=0))
