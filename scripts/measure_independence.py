@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.stats import f
 
 import dgbench
-from dgbench.core.cards import BoardCard, RecipeSlots
+from dgbench.core.cards import BoardCard, RecipeSlots, SelectionRules
 from dgbench.core.errors import DGBenchError
 from dgbench.runs.progress import for_people
 
@@ -65,6 +65,7 @@ def board(backbone: str, algorithms: list[str], trials: int, steps: int) -> Boar
         "tracks": dict.fromkeys(quick.tracks, backbone),
         "training": quick.training.model_copy(update={"steps": steps, "checkpoints": 1}),
         "defaults": RecipeSlots(),
+        "selection": SelectionRules(views_per_domain=1),
     }
     return quick.model_copy(update=changes)
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,27 +10,32 @@ from pathlib import Path
 
 import pytest
 
+from dgbench.api.boards import rules
 from dgbench.core.paths import shipped
+from dgbench.runs.deterministic import as_worker
+from in_process import carry_out
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small board, and nothing else."""
+    """A folder with a small board, and a store that holds its runs of ERM."""
     home = tmp_path_factory.mktemp("home")
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
     for old, new in [
         ('name = "quick"', 'name = "tiny"'),
         ("steps = 100", "steps = 4"),
         ("checkpoints = 10", "checkpoints = 2"),
-        ("trials = 3", "trials = 2"),
+        ("trials = 3", "trials = 1"),
         ("validation = 0.1", "validation = 0.02"),
         ("@letters", ""),
     ]:
         assert old in text
         text = text.replace(old, new)
     (home / "tiny.toml").write_text(text + '\n[cases.digits]\ntargets = ["print"]\n', encoding="utf-8")
+    with as_worker("cpu"):
+        carry_out(rules(home / "tiny.toml", algorithms=["erm"]), home / "store")
     return home
 
 
@@ -55,8 +61,8 @@ def line_by_line(home: Path) -> tuple[list[str], str | None]:
 
 @pytest.mark.parametrize("way", [as_a_file, from_standard_input, line_by_line])
 def test_the_lines_of_the_readme_run(way: Callable[[Path], tuple[list[str], str | None]], home: Path) -> None:
-    """Each trains everything."""
-    store = home / way.__name__
+    """Each has a worker train what is left."""
+    store = shutil.copytree(home / "store", home / way.__name__)
     arguments, given = way(home)
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -69,5 +75,5 @@ def test_the_lines_of_the_readme_run(way: Callable[[Path], tuple[list[str], str 
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert len(list(store.glob("trainings/*/done.json"))) == 2 * 2, "ERM and SAM in two trials; SAM + SWAD shares SAM's"
-    assert len(list(store.glob("runs/*/done.json"))) == 3 * 2
+    assert len(list(store.glob("trainings/*/done.json"))) == 2, "ERM's, and SAM's, which SAM + SWAD shares"
+    assert len(list(store.glob("runs/*/done.json"))) == 3

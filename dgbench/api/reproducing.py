@@ -166,22 +166,30 @@ def _found(run: str, store: Store, board: Board | None, predictions: Path | None
     if id_ := resolved(run, here):
         before = pl.read_parquet(store.file("run", id_, "predictions.parquet"))
         return origin(store, id_), lambda one, path: compared(one, before, pl.read_parquet(path))
-    submitted = {row.run: (name, one, row) for name, one, row in _submitted(board)}
-    if id_ := resolved(run, submitted):
-        return _of_submission(*submitted[id_], predictions)
+    submitted = dict(_submitted(board))
+    id_ = resolved(run, submitted)
+    if id_ and (found := _row(id_, submitted[id_][1])):
+        return _of_submission(submitted[id_][0], *found, predictions)
     raise unknown(run, store, [*here, *submitted])
 
 
-def _submitted(board: Board | None) -> Iterable[tuple[Board, Placed, Row]]:
-    """Every run that was submitted to a board and came to its end."""
-    from dgbench.submissions.place import placed
+def _submitted(board: Board | None) -> Iterable[tuple[str, tuple[Board, Path]]]:
+    """Every run that was submitted, to which board, and where that submission lies: of hundreds one is read."""
+    from dgbench.submissions.place import runs_of
 
     for name in board_names() if board is None else [board]:
         folder = submissions_of(name)
-        for one in placed(folder) if folder is not None and folder.is_dir() else ():
-            for row in one.rows:
-                if row.result.status == "ok":
-                    yield name, one, row
+        for place in sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ():
+            yield from ((run, (name, place)) for run in runs_of(place))
+
+
+def _row(run: str, place: Path) -> tuple[Placed, Row] | None:
+    """A run of a submission; None where that cannot be read, or the run did not come to its end."""
+    from dgbench.submissions.place import lying
+
+    one = lying(place)
+    rows = [row for row in one.rows if row.run == run and row.result.status == "ok"] if one else []
+    return (one, rows[0]) if one and rows else None
 
 
 def _of_submission(board: Board, one: Placed, row: Row, predictions: Path | None) -> tuple[Origin, Compare]:

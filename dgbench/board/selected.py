@@ -168,18 +168,35 @@ def _cells(scored: pl.DataFrame) -> pl.DataFrame:
 def _others(
     metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, by: Measure, indicators: Indicators
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
-    """What every other criterion chooses, algorithm by algorithm: one that refuses some of them judges the rest."""
-    chosen, refusals, there = [], {}, at_hand(metrics, by)
-    for (name,), own in metrics.group_by("algorithm", maintain_order=True):
-        for other in there:
-            if other != criterion:
-                try:
-                    picked = best(scores(own, runs.filter(algorithm=name), other, indicators=indicators))
-                except DGBenchError as error:
-                    refusals[other.name, str(name)] = str(error)
-                else:
-                    chosen.append(picked.with_columns(criterion=pl.lit(other.name), uses_target=other.uses_target))
+    """What every other criterion chooses: one that refuses some algorithms judges the rest."""
+    chosen: list[pl.DataFrame] = []
+    refusals: dict[tuple[str, str], str] = {}
+    for other in at_hand(metrics, by):
+        if other != criterion:
+            picked, refused = _picked(metrics, runs, other, indicators)
+            chosen += [
+                each.with_columns(criterion=pl.lit(other.name), uses_target=other.uses_target) for each in picked
+            ]
+            refusals |= {(other.name, name): why for name, why in refused.items()}
     return pl.concat(chosen), refusals
+
+
+def _picked(
+    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators
+) -> tuple[list[pl.DataFrame], dict[str, str]]:
+    """What a criterion chooses, of all algorithms at once; where it refuses some, of each, and why of these."""
+    names = metrics["algorithm"].unique(maintain_order=True).to_list()
+    try:
+        return [best(scores(metrics, runs, criterion, indicators=indicators))], {}
+    except DGBenchError as error:
+        if len(names) == 1:
+            return [], {names[0]: str(error)}
+    parts = [
+        _picked(metrics.filter(algorithm=name), runs.filter(algorithm=name), criterion, indicators) for name in names
+    ]
+    return [each for picked, _ in parts for each in picked], {
+        name: why for _, own in parts for name, why in own.items()
+    }
 
 
 def _beside(others: pl.DataFrame, cells: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:

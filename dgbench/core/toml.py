@@ -34,6 +34,8 @@ _PROBLEMS = 5
 """So many are said of a file at once."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters but tabs and line ends, and what stands for bytes that are no UTF-8."""
+_ORDINARY = frozenset((dict, list, str, int, float, bool, type(None)))
+"""What most content is made of."""
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
 """A key of many parts, far too deep. The parser would take time in the square of their number, so it never sees it."""
 _MESSAGE = 300
@@ -66,7 +68,7 @@ def fitted(content: Mapping[str, Any], path: Path, model: type[Model]) -> Model:
 
 def validated(content: Mapping[str, Any], model: type[Model], where: str) -> Model:
     """Content that fits a model; raises CardError that names each field that does not."""
-    strange = next(_strange(content), None)
+    strange = None if _ordinary(content) else next(_strange(content), None)
     if strange is not None:
         raise CardError(f"{where}: {strange}")
     try:
@@ -127,6 +129,29 @@ def parsed(path: Path) -> dict[str, Any]:
         raise CardError(f"{where}: not valid TOML: {_line(str(error))}") from error
 
 
+def _ordinary(content: Mapping[str, Any]) -> bool:
+    """Whether there is plainly nothing strange, as in nearly all records; of others :func:`_strange` says what it is.
+
+    A record has up to a million values, so they are looked at level by level, each kind at once.
+    """
+    level: list[Any] = [content]
+    for _ in range(DEEPEST + 1):
+        if not _ORDINARY.issuperset(map(type, level)):
+            return False
+        tables = [value for value in level if type(value) is dict]
+        texts = [value for value in level if type(value) is str]
+        texts += filter(lambda key: isinstance(key, str), set().union(*tables))
+        if _CONTROL.search("".join(texts)):
+            return False
+        if not all(map(math.isfinite, (value for value in level if type(value) is float))):
+            return False
+        if any(abs(value) >= LARGEST_NUMBER for value in level if type(value) is int):
+            return False
+        level = [item for value in level if type(value) is list for item in value]
+        level += [item for table in tables for item in table.values()]
+    return not level
+
+
 def _strange(content: Mapping[str, Any]) -> Iterator[str]:
     """What no card holds; without recursion, since depth is what may be wrong."""
     pending: list[tuple[tuple[str | int, ...], Any]] = [((), content)]
@@ -134,7 +159,7 @@ def _strange(content: Mapping[str, Any]) -> Iterator[str]:
         where, value = pending.pop()
         if len(where) > DEEPEST:
             yield f"{_field(where)}: is deeper than {DEEPEST} levels, which no card is"
-        elif isinstance(value, str | int | float):  # nearly all of a record: asked first
+        elif isinstance(value, str | int | float):
             if problem := _strange_value(value):
                 yield f"{_field(where)}: {problem}"
         elif isinstance(value, Mapping):

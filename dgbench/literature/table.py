@@ -142,12 +142,13 @@ def tables(datasets: Collection[str] = (), algorithm: str | None = None) -> list
             and algorithm in (None, figure.algorithm)
         )
 
-    return [
-        _table(source, name, figures, column)
-        for source in sources()
-        for name in source.origin.tables
-        if (figures := [figure for figure in source.figures if figure.table == name and wanted(figure)])
-    ]
+    made = []
+    for source in sources():
+        found: dict[str, list[Figure]] = {}
+        for figure in filter(wanted, source.figures):
+            found.setdefault(figure.table, []).append(figure)
+        made += [_table(source, name, found[name], column) for name in source.origin.tables if name in found]
+    return made
 
 
 def _table(source: Source, name: str, figures: Sequence[Figure], column: str) -> Table:

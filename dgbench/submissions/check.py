@@ -124,12 +124,8 @@ def read(folder: Path) -> tuple[Submission, tuple[Row, ...]]:
         RecordError, CardError: something does not fit.
     """
     there = dict(files.entries(folder))
-    submission = SUBMISSION.read(files.read_json(folder / "submission.json", LARGEST), "submission.json")
-    path = folder / "runs.parquet"
-    _as_announced(path, submission.runs.sha256, submission.runs.bytes, _TABLE_SIZE)
-    if submission.runs.rows > MOST:
-        raise RecordError(f"runs.parquet has more than {MOST:,} rows")
-    rows = from_table(files.read_table(path, TABLE, submission.runs.rows, _TABLE_SIZE))
+    submission, table = said(folder)
+    rows = from_table(table)
     predicted = {file_of(row): row for row in rows if row.result.status == "ok"}
     _belong(there, predicted)
     for name, row in predicted.items():
@@ -138,6 +134,20 @@ def read(folder: Path) -> tuple[Submission, tuple[Row, ...]]:
             assert row.sha256 is not None
             _as_announced(folder / name, row.sha256, row.bytes, files.LARGEST_TABLE)
     return submission, rows
+
+
+def said(folder: Path) -> tuple[Submission, pl.DataFrame]:
+    """What a submission says, and the table of its runs, in which no row is looked at.
+
+    Raises:
+        RecordError, CardError: they are not what they must be.
+    """
+    submission = SUBMISSION.read(files.read_json(folder / "submission.json", LARGEST), "submission.json")
+    path = folder / "runs.parquet"
+    _as_announced(path, submission.runs.sha256, submission.runs.bytes, _TABLE_SIZE)
+    if submission.runs.rows > MOST:
+        raise RecordError(f"runs.parquet has more than {MOST:,} rows")
+    return submission, files.read_table(path, TABLE, submission.runs.rows, _TABLE_SIZE)
 
 
 def _belong(there: dict[str, int], predicted: dict[str, Row]) -> None:

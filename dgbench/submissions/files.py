@@ -145,7 +145,8 @@ def read_table(path: Path, schema: pl.Schema, rows: int, largest: int = LARGEST_
         if isinstance(error, RecordError):
             raise
         raise RecordError(f"{path.name} is no Parquet file that can be read ({shown(str(error), 100)})") from error
-    wrong = [f"'{name}' must be {kind}" for name, kind in schema.items() if frame.schema[name] != kind]
+    kinds = frame.schema
+    wrong = [f"'{name}' must be {kind}" for name, kind in schema.items() if kinds[name] != kind]
     if wrong or frame.height != rows:
         raise RecordError(f"{path.name}: {', '.join(wrong[:3]) or f'there are {frame.height:,} rows, not {rows:,}'}")
     return frame

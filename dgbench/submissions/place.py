@@ -21,7 +21,7 @@ from dgbench.core.provenance import revision
 from dgbench.runs.collect import Records
 from dgbench.selection.predictions import PREDICTIONS
 from dgbench.submissions import files
-from dgbench.submissions.check import Checked, Level, read
+from dgbench.submissions.check import Checked, Level, read, said
 from dgbench.submissions.evidence import Others, file_of
 from dgbench.submissions.record import ID, Sha256, Submission
 from dgbench.submissions.runs import Row, as_records
@@ -141,7 +141,7 @@ def placed(into: Path) -> list[Placed]:
 
 def lying(folder: Path) -> Placed | None:
     """The submission that is a folder; None where there is none, or one that cannot be read, with a warning."""
-    if not (folder.is_dir() and re.fullmatch(ID, folder.name)):
+    if not _is_one(folder):
         return None
     try:
         submission, rows = read(folder)
@@ -152,6 +152,22 @@ def lying(folder: Path) -> Placed | None:
         log.warning("left out: %s: %s", folder.name, line(str(error)))
         return None
     return Placed(folder, submission, rows, noted.level if noted else "self-reported")
+
+
+def runs_of(folder: Path) -> list[str]:
+    """The ids of the runs of a submission that is a folder, as it says them; what cannot be read has none, with a
+    warning."""
+    if not _is_one(folder):
+        return []
+    try:
+        return [str(run) for run in said(folder)[1]["run"]]
+    except DGBenchError as error:
+        log.warning("left out: %s: %s", folder.name, line(str(error)))
+        return []
+
+
+def _is_one(folder: Path) -> bool:
+    return folder.is_dir() and re.fullmatch(ID, folder.name) is not None
 
 
 def on_target(one: Placed, run: str) -> pl.DataFrame | None:

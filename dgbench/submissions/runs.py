@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import polars as pl
@@ -160,25 +161,32 @@ def as_records(
         name: Of the algorithm; the id of the submission if left out.
         average: Over what the board averages validation.
     """
-    claims, algorithm = submission.claims, name or submission.id
-    metrics: list[dict[str, Any]] = []
-    runs: list[dict[str, Any]] = []
-    for row in rows:
-        if row.result.status != "ok":
-            continue
-        place = {"algorithm": algorithm, "target": row.target, "trial": row.trial, "draw": row.draw, "run": row.run}
-        for measured in row.result.metrics:
-            own = measured.split == "target" and measured.domain == row.domain
-            cells = measured.model_dump() | {"domain": row.target if own else measured.domain}
-            cells["accuracy"] = measured.accuracy if measured.headline is None else measured.headline
-            cells["nll"] = float("nan") if measured.nll is None else measured.nll
-            metrics.append({**place, "title": submission.method.title, "track": claims.track, **cells})
+    claims, own = submission.claims, {"algorithm": name or submission.id}
+    done = [row for row in rows if row.result.status == "ok"]
+    measures = _measured(done, own | {"title": submission.method.title, "track": claims.track})
+    runs = []
+    for row in done:
         about = row.model_dump(exclude={"result", "sha256", "bytes", "rows"})
         about["hyperparameters"] = canonical(row.hyperparameters)
-        runs.append({**about, **place, "backbone": claims.backbone, "pretrained_on": claims.pretrained_on})
-    measures = _table(metrics, METRICS)
-    return over_examples(measures) if average == "examples" else measures, _table(runs, RUNS)
+        runs.append(about | own | {"backbone": claims.backbone, "pretrained_on": claims.pretrained_on})
+    table = pl.DataFrame({name: [row[name] for row in runs] for name in RUNS}, schema=RUNS)
+    return over_examples(measures) if average == "examples" else measures, table
 
 
-def _table(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
-    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
+def _measured(rows: Sequence[Row], alike: Mapping[str, str]) -> pl.DataFrame:
+    """What runs measured, column by column: of a board it is a hundred thousand numbers.
+
+    Args:
+        rows: The runs.
+        alike: What is the same of all.
+    """
+    seen = [(row, one) for row in rows for one in row.result.metrics]
+    columns: dict[str, list[Any]] = {name: [value] * len(seen) for name, value in alike.items()}
+    columns |= {name: [getattr(row, name) for row, _ in seen] for name in ("target", "trial", "draw", "run")}
+    columns |= {name: [getattr(one, name) for _, one in seen] for name in ("step", "split", "view", "n", "digest")}
+    columns["domain"] = [
+        row.target if (one.split, one.domain) == ("target", row.domain) else one.domain for row, one in seen
+    ]
+    columns["accuracy"] = [one.accuracy if one.headline is None else one.headline for _, one in seen]
+    columns["nll"] = [math.nan if one.nll is None else one.nll for _, one in seen]
+    return pl.DataFrame({name: columns[name] for name in METRICS}, schema=METRICS)

@@ -105,6 +105,11 @@ def records(name: str) -> Records:
 
 
 @cache
+def chosen(name: str, criterion: str) -> Selection:
+    return selected(records(name), get(criterion))
+
+
+@cache
 def leaderboard(name: str, criterion: str) -> Leaderboard:
     found, first = records(name), None if criterion == HONEST[0] else leaderboard(name, HONEST[0])
     asked = info(domains=found.cases, algorithms=found.names, weights=found.weights, draws=2, criterion=criterion)
@@ -185,8 +190,7 @@ def place(row: dict[str, Any]) -> Place:
 @pytest.mark.parametrize("criterion", ASKED)
 @pytest.mark.parametrize("name", BOARDS)
 def test_it_is_what_the_cells_of_the_leaderboard_are_made_of(name: str, criterion: str) -> None:
-    found = records(name)
-    cells = {place(row): row for row in selected(found, get(criterion)).cells.iter_rows(named=True)}
+    cells = {place(row): row for row in chosen(name, criterion).cells.iter_rows(named=True)}
     if CRITERIA[criterion].uses_unlabelled_target:
         with pytest.raises(RecipeError, match="looks at images of the target and may not rank"):
             leaderboard(name, criterion)
@@ -209,8 +213,7 @@ def test_it_is_what_the_cells_of_the_leaderboard_are_made_of(name: str, criterio
 @pytest.mark.parametrize("criterion", ASKED)
 @pytest.mark.parametrize("name", BOARDS)
 def test_it_is_what_loops_find(name: str, criterion: str) -> None:
-    found = records(name)
-    made, expected = selected(found, get(criterion)), {other: naive(name, other) for other in ASKED}
+    made, expected = chosen(name, criterion), {other: naive(name, other) for other in ASKED}
     cells = {place(row): row for row in made.cells.iter_rows(named=True)}
     assert cells.keys() == expected[criterion].keys()
     for where, row in cells.items():
@@ -222,9 +225,9 @@ def test_it_is_what_loops_find(name: str, criterion: str) -> None:
             assert row["margin"] == pytest.approx(first[0] - rest[0][0], abs=1e-12)
         else:
             assert (row["next_run"], row["margin"]) == (None, None)
-    chosen = {(one["criterion"], *place(one)): one for one in made.others.iter_rows(named=True)}
-    assert set(chosen) == {(o, *where) for o in ASKED if o != criterion for where in cells if where in expected[o]}
-    for (other, *where), one in chosen.items():
+    others = {(one["criterion"], *place(one)): one for one in made.others.iter_rows(named=True)}
+    assert set(others) == {(o, *where) for o in ASKED if o != criterion for where in cells if where in expected[o]}
+    for (other, *where), one in others.items():
         score, theirs, reached = expected[other][tuple(where)][0]
         assert (one["score"], model(one), one["accuracy"]) == (pytest.approx(score, abs=1e-12), theirs, reached)
         assert one["same"] == (theirs == model(cells[tuple(where)]))
@@ -236,11 +239,11 @@ def test_it_is_what_loops_find(name: str, criterion: str) -> None:
 
 def test_the_boards_have_what_makes_choices_hard() -> None:
     """Else the tests above would show little."""
-    cells = pl.concat([selected(records(name), get("augmented")).cells for name in BOARDS])
+    cells = pl.concat([chosen(name, "augmented").cells for name in BOARDS])
     assert (cells["tied"] > 0).any()
     assert (cells["regret"] > 0).any()
-    assert selected(records("incomplete"), get("oracle")).cells["next_run"].null_count()
-    source = selected(records("incomplete"), get("source"))
+    assert chosen("incomplete", "oracle").cells["next_run"].null_count()
+    source = chosen("incomplete", "source")
     assert len(source.without) == 1
     assert (source.missing, len(source.failed)) == (
         10,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -25,6 +27,7 @@ from dgbench.submissions.place import Verification, note
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "check_submissions.py"
+check_submissions = load_script("check_submissions")
 comment_on_submissions = load_script("comment_on_submissions")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -63,13 +66,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return room
 
 
-def call(repository: Path, branch: str, base: str) -> subprocess.CompletedProcess[str]:
+def call(repository: Path, branch: str, base: str) -> tuple[int, str]:
+    """Its exit code, and what it prints."""
     git(repository, "checkout", "-q", branch)
-    return subprocess.run([sys.executable, str(SCRIPT), base], cwd=repository, capture_output=True, text=True)
+    with contextlib.chdir(repository), contextlib.redirect_stdout(io.StringIO()) as out:
+        return check_submissions.main(base), out.getvalue()
 
 
 def test_what_a_branch_adds_is_checked_and_the_board_compared(repository: Path) -> None:
-    done = call(repository, "branch", "main")
+    """By the script as a workflow calls it."""
+    git(repository, "checkout", "-q", "branch")
+    done = subprocess.run([sys.executable, str(SCRIPT), "main"], cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.replace("\\", "").splitlines()
     assert "* leaderboards/quick/submissions/erm@1: good; recomputed" in lines
@@ -81,9 +88,9 @@ def test_what_a_branch_adds_is_checked_and_the_board_compared(repository: Path) 
 @pytest.mark.parametrize("base", ["main", "branch"])
 def test_a_level_that_comes_with_the_branch_is_not_believed(repository: Path, base: str) -> None:
     """Whether the submission is new or there already: without predictions it is self-reported, whatever a note says."""
-    done = call(repository, "vouching", base)
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.replace("\\", "")
+    code, said = call(repository, "vouching", base)
+    assert code == 0, said
+    lines = said.replace("\\", "")
     assert "* leaderboards/quick/submissions/erm@1: good; self-reported\n" in lines
     assert "    * E04 marked: its predictions are not here" in lines
     assert "    * the .verified.json beside it comes with this branch, and is not believed here: keep it if" in lines
@@ -93,18 +100,16 @@ def test_a_level_that_comes_with_the_branch_is_not_believed(repository: Path, ba
 
 
 def test_a_refused_one_fails_and_changes_no_board(repository: Path) -> None:
-    done = call(repository, "spoilt", "branch")
-    assert done.returncode == 1, done.stdout + done.stderr
-    lines = done.stdout.replace("\\", "")
+    code, said = call(repository, "spoilt", "branch")
+    assert code == 1, said
+    lines = said.replace("\\", "")
     assert "erm@2: **refused**" in lines
     assert "E02 refused: it was made by the rules 0000000000000000" in lines
     assert "| now" not in lines
-    assert "Traceback" not in done.stderr
 
 
 def test_a_branch_without_submissions_is_told_so(repository: Path) -> None:
-    done = call(repository, "branch", "branch")
-    assert (done.returncode, done.stdout) == (0, "No submission was added or changed.\n")
+    assert call(repository, "branch", "branch") == (0, "No submission was added or changed.\n")
 
 
 def events(content: dict[Any, Any]) -> dict[str, Any]:

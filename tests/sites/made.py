@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 from board.synthetic import DOMAINS, candidate, info, tables
 
@@ -23,6 +25,7 @@ PARTS = {
 SKILLS = {"erm": 0.50, "sam": 0.60, "irm": 0.35, "swad": 0.55, "t3a": 0.58}
 
 
+@cache
 def shown_board(
     title: str = "Toy board",
     summary: str = "A small one.",

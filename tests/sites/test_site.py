@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from board.synthetic import DOMAINS, picture
 from board.test_hostile_names import PIECES, Tags, no_commands
 from board.test_render import Page
+from comparing.called import within
 from sites.made import shown_board, small_site
 
 import dgbench
@@ -27,6 +29,14 @@ from dgbench.board.render import files, text
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.site.build import MARK, _Writer, build
 from dgbench.site.shown import Shown
+
+
+def three(folder: str) -> tuple[str, ...]:
+    return "erm", "sam", "coral"
+
+
+few_cards = mock.patch("dgbench.site.shown.card_names", three)
+"""Where it makes no difference, a site has no pages of all cards that come with dgbench."""
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +160,7 @@ def test_missed_images_are_shown_the_surest_mistakes_first(site: Path) -> None:
     assert dataset.count("missed by 15 of 15 models") == 3 * len(DOMAINS)
 
 
+@few_cards
 def test_without_predictions_no_image_is_shown_and_that_is_said(tmp_path: Path) -> None:
     build(small_site(replace(shown_board(), misses=Misses())), tmp_path / "site")
     page = (tmp_path / "site" / "boards" / "quick" / "runs" / "sam.html").read_text(encoding="utf-8")
@@ -158,6 +169,7 @@ def test_without_predictions_no_image_is_shown_and_that_is_said(tmp_path: Path) 
     assert "nearly everyone" not in (tmp_path / "site" / "datasets" / "digits.html").read_text(encoding="utf-8")
 
 
+@few_cards
 def test_submissions_have_pages_of_their_own_and_the_command_of_their_recipe(tmp_path: Path) -> None:
     build(small_site(shown_board(suffix="@2")), tmp_path / "site")
     page = (tmp_path / "site" / unquote(Shown([shown_board(suffix="@2")]).algorithms["sam@2"])).read_text(
@@ -173,19 +185,27 @@ def test_submissions_have_pages_of_their_own_and_the_command_of_their_recipe(tmp
     assert "dgbench run" not in page
 
 
-@pytest.mark.parametrize("piece", ["<script>alert(1)</script>", "../../x", *PIECES[::7]])
-def test_no_name_acts_on_any_page(piece: str, tmp_path: Path) -> None:
-    def written(title: str, suffix: str) -> dict[str, str]:
-        folder = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
-        build(small_site(shown_board(title, title, (f"a{suffix}", f"b{suffix}"), suffix)), folder)
-        assert {path.parent for path in folder.rglob("*.html")} <= {
-            folder, folder / "algorithms", folder / "datasets", folder / "boards" / "quick" / "runs",
-            folder / "boards" / "quick" / "augmented", folder / "boards" / "quick" / "source",
-        }  # fmt: skip
-        return pages(folder)
+@few_cards
+def named(title: str, suffix: str, room: Path) -> dict[str, str]:
+    """The pages of a site on which everything that people name has such a name; nothing else is written."""
+    folder = room / "site"
+    build(small_site(shown_board(title, title, (f"a{suffix}", f"b{suffix}"), suffix)), folder)
+    assert {path.parent for path in folder.rglob("*.html")} <= {
+        folder, folder / "algorithms", folder / "datasets", folder / "boards" / "quick" / "runs",
+        folder / "boards" / "quick" / "augmented", folder / "boards" / "quick" / "source",
+    }  # fmt: skip
+    assert list(room.iterdir()) == [folder], "nothing is written outside"
+    return pages(folder)
 
-    plain, hostile = written("plain", "plain"), written(f"plain {piece}", f"plain {piece}")
-    assert len(list(tmp_path.iterdir())) == 2, "nothing is written outside"
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return named("plain", "plain", tmp_path_factory.mktemp("plain"))
+
+
+@pytest.mark.parametrize("piece", ["../../x", *PIECES[::7]])
+def test_no_name_acts_on_any_page(piece: str, plain: dict[str, str], tmp_path: Path) -> None:
+    hostile = named(f"plain {piece}", f"plain {piece}", tmp_path)
     assert len(plain) == len(hostile)
     for source in hostile.values():
         assert no_commands(source.replace("\n", ""))
@@ -197,6 +217,7 @@ def tags(sources: dict[str, str]) -> list[list[str]]:
     return sorted(Tags(source).tags for source in sources.values())
 
 
+@few_cards
 def test_a_site_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "site"
     build(small_site(), folder)
@@ -217,6 +238,7 @@ def test_a_site_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "Another title" in (folder / "index.html").read_text(encoding="utf-8")
 
 
+@few_cards
 def test_no_other_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
@@ -242,20 +264,8 @@ def test_boards_without_results_have_a_site_that_says_how_to_make_some(tmp_path:
 
 def test_a_board_of_submissions_has_a_site_without_any_store(tmp_path: Path) -> None:
     """What is shown is what was submitted; nothing is fetched to show it, and the tables beside it are the board's."""
-    command = [
-        sys.executable,
-        "-m",
-        "dgbench.cli",
-        "site",
-        "build",
-        "emoji",
-        "-o",
-        "site",
-        "--store",
-        "store",
-        "--json",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = within("site", "build", "emoji", "-o", "site", "--store", "store", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"folder": str(tmp_path / "site"), "pages": len(pages(tmp_path / "site"))}
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
     folder = tmp_path / "site" / "boards" / "emoji" / "augmented"

@@ -15,9 +15,9 @@ from once import once
 from small import small_board
 
 
-def write_board(folder: Path, *algorithms: str) -> str:
-    """Write ``board.toml``: two targets of the digits, one trial, four steps; its path."""
-    cases = {"digits": CaseRules(targets=("print", "dot-matrix"))}
+def write_board(folder: Path, *algorithms: str, targets: tuple[str, ...] = ("print", "dot-matrix")) -> str:
+    """Write ``board.toml``: some targets of the digits, one trial, four steps; its path."""
+    cases = {"digits": CaseRules(targets=targets)}
     small = small_board(*algorithms).model_copy(update={"cases": cases, "name": folder.name})
     folder.mkdir(parents=True)
     path = folder / "board.toml"

@@ -55,12 +55,8 @@ def scores(
     if lost.height:
         _refuse(criterion, lost)
 
-    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan()).sort(CELL)
-    if unknown.height and "nll" in criterion.value.meta.root_names():
-        raise StoreError(
-            f"'{criterion.name}' scores by likelihoods, and of '{unknown['algorithm'][0]}' (target "
-            f"{unknown['target'][0]}) they are not known: only classes were predicted"
-        )
+    if "nll" in criterion.value.meta.root_names():
+        _refuse_unknown(criterion, rows)
     score = pl.col("score")
     scored = (
         rows.group_by(*CANDIDATE, "run", criterion.least or "domain")
@@ -69,8 +65,9 @@ def scores(
         .agg((score.nan_min() if criterion.least else score.mean()).round(12), pl.col("len").sum())
         .join(full, on=list(within))
     )
-    uneven = scored.filter(pl.col("len") != pl.col("full")).sort(CANDIDATE)
+    uneven = scored.filter(pl.col("len") != pl.col("full"))
     if uneven.height:
+        uneven = uneven.sort(CANDIDATE)
         raise StoreError(
             f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
             f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
@@ -78,6 +75,16 @@ def scores(
     if criterion.indicator is not None:
         scored = _indicated(scored, criterion, criterion.indicator, indicators(), within)
     return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+
+
+def _refuse_unknown(criterion: Criterion, rows: pl.DataFrame) -> None:
+    unknown = rows.filter(pl.col("nll").is_nan() & pl.col("accuracy").is_not_nan()).sort(CELL)
+    if unknown.height:
+        name, target = unknown.select("algorithm", "target").row(0)
+        raise StoreError(
+            f"'{criterion.name}' scores by likelihoods, and of '{name}' (target {target}) they are not known: only "
+            "classes were predicted"
+        )
 
 
 def _refuse_unjudged(criterion: Criterion, kind: Judges, metrics: pl.DataFrame) -> None:

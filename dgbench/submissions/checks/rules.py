@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 from dgbench.core.backbone_name import parse
 from dgbench.core.cards import BoardCard
@@ -62,12 +63,15 @@ def _unpredicted(seen: Evidence) -> Iterator[Finding]:
     criterion = seen.criterion
     if criterion is None or criterion.uses_target:
         return
+    trained: dict[tuple[str, int], frozenset[str]] = {}
+    for row in seen.rows:
+        trained[_cell(row)] = trained.get(_cell(row), frozenset()).union(row.families)
+    asked = cache(seen.asked.streams)  # runs of a case ask for the same ones
     for row in seen.ok:
         case = seen.asked.cases.get(row.target)
         if case is None:
             continue
-        trained = frozenset(family for other in seen.rows if _cell(other) == _cell(row) for family in other.families)
-        needed = seen.asked.streams(case, trained, criterion)
+        needed = asked(case, trained[_cell(row)], criterion)
         shown: dict[int, set[tuple[str, str, str]]] = {}
         for one in row.result.metrics:
             shown.setdefault(one.step, set()).add((one.split, one.domain, one.view))
