@@ -10,6 +10,7 @@ the model's own. The scale is part of the weights, and so is trained and average
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -50,8 +51,6 @@ def text_tower(backbone: str) -> tuple[Any, Any]:
     Raises:
         DGBenchError: the backbone has no text tower.
     """
-    import open_clip as library
-
     from dgbench.models.backbones import facts, open_clip
 
     if "text" not in facts(backbone, fetch=False).provides:
@@ -60,7 +59,26 @@ def text_tower(backbone: str) -> tuple[Any, Any]:
             "as 'open_clip:ViT-B-16/openai'"
         )
     name = parse(backbone)
-    return open_clip.towers(name), library.get_tokenizer(name.architecture)
+    return open_clip.towers(name), _tokenizer(name.architecture)
+
+
+def _tokenizer(architecture: str) -> Any:
+    import open_clip
+
+    return _made(architecture, repr(open_clip.get_model_config(architecture)))
+
+
+@lru_cache(maxsize=1)
+def _made(architecture: str, config: str) -> Any:
+    """Reading its vocabulary took longer than all else that a small tower does with a few sentences.
+
+    Args:
+        architecture: Of open_clip.
+        config: What stands under that name now: it can be given another meaning.
+    """
+    import open_clip
+
+    return open_clip.get_tokenizer(architecture)
 
 
 def embedded(model: Any, read: Any, said: Sequence[Sequence[str]]) -> Tensor:

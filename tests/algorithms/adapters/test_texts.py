@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import open_clip
@@ -90,8 +91,13 @@ def whole(backbone: str) -> Any:
     return model.eval()
 
 
+@cache
+def tokenizer() -> Any:
+    return open_clip.get_tokenizer(tiny_clip.NAME)
+
+
 def read(sentences: list[str]) -> Tensor:
-    tokens: Tensor = open_clip.get_tokenizer(tiny_clip.NAME)(sentences)
+    tokens: Tensor = tokenizer()(sentences)
     return tokens
 
 
