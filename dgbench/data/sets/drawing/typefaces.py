@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -180,10 +181,11 @@ def printed(
     for number, family in enumerate(families):
         random = generator(*seed, family.name)
         faces = random.permutation(np.array(family.faces(), dtype=object))
+        large = cache(cut)  # most families have fewer faces than they print a character
         for label, character in enumerate(characters):
             for repeat in range(repeats):
                 face = faces[(label + repeat) % len(faces)]
-                ink.append(typeset(cut(face, character), heights, random))
+                ink.append(typeset(large(face, character), heights, random))
                 labels.append(label)
                 groups.append(number)
     return Domain(name, paint(np.stack(ink), colours), np.array(labels, np.int64), np.array(groups, np.int64))
