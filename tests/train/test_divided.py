@@ -12,6 +12,7 @@ import tiny_clip
 import torch
 import torch.distributed as dist
 from divided import IMAGES, spec_of
+from smallest import smallest
 from torch import Tensor, nn
 
 from dgbench.core.cards import card_names
@@ -24,8 +25,6 @@ from dgbench.train.exchange import GoneError, total
 from dgbench.train.spec import TrainingSpec
 
 TWO, OTHER = Division(2), Division(2, rank=1)
-SMALL = {"and_mask", "sand_mask"}
-"""Masks of signs: those of the gradients of a transformer's key biases, which are 0, are those of rounding errors."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ _DONE: set[str] = set()
 @pytest.mark.parametrize("algorithm", [name for name in card_names("algorithms") if takes_steps(name)])
 def test_every_recipe_learns_the_same_in_two_processes_and_in_micro_batches(algorithm: str, other: Pool) -> None:
     """In double precision: where a gradient is 0 Adam makes steps of what rounding leaves of it."""
-    backbone = "dgbench:convnet-small" if algorithm in SMALL else "dgbench:vit-micro"
+    backbone = smallest(algorithm)
     if algorithm in tiny_clip.TOWERED:
         backbone = tiny_clip.register(Path(mkdtemp(dir=Path.home())))  # which goes with the session
     spec = spec_of(algorithm, backbone)
