@@ -187,6 +187,7 @@ criterion = "source"
 algorithms = ["lp_ft"]
 tracks = {inductive = "dgbench:vit-micro", online = "dgbench:vit-micro"}
 split = {validation = 0.3}
+cases = {lamps = {targets = ["night"]}}
 selection = {views_per_domain = 1}
 training = {steps = 2, checkpoints = 1, batch_per_domain = 2, precision = "float32", norm_mode = "frozen"}
 """
