@@ -7,10 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -314,9 +314,10 @@ def test_on_a_small_disk_what_was_drawn_last_makes_room_for_itself(
 
 
 def run_quick(cwd: Path, steps: int, *options: str) -> "subprocess.Popen[str]":
-    """``dgbench run`` on trainings that take their time."""
+    """``dgbench run`` on two trainings that take their time."""
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
     text = text.replace('name = "quick"', 'name = "mine"').replace("@letters", "")
+    text += f"\n[cases.digits]\ntargets = {json.dumps(TARGETS)}\n[selection]\nviews_per_domain = 5\n"
     (cwd / "mine.toml").write_text(text.replace("steps = 100", f"steps = {steps}"))
     command = ["-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--store", "store"]
     return subprocess.Popen(
@@ -369,39 +370,43 @@ def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
 
 @linux
 def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
-    process = run_quick(tmp_path, steps=60)
+    process = run_quick(tmp_path, steps=30)
     wait_for(process, tmp_path, "store/trainings/*/spec.json", 2)
     os.kill(workers_of(process, 2)[0], signal.SIGKILL)
     out, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "SIGKILL" in said
-    assert "4 trainings and 4 runs" in said
+    assert "2 trainings and 2 runs" in said
     assert "ERM" in out
 
 
 RIVAL = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {runs!r}]
 from pathlib import Path
-from dgbench.api import boards
-from dgbench.runs.progress import Log
-from small import small_board
-summary = boards.run(small_board("erm", "ema"), store=Path("store"), device="cpu", workers=1,
-                  progress=Log(sys.stdout, every=0))
-print(summary.trainings, summary.runs)
+from test_sweep import rival
+print(*rival(Path("store"), sys.stdout))
 """
 
 
+def rival(store: Path, said: IO[str]) -> tuple[int, int]:
+    """Do a board that others do at the same time; how many trainings and runs were done here."""
+    board = hazardous("erm", "ema", targets=("handwritten", "print", "dot-matrix"))
+    summary = boards.run(board, store=store, device="cpu", workers=1, progress=Log(said, every=0))
+    return summary.trainings, summary.runs
+
+
 def test_of_two_rivals_both_count_right(tmp_path: Path) -> None:
-    program = textwrap.dedent(RIVAL.format(tests=str(Path(__file__).parents[1])))
-    started = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=240)[0].splitlines() for process in started]
-    did = [tuple(map(int, lines[-1].split())) for lines in said]
-    assert tuple(map(sum, zip(*did, strict=True))) == (4, 8), "each piece is done by one of them"
+    folder = Path(__file__).parent
+    program = RIVAL.format(tests=str(folder.parent), runs=str(folder))
+    other = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    wait_for(other, tmp_path, "store/trainings/*/spec.json", 1)
+    here = io.StringIO()
+    did = [rival(tmp_path / "store", here)]
+    said = [here.getvalue().splitlines(), other.communicate(timeout=240)[0].splitlines()]
+    did.append(tuple(map(int, said[1].pop().split())))
+    assert tuple(map(sum, zip(*did, strict=True))) == (3, 6), "each piece is done by one of them"
     for lines in said:
         if "to do" in lines[0]:
             trainings, runs = [part.split()[0] for part in lines[0].removeprefix("to do: ").split(", ")[-2:]]
-            assert f"trainings {trainings}/{trainings}, runs {runs}/{runs}" in lines[-2]
+            assert f"trainings {trainings}/{trainings}, runs {runs}/{runs}" in lines[-1]
