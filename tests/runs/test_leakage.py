@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dgbench.api import boards
+from dgbench.core.cards import SelectionRules
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Dataset
 from dgbench.runs import execute, setting
@@ -20,6 +21,7 @@ from small import small_board
 
 CPU = torch.device("cpu")
 ALGORITHMS = ("erm", "udim", "swad", "t3a", "adanpc", "drm", "irm")
+BOARD = small_board(*ALGORITHMS, steps=6).model_copy(update={"selection": SelectionRules(views_per_domain=3)})
 
 
 def _with_another_target(data: Dataset, target: str) -> Dataset:
@@ -33,8 +35,7 @@ def _with_another_target(data: Dataset, target: str) -> Dataset:
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """One target's column of the board, done with the true target and with a ruined one."""
-    board = small_board(*ALGORITHMS, steps=6)
-    plan = make_plan(board)
+    plan = make_plan(BOARD)
     target = "print"
     runs = [run for run in plan.runs.values() if run.target == target]
     truth = load("digits")
@@ -46,7 +47,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             for id_ in dict.fromkeys(run.training for run in runs):
                 execute.do_training(plan.trainings[id_], Store(root), CPU)
                 execute.do_runs(plan.trainings[id_], [run for run in runs if run.training == id_], Store(root), CPU)
-            Store(root).write_index(board, index(plan))
+            Store(root).write_index(BOARD, index(plan))
             roots.append(root)
     return roots[0], roots[1]
 
@@ -72,6 +73,6 @@ def test_source_predictions_are_the_same_and_target_predictions_are_not(stores: 
 def test_selection_is_the_same_whatever_the_target_is(stores: tuple[Path, Path], criterion: str) -> None:
     chosen = []
     for root in stores:
-        found = boards.records(small_board(*ALGORITHMS, steps=6), store=root)
+        found = boards.records(BOARD, store=root)
         chosen.append(choose(found.metrics, found.runs, CRITERIA[criterion], found.indicators).drop("score"))
     assert chosen[0].equals(chosen[1])
