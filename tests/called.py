@@ -64,6 +64,10 @@ def _resident() -> int:
     return pages * resource.getpagesize() >> 20
 
 
+def nothing(device: str, *arguments: object) -> None:
+    """Ready."""
+
+
 def placed(device: str, seconds: float) -> tuple[str, int]:
     """Where this was called: on which device, in which process."""
     time.sleep(seconds)

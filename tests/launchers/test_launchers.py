@@ -25,10 +25,6 @@ from dgbench.launchers.local import LEFT_FREE, Local
 from dgbench.runs.jobs import LostError
 
 
-def nothing(device: str, *arguments: object) -> None:
-    """Ready."""
-
-
 def pretend_ray(monkeypatch: pytest.MonkeyPatch, pool: Pool | None) -> None:
     """Have the launcher find a Ray whose workers are a pool's, until the test is over."""
     ray, exceptions = fake_ray.modules(pool)
@@ -45,12 +41,12 @@ def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
         case "ray":
             with Pool(2, os.getpid) as pool:
                 pretend_ray(monkeypatch, pool)
-                yield opened("ray", ("cpu",), None, {}, nothing)
+                yield opened("ray", ("cpu",), None, {}, called.nothing)
         case "slurm":
             options = {"cluster": "local", "folder": str(tmp_path / "jobs")}
-            yield opened("slurm", ("cpu",), 2, options, nothing)
+            yield opened("slurm", ("cpu",), 2, options, called.nothing)
         case name:
-            yield opened(name, ("cpu",), 2, {}, nothing)
+            yield opened(name, ("cpu",), 2, {}, called.nothing)
 
 
 def test_answers_errors_notes_and_deaths_come_back(launcher: Launcher) -> None:
@@ -75,7 +71,7 @@ def test_answers_errors_notes_and_deaths_come_back(launcher: Launcher) -> None:
 
 def test_a_job_that_slurm_takes_back_keeps_its_step_and_goes_on_from_there(tmp_path: Path) -> None:
     options = {"cluster": "local", "folder": str(tmp_path / "jobs"), "notice": "5"}
-    launcher, kept = opened("slurm", ("cpu",), 1, options, nothing), tmp_path / "kept"
+    launcher, kept = opened("slurm", ("cpu",), 1, options, called.nothing), tmp_path / "kept"
     with launcher:
         future = launcher.submit(called.steps_until_asked, kept)
         deadline = time.monotonic() + 120
@@ -101,7 +97,7 @@ def test_what_no_node_of_ray_has_is_waited_for_with_a_word(
 ) -> None:
     with Pool(1, os.getpid) as pool:
         pretend_ray(monkeypatch, pool)
-        opened("ray", (device,), None, options, nothing)
+        opened("ray", (device,), None, options, called.nothing)
     assert says in caplog.text
     assert bool(says) == bool(caplog.records)
 
@@ -130,7 +126,7 @@ def test_what_ray_loses_is_waited_for_by_nobody(says: str, reads: str, monkeypat
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(DGBenchError, match=r"needs the package 'ray', which is not here: pip install 'dgbench\[ray\]'"):
-        opened("ray", ("cpu",), None, {}, nothing)
+        opened("ray", ("cpu",), None, {}, called.nothing)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +165,19 @@ def test_what_cannot_be_is_said_before_anything_begins(
     pretend_ray(monkeypatch, None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises((DGBenchError, UnknownNameError)) as caught:
-        opened(name, (device,), None, options, nothing)
+        opened(name, (device,), None, options, called.nothing)
     assert says in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_are_spread_over_devices_and_each_stays_on_its_own() -> None:
-    with Local(("cpu:0", "cpu:1"), 4, nothing) as launcher:
+    with Local(("cpu:0", "cpu:1"), 4, called.nothing) as launcher:
         waiting = [launcher.submit(called.placed, 0.5) for _ in range(4)]
         found = [future.result() for future in waiting]
         again = [launcher.submit(called.placed, 0.1).result() for _ in range(3)]
     assert sorted(device for device, _ in found) == ["cpu:0", "cpu:0", "cpu:1", "cpu:1"]
     assert {*again} <= {*found}, "a process does not move to another device"
-    with Local(("cpu:0", "cpu:1"), 1, nothing) as launcher:
+    with Local(("cpu:0", "cpu:1"), 1, called.nothing) as launcher:
         assert launcher.submit(called.placed, 0).result()[0] == "cpu:0"
 
 
@@ -189,7 +185,7 @@ def test_left_by_an_error_all_devices_stop_at_once(tmp_path: Path) -> None:
     devices = ("cpu:0", "cpu:1", "cpu:2")
 
     def interrupted() -> None:
-        with Local(devices, 3, nothing) as launcher:
+        with Local(devices, 3, called.nothing) as launcher:
             for _ in devices:
                 launcher.submit(called.stops_beside, tmp_path, 2)
             deadline = time.monotonic() + 60
@@ -203,7 +199,7 @@ def test_left_by_an_error_all_devices_stop_at_once(tmp_path: Path) -> None:
 
 
 def test_what_takes_no_more_than_there_is_shares_a_device() -> None:
-    with Local(("cpu:0", "cpu:1"), 8, nothing) as launcher:
+    with Local(("cpu:0", "cpu:1"), 8, called.nothing) as launcher:
 
         def begin(share: float) -> "Future[Any]":
             assert launcher.admits(share)

@@ -20,10 +20,6 @@ from dgbench.launchers import opened, slurm
 from dgbench.launchers.far import RefusedError
 
 
-def nothing(device: str, *arguments: object) -> None:
-    """Ready."""
-
-
 class Job:
     """A job that is over at once."""
 
@@ -71,7 +67,7 @@ def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(slurm, "GATHER", 0.02)
     monkeypatch.setattr(slurm, "LOOK", 0.02)
     monkeypatch.setattr(slurm, "AGAIN", 0.02)
-    return opened("slurm", ("cpu",), 8, {"cluster": "local", "folder": str(tmp_path / "jobs")}, nothing)
+    return opened("slurm", ("cpu",), 8, {"cluster": "local", "folder": str(tmp_path / "jobs")}, called.nothing)
 
 
 def test_what_slurm_refuses_is_handed_over_again_in_smaller_arrays(
@@ -108,7 +104,7 @@ def test_where_slurm_takes_not_even_the_first_job_all_is_over(tmp_path: Path, mo
         (programs / name).write_text(f"#!/bin/bash\n{does}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    launcher = opened("slurm", ("cpu",), 4, {"folder": str(tmp_path / "jobs")}, nothing)
+    launcher = opened("slurm", ("cpu",), 4, {"folder": str(tmp_path / "jobs")}, called.nothing)
     futures = [launcher.submit(called.placed, 0) for _ in range(4)]
     with launcher:
         errors = [future.exception(20) for future in futures]
