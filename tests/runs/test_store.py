@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,7 @@ BOARD = small_board("erm", "t3a", "wise_ft")
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which the small board was run by two processes at once."""
+    """A store in which the small board was run by two processes at once, this one and another."""
     root = tmp_path_factory.mktemp("finished") / "store"
     code = (
         "import sys; from pathlib import Path; from dgbench.api import boards; from small import small_board\n"
@@ -31,17 +32,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = root.parent / "work.py"
     script.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    both = [
-        subprocess.Popen([sys.executable, str(script), str(root)], stdout=subprocess.PIPE, text=True, env=environment)
-        for _ in range(2)
-    ]
-    counts = []
-    for process in both:
-        printed, _ = process.communicate(timeout=240)
-        assert process.returncode == 0
-        match = re.search(r"did (\d+) (\d+) (\d+)", printed)
-        assert match, printed
-        counts.append([int(number) for number in match.groups()])
+    other = subprocess.Popen(
+        [sys.executable, str(script), str(root)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    while not list(root.glob("trainings/*/spec.json")) and other.poll() is None:
+        time.sleep(0.05)
+    here = boards.run(BOARD, store=root, device="cpu", workers=1)
+    printed, _ = other.communicate(timeout=240)
+    assert other.returncode == 0
+    match = re.search(r"did (\d+) (\d+) (\d+)", printed)
+    assert match, printed
+    counts = [map(int, match.groups()), (here.trainings, here.runs, len(here.failed))]
     made = boards.plan(BOARD)
     assert [sum(column) for column in zip(*counts, strict=True)] == [len(made.trainings), len(made.runs), 0]
     return root
