@@ -31,7 +31,7 @@ from small import small_board
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 CPU = torch.device("cpu")
-TARGET, VIEWS, BATCH = "print", 9, 7
+TARGET, VIEWS, BATCH = "print", 25, 20
 RECIPES = (
     "erm",
     "tent(predictor.lr=0.01)",

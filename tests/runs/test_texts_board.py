@@ -5,7 +5,7 @@ from pathlib import Path
 import tiny_clip
 
 from dgbench.api.boards import leaderboard, rules
-from dgbench.core.cards import CaseRules, TrainingRules
+from dgbench.core.cards import CaseRules, SelectionRules, TrainingRules
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.groundwork import Groundwork
 from dgbench.runs.heads import side_by_side
@@ -18,7 +18,8 @@ def test_every_algorithm_of_the_board_is_trained_and_ranked(pictures: str, tmp_p
     board = rules("emoji-texts", datasets=[pictures], trials=1, backbone=tiny_clip.register(tmp_path))
     assert set(tiny_clip.TEXT) < set(board.algorithms)
     training = TrainingRules(steps=2, checkpoints=1, batch_per_domain=2, precision="float32")
-    board = rules(board.model_copy(update={"training": training, "cases": {pictures: CaseRules(targets=("wood",))}}))
+    changes = {"training": training, "selection": SelectionRules(views_per_domain=1)}
+    board = rules(board.model_copy(update=changes | {"cases": {pictures: CaseRules(targets=("wood",))}}))
     with as_worker("cpu"):
         carry_out(board, tmp_path / "store")
     table = leaderboard(board, store=tmp_path / "store")
