@@ -144,5 +144,5 @@ def halved(pictures: str) -> Ran:
 def tuned(pictures: str) -> Ran:
     """Every domain is left out once, in two trials; two sets of hyperparameters are tried, and no weights stay."""
     algorithms = ("erm", "sam", "drm", "linear_probe", "t3a")
-    board = rules(small_board(*algorithms, backbone="timm:test_efficientnet(size=32)"), datasets=[pictures])
+    board = rules(small_board(*algorithms, backbone="dgbench:convnet-small"), datasets=[pictures])
     return ran(rules(board, trials=2, draws=2, keep="none"), "tuned")

@@ -1,4 +1,4 @@
-"""A thousand tables with something wrong in them: each becomes a card that reads, or one error that a user can mend."""
+"""Tables with something wrong in them: each becomes a card that reads, or one error that a user can mend."""
 
 import random
 from pathlib import Path
@@ -20,7 +20,7 @@ img/4.png,owl,south
 
 
 def test_mutated_tables_are_read_or_explained(tmp_path: Path) -> None:
-    """1,000 tables with bytes flipped, cut out, doubled and put in: a card that reads, or the one clear error."""
+    """400 tables with bytes flipped, cut out, doubled and put in: a card that reads, or the one clear error."""
     (tmp_path / "img").mkdir()
     for number in range(5):
         Image.new("RGB", (4, 3), (number, 0, 0)).save(tmp_path / "img" / f"{number}.png")
@@ -43,7 +43,7 @@ def test_mutated_tables_are_read_or_explained(tmp_path: Path) -> None:
         b"\xe2\x80\xae",
     ]
     outcomes = {"read": 0, "explained": 0}
-    for seed in range(1000):
+    for seed in range(400):
         draw = random.Random(seed)
         content = bytearray(draw.choice(seeds))
         for _ in range(draw.randint(1, 2)):
@@ -66,4 +66,4 @@ def test_mutated_tables_are_read_or_explained(tmp_path: Path) -> None:
             outcomes["read"] += 1
         except DGBenchError:
             outcomes["explained"] += 1
-    assert min(outcomes.values()) > 100, outcomes
+    assert min(outcomes.values()) > 40, outcomes

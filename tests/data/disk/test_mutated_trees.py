@@ -16,9 +16,9 @@ from dgbench.core.errors import DGBenchError
 from dgbench.data.disk.look import look, write
 from dgbench.data.disk.readers import read
 
-TREES = 400
-CARDS = 200
-REFUSED = 20
+TREES = 200
+CARDS = 100
+REFUSED = 10
 """At least so many become cards, and errors; else the test shows nothing."""
 ODD = (
     *("a", "A", "01", "1", "é", "e\u0301", "a b", "a-b", "train", "val", "test", "con", "{class}", "*", "[x]", "fo\to"),
