@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from submissions.boards import write_board
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-an-algorithm.md"
 
@@ -26,18 +27,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site / "focal-1.0.dist-info").mkdir()
     (site / "focal-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: focal\nVersion: 1.0\n")
     (site / "focal-1.0.dist-info" / "entry_points.txt").write_text(f"[dgbench.parts]\n{entry_points}")
-    # The page's script on the small board of the tests: the same calls, fewer steps.
-    small = script.replace("import dgbench\n", "import dgbench\nfrom small import small_board\n")
-    small = small.replace(
-        'dgbench.rules("quick", algorithms=["erm", "focal_loss.toml"])', 'small_board("erm", "focal_loss.toml")'
-    )
-    (site / "script.py").write_text(small)
+    # The page's script on a smaller board: the same calls, one target, fewer steps.
+    write_board(site / "small", "erm", targets=("print",))
+    assert '"quick"' in script
+    (site / "script.py").write_text(script.replace('"quick"', '"small/board.toml"'))
     return site
 
 
 def _run(package: Path, *command: str) -> str:
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(package), str(Path(__file__).parent)]),
+        "PYTHONPATH": str(package),
         "DGBENCH_STORE": str(package / "store"),
     }
     done = subprocess.run([sys.executable, *command], cwd=package, env=environment, capture_output=True, text=True)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +36,33 @@ def test_importing_dgbench_costs_nothing() -> None:
     assert done.stdout.strip() == "0"
 
 
+@cache
+def modules_in(folder: str) -> set[str]:
+    """The modules that the code in a folder imports, wherever it does so."""
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(str(node.module))
+    return found
+
+
 def imported(*folders: str) -> set[str]:
-    """The distributions that the code in some folders imports, wherever it does so."""
+    """The distributions that the code in some folders imports."""
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    modules = set().union(*map(modules_in, folders))
     rooms = {path.name for folder in ("scripts", "tests") for path in (ROOT / folder).iterdir()}
     own = {"dgbench", *(path.stem for path in files), *rooms}
-    known = importlib.metadata.packages_distributions()
+    known = distributions()
     foreign = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
     return {normal(name) for module in foreign if module in known or module not in own for name in known[module]}
+
+
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def normal(requirement: str) -> str:

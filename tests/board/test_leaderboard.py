@@ -455,7 +455,7 @@ def test_selecting_and_showing_import_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     scored=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 300)), min_size=2, max_size=8),
     draws=st.integers(1, 2),

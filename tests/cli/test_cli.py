@@ -244,8 +244,8 @@ def test_what_is_wrong_is_one_message_and_exit_code_2(
 
 
 def test_plan_shows_what_shares_a_training() -> None:
-    done = dgbench("plan", "quick", "--device", "cpu")
-    assert done.returncode == 0, message(done)
+    done = within("plan", "quick", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
     assert "erm, ema, swad, adanpc, t3a" in done.stdout
     assert "216 runs (0 finished) are served by 168 trainings; one for each algorithm would be 216" in done.stdout
     assert "169 trainings in all (0 finished)" in done.stdout
@@ -255,13 +255,13 @@ def test_plan_shows_what_shares_a_training() -> None:
 @pytest.mark.parametrize("verb", ["run", "leaderboard"])
 def test_a_store_that_cannot_be_written_is_one_message(verb: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = dgbench(verb, "quick", "-a", "erm", "--store", "file/store", cwd=tmp_path)
+    done = within(verb, "quick", "-a", "erm", "--store", "file/store", folder=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     if verb == "run":
-        assert "file/store" in message(done)
-        assert "cannot be written" in message(done)
-        assert "--store or DGBENCH_STORE" in message(done)
+        assert "file/store" in done.stderr
+        assert "cannot be written" in done.stderr
+        assert "--store or DGBENCH_STORE" in done.stderr
 
 
 def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
@@ -270,7 +270,8 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: P
         text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000").replace("@letters", "")
     )
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu"]
+    asked = ["run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu", "--workers", "1"]
+    command = [sys.executable, "-m", "dgbench.cli", *asked]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 120

@@ -17,8 +17,11 @@ from scripts_loaded import load_script
 import dgbench
 from dgbench.api.boards import rules
 from dgbench.cli import program
+from dgbench.core.paths import shipped
 from dgbench.runs.store import Store
 
+BOARD = "quick/board.toml"
+"""A copy of the board *quick* without what was submitted to it, which every command would read."""
 CHOICE = ("algorithm", "target", "trial", "draw", "step", "run", "score", "accuracy")
 
 
@@ -70,16 +73,18 @@ def test_runs_count_by_the_boards_list_and_by_that_of_the_algorithms_alone(room:
 
 
 def commands(page: str, section: str = "") -> list[list[str]]:
-    """The first block of commands on a page, or in a section of it, without the program's name."""
+    """The first block of commands on a page, or in a section of it, without the program's name; for ``BOARD``."""
     text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").partition(section or "# ")[2]
     block = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
-    return [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    return [[BOARD if word == "quick" else word for word in line] for line in lines]
 
 
 def test_the_commands_of_the_pages_run_on_a_full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
-    load_script("measure_store").fill(Store(tmp_path / "store"), rules("quick"), pool=8)
+    shutil.copytree(shipped("leaderboards") / "quick", "quick", ignore=shutil.ignore_patterns("submissions"))
+    load_script("measure_store").fill(Store(tmp_path / "store"), rules(BOARD), examples=60, pool=8)
     beside, source, one = commands("compare.md", "## Which model was chosen, and why?")
 
     done = within(*beside)
@@ -90,7 +95,7 @@ def test_the_commands_of_the_pages_run_on_a_full_store(tmp_path: Path, monkeypat
 
     done = within(*source, "--json")
     assert done.returncode == 0, done.stderr
-    made = dgbench.leaderboard("quick", criterion="source").cells
+    made = dgbench.leaderboard(BOARD, criterion="source").cells
     chosen = {tuple(cell[key] for key in CHOICE[:-2]) for cell in json.loads(done.stdout)["cells"]}
     assert chosen == set(made.select(CHOICE[:-2]).iter_rows())
 

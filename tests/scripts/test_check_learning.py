@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from measured_pages import BEGIN, END
 from scripts_loaded import load_script
+from submissions.boards import write_board
 
 from dgbench.core.cards import board_card
 from in_process import carry_out
@@ -79,9 +80,9 @@ def test_it_trains_and_says_what_became_of_it(
         return type("Summary", (), {"failed": {}})
 
     monkeypatch.setattr(script.dgbench, "run", in_this_process)
-    monkeypatch.setattr(script, "BOARD", "quick")
+    monkeypatch.setattr(script, "BOARD", write_board(tmp_path / "small", "erm", targets=("print",)))
     monkeypatch.setattr(script, "CHECKPOINTS", 4)
-    asked = ["-a", "erm", "-a", "t3a", "--steps", "4", "--store", str(tmp_path)]
+    asked = ["-a", "erm", "-a", "t3a", "--steps", "4", "--store", str(tmp_path / "store")]
     assert script.main(asked) == 0
     printed = capsys.readouterr().out
     rows = {row[1]: row for row in ROW.finditer(printed)}

@@ -1,8 +1,6 @@
 """The script that times heads trains as many as it says, each as its own training."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +26,9 @@ def test_each_draw_is_a_training_of_its_own(tmp_path: Path, monkeypatch: pytest.
             assert weights == {"weights/000002.safetensors", "weights/000003.safetensors"}
 
 
-def test_what_was_timed_is_shown() -> None:
+def test_what_was_timed_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     asked = ["--steps", "2", "--draws", "2", "--trials", "1", "--workers", "1", "--objective", "irm"]
-    done = subprocess.run([sys.executable, str(SCRIPT), *asked], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^\| irm \| 8 \| 2 \| [\d.,]+ \| [\d.,]+ \| \d+ \|$", done.stdout, re.MULTILINE)
+    load_script("measure_heads").main(asked)
+    shown = capsys.readouterr().out
+    assert re.search(r"^\| irm \| 8 \| 2 \| [\d.,]+ \| [\d.,]+ \| \d+ \|$", shown, re.MULTILINE)
