@@ -37,10 +37,10 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
     assert seconds(plan, store, workers=2) == pytest.approx(images / 2, rel=0.1)
 
 
-@pytest.fixture
-def begun(tmp_path: Path) -> tuple[BoardCard, Store]:
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[BoardCard, Store]:
     """Four ERM trainings that are done; SAM's are not."""
-    store = Store(tmp_path)
+    store = Store(tmp_path_factory.mktemp("begun"))
     carry_out(small_board("erm"), store.root)
     return small_board("erm", "sam"), store
 

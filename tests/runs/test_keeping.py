@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from dgbench.api import boards
-from dgbench.core.cards import BoardCard, CaseRules, Keep
+from dgbench.core.cards import BoardCard, CaseRules, Keep, SelectionRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import write_json
 from dgbench.core.pieces import DECAYS, every
@@ -51,8 +52,10 @@ STEPS = (2, 4, 6)
 
 
 def board(*algorithms: str, keep: Keep | None = None, draws: int = 1, name: str = "small") -> BoardCard:
-    """One target, three checkpoints; the first and the last are candidates."""
-    changes = {"cases": {"digits": CaseRules(targets=("print",))}, "keep": keep, "draws": draws, "name": name}
+    """One target, two sources, three checkpoints; the first and the last are candidates."""
+    case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
+    changes = {"cases": {"digits": case}, "keep": keep, "draws": draws, "name": name}
+    changes["selection"] = SelectionRules(views_per_domain=3)
     return small_board(*algorithms, steps=6, checkpoints=3).model_copy(update=changes)
 
 
@@ -393,9 +396,13 @@ def test_the_weights_before_the_first_step_are_built_again_to_the_bit(
         trajectory.initial()
 
 
+@cache
+def _row() -> dict[str, Any]:
+    return make_plan(board("erm")).entries[0].row()
+
+
 def _entry(algorithm: str, target: str, draw: int, families: list[str]) -> dict[str, Any]:
-    plan = make_plan(board("erm"))
-    row = plan.entries[0].row() | {"algorithm": algorithm, "target": target, "domain": target, "draw": draw}
+    row = _row() | {"algorithm": algorithm, "target": target, "domain": target, "draw": draw}
     return row | {"run": f"{algorithm}-{target}-{draw}", "training": f"t{draw}", "families": families}
 
 

@@ -72,12 +72,14 @@ def test_metrics_are_those_of_a_plain_loop_over_the_stored_rows(ran: Ran, algori
     stored, metrics = table(ran, algorithm), read_json(store.folder("run", entry.run) / "result.json")["metrics"]
     check(stored, 10)
     assert summarise(stored).to_dicts() == metrics, "to the last bit"
+    keys = ("step", "split", "domain", "view")
+    found: dict[tuple[object, ...], list[tuple[bool, float]]] = {}
+    for one in stored.iter_rows(named=True):
+        said = one["prediction"] == one["label"], -np.log(max(one["p_label"], 1e-12))
+        found.setdefault(tuple(one[key] for key in keys), []).append(said)
+    assert len(found) == len(metrics)
     for row in metrics:
-        hits, losses = [], []
-        for one in stored.iter_rows(named=True):
-            if all(one[key] == row[key] for key in ("step", "split", "domain", "view")):
-                hits.append(one["prediction"] == one["label"])
-                losses.append(-np.log(max(one["p_label"], 1e-12)))
+        hits, losses = zip(*found[tuple(row[key] for key in keys)], strict=True)
         assert row["n"] == len(hits)
         assert row["accuracy"] == np.mean(hits)
         assert row["nll"] == pytest.approx(np.mean(losses), rel=1e-12)

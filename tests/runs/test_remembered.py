@@ -39,7 +39,7 @@ from small import small_board
 RULES = small_board("erm", "t3a")
 NOTE = {"seconds": 5.0, "device": "cpu", "torch": "none", "dgbench": "drawn", "environment": {}}
 
-drawn, store = drawing(RULES)
+drawn, store = drawing(RULES, examples=60)
 
 
 @pytest.fixture(autouse=True)
