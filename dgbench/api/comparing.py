@@ -206,4 +206,4 @@ def _only(found: Records, names: Sequence[str]) -> Records:
     asked = pl.col("algorithm").is_in(list(names))
     levels = {name: level for name, level in found.levels.items() if name in names}
     metrics, runs = found.metrics.filter(asked), found.runs.filter(asked)
-    return replace(found, metrics=metrics, runs=runs, names=tuple(names), failed=(), levels=levels)
+    return replace(found, streams=metrics, runs=runs, names=tuple(names), failed=(), levels=levels)

@@ -11,27 +11,28 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
 from dgbench.board import costs
+from dgbench.board.judging import Judging
 from dgbench.board.leaderboard import BoardInfo, Entry, Leaderboard, Track
 from dgbench.board.standing import Standing
-from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.core.errors import StoreError
 from dgbench.runs.collect import NOTHING, Failure, Seconds, beaten
 from dgbench.selection import criteria
-from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, scores
+from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
 from dgbench.selection.design import Design
-from dgbench.selection.quality import Quality, quality
-from dgbench.selection.records import CANDIDATE, CELL, Indicators, check, none_at_hand
+from dgbench.selection.records import CANDIDATE, CELL, METRICS, Indicators, by_trial, check, none_at_hand
 from dgbench.selection.statistics import POSITIVE, Estimate
 
 _PLACE = ("target", "trial")
 
 
 def build(
-    metrics: pl.DataFrame,
+    metrics: pl.DataFrame | Iterable[pl.DataFrame],
     runs: pl.DataFrame,
     info: BoardInfo,
     pictures: Mapping[str, bytes] | None = None,
@@ -44,7 +45,8 @@ def build(
     """Compute a leaderboard.
 
     Args:
-        metrics, runs: Records as :mod:`dgbench.selection.records` has them.
+        metrics, runs: Records as :mod:`dgbench.selection.records` has them; of the first all, or one trial after the
+            other: of a hundred thousand runs they are millions of rows, and choices are made within a trial.
         info: The rules.
         pictures: A PNG for each domain.
         provenance: What the numbers were computed with.
@@ -61,17 +63,32 @@ def build(
     criterion = criteria.ranking(info.criterion, info.name)
     criteria.refuse_misfit(criterion, info.headline, info.name)
     if known is None:
-        check(metrics, runs, info.headline.recorded)
-        _check_rules(metrics, info, failed)
-    if info.looks:
-        trials = _whole_looks(runs, failed, info)
-        metrics, runs = (_seen(table, trials) for table in (metrics, runs))
-    cells = _cells(metrics, runs, criterion, indicators)
+        check(METRICS.to_frame(), runs)
+    trials = _whole_looks(runs, failed, info) if info.looks else None
+    finished: set[str] = set()
+    chosen, judged = [], Judging(info)
+    for part in by_trial(metrics) if isinstance(metrics, pl.DataFrame) else metrics:
+        its = runs.filter(pl.col("trial").is_in(part["trial"].unique().implode()))
+        if known is None:
+            check(part, its, info.headline.recorded)
+            _check_rules(part, info, failed)
+        if trials is not None:
+            part, its = (_seen(table, trials) for table in (part, its))
+        if part.height:
+            found = partial(_of_trials, indicators, its)
+            chosen.append(_cells(part, its, criterion, found))
+            finished |= set(part["algorithm"].unique())
+            if known is None:
+                judged.look(part, its, found)
+    if not chosen:
+        refuse_unfinished(METRICS.to_frame(), info.name, failed)
+    if trials is not None:
+        runs = _seen(runs, trials)
+    cells = pl.concat(chosen).sort("track", *CELL)
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
-    finished = set(metrics["algorithm"].unique())
-    judged = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else {}
+    qualities = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.of(runs)
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
     diverged = Counter(failure.algorithm for failure in beaten(runs, failed))
     complete = {name: parts[name] for name in _complete(cells, runs, diverged, info)}
@@ -100,8 +117,7 @@ def build(
             for algorithm, part in own.items()
         ]
         entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
-        quality_of = judged.get(name) or _judged(name, metrics, runs, info, indicators)
-        tracks.append(Track(name, tuple(entries), standing.pairs(own), *quality_of))
+        tracks.append(Track(name, tuple(entries), standing.pairs(own), *qualities.get(name, ((), {}))))
     return Leaderboard(
         info,
         criterion,
@@ -196,8 +212,12 @@ def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indi
             "nll", "n", "digest", "source_accuracy", "ceiling_accuracy", "ceiling_draw", "ceiling_step",
             "oracle_accuracy", "oracle_draw", "oracle_step", "run", "hyperparameters",
         )
-        .sort("track", *CELL)
     )  # fmt: skip
+
+
+def _of_trials(indicators: Indicators, runs: pl.DataFrame) -> pl.DataFrame:
+    """The indicators of the trials that some runs are of."""
+    return indicators().filter(pl.col("trial").is_in(runs["trial"].unique().implode()))
 
 
 def _twins(cells: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo) -> dict[str, str]:
@@ -242,24 +262,6 @@ def _ahead(
         return None
     known = standing.between(algorithm, reference)
     return design.ahead(parts[algorithm], parts[reference], "accuracy") if known is None else known
-
-
-def _judged(
-    track: str, metrics: pl.DataFrame, runs: pl.DataFrame, info: BoardInfo, indicators: Indicators
-) -> tuple[tuple[Quality, ...], dict[str, str]]:
-    """How well each criterion picked on a track, in the trials that all have, and why one could not be judged."""
-    shared = pl.col("trial") < info.trials
-    members = metrics.filter(pl.col("track") == track, shared)
-    member_runs = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().to_list()), shared)
-    qualities, refusals = [], {}
-    for criterion in at_hand(members, info.headline):
-        if not criterion.uses_target:
-            try:
-                recorded = info.headline.recorded
-                qualities.append(quality(members, member_runs, criterion, info.weights, indicators, recorded))
-            except DGBenchError as error:
-                refusals[criterion.title] = str(error)
-    return tuple(qualities), refusals
 
 
 def _runs(runs: pl.DataFrame, algorithm: str) -> pl.DataFrame:

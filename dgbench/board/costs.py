@@ -44,9 +44,10 @@ def unshared(runs: pl.DataFrame, earlier: Seconds) -> float:
 
 def _trained(runs: pl.DataFrame, earlier: Seconds) -> list[float]:
     """Of each training of some runs, and of each that is part of one."""
-    found = own = _seconds(runs)
+    own = _seconds(runs)
+    found = dict(own)
     for id_ in own:
-        found = {**found, **earlier.get(id_, {})}
+        found |= earlier.get(id_, {})
     return list(found.values())
 
 

@@ -203,7 +203,7 @@ def _replaced(found: Records, counted: pl.DataFrame) -> Records:
     both = found.metrics.join(new, on=key, how="left", maintain_order="left")
     return replace(
         found,
-        metrics=both.with_columns(pl.coalesce(f"{name}_new", name).alias(name) for name in _COUNTED).select(
+        streams=both.with_columns(pl.coalesce(f"{name}_new", name).alias(name) for name in _COUNTED).select(
             found.metrics.columns
         ),
     )

@@ -181,7 +181,7 @@ def _without_prefix(found: Records, prefix: str) -> Records:
     tested = pl.when(pl.col("split") == "target").then(pl.col("domain").replace(short)).otherwise(pl.col("domain"))
     return replace(
         found,
-        metrics=found.metrics.with_columns(named, domain=tested),
+        streams=found.metrics.with_columns(named, domain=tested),
         runs=found.runs.with_columns(named),
         failed=tuple(replace(one, target=short[one.target]) for one in found.failed),
         cases=tuple(short.values()),

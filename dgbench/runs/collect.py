@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,18 +14,20 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.results import Status
 from dgbench.core.spec import Spec
-from dgbench.runs.finished import Finished
+from dgbench.runs.finished import NAMED, Finished
 from dgbench.runs.headline import by_headline
 from dgbench.runs.indicated import indicated
 from dgbench.runs.judged import ENTRY, diverged, judged, waited_for, weighed
 from dgbench.runs.roll import Roll, earlier_of
 from dgbench.runs.store import Kind, Store
-from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, none_at_hand, over_examples
+from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, by_trial, none_at_hand, over_examples
 
 _WHERE = ("algorithm", "title", "target", "trial", "draw")
 Seconds = Mapping[str, Mapping[str, float]]
 """By trainings that others are part of, the seconds of each of these, by their ids."""
 NOTHING: Seconds = MappingProxyType({})
+Streams = Callable[[int | None], pl.DataFrame]
+"""Reads the evaluated streams of a trial, or of all."""
 _ASKED = (*_WHERE, "track", "run")
 _IN_CASE = (
     pl.when((pl.col("split") == "target") & (pl.col("domain") == pl.col("tested"))).then("target").otherwise("domain")
@@ -84,7 +86,7 @@ class Records:
 
     Attributes:
         board: The rules.
-        metrics: One row for each evaluated stream.
+        streams: One row for each evaluated stream; or what reads them, where they are many.
         runs: One row for each finished run.
         names: The algorithms, as the runs call them, in the board's order.
         missing: How many runs of the board are not finished.
@@ -104,7 +106,7 @@ class Records:
     """
 
     board: BoardCard
-    metrics: pl.DataFrame
+    streams: pl.DataFrame | Streams
     runs: pl.DataFrame
     names: tuple[str, ...]
     missing: int
@@ -121,6 +123,17 @@ class Records:
     trials: dict[str, int] = field(default_factory=dict)
     earlier: Seconds = field(default_factory=dict)
     files: pl.DataFrame | None = field(default=None, compare=False)
+
+    @cached_property
+    def metrics(self) -> pl.DataFrame:
+        """One row for each evaluated stream, as :data:`dgbench.selection.records.METRICS`."""
+        return self.streams if isinstance(self.streams, pl.DataFrame) else self.streams(None)
+
+    def by_trial(self) -> Iterator[pl.DataFrame]:
+        """The same, those of one trial after the other; never all of them are there, unless they were read before."""
+        if isinstance(self.streams, pl.DataFrame):
+            return by_trial(self.streams)
+        return map(self.streams, self.runs["trial"].unique().sort())
 
     def asked(self, algorithm: str) -> int:
         """How many trials of an algorithm are asked for."""
@@ -155,28 +168,37 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     found = Finished.of(store, store.index(board), listed.trainings(), listed.runs())
     measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
-    ran = _noted(found, "run", run_seconds="seconds").join(measured, on="run", how="semi", maintain_order="left")
-    lost = diverged(store, judges, measured["run"].unique())
-    waiting = waited_for(judges, lost, measured)
+    whole = measured.select("run").unique()
+    ran = _noted(found, "run", run_seconds="seconds").join(whole, on="run", how="semi", maintain_order="left")
+    lost = diverged(store, judges, whole["run"])
+    waiting = waited_for(judges, lost, whole)
     done = (
         entries.join(waiting, on=ENTRY, how="anti", maintain_order="left")
         .join(trained, on="training", maintain_order="left")
         .join(ran, on="run", maintain_order="left")
     )
     rows = done.select(*_ASKED, pl.col("domain").alias("tested"))
-    streams = rows.join(measured, on="run", maintain_order="left_right")
     made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
     missing = entries.join(done, on="place", how="anti", maintain_order="left")
-    metrics = streams.with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy")).select(
-        METRICS.names()
-    )
-    weights = weighed(judges, metrics, found.weights)
+
+    def streams(trial: int | None = None) -> pl.DataFrame:
+        asked, asking, gone = (one if trial is None else one.filter(trial=trial) for one in (rows, judges, lost))
+        ids = pl.concat([asked["run"], asking["run"]])
+        own = measured.filter(pl.col("run").is_in(ids.implode())).with_columns(NAMED)
+        metrics = (
+            asked.join(own, on="run", maintain_order="left_right")
+            .with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy"))
+            .select(METRICS.names())
+        )
+        if asking.height:
+            metrics = pl.concat([metrics, judged(asking, gone, metrics, own)])
+        return over_examples(metrics) if board.selection.average == "examples" else metrics
+
+    weights = weighed(judges, streams() if judges.height else METRICS.to_frame(), found.weights)
     took = dict(trained.select("training", "train_seconds").iter_rows())
-    if judges.height:
-        metrics = pl.concat([metrics, judged(judges, lost, metrics, measured)])
     return Records(
         board,
-        over_examples(metrics) if board.selection.average == "examples" else metrics,
+        streams,
         done.select(RUNS.names()),
         names=tuple(entries["algorithm"].unique(maintain_order=True)),
         missing=missing.height,

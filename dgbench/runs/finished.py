@@ -17,7 +17,7 @@ from dgbench.runs.said import note_of, rows_of, unfolding
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import METRICS, WEIGHED
 
-VERSION = "dgbench.finished/4"
+VERSION = "dgbench.finished/5"
 PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
 COST = pl.Schema(dict.fromkeys(("images", "memory_bytes", "peak_bytes", "ended"), pl.Int64()))
 """What it took, as :func:`dgbench.train.ending.cost` has it, and when a run was finished, in seconds since 1970."""
@@ -28,6 +28,11 @@ NOTES = pl.Schema(
 _RESULT = ("run", "step", "split", "domain", "view", "accuracy", "nll", "n", "digest")
 MEASURED = pl.Schema({name: METRICS[name] for name in _RESULT})
 """Of each run every row of its result."""
+_NAMES = ("split", "domain", "view")
+COMPACT = pl.Schema({**MEASURED, **dict.fromkeys(_NAMES, pl.Categorical())})
+"""The same with numbers for names: of a hundred thousand runs there are millions of rows, and few names."""
+NAMED = pl.col(_NAMES).cast(pl.String)
+"""The names again."""
 WEIGHTS = "weights.parquet"
 BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
 """Of each candidate of a run that looks at weights what it finds, in :data:`WEIGHTS`."""
@@ -36,8 +41,10 @@ FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""
 _AT_ONCE = 2000
 """How many pieces are read before what they say becomes columns."""
+_STAMPED_AT_ONCE = 50_000
+"""Of how many files the paths are there at a time."""
 _OF_PIECES = {"files": FILES, "notes": NOTES}
-_OF_RUNS = {"measured": MEASURED, "weights": LOOKED_AT}
+_OF_RUNS = {"measured": COMPACT, "weights": LOOKED_AT}
 _TABLES = {**_OF_PIECES, **_OF_RUNS}
 
 
@@ -69,7 +76,7 @@ class Finished(Pieces):
     """What finished work says of itself.
 
     Attributes:
-        measured: As :data:`MEASURED`.
+        measured: As :data:`COMPACT`.
         weights: As :data:`LOOKED_AT`.
     """
 
@@ -106,20 +113,28 @@ def _now(store: Store, listed: Path, asked: pl.DataFrame, schemas: Mapping[str, 
         known = {name: pl.concat([_some(table, stale, "anti"), fresh[name]]) for name, table in whole.items()}
         if listed.is_file():
             noted(store, folder, VERSION, known)
-    if asked.join(known["notes"], on=PIECE.names(), how="semi").height < known["notes"].height:
-        known = {name: _some(table, asked) for name, table in known.items()}
+    known = _asked(known, asked)
     return known["notes"], known["files"], damaged, *(known[name] for name in schemas if name in _OF_RUNS)
 
 
 def _news(store: Store, known: Tables, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
     """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
-    stale = _changed(store, _some(known["files"], asked))
+    stale = _changed(store, _asked(known, asked)["files"])
     left = _some(known["notes"], stale, "anti")
     return stale, *_read(store, asked.join(left, on=PIECE.names(), how="anti", maintain_order="left"))
 
 
+def _asked(known: Tables, asked: pl.DataFrame) -> Tables:
+    """What is known of some pieces; mostly there are no others."""
+    if asked.join(known["notes"], on=PIECE.names(), how="semi").height == known["notes"].height:
+        return known
+    return {name: _some(table, asked) for name, table in known.items()}
+
+
 def _some(table: pl.DataFrame, pieces: pl.DataFrame, how: Literal["semi", "anti"] = "semi") -> pl.DataFrame:
     """What a table says of some pieces, or of all others."""
+    if how == "anti" and pieces.is_empty():
+        return table  # not a copy of it
     if "id" in table.columns:
         return table.join(pieces, on=PIECE.names(), how=how)
     return table.join(pieces, left_on="run", right_on="id", how=how)
@@ -132,10 +147,12 @@ def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
     kinds: tuple[Kind, ...] = ("training", "run")
     roots = {kind: f"{store.pieces_in(kind)}/" for kind in kinds}  # text: joining many thousands of paths takes time
     root = pl.col("kind").replace_strict(roots, return_dtype=pl.String)
-    now = stamps(files.select(pl.concat_str(root, "id", pl.lit("/"), "file")).to_series())
-    other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
-    changed = files.filter(other).select(PIECE.names())
-    return pl.concat([changed, seals.filter(pl.Series(gone, dtype=pl.Boolean))]).unique()
+    changed = [seals.filter(pl.Series(gone, dtype=pl.Boolean))]
+    for some in files.iter_slices(_STAMPED_AT_ONCE):
+        now = stamps(some.select(pl.concat_str(root, "id", pl.lit("/"), "file")).to_series())
+        other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
+        changed.append(some.filter(other).select(PIECE.names()))
+    return pl.concat(changed).unique()
 
 
 def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:
@@ -177,7 +194,7 @@ def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Tables, set[str]]:
     fresh = {
         "files": pl.DataFrame(files, FILES, orient="row"),
         "notes": pl.DataFrame(notes, NOTES, orient="row"),
-        "measured": pl.DataFrame(measured, MEASURED),
+        "measured": pl.DataFrame(measured, COMPACT),
         "weights": pl.concat(weights),
     }
     return fresh, damaged

@@ -109,7 +109,8 @@ def _identity(store: Store, rules: BoardCard, keep: Keep, workers: int) -> str |
         return None
     cards = [(path.name, stamp(path)) for path in sorted(shipped("algorithms").glob("*.toml"))]
     data = [(dataset_card(name), outline(name)) for name in rules.dataset]
-    starts = [start(backbone) for backbone in sorted(set(rules.tracks.values()))]
+    starts = [vars(start(backbone)) for backbone in sorted(set(rules.tracks.values()))]
+    starts = [said | {"provides": sorted(said["provides"])} for said in starts]  # a set is said in any order
     libraries = code(), versions("numpy", "torch", "timm", "open_clip_torch")
     parts = (VERSION, libraries, rules, grown(rules, store), keep, workers, cards, data, starts)
     return hashlib.sha256(repr(parts).encode()).hexdigest()

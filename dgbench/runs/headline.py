@@ -14,6 +14,7 @@ import polars as pl
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import other_headlines
 from dgbench.core.errors import StoreError
+from dgbench.runs.finished import NAMED
 from dgbench.runs.measured import changed, together
 from dgbench.runs.predictions import TABLE
 from dgbench.runs.remembered import STAMP, noted, place, recalled
@@ -41,15 +42,17 @@ def by_headline(board: BoardCard, store: Store, runs: pl.DataFrame, measured: pl
         board: The rules.
         store: Holds the runs.
         runs: ``run`` and ``dataset`` of each that is finished.
-        measured: What they noted, as :data:`dgbench.runs.finished.MEASURED`.
+        measured: What they noted, as :data:`dgbench.runs.finished.COMPACT`.
 
     Raises:
         StoreError: a run was predicted before the groups were noted that the measure is about.
     """
-    others = other_headlines(board)
+    if not (others := other_headlines(board)):
+        return measured.with_columns(headline=pl.lit(None, pl.Float64))
     asked = runs.unique().filter(pl.col("dataset").is_in(list(others))).join(measured, on="run", how="semi")
     if not asked.height:
         return measured.with_columns(headline=pl.lit(None, pl.Float64))
+    measured = measured.with_columns(NAMED)
     named = pl.col("dataset").replace_strict(others, return_dtype=pl.String)
     found = _known(board, store, asked.with_columns(measure=named))
     unknown = found.filter(pl.col("headline").is_null())

@@ -47,4 +47,4 @@ def grown(board: BoardCard, store: Store) -> dict[str, int]:
 
 def asked(plan: Plan, store: Store) -> Boards | None:
     """The board of a plan by itself, where its rules say which weights stay."""
-    return None if plan.board.keep is None else Boards(store, [index(plan, plan.board.keep)])
+    return None if plan.board.keep in (None, "none") else Boards(store, [index(plan, plan.board.keep)])

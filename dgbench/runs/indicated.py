@@ -21,7 +21,7 @@ VERSION = "dgbench.indicated/1"
 """The number is raised whenever :func:`~dgbench.selection.indicators.indicators` comes to other numbers, too."""
 FILES = pl.Schema({**{name: METRICS[name] for name in (*CELL, "draw", "run")}, **STAMP})
 """Of each run in a cell its predictions, as they were when they were read."""
-_AT_ONCE = 32 * 2**20
+_AT_ONCE = 8 * 2**20
 """Bytes of files that are read together."""
 FOUND = pl.Schema({name: INDICATORS[name] for name in (*CANDIDATE, *INDICATED)})
 _TABLES = {"files": FILES, "indicated": FOUND}

@@ -43,9 +43,9 @@ def diverged(store: Store, judges: pl.DataFrame, done: pl.Series) -> pl.DataFram
     return left.filter(pl.col("training").is_in(lost))
 
 
-def waited_for(judges: pl.DataFrame, lost: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
-    """The judges that are neither done nor diverged: until they are, nothing is known of their candidates."""
-    return judges.join(measured, on="run", how="anti").join(lost, on="training", how="anti")
+def waited_for(judges: pl.DataFrame, lost: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
+    """The judges whose ``run`` is neither done nor diverged: until they are, nothing is known of their candidates."""
+    return judges.join(done, on="run", how="anti").join(lost, on="training", how="anti")
 
 
 def judged(judges: pl.DataFrame, lost: pl.DataFrame, candidates: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ class SeenPieces(Store):
     One look at the stamps of all files stands for one at each piece; the rest it does as any store.
     """
 
-    def __init__(self, store: Store, held: dict[tuple[Kind, str], dict[str, list[int]]]) -> None:
+    def __init__(self, store: Store, held: dict[Kind, dict[str, Spec]]) -> None:
         super().__init__(store.root, store.sharing)
         self._store = store
         self._held = held
@@ -23,12 +23,12 @@ class SeenPieces(Store):
     def of(cls, store: Store, plan: Plan) -> SeenPieces:
         """The store, with the pieces of a plan as they are now; nothing is noted where it has no list of its runs."""
         pieces = Pieces.of(store, store.index(plan.board), plan.trainings, plan.runs)
-        held: dict[tuple[Kind, str], dict[str, list[int]]] = {}
-        for kind, id_, file, size in pieces.files.select("kind", "id", "file", "size").iter_rows():
-            held.setdefault((kind, id_), {})[file] = [size]
+        held: dict[Kind, dict[str, Spec]] = {"training": {}, "run": {}}
+        alike: dict[tuple[str, ...], Spec] = {}  # of a hundred thousand pieces nearly all have files of the same names
+        for kind, id_, names in pieces.files.group_by("kind", "id").agg("file").iter_rows():
+            held[kind][id_] = alike.setdefault(tuple(names), {"files": dict.fromkeys(names)})
         return cls(store, held)
 
     def done(self, kind: Kind, id_: str) -> Spec | None:
-        """The files of a finished piece; of one that was not looked at, all that it notes."""
-        held = self._held.get((kind, id_))
-        return self._store.done(kind, id_) if held is None else {"files": held}
+        """The names of a finished piece's files; of one that was not looked at, all that it notes."""
+        return self._held[kind].get(id_) or self._store.done(kind, id_)

@@ -52,10 +52,13 @@ def shapes(
         classes: How many the datasets have, by name.
         examples: How many a domain has, by the names of its dataset and its own.
     """
-    of, wanted = {}, {}
+    of: dict[str, str] = {}
+    texts: dict[str, str] = {}  # each once: they are long, and many trainings have networks of one shape
+    wanted = {}
     for id_, training in trainings.items():
         of_sources = [examples(training.dataset, source) for source in training.sources]
-        of[id_] = _of(training, classes[training.dataset], of_sources)
+        text = _of(training, classes[training.dataset], of_sources)
+        of[id_] = texts.setdefault(text, text)
         wanted[of[id_]] = partial(_measured, training, classes[training.dataset], of_sources)
     found = known("shapes/1", Shape, wanted)
     return {id_: found[key] for id_, key in of.items()}

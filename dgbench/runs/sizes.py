@@ -90,7 +90,8 @@ def sizes(plan: Plan, keep: Keep, workers: int = 1) -> Sizes:
         stays = several * shape.moving * _stays(training, chosen_of, keep, plan.board.draws, last=last)
         kept += stays
         passing.append(several * _passing(training, runs[id_], shape, last=id_ in read) - stays)
-        decoded[training.dataset, training.size] = _decoded(counts, training)
+        if (training.dataset, training.size) not in decoded:
+            decoded[training.dataset, training.size] = _decoded(counts, training)
         looker = _looker(training)
         for name, count in counts.views(training).items() if runs[id_] else ():
             images[name] = 3 * training.size**2 * count

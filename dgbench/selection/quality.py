@@ -5,7 +5,7 @@ The target's labels are read here, after every choice is made: this judges crite
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -47,35 +47,39 @@ class Quality:
     points: pl.DataFrame = field(repr=False)
 
 
-def quality(
-    metrics: pl.DataFrame,
-    runs: pl.DataFrame,
-    criterion: Criterion,
-    weights: Mapping[str, float] | None = None,
-    indicators: Indicators = none_at_hand,
-    within: Range = SHARE,
-) -> Quality:
-    """Judge a criterion. A family that any candidate trained with is held out for all, so that scores compare.
+@dataclass(frozen=True)
+class Judged:
+    """What a criterion says of the candidates of some sets, and what they reach.
 
-    Args:
-        metrics, runs, criterion, indicators: As for :func:`dgbench.selection.criteria.scores`.
-        weights: Of the targets in every mean; equal ones by default.
-        within: What values there can be of what is called accuracy.
-
-    Raises:
-        StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
+    Attributes:
+        sets: One row for each: ``target, trial``, what was picked there, and what was there to be picked.
+        points: One row for each candidate, as :attr:`Quality.points`.
     """
-    truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
-    # a score that is not a number ranks below every number
-    score = pl.col("score").fill_nan(float("-inf"))
-    scored = scores(metrics, runs, criterion, _SET, indicators).with_columns(score)
-    points = scored.join(
-        truth, on=CANDIDATE, maintain_order="left"
-    )  # in one order, so that means come to the same bits
-    score, accuracy = pl.col("score"), pl.col("accuracy")
-    sets = (
-        points.group_by(_SET)
-        .agg(
+
+    sets: pl.DataFrame
+    points: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls, metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators = none_at_hand
+    ) -> Judged:
+        """Of whole sets. A family that any candidate trained with is held out for all of its set.
+
+        Args:
+            metrics, runs, criterion, indicators: As for :func:`dgbench.selection.criteria.scores`.
+
+        Raises:
+            StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
+        """
+        truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
+        # a score that is not a number ranks below every number
+        score = pl.col("score").fill_nan(float("-inf"))
+        scored = scores(metrics, runs, criterion, _SET, indicators).with_columns(score)
+        points = scored.join(
+            truth, on=CANDIDATE, maintain_order="left"
+        )  # in one order, so that means come to the same bits
+        score, accuracy = pl.col("score"), pl.col("accuracy")
+        sets = points.group_by(_SET).agg(
             accuracy.filter(score == score.max()).mean().alias("picked"),
             accuracy.max().alias("best"),
             accuracy.mean().alias("blind"),
@@ -83,9 +87,28 @@ def quality(
             (score.n_unique() > 1).alias("discerns"),
             (accuracy.n_unique() > 1).alias("differs"),
             pl.len().alias("candidates"),
+            pl.col("views").first(),
         )
-        .sort(_SET)
-    )
+        return cls(sets, points.select(*CANDIDATE, "score", "accuracy"))
+
+
+def quality(
+    judged: Sequence[Judged],
+    runs: pl.DataFrame,
+    criterion: Criterion,
+    weights: Mapping[str, float] | None = None,
+    within: Range = SHARE,
+) -> Quality:
+    """Judge a criterion.
+
+    Args:
+        judged: What it says of all sets, in whichever parts.
+        runs: As :data:`dgbench.selection.records.RUNS`.
+        criterion: Which.
+        weights: Of the targets in every mean; equal ones by default.
+        within: What values there can be of what is called accuracy.
+    """
+    sets = pl.concat(part.sets for part in judged).sort(_SET)
     correlations = sets.filter("differs").with_columns(
         correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )
@@ -98,6 +121,6 @@ def quality(
         best=design.estimate(sets, "best"),
         blind=design.estimate(sets, "blind"),
         candidates=float(sets.select(pl.col("candidates").mean()).item()),
-        views=tuple(sorted(set.intersection(*map(set, points["views"].to_list())))),
-        points=points.select(*CANDIDATE, "score", "accuracy").sort(CANDIDATE),
+        views=tuple(sorted(set.intersection(*map(set, sets["views"].to_list())))),
+        points=pl.concat(part.points for part in judged).sort(CANDIDATE),
     )

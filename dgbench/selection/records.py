@@ -5,7 +5,7 @@ A third, of indicators, is read only where a criterion asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 import polars as pl
@@ -97,6 +97,12 @@ not known of it. ``flatness`` is minus the rise of the validation loss near the 
 how far features of the source domains lie apart; both may be NaN."""
 Indicators = Callable[[], pl.DataFrame]
 """Gives the :data:`INDICATORS` of a board's candidates: they are read when they are needed."""
+
+
+def by_trial(metrics: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Records, those of one trial after the other: nothing is chosen, or judged, by several of them together."""
+    for trial in metrics["trial"].unique().sort():
+        yield metrics.filter(pl.col("trial").eq_missing(trial))
 
 
 def none_at_hand() -> pl.DataFrame:

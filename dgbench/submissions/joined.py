@@ -120,7 +120,7 @@ def _together(base: Records, entered: Sequence[Placed], names: Mapping[str, str]
     tables = [as_records(one.submission, one.rows, names[one.submission.id], average=average) for one in entered]
     return replace(
         base,
-        metrics=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
+        streams=pl.concat([base.metrics, *(metrics for metrics, _ in tables)]),
         runs=pl.concat([base.runs, *(runs for _, runs in tables)]),
         failed=(*base.failed, *(lost for one in entered for lost in _failed(one, names[one.submission.id]))),
         names=(*base.names, *(names[one.submission.id] for one in entered)),

@@ -212,7 +212,7 @@ def test_one_trial_shows_nothing() -> None:
 
 def test_what_is_missing_and_refused_is_said() -> None:
     found = records(0.1, 0.1)
-    clean = replace(found, metrics=found.metrics.filter(pl.col("view") == "clean"), missing=3)
+    clean = replace(found, streams=found.metrics.filter(pl.col("view") == "clean"), missing=3)
     board = judged(clean, SOME)
     assert words.headline(board) == [line for line in words.headline(board) if "could not be judged" in line]
     assert "finds nothing to score" in words.headline(board)[0]
@@ -222,12 +222,12 @@ def test_what_is_missing_and_refused_is_said() -> None:
         (pl.col("algorithm") == "sam") & (pl.col("target") == "print") & (pl.col("trial") == 1) & (pl.col("draw") == 2)
     )
     diverged = Failure("sam", "SAM", "print", 1, 2, "the loss is not a number", "diverged")
-    less = replace(found, metrics=found.metrics.filter(~gone), runs=found.runs.filter(~gone), missing=1)
+    less = replace(found, streams=found.metrics.filter(~gone), runs=found.runs.filter(~gone), missing=1)
     judged_less = judged(replace(less, failed=(diverged,)), SOME[:1])
     assert judged_less.missing == 0
     assert words.notes(judged_less)[0].startswith("Diverged: SAM on target print, trial 1")
     lost = (pl.col("draw") == 1) & (pl.col("domain") == "print") & (pl.col("split") == "validation")
-    uneven = replace(found, metrics=found.metrics.filter(~lost))
+    uneven = replace(found, streams=found.metrics.filter(~lost))
     with pytest.raises(StoreError, match="different streams"):
         judged(uneven)
 

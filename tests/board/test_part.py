@@ -180,7 +180,7 @@ def test_a_submission_is_kept_by_its_name_and_the_rules_stay() -> None:
     found = records(rules())
     renamed = pl.col("algorithm").replace({"irm": "theirs@1"})
     named = replace(
-        found, metrics=found.metrics.with_columns(renamed), runs=found.runs.with_columns(renamed),
+        found, streams=found.metrics.with_columns(renamed), runs=found.runs.with_columns(renamed),
         board=rules(algorithms=("erm", "sam", "sam + swad", "t3a")),
         names=("erm", "sam", "sam + swad", "t3a", "theirs@1"), levels={"theirs@1": "recomputed"},
     )  # fmt: skip

@@ -144,11 +144,11 @@ def test_whoever_lacks_a_draw_that_diverged_is_left_out_of_what_varies() -> None
     records, _, _ = made(sources=APART)
     gone = (pl.col("algorithm") == "irm") & (pl.col("trial") == 1) & (pl.col("draw") == 1)
     failed = tuple(Failure("irm", "IRM", target, 1, 1, "the loss is no number", "diverged") for target in DOMAINS)
-    lost = replace(records, metrics=records.metrics.filter(~gone), runs=records.runs.filter(~gone), failed=failed)
+    lost = replace(records, streams=records.metrics.filter(~gone), runs=records.runs.filter(~gone), failed=failed)
     found = statistics(lost).tracks[0]
     other = pl.col("algorithm") != "irm"
     names = tuple(name for name in NAMES if name != "irm")
-    four = replace(records, metrics=records.metrics.filter(other), runs=records.runs.filter(other), names=names)
+    four = replace(records, streams=records.metrics.filter(other), runs=records.runs.filter(other), names=names)
     assert found.tests is not None
     assert "irm" in found.tests.ranks, "it is ranked all the same"
     assert found.split == statistics(four).tracks[0].split

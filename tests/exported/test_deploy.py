@@ -88,7 +88,7 @@ def test_the_one_with_the_best_validation_is_elected(tuned: Ran, records: Record
 def test_no_label_of_a_target_makes_a_difference(tuned: Ran, records: Records) -> None:
     """Whatever was reached on the domains left out, the same recipe is elected."""
     turned = pl.when(pl.col("split") == "target").then(1 - pl.col("accuracy")).otherwise(pl.col("accuracy"))
-    other = replace(records, metrics=records.metrics.with_columns(accuracy=turned))
+    other = replace(records, streams=records.metrics.with_columns(accuracy=turned))
     first, second = elect(tuned.plan, records, AUGMENTED), elect(tuned.plan, other, AUGMENTED)
     assert first.entry == second.entry
     assert [rival.score for rival in first.expected.rivals] == [rival.score for rival in second.expected.rivals]
@@ -99,7 +99,7 @@ def test_what_an_interval_covers_is_said_or_that_there_is_none(tuned: Ran, recor
     """Nets as small as these may come out alike in every trial, or not: here trials are made to differ, or to agree."""
     for spread, said in ((0.1, "It does not cover other domains"), (0.0, "It has no interval")):
         reached = pl.when(pl.col("split") == "target").then(0.5 + spread * pl.col("trial")).otherwise("accuracy")
-        made = replace(records, metrics=records.metrics.with_columns(accuracy=reached))
+        made = replace(records, streams=records.metrics.with_columns(accuracy=reached))
         expected = elect(tuned.plan, made, AUGMENTED).expected
         assert (expected.mean.low is None) == (spread == 0)
         assert said in expected.covers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,9 +72,21 @@ def test_what_a_plan_follows_from_makes_it_again(
     store: Store, made: list[str], capsys: pytest.CaptureFixture[str], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(store, capsys)
-    monkeypatch.setattr(foreseen, what, lambda *_: "other")
+    other = SimpleNamespace(provides=frozenset()) if what == "start" else "other"
+    monkeypatch.setattr(foreseen, what, lambda *_: other)
     told(store, capsys)
     assert made == ["small"] * 2
+
+
+def test_another_process_knows_what_was_planned_whatever_the_order_of_a_set(
+    store: Store, made: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = frozenset([0, 8]), frozenset([8, 0])
+    assert repr(one) != repr(other)
+    for order in (one, other):
+        monkeypatch.setattr(foreseen, "start", lambda *_, order=order: SimpleNamespace(provides=order))
+        told(store, capsys)
+    assert made == ["small"]
 
 
 def test_other_rules_and_a_rule_of_weights_are_planned(

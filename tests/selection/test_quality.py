@@ -8,11 +8,14 @@ from board.synthetic import candidate, tables
 
 from dgbench.core.errors import RecipeError
 from dgbench.selection.criteria import get
-from dgbench.selection.quality import Quality, quality
+from dgbench.selection.quality import Judged, Quality, quality
+from dgbench.selection.records import by_trial
 
 
 def judge(*candidates: Any, criterion: str = "source") -> Quality:
-    return quality(*tables(candidates), get(criterion))
+    metrics, runs = tables(candidates)
+    by = get(criterion)
+    return quality([Judged.of(part, runs, by) for part in by_trial(metrics)], runs, by)
 
 
 def pool(*pairs: tuple[float, float], trial: int = 0) -> list[Any]:

@@ -45,7 +45,7 @@ def alone(board: BoardCard, into: Path) -> Records:
 def as_run_here(found: Records, *, but: pl.Expr | None = None) -> Records:
     """The same records, as if the store had made them; without some runs."""
     kept = found.runs if but is None else found.runs.filter(~but)
-    return replace(found, runs=kept, metrics=found.metrics.join(kept, on="run", how="semi"), levels={}, repeats=())
+    return replace(found, runs=kept, streams=found.metrics.join(kept, on="run", how="semi"), levels={}, repeats=())
 
 
 def test_an_algorithm_is_called_as_it_is(board: BoardCard, into: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_same_runs_with_other_numbers_are_listed_once_and_told(board: BoardC
     own = as_run_here(alone(board, into))
     shifted = pl.when(algorithm="sam").then(pl.col("accuracy") - 0.0123).otherwise("accuracy")
     other = pl.when(algorithm="sam").then(pl.lit("0" * 16)).otherwise("digest")
-    both = joined(board, replace(own, metrics=own.metrics.with_columns(accuracy=shifted, digest=other)), into)
+    both = joined(board, replace(own, streams=own.metrics.with_columns(accuracy=shifted, digest=other)), into)
     assert both is not None
     assert both.names == ("erm", "sam")
     again = next(one for one in both.repeats if one.submission == "sam@1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +115,8 @@ def facts(name: str, fetch: bool) -> Facts:
 
 
 def _family(name: BackboneName) -> ModuleType:
-    """Who builds a backbone. What is known of it takes neither them nor torch."""
-    from dgbench.models.backbones import open_clip, packaged, small, timm
-
-    return {"packaged": packaged, "timm": timm, "open_clip": open_clip, "dgbench": small}[name.family]
+    """Who builds a backbone. What is known of it takes neither them nor torch, nor what builds others."""
+    return import_module(f"{__name__}.{'small' if name.family == 'dgbench' else name.family}")
 
 
 def settled(name: BackboneName) -> BackboneName:
