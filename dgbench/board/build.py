@@ -88,7 +88,9 @@ def build(
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
-    qualities = {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.of(runs)
+    qualities = (
+        {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.of(design)
+    )
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
     diverged = Counter(failure.algorithm for failure in beaten(runs, failed))
     complete = {name: parts[name] for name in _complete(cells, runs, diverged, info)}

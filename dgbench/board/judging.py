@@ -7,6 +7,7 @@ import polars as pl
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.core.errors import DGBenchError
 from dgbench.selection.criteria import Criterion, at_hand
+from dgbench.selection.design import Design
 from dgbench.selection.quality import Judged, Quality, quality
 from dgbench.selection.records import Indicators
 
@@ -36,13 +37,19 @@ class Judging:
                     except DGBenchError as error:
                         found[criterion] = str(error)
 
-    def of(self, runs: pl.DataFrame) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
-        """What was seen, by track: how well criteria picked, and by the titles of others why they were not judged."""
-        weights, within = self._info.weights, self._info.headline.recorded
-        return {
-            track: (
-                tuple(quality(of, runs, one, weights, within) for one, of in found.items() if not isinstance(of, str)),
-                {one.title: of for one, of in found.items() if isinstance(of, str)},
-            )
-            for track, found in self._found.items()
-        }
+    def of(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
+        """What was seen, by track: how well criteria picked, and by the titles of others why they were not judged.
+
+        What is told is let go: of many runs it is large.
+        """
+        told = {}
+        for track, found in self._found.items():
+            qualities, refusals = [], {}
+            for criterion, of in found.items():
+                if isinstance(of, str):
+                    refusals[criterion.title] = of
+                else:
+                    qualities.append(quality(of, criterion, design))
+                    of.clear()
+            told[track] = tuple(qualities), refusals
+        return told

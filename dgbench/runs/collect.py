@@ -168,7 +168,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     found = Finished.of(store, store.index(board), listed.trainings(), listed.runs())
     measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
-    whole = measured.select("run").unique()
+    whole = measured.select(run=pl.col("run").rle().struct.field("value")).unique()  # rows of a run stand together
     ran = _noted(found, "run", run_seconds="seconds").join(whole, on="run", how="semi", maintain_order="left")
     lost = diverged(store, judges, whole["run"])
     waiting = waited_for(judges, lost, whole)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -105,39 +105,38 @@ def _now(store: Store, listed: Path, asked: pl.DataFrame, schemas: Mapping[str, 
     """The fields of :class:`Pieces`, and further tables, of what was asked for."""
     folder = beside(listed, "finished")
     known = recalled(folder, VERSION, schemas)
-    stale, fresh, damaged = _news(store, known, asked)
+    own = _asked(known, asked)
+    stale, fresh, damaged = _news(store, own, asked)
     if stale.height or fresh["notes"].height:
         whole = recalled(folder, VERSION, _TABLES)
         if not whole["files"].equals(known["files"]):  # another process noted more meanwhile, or a table is damaged
-            stale, fresh, damaged = _news(store, whole, asked)
-        known = {name: pl.concat([_some(table, stale, "anti"), fresh[name]]) for name, table in whole.items()}
+            stale, fresh, damaged = _news(store, _asked(whole, asked), asked)
+        known = {name: pl.concat([_without(table, stale), fresh[name]]) for name, table in whole.items()}
         if listed.is_file():
             noted(store, folder, VERSION, known)
-    known = _asked(known, asked)
-    return known["notes"], known["files"], damaged, *(known[name] for name in schemas if name in _OF_RUNS)
+        own = _asked(known, asked)
+    return own["notes"], own["files"], damaged, *(own[name] for name in schemas if name in _OF_RUNS)
 
 
 def _news(store: Store, known: Tables, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
     """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
-    stale = _changed(store, _asked(known, asked)["files"])
-    left = _some(known["notes"], stale, "anti")
+    stale = _changed(store, known["files"])
+    left = _without(known["notes"], stale)
     return stale, *_read(store, asked.join(left, on=PIECE.names(), how="anti", maintain_order="left"))
 
 
 def _asked(known: Tables, asked: pl.DataFrame) -> Tables:
-    """What is known of some pieces; mostly there are no others."""
-    if asked.join(known["notes"], on=PIECE.names(), how="semi").height == known["notes"].height:
-        return known
-    return {name: _some(table, asked) for name, table in known.items()}
+    """What is known of some pieces: of a board's plan more is noted than its list of runs names."""
+    others = known["notes"].select(PIECE.names()).join(asked, on=PIECE.names(), how="anti")
+    return {name: _without(table, others) for name, table in known.items()}
 
 
-def _some(table: pl.DataFrame, pieces: pl.DataFrame, how: Literal["semi", "anti"] = "semi") -> pl.DataFrame:
-    """What a table says of some pieces, or of all others."""
-    if how == "anti" and pieces.is_empty():
-        return table  # not a copy of it
+def _without(table: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
+    """What a table says of all other pieces; itself where that is all, since a copy would be large."""
     if "id" in table.columns:
-        return table.join(pieces, on=PIECE.names(), how=how)
-    return table.join(pieces, left_on="run", right_on="id", how=how)
+        return table.join(pieces, on=PIECE.names(), how="anti") if pieces.height else table
+    runs = pieces.filter(kind="run")["id"]
+    return table.filter(~pl.col("run").is_in(runs.implode())) if len(runs) else table
 
 
 def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:

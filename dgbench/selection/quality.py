@@ -5,7 +5,7 @@ The target's labels are read here, after every choice is made: this judges crite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.selection.criteria import Criterion, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import CANDIDATE, Indicators, none_at_hand
-from dgbench.selection.statistics import CORRELATION, SHARE, Estimate, Range
+from dgbench.selection.statistics import CORRELATION, Estimate
 
 _SET = ("target", "trial")
 
@@ -92,27 +92,18 @@ class Judged:
         return cls(sets, points.select(*CANDIDATE, "score", "accuracy"))
 
 
-def quality(
-    judged: Sequence[Judged],
-    runs: pl.DataFrame,
-    criterion: Criterion,
-    weights: Mapping[str, float] | None = None,
-    within: Range = SHARE,
-) -> Quality:
+def quality(judged: Sequence[Judged], criterion: Criterion, design: Design) -> Quality:
     """Judge a criterion.
 
     Args:
         judged: What it says of all sets, in whichever parts.
-        runs: As :data:`dgbench.selection.records.RUNS`.
         criterion: Which.
-        weights: Of the targets in every mean; equal ones by default.
-        within: What values there can be of what is called accuracy.
+        design: Of the board.
     """
     sets = pl.concat(part.sets for part in judged).sort(_SET)
     correlations = sets.filter("differs").with_columns(
         correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )
-    design = Design.of(runs, weights, within=within)
     return Quality(
         criterion,
         picked=design.estimate(sets, "picked"),

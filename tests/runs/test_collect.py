@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from scripts_loaded import load_script
 
 import dgbench
+from dgbench.board.from_records import from_records
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
 from dgbench.runs.index import index
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import summarise
+from dgbench.selection.records import CANDIDATE
 from small import small_board
 
 
@@ -77,6 +81,20 @@ def test_the_list_of_runs_says_what_trained_and_what_the_backbone_had_seen() -> 
     assert (entry.dataset, sorted(entry.sources)) == ("digits", ["dot-matrix", "handwritten", "seven-segment"])
     assert entry.pretrained_on == "Letters A to Z in the typefaces of the print domain"
     assert make_plan(small_board("erm")).entries[0].pretrained_on == ""
+
+
+@pytest.mark.parametrize("criterion", ["augmented", "lodo"])
+def test_records_are_read_trial_by_trial_and_a_leaderboard_asks_for_no_more(tmp_path: Path, criterion: str) -> None:
+    rules = dgbench.rules(small_board("erm", "t3a", trials=3), criterion=criterion)
+    load_script("measure_store").fill(Store(tmp_path), rules, examples=3, pool=2)
+    made = dgbench.leaderboard(rules, store=tmp_path)
+    assert "metrics" not in vars(made.records), "nobody read all of them"
+    parts = [*made.records.by_trial()]
+    assert [part["trial"].unique().to_list() for part in parts] == [[0], [1], [2]]
+    order = [*CANDIDATE, "split", "domain", "view"]
+    assert pl.concat(parts).sort(order).equals(made.records.metrics.sort(order))
+    together = replace(made.records, streams=made.records.metrics)
+    assert from_records(together).cells.equals(made.cells)
 
 
 def predictions(confidence: list[float]) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from board.synthetic import candidate, tables
 
 from dgbench.core.errors import RecipeError
 from dgbench.selection.criteria import get
+from dgbench.selection.design import Design
 from dgbench.selection.quality import Judged, Quality, quality
 from dgbench.selection.records import by_trial
 
@@ -15,7 +16,7 @@ from dgbench.selection.records import by_trial
 def judge(*candidates: Any, criterion: str = "source") -> Quality:
     metrics, runs = tables(candidates)
     by = get(criterion)
-    return quality([Judged.of(part, runs, by) for part in by_trial(metrics)], runs, by)
+    return quality([Judged.of(part, runs, by) for part in by_trial(metrics)], by, Design.of(runs))
 
 
 def pool(*pairs: tuple[float, float], trial: int = 0) -> list[Any]:
