@@ -11,7 +11,11 @@ from PIL import Image
 from tiny_clip import TOWERED
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard, CaseRules, PartChoice, card_names
+from dgbench.core.cards import BoardCard, CaseRules, PartChoice, SplitRules, card_names
+from dgbench.data.catalogue import load
+from dgbench.data.domain import Domain
+from dgbench.data.splits import Rows, tested
+from dgbench.exported.choose import Choice
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.launch import launch
 from dgbench.runs.plan import Plan
@@ -64,8 +68,17 @@ def ran(board: BoardCard, name: str, workers: int = 0, **cases: tuple[str, ...])
 
 @pytest.fixture(scope="session")
 def digits() -> Ran:
-    """One target and every algorithm there is."""
-    return ran(small_board(*ALGORITHMS), "digits", workers=2, digits=("print",))
+    """One target, of which three chunks are tested, and every algorithm there is."""
+    board = small_board(*ALGORITHMS).model_copy(update={"split": SplitRules(validation=0.05, test=0.3)})
+    return ran(board, "digits", workers=2, digits=("print",))
+
+
+def target(choice: Choice) -> tuple[Domain, Rows]:
+    """Where the target's images lie that a run was tested on, and which these are."""
+    training = choice.plan.trainings[choice.entry.training]
+    dataset, name = load(training.dataset, training.size), choice.entry.domain
+    rows = tested(dataset, name, training.trial, training.validation, training.test, training.official)
+    return dataset.domain(name), rows
 
 
 def write_shapes(root: Path, per_class: int = 13) -> None:

@@ -26,7 +26,6 @@ from dgbench.cli.present import present
 from dgbench.core.cards import BoardCard
 from dgbench.core.errors import DGBenchError, RecipeError, StoreError
 from dgbench.core.files import read_json
-from dgbench.data.catalogue import load as load_dataset
 from dgbench.exported.card import FILES, read_card
 from dgbench.exported.choose import Choice, chosen, over_images
 from dgbench.exported.model import Model, load
@@ -38,7 +37,7 @@ from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.train.evaluate import CHUNK, score
-from exported_boards import ALGORITHMS, HALVED, SHAPES, Ran
+from exported_boards import ALGORITHMS, HALVED, SHAPES, Ran, target
 
 
 def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Model]:
@@ -50,18 +49,22 @@ def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Model]:
 def replayed(model: Model, choice: Choice) -> pl.DataFrame:
     """The target's images by row, through the exported model, in the order and the batches of a run."""
     training = choice.plan.trainings[choice.entry.training]
-    domain = load_dataset(training.dataset, training.size).domain(choice.entry.domain)
-    images = torch.from_numpy(np.array(domain.inputs[np.arange(len(domain))]))
+    domain, rows = target(choice)
+    images = torch.from_numpy(np.array(domain.inputs[rows]))
     seed = training.seed("stream", domain.name, "clean")
-    order = torch.randperm(len(domain), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     with as_worker("cpu"), torch.no_grad():
         see = model.ready if model.sees_images else lambda chunk: model.features(model.ready(chunk))
         shown = torch.cat([see(chunk) for chunk in images.split(CHUNK)])[order]
         stream = model.stream()
         observe = stream.observe if model.sees_images else stream.observe_features
         scores = torch.cat([observe(batch) for batch in shown.split(model.card.algorithm.stream_batch)])
-    scored = score(scores, torch.from_numpy(domain.labels)[order], model.scores)
-    columns = {"index": order.int(), "prediction": scored.prediction.short(), "confidence": scored.confidence}
+    scored = score(scores, torch.from_numpy(domain.labels[rows])[order], model.scores)
+    columns = {
+        "index": torch.from_numpy(rows)[order].int(),
+        "prediction": scored.prediction.short(),
+        "confidence": scored.confidence,
+    }
     return pl.DataFrame({name: column.numpy() for name, column in columns.items()}).sort("index")
 
 

@@ -26,7 +26,7 @@ from dgbench.exported.choose import Choice, chosen
 from dgbench.exported.predict import predictions
 from dgbench.exported.write import write
 from dgbench.train.evaluate import CHUNK
-from exported_boards import SHAPES, Ran
+from exported_boards import SHAPES, Ran, target
 
 
 def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Path]:
@@ -83,8 +83,8 @@ def test_files_of_the_target_get_what_the_run_said(algorithm: str, shapes: Ran, 
 def test_arrays_get_what_the_run_said(algorithm: str, digits: Ran, tmp_path: Path) -> None:
     """Many chunks, and a last one that is not full."""
     choice, folder = export(digits, algorithm, tmp_path / "model")
-    inputs = load_dataset("digits", 16).domain("print").inputs
-    images = inputs[np.arange(len(inputs))]
+    domain, rows = target(choice)
+    images = domain.inputs[rows]
     order = stream_order(choice, len(images)) if algorithm == "t3a" else list(range(len(images)))
     frame = dgbench.predict(folder, [images[row] for row in order], device="cpu")
     assert said(frame, tuple("0123456789")).equals(by_row(digits, choice)[order])
