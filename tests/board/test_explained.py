@@ -211,6 +211,6 @@ def test_what_is_not_there_is_one_message(made: tuple[Records, Stored]) -> None:
     with pytest.raises(UnknownNameError, match="trial on this board named '3'"):
         explain(*made, trials=[3])
     records, stored = made
-    without = {name: getattr(records, name).filter(pl.col("trial") < 2) for name in ("metrics", "runs")}
+    without = {name: getattr(records, name).filter(pl.col("trial") < 2) for name in ("streams", "runs")}
     with pytest.raises(StoreError, match="no finished run on 'toy'"):
         explain(replace(records, **without), stored, trials=[2])
