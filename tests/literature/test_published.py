@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import grimp
@@ -171,9 +172,9 @@ def test_no_published_number_can_enter_a_leaderboard() -> None:
 
 def test_files_of_a_board_hold_no_published_number(tmp_path: Path) -> None:
     """The page shows them apart; tables, LaTeX, Markdown and BibTeX of the board are the same bytes as without."""
-    board = shown_board()
-    on_pacs = board.records.board.model_copy(update={"dataset": ("pacs",)})
-    object.__setattr__(board.records, "board", on_pacs)
+    toy = shown_board()
+    on_pacs = toy.records.board.model_copy(update={"dataset": ("pacs",)})
+    board = replace(toy, records=replace(toy.records, board=on_pacs))
     build_site(small_site(board), tmp_path / "site")
     (folder,) = (tmp_path / "site" / "boards").glob("*/augmented")
     page = (folder / "leaderboard.html").read_text(encoding="utf-8")
