@@ -100,9 +100,20 @@ Indicators = Callable[[], pl.DataFrame]
 
 
 def by_trial(metrics: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Records, those of one trial after the other: nothing is chosen, or judged, by several of them together."""
+    """Records, those of one trial after the other: nothing is chosen, or judged, by several of them together.
+
+    Raises:
+        StoreError: a column is missing or of another type.
+    """
+    _check_columns("metrics", metrics, METRICS)
     for trial in metrics["trial"].unique().sort():
         yield metrics.filter(pl.col("trial").eq_missing(trial))
+
+
+def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
+    wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if frame.schema.get(column) != dtype]
+    if wrong:
+        raise StoreError(f"the table '{name}' does not have the columns of dgbench.selection.records: {wrong}")
 
 
 def none_at_hand() -> pl.DataFrame:
@@ -150,9 +161,7 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame, within: Range | None = None
             counts among its own source domains, or has two sets of them; the run of a row is unknown.
     """
     for name, frame, schema in (("metrics", metrics, METRICS), ("runs", runs, RUNS)):
-        wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if frame.schema.get(column) != dtype]
-        if wrong:
-            raise StoreError(f"the table '{name}' does not have the columns of dgbench.selection.records: {wrong}")
+        _check_columns(name, frame, schema)
         nulls = [column for column in schema if frame[column].null_count()]
         if nulls:
             raise StoreError(f"the table '{name}' has missing values in {nulls}; every column must be filled")
