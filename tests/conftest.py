@@ -72,15 +72,15 @@ _STORE_BEFORE = _state(ROOT / "store")
 
 
 _LONG = (
-    "exported/test_export.py", "runs/test_resume.py", "runs/test_sweep.py",
-    "algorithms/predictors/test_every_predictor.py",
-    "test_readme.py", "test_use_a_model.py", "train/test_pretend_accelerator.py", "cli/test_explain.py",
-    "cli/test_own_data.py", "board/test_selected.py", "sites/test_site.py", "runs/test_keeping.py",
-    "scripts/test_benchmark_speed.py", "test_notebook_page.py", "cli/test_power.py", "test_whole_algorithms_page.py",
-    "test_own_weights.py", "cli/test_select.py", "comparing/test_reproduce.py", "train/test_divided.py",
-    "scripts/test_check_submissions.py", "runs/test_bounds.py", "submissions/test_round_trip.py", "kit/test_page.py",
-    "exported/test_hostile.py", "sites/test_in_browser.py", "cli/test_cli.py", "test_nothing_runs.py",
-    "data/disk/test_mutated_trees.py", "models/backbones/test_own_faults.py",
+    "exported/test_export.py", "runs/test_resume.py", "runs/test_sweep.py", "train/test_pretend_accelerator.py",
+    "runs/test_keeping.py", "algorithms/predictors/test_every_predictor.py", "test_whole_algorithms_page.py",
+    "scripts/test_benchmark_speed.py", "sites/test_site.py", "test_readme.py", "runs/test_many_domains.py",
+    "board/test_leaderboard.py", "test_kept_boards.py", "test_use_a_model.py", "test_notebook_page.py",
+    "sites/test_in_browser.py", "train/test_divided.py", "scripts/test_measure_memory.py", "runs/test_damage.py",
+    "exported/test_examine.py", "runs/test_remembered.py", "cli/test_seen.py", "test_own_weights.py",
+    "board/test_selected.py", "scripts/test_check_submissions.py", "comparing/test_reproduce.py", "runs/test_bounds.py",
+    "launchers/test_launchers.py", "submissions/test_joined.py", "cli/test_cli.py", "board/test_part.py",
+    "train/test_auxiliary.py", "board/test_hostile_names.py",
 )  # fmt: skip
 """Files of tests that take longest. They begin first: one that began last would have all cores but one wait for it."""
 
