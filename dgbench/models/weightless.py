@@ -45,22 +45,24 @@ class _Unasked(TorchFunctionMode):
 class _StandsIn(ModuleType):
     """For the compiler, where it is told to pass over something; for whatever else somebody wants, it is imported."""
 
-    def disable(self, function: Callable[..., Any], *how: Any, **further: Any) -> Callable[..., Any]:
+    def disable(self, fn: Callable[..., Any] | None = None, recursive: bool = True, **further: Any) -> Any:
         """What the function of this name gives, which it is asked for once the compiler is there."""
+        if fn is None:
+            return functools.partial(self.disable, recursive=recursive, **further)
 
         @functools.cache
         def disabled() -> Any:
-            return sys.modules[_COMPILER].disable(function, *how, **further)
+            return sys.modules[_COMPILER].disable(fn, recursive, **further)
 
-        @functools.wraps(function)
+        @functools.wraps(fn)
         def called(*arguments: Any, **named: Any) -> Any:
             there = not isinstance(sys.modules.get(_COMPILER, self), _StandsIn)
-            return (disabled() if there else function)(*arguments, **named)
+            return (disabled() if there else fn)(*arguments, **named)
 
         return called
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # as ``inspect`` looks for in every module
+        if name.startswith("__") and name != "__path__":  # as ``inspect`` looks for in every module
             raise AttributeError(name)
         _withdraw()
         import torch._dynamo
@@ -70,4 +72,4 @@ class _StandsIn(ModuleType):
 
 def _withdraw() -> None:
     if isinstance(sys.modules.get(_COMPILER), _StandsIn):
-        del sys.modules[_COMPILER]
+        sys.modules.pop(_COMPILER, None)

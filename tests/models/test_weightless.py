@@ -56,6 +56,12 @@ from dgbench.models.weightless import weightless
 class Asks(torch.Tensor):
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
+        import sys
+        import torch._dynamo
+        waits = torch._dynamo.disable(recursive=False)(len)
+        assert waits([0]) == 1 and not hasattr(sys.modules["torch._dynamo"], "__file__"), "nothing was asked"
+        import torch._dynamo.guards
+        assert torch._dynamo.guards.__file__ and waits([0]) == 1
         import torch._dynamo
         return torch._dynamo.is_compiling.__module__
 
