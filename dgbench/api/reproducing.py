@@ -166,11 +166,14 @@ def _found(run: str, store: Store, board: Board | None, predictions: Path | None
     if id_ := resolved(run, here):
         before = pl.read_parquet(store.file("run", id_, "predictions.parquet"))
         return origin(store, id_), lambda one, path: compared(one, before, pl.read_parquet(path))
-    submitted = dict(_submitted(board))
-    id_ = resolved(run, submitted)
-    if id_ and (found := _row(id_, submitted[id_][1])):
-        return _of_submission(submitted[id_][0], *found, predictions)
-    raise unknown(run, store, [*here, *submitted])
+    submitted: dict[str, list[tuple[Board, Path]]] = {}
+    for id_, place in _submitted(board):
+        submitted.setdefault(id_, []).append(place)
+    meant = resolved(run, submitted)
+    for name, folder in reversed(submitted.get(meant, ()) if meant else ()):  # in another one it may have failed
+        if found := _row(meant, folder):
+            return _of_submission(name, *found, predictions)
+    raise unknown(run, store, [known for known in (*here, *submitted) if known != meant])
 
 
 def _submitted(board: Board | None) -> Iterable[tuple[str, tuple[Board, Path]]]:

@@ -45,7 +45,7 @@ def build_site(folder: Path, boards: Sequence[Board] | None = None, *, store: Pa
         card, submitted = rules(board), submissions_of(board)
         begun = kept.index(card).is_file() or (submitted is not None and submitted.is_dir())
         found = with_submitted(card, store, submitted) if begun or boards is not None else None
-        if found is None or (boards is None and found.metrics.is_empty()):
+        if found is None or (boards is None and found.runs.is_empty()):
             waiting.append(card)
         else:
             known = familiar_to(board)

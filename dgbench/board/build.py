@@ -89,7 +89,7 @@ def build(
     design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
     qualities = (
-        {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.of(design)
+        {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.settle(design)
     )
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
     diverged = Counter(failure.algorithm for failure in beaten(runs, failed))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import polars as pl
 
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.core.errors import DGBenchError
-from dgbench.selection.criteria import Criterion, at_hand
+from dgbench.core.judges import KINDS
+from dgbench.selection.criteria import Criterion, among
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Judged, Quality, quality
 from dgbench.selection.records import Indicators
@@ -21,35 +24,36 @@ class Judging:
 
     def __init__(self, info: BoardInfo) -> None:
         self._info = info
-        self._found: dict[str, dict[Criterion, list[Judged] | str]] = {}
+        self._splits: defaultdict[str, set[str]] = defaultdict(set)
+        self._judged: defaultdict[tuple[str, Criterion], list[Judged]] = defaultdict(list)
+        self._refused: dict[tuple[str, Criterion], str] = {}
 
     def look(self, metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> None:
         """Judge by the records of some more trials: arguments as for :meth:`dgbench.selection.quality.Judged.of`."""
         shared = pl.col("trial") < self._info.trials
-        for (track,), members in metrics.filter(shared).group_by("track"):
-            own = runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().implode()), shared)
-            there = at_hand(members, self._info.headline)
-            found = self._found.setdefault(str(track), {one: [] for one in there if not one.uses_target})
-            for criterion, before in found.items():
-                if not isinstance(before, str):
+        for (name,), members in metrics.filter(shared).group_by("track"):
+            track, own = (
+                str(name),
+                runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().implode()), shared),
+            )
+            self._splits[track] |= set(members["split"].unique())
+            for criterion in among(KINDS, self._info.headline):
+                if not criterion.uses_target and (track, criterion) not in self._refused:
                     try:
-                        before.append(Judged.of(members, own, criterion, indicators))
+                        self._judged[track, criterion].append(Judged.of(members, own, criterion, indicators))
                     except DGBenchError as error:
-                        found[criterion] = str(error)
+                        self._refused[track, criterion] = str(error)
 
-    def of(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
+    def settle(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
         """What was seen, by track: how well criteria picked, and by the titles of others why they were not judged.
 
-        What is told is let go: of many runs it is large.
+        Those whose judges nobody asked for, in any trial, are left out. What is told is let go: of many runs it is
+        large.
         """
         told = {}
-        for track, found in self._found.items():
-            qualities, refusals = [], {}
-            for criterion, of in found.items():
-                if isinstance(of, str):
-                    refusals[criterion.title] = of
-                else:
-                    qualities.append(quality(of, criterion, design))
-                    of.clear()
-            told[track] = tuple(qualities), refusals
+        for track, splits in self._splits.items():
+            there = [one for one in among(splits, self._info.headline) if not one.uses_target]
+            refusals = {one.title: self._refused[track, one] for one in there if (track, one) in self._refused}
+            judged = [one for one in there if one.title not in refusals]
+            told[track] = tuple(quality(self._judged.pop((track, one)), one, design) for one in judged), refusals
         return told

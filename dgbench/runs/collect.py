@@ -131,8 +131,8 @@ class Records:
 
     def by_trial(self) -> Iterator[pl.DataFrame]:
         """The same, those of one trial after the other; never all of them are there, unless they were read before."""
-        if isinstance(self.streams, pl.DataFrame):
-            return by_trial(self.streams)
+        if isinstance(self.streams, pl.DataFrame) or "metrics" in vars(self):
+            return by_trial(self.metrics)
         return map(self.streams, self.runs["trial"].unique().sort())
 
     def asked(self, algorithm: str) -> int:
@@ -194,7 +194,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
             metrics = pl.concat([metrics, judged(asking, gone, metrics, own)])
         return over_examples(metrics) if board.selection.average == "examples" else metrics
 
-    weights = weighed(judges, streams() if judges.height else METRICS.to_frame(), found.weights)
+    weights = weighed(judges, streams() if found.weights.height else METRICS.to_frame(), found.weights)
     took = dict(trained.select("training", "train_seconds").iter_rows())
     return Records(
         board,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,9 @@ import pytest
 from scripts_loaded import load_script
 
 import dgbench
+from dgbench.board.build import build
 from dgbench.board.from_records import from_records
+from dgbench.board.leaderboard import Leaderboard
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
 from dgbench.runs.index import index
@@ -95,6 +98,29 @@ def test_records_are_read_trial_by_trial_and_a_leaderboard_asks_for_no_more(tmp_
     assert pl.concat(parts).sort(order).equals(made.records.metrics.sort(order))
     together = replace(made.records, streams=made.records.metrics)
     assert from_records(together).cells.equals(made.cells)
+    whole = build([made.records.metrics], made.records.runs, made.info, indicators=made.records.indicators)
+    assert whole.cells.equals(made.cells)
+    assert judged(whole) == judged(made)
+
+
+def judged(board: Leaderboard) -> list[tuple[Any, ...]]:
+    """What a leaderboard says of criteria, track by track."""
+    return [
+        ([vars(one) | {"points": one.points.rows()} for one in track.qualities], track.refusals)
+        for track in board.tracks
+    ]
+
+
+def test_judges_of_some_trials_are_too_few_whichever_these_are(tmp_path: Path) -> None:
+    rules = dgbench.rules(small_board("erm", "sam", trials=2), criterion="lodo")
+    load_script("measure_store").fill(Store(tmp_path), rules, examples=3, pool=2)
+    made = dgbench.leaderboard(rules, store=tmp_path)
+    info = replace(made.info, criterion="source")
+    for trial in (0, 1):
+        left = made.records.metrics.filter(pl.col("split").is_in(["validation", "target"]) | (pl.col("trial") != trial))
+        found = [build(parts, made.records.runs, info) for parts in (left, [left])]
+        assert judged(found[0]) == judged(found[1])
+        assert any("trainings of its own, and there are none" in why for why in found[0].tracks[0].refusals.values())
 
 
 def predictions(confidence: list[float]) -> pl.DataFrame:

@@ -11,6 +11,8 @@ it is a choice of records like any other. What they found of weights stands amon
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from dgbench.core.errors import RecipeError, UnknownNameError
@@ -89,9 +91,13 @@ def at_hand(metrics: pl.DataFrame, headline: Measure = RULE) -> tuple[Criterion,
         metrics: The records.
         headline: By what their board ranks.
     """
-    there = set(metrics["split"].unique())
+    return among(set(metrics["split"].unique()), headline)
+
+
+def among(splits: Collection[str], headline: Measure = RULE) -> tuple[Criterion, ...]:
+    """As :func:`at_hand`, of records that have these splits."""
     fitting = (one for one in CRITERIA.values() if headline.of == "classes" or not one.classes)
-    return tuple(one for one in fitting if one.judges is None or one.judges in there)
+    return tuple(one for one in fitting if one.judges is None or one.judges in splits)
 
 
 def get(name: str) -> Criterion:

@@ -92,8 +92,14 @@ def on_networks(cases: list[tuple[str, dict[str, Any]]]) -> list[Case]:
 
 NAMES = ("name", "settings", "kind")
 DEFAULTS = [(name, {}) for name in sorted(registry.BUILT_IN["predictor"])]
-CASES = on_networks(DEFAULTS) + [(*case, "plain") for case in CORNERS] + [("itta", {"compat": "released"}, "levi")]
-"""What a predictor's settings change does not depend on the network; but for shapes that it asks of it."""
+MOVING: list[Case] = [
+    ("itta", {"compat": "released"}, "levi"),
+    ("tent", {"lr": 0.1, "steps": 3}, "levi"),
+    ("pl", {"threshold": 0.4, "lr": 0.1, "steps": 3, "timing": "after"}, "levi"),
+    ("shot_im", {"theta": 0.1, "lr": 0.1, "steps": 2, "timing": "after"}, "levi"),
+]
+CASES = on_networks(DEFAULTS) + [(*case, "plain") for case in CORNERS] + MOVING
+"""What a predictor's settings change depends little on the network: beside a side network some that move are tried."""
 every_predictor = pytest.mark.parametrize(NAMES, CASES, ids=lambda value: str(value))
 
 
