@@ -232,3 +232,17 @@ def test_the_commands_of_a_sites_pages_work_as_they_are_printed(
         done = within(*shlex.split(command)[1:], "-n")
         assert done.returncode == 0, done.stderr
         assert "SAM on 'small'" in done.stdout
+
+
+def test_a_run_that_another_submission_lost_is_found_where_it_came_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store = "abcdef0123456789", Store(tmp_path / "store")
+    monkeypatch.setattr(reproducing, "_submitted", lambda board: [(run, ("quick", tmp_path / name)) for name in "ab"])
+    monkeypatch.setattr(reproducing, "_of_submission", lambda *found: found)
+    monkeypatch.setattr(reproducing, "_row", lambda run, place: (place.name, run) if place.name == "a" else None)
+    assert reproducing._found("abcdef", store, None, None) == ("quick", "a", run, None)
+    monkeypatch.setattr(reproducing, "_row", lambda run, place: None)
+    with pytest.raises(StoreError, match="there is no finished run 'abcdef'") as caught:
+        reproducing._found("abcdef", store, None, None)
+    assert run not in str(caught.value)
