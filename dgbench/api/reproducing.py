@@ -169,11 +169,11 @@ def _found(run: str, store: Store, board: Board | None, predictions: Path | None
     submitted: dict[str, list[tuple[Board, Path]]] = {}
     for id_, place in _submitted(board):
         submitted.setdefault(id_, []).append(place)
-    meant = resolved(run, submitted)
-    for name, folder in reversed(submitted.get(meant, ()) if meant else ()):  # in another one it may have failed
-        if found := _row(meant, folder):
-            return _of_submission(name, *found, predictions)
-    raise unknown(run, store, [known for known in (*here, *submitted) if known != meant])
+    if meant := resolved(run, submitted):
+        for name, folder in reversed(submitted.pop(meant)):  # in one of them it may have failed
+            if found := _row(meant, folder):
+                return _of_submission(name, *found, predictions)
+    raise unknown(run, store, [*here, *submitted])
 
 
 def _submitted(board: Board | None) -> Iterable[tuple[str, tuple[Board, Path]]]:
