@@ -6,9 +6,10 @@ The target's images are read here and nowhere else.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -31,7 +32,7 @@ from dgbench.runs.plan import Part, RunSpec
 from dgbench.runs.setting import Setting, stored
 from dgbench.runs.store import Store
 from dgbench.selection.predictions import STREAM, check
-from dgbench.train.evaluate import evaluating, features, pooled
+from dgbench.train.evaluate import evaluating, features_of_sets, pooled
 from dgbench.train.norm_statistics import batches_for, recompute
 from dgbench.train.sources import Held, Inputs
 from dgbench.train.spec import TrainingSpec
@@ -47,7 +48,6 @@ class _Stream:
         inputs, places: Where to find each.
         seed: Draws the order in which they are shown; it depends on sources and trial alone.
         order: That order.
-        back: From it to that of the rows.
         part: Of a target.
     """
 
@@ -59,8 +59,15 @@ class _Stream:
     places: Tensor
     seed: int
     order: Tensor
-    back: Tensor
     part: Part | None = None
+
+
+class _Set(NamedTuple):
+    """Images whose features are wanted: what tells them from others, and where they are."""
+
+    name: tuple[object, ...]
+    inputs: Inputs
+    places: Tensor
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class Bench:
             for name, value in zip(STREAM[1:], (split, domain, view), strict=True)
         ]
         named = pl.DataFrame([*names, *shown])
-        return _Stream(split, domain, view, named, inputs, places, seed, order, order.argsort(), part)
+        return _Stream(split, domain, view, named, inputs, places, seed, order, part)
 
     def predict(self, run: RunSpec) -> pl.DataFrame:
         """The run's predictions, one row an example: for every candidate's weights, on every stream."""
@@ -181,7 +188,8 @@ class Bench:
                 with evaluating(self.network):
                     source = self._source(step, predictor)
                     at_work = predictor.prepare(self._seeing() if images else self.network, source)
-                    each = (self._observe(at_work, stream, step, run, images) for stream in streams)
+                    seen = [None] * len(streams) if images else self._seen(streams, step)
+                    each = (self._observe(at_work, *one, run) for one in zip(streams, seen, strict=True))
                     kept = map(partial(self._among, run, predictor.scores), streams, each)
                     said.append(torch.cat(list(kept)))
             table = observed(step, shown, *pooled(said, predictor.scores), self.sources.scale)
@@ -205,7 +213,8 @@ class Bench:
         """
         streams = [stream for stream in self._streams(run) if (stream.split, stream.view) == ("validation", "clean")]
         with evaluating(self.network):
-            return [self._seen(stream, step) for stream in streams]
+            seen = self._seen(streams, step)
+            return [own[stream.order] for own, stream in zip(seen, streams, strict=True)]
 
     def sets(self, run: RunSpec) -> list[Shown]:
         """The clean images that a run predicts: of each source domain that validates, and of its target."""
@@ -251,35 +260,24 @@ class Bench:
             for batch in batches:
                 yield batch.x
 
-    def _features(
-        self, step: int, of: tuple[object, ...], inputs: Inputs, places: Tensor, order: Tensor | None = None
-    ) -> Tensor:
-        """Features of a set of images, computed once for all predictors that share the weights.
-
-        Args:
-            step: Of the weights.
-            of: Names the set.
-            inputs, places: Where its images are.
-            order: In which the features are given, if not that of the places.
-        """
-        key = ((step, self.number) if self.moves else 0, *of)
-        if key not in self.seen:
-            found = features(self.network, inputs, places)
-            self.seen[key] = found if order is None else found[order]
-        return self.seen[key]
+    def _features(self, step: int, sets: Sequence[_Set]) -> list[Tensor]:
+        """Features of sets of images, computed once for all predictors that share the weights of a step."""
+        weights = (step, self.number) if self.moves else None
+        new = {(weights, one.name): one for one in sets if (weights, one.name) not in self.seen}
+        self.seen |= zip(new, features_of_sets(self.network, [one[1:] for one in new.values()]), strict=True)
+        return [self.seen[weights, one.name] for one in sets]
 
     def _source(self, step: int, predictor: Predictor) -> Source | None:
         """What a predictor is prepared with."""
         if not predictor.needs_source:
             return None
-        parts, labels, numbers = [], [], []
         of = "validation" if predictor.needs_source == "validation" else "train"
-        for number, held in enumerate(self.sources.domains):
-            rows = held.validation if of == "validation" else held.train
-            parts.append(self._features(step, (f"{of} rows", held.name), held.inputs, rows))
-            labels.append(held.labels[rows.to(self.device)])
-            numbers.append(torch.full_like(labels[-1], number))
-        return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
+        rows = [held.validation if of == "validation" else held.train for held in self.sources.domains]
+        known = list(zip(self.sources.domains, rows, strict=True))
+        sets = [_Set((f"{of} rows", held.name), held.inputs, own) for held, own in known]
+        labels = [held.labels[own.to(self.device)] for held, own in known]
+        numbers = [torch.full_like(own, number) for number, own in enumerate(labels)]
+        return Source(torch.cat(self._features(step, sets)), torch.cat(labels), torch.cat(numbers))
 
     def _seeing(self) -> Network:
         """The network that images go through; of one that is a head on stored features, with its backbone."""
@@ -290,16 +288,19 @@ class Bench:
         self.whole.head, self.whole.domain_heads = self.network.head, self.network.domain_heads
         return self.whole
 
-    def _observe(self, at_work: Stream, stream: _Stream, step: int, run: RunSpec, images: bool) -> Tensor:
-        """Show one stream, once and in its order; what is predicted ``[n, C]``, as the domain has its rows."""
+    def _observe(self, at_work: Stream, stream: _Stream, seen: Tensor | None, run: RunSpec) -> Tensor:
+        """Show one stream, once and in its order: features, or images themselves.
+
+        Returns:
+            What is predicted ``[n, C]``, as the domain has its rows.
+        """
         order, batch = stream.order, run.stream_batch
         if run.stream_mode == "by_class":
             order = order[torch.tensor(stream.shown["label"])[order.cpu()].argsort(stable=True)]
-        if images:
+        if seen is None:
             shown: Iterable[Tensor] = map(stream.inputs.ready, torch.split(stream.places[order.cpu()], batch))
         else:
-            seen = self._seen(stream, step)
-            shown = torch.split(seen if order is stream.order else seen[stream.back][order], batch)
+            shown = torch.split(seen[order], batch)
         at_work.reset(stream.seed)
         said = []
         for each in shown:
@@ -314,7 +315,7 @@ class Bench:
             return scores
         return among(scores, torch.from_numpy(np.unique(self.dataset.domain(stream.domain).labels)), kind)
 
-    def _seen(self, stream: _Stream, step: int) -> Tensor:
-        """Features of a stream, in its order."""
-        of = (stream.split, stream.part, stream.domain, stream.view, len(stream.places))
-        return self._features(step, of, stream.inputs, stream.places, stream.order)
+    def _seen(self, streams: Sequence[_Stream], step: int) -> list[Tensor]:
+        """Features of each stream, as the domain has its rows."""
+        names = ((s.split, s.part, s.domain, s.view, len(s.places)) for s in streams)
+        return self._features(step, [_Set(name, s.inputs, s.places) for name, s in zip(names, streams, strict=True)])

@@ -213,8 +213,8 @@ def test_a_prediction_that_is_no_number_is_no_result(ran: Ran, tmp_path: Path, m
     (entry,) = (e for e in plan.entries if e.algorithm == "erm" and e.domain == TARGET)
     store, training = Store(tmp_path), plan.trainings[entry.training]
     shutil.copytree(done.folder("training", training.id), store.folder("training", training.id))
-    real = predict.features
-    monkeypatch.setattr(predict, "features", lambda *args: real(*args) * float("nan"))
+    real = predict.features_of_sets
+    monkeypatch.setattr(predict, "features_of_sets", lambda *args: [own * float("nan") for own in real(*args)])
     with pytest.raises(StoreError, match="a probability is no number"):
         do_runs(training, [plan.runs[entry.run]], store, CPU)
     assert not store.finished("run", entry.run)
