@@ -4,6 +4,7 @@ Libraries read their environment when they are imported, so it is made anew here
 tests start inherit it. Each session has one cache, so that data is built once.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -97,6 +98,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no accelerator"))
+
+
+def pytest_collection_finish() -> None:
+    """Tests and libraries stay until the end, a million objects: looking through them for what is garbage took a
+    twentieth of a session."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
