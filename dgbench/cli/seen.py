@@ -31,8 +31,9 @@ from dgbench.core.known import versions
 from dgbench.core.paths import shipped
 from dgbench.core.provenance import code, revision
 from dgbench.runs.finished import Pieces
-from dgbench.runs.remembered import NO_STAMP, STAMP, noted, place, recalled, stamp
+from dgbench.runs.remembered import STAMP, noted, place, recalled
 from dgbench.runs.roll import Roll
+from dgbench.runs.stamps import NO_STAMP, stamp
 from dgbench.runs.store import Store
 
 VERSION = "dgbench.seen/2"

@@ -29,7 +29,7 @@ from dgbench.models.backbones import bare
 from dgbench.models.network import Backbone, Network
 from dgbench.models.weightless import weightless
 from dgbench.runs.feature_shelf import shelf
-from dgbench.runs.remembered import Stamp, stamp
+from dgbench.runs.stamps import Stamp, stamp
 from dgbench.runs.store import BusyError, Store
 from dgbench.train.evaluate import evaluating, features
 from dgbench.train.sources import Pixels

@@ -12,8 +12,10 @@ import polars as pl
 
 from dgbench.core.errors import DamagedError
 from dgbench.core.seals import DONE, Files, checked
-from dgbench.runs.remembered import NO_STAMP, STAMP, Tables, beside, noted, recalled, stamp, stamps
+from dgbench.runs.copies import FOLDERS
+from dgbench.runs.remembered import STAMP, Tables, beside, noted, recalled, stamped
 from dgbench.runs.said import note_of, rows_of, unfolding
+from dgbench.runs.stamps import NO_STAMP, stamp
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import METRICS, WEIGHED
 
@@ -41,8 +43,6 @@ FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read."""
 _AT_ONCE = 2000
 """How many pieces are read before what they say becomes columns."""
-_STAMPED_AT_ONCE = 50_000
-"""Of how many files the paths are there at a time."""
 _OF_PIECES = {"files": FILES, "notes": NOTES}
 _OF_RUNS = {"measured": COMPACT, "weights": LOOKED_AT}
 _TABLES = {**_OF_PIECES, **_OF_RUNS}
@@ -141,17 +141,13 @@ def _without(table: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
 
 def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
     """The pieces of which a file is no longer as it was, or that others, who share the store, have no longer."""
-    seals = files.filter(file=DONE).select(PIECE.names())
+    seals = files.filter(file=DONE).select(PIECE.names()) if store.sharing.url else PIECE.to_frame()
     gone = [not store.sharing.finished(kind, id_) for kind, id_ in seals.iter_rows()]  # new seals are here after that
-    kinds: tuple[Kind, ...] = ("training", "run")
-    roots = {kind: f"{store.pieces_in(kind)}/" for kind in kinds}  # text: joining many thousands of paths takes time
-    root = pl.col("kind").replace_strict(roots, return_dtype=pl.String)
-    changed = [seals.filter(pl.Series(gone, dtype=pl.Boolean))]
-    for some in files.iter_slices(_STAMPED_AT_ONCE):
-        now = stamps(some.select(pl.concat_str(root, "id", pl.lit("/"), "file")).to_series())
-        other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
-        changed.append(some.filter(other).select(PIECE.names()))
-    return pl.concat(changed).unique()
+    folder = pl.col("kind").replace_strict(FOLDERS, return_dtype=pl.String)
+    now = stamped(store.root, files.select(pl.concat_str(folder, "id", "file", separator="/")).to_series())
+    other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
+    gone_too = seals.filter(pl.Series(gone, dtype=pl.Boolean))
+    return pl.concat([gone_too, files.filter(other).select(PIECE.names())]).unique()
 
 
 def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:

@@ -28,8 +28,9 @@ from dgbench.runs.index import grown
 from dgbench.runs.overlap import Idle, Sharing, idle, sharing
 from dgbench.runs.plan import Plan
 from dgbench.runs.pretraining import start
-from dgbench.runs.remembered import beside, noted, recalled, stamp
+from dgbench.runs.remembered import beside, noted, recalled
 from dgbench.runs.sizes import Sizes, sizes
+from dgbench.runs.stamps import stamp
 from dgbench.runs.store import Store
 
 VERSION = "dgbench.plan/1"

@@ -11,7 +11,7 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.runs.predictions import TABLE, intact
-from dgbench.runs.remembered import STAMP, noted, place, recalled, stamps
+from dgbench.runs.remembered import STAMP, noted, place, recalled, stamped
 from dgbench.runs.said import unfolding
 from dgbench.runs.store import Store
 from dgbench.selection.indicators import READ, indicators
@@ -60,8 +60,7 @@ def _indicated(board: BoardCard, store: Store, runs: pl.DataFrame) -> pl.DataFra
 
 def _stamped(store: Store, runs: pl.DataFrame) -> pl.DataFrame:
     """Runs with what their predictions are known by."""
-    root = store.pieces_in("run")
-    return runs.hstack(stamps(f"{root}/{run}/{TABLE}" for run in runs["run"])).select(FILES.names())
+    return runs.hstack(stamped(store.pieces_in("run"), runs["run"] + f"/{TABLE}")).select(FILES.names())
 
 
 def _read(store: Store, runs: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -8,8 +8,9 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.runs.predictions import TABLE, intact
-from dgbench.runs.remembered import STAMP, Stamp, noted, place, recalled, stamp, stamps
+from dgbench.runs.remembered import STAMP, noted, place, recalled, stamped
 from dgbench.runs.said import unfolding
+from dgbench.runs.stamps import Stamp, stamp
 from dgbench.runs.store import Store
 from dgbench.selection.familiar import Familiar
 from dgbench.selection.measures import COMPUTED, EXAMPLE, class_count, listed, measure, official_groups
@@ -56,8 +57,8 @@ def measured(board: BoardCard, store: Store, cells: pl.DataFrame, known: Familia
 
 def changed(store: Store, before: pl.DataFrame) -> pl.DataFrame:
     """The runs whose predictions are no longer those that were read."""
-    found, root = before.select("run", *STAMP).unique(), store.pieces_in("run")
-    now = stamps(f"{root}/{run}/{TABLE}" for run in found["run"])
+    found = before.select("run", *STAMP).unique()
+    now = stamped(store.pieces_in("run"), found["run"] + f"/{TABLE}")
     return found.filter(pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)).select("run")
 
 

@@ -10,13 +10,10 @@ damaged, of another version or of another store is no loss. It is written whole,
 from __future__ import annotations
 
 import logging
-import os
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from dgbench.core.cards import BoardCard
@@ -25,41 +22,20 @@ from dgbench.core.errors import DamagedError
 from dgbench.core.files import whole_folder
 from dgbench.core.locks import alone
 from dgbench.core.seals import checked, seal, sealed
+from dgbench.runs.stamps import stamps
 from dgbench.runs.store import Store
 
 STAMP = pl.Schema({"inode": pl.UInt64(), "size": pl.Int64(), "modified": pl.Int64(), "changed": pl.Int64()})
-"""By what a file is known again: whoever writes it changes one of these, even where he puts its time back."""
-
-NO_STAMP = (0, 0, 0, 0)
-"""Of a file that went while it was read."""
+"""A :data:`dgbench.runs.stamps.Stamp`."""
 
 Tables = dict[str, pl.DataFrame]
-Stamp = tuple[int, int, int, int]
-
 log = logging.getLogger(__name__)
 
 
-def stamp(path: str | Path) -> Stamp | None:
-    """The values of :data:`STAMP` of a file; None where it is not there."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - many thousands of them
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def stamps(paths: Iterable[str]) -> pl.DataFrame:
-    """The same of many files, as :data:`STAMP`; :data:`NO_STAMP` of those that are not there."""
-    values = array("Q")  # numbers, not objects: there may be a million files
-    for path in paths:
-        try:
-            found = os.stat(path)  # noqa: PTH116 - as above
-        except OSError:
-            values.extend(NO_STAMP)
-        else:
-            values.extend((found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    rows = np.frombuffer(values, np.uint64).reshape(-1, len(STAMP)) if values else np.empty((0, len(STAMP)), np.uint64)
-    return pl.DataFrame([pl.Series(name, rows[:, place]).cast(STAMP[name]) for place, name in enumerate(STAMP)])
+def stamped(root: Path, paths: pl.Series) -> pl.DataFrame:
+    """The stamps of files in a folder, by their paths in it, as :data:`STAMP`."""
+    found = stamps(root, paths)
+    return pl.DataFrame([pl.Series(name, found[:, place]).cast(STAMP[name]) for place, name in enumerate(STAMP)])
 
 
 def place(store: Store, board: BoardCard, what: str) -> Path:

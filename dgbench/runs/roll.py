@@ -22,7 +22,8 @@ from dgbench.core.cards import BoardCard
 from dgbench.core.spec import Spec, canonical
 from dgbench.runs.judged import JUDGES, judges_of
 from dgbench.runs.listed import INDEX, read_in_blocks, read_list
-from dgbench.runs.remembered import STAMP, beside, noted, recalled, stamp
+from dgbench.runs.remembered import STAMP, beside, noted, recalled
+from dgbench.runs.stamps import stamp
 from dgbench.runs.store import Store
 from dgbench.selection.records import RUNS
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,29 +108,27 @@ def status(store: Store) -> StoreStatus:
 def _of_board(store: Store, listed: Path, roll: Roll, held: set[str], failed: set[str], now: float) -> Status:
     trainings, runs = roll.trainings(), roll.runs()
     pieces = Pieces.of(store, listed, trainings, runs)
-    done = {kind: set(pieces.notes.filter(kind=kind)["id"]) for kind in ("training", "run")}
-    pairs = pl.concat([one.select("run", "training") for one in (roll.entries, roll.judges)]).unique()
-    broken = {run for run, training in pairs.iter_rows() if training in failed and run not in done["run"]}
-    left, pace = len(runs) - len(done["run"]) - len(broken), _pace(pieces, now)
+    finished = {kind: pieces.notes.filter(kind=kind)["id"] for kind in ("training", "run")}
+    pairs = pl.concat([one.select("run", "training") for one in (roll.entries, roll.judges)])
+    lost = pairs.filter(pl.col("training").is_in(list(failed)), ~pl.col("run").is_in(finished["run"].implode()))
+    broken, done = lost["run"].n_unique(), len(finished["run"])
+    left, pace = len(runs) - done - broken, _pace(pieces, now)
+    own = {"training": frozenset(trainings), "run": frozenset(runs)}
     return Status(
         board=listed.parent.name,
         rules=listed.stem,
         runs=len(runs),
-        runs_finished=len(done["run"]),
-        runs_failed=len(broken),
+        runs_finished=done,
+        runs_failed=broken,
         trainings=len(trainings),
-        trainings_finished=len(done["training"]),
-        at_work=len(held & {*_locks("training", trainings), *_locks("run", runs)}),
+        trainings_finished=len(finished["training"]),
+        at_work=sum(id_ in own.get(kind, ()) for kind, _, id_ in (name.partition("-") for name in held)),
         runs_per_hour=None if pace is None else 3600 * pace,
         seconds_to_go=0.0 if not left else None if pace is None else left / pace,
         spent=_spent(pieces.notes),
         memory_bytes=pieces.notes["memory_bytes"].max(),  # type: ignore[arg-type] # of integers
         peak_bytes=pieces.notes["peak_bytes"].max(),  # type: ignore[arg-type] # likewise
     )
-
-
-def _locks(kind: str, ids: Iterable[str]) -> Iterable[str]:
-    return (f"{kind}-{id_}" for id_ in ids)
 
 
 def _pace(pieces: Pieces, now: float) -> float | None:

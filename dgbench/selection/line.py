@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 EDGE = 0.0005
 """Shares are taken no nearer to 0 and 1 than this: on a probit scale those are infinitely far."""
@@ -45,6 +44,8 @@ class Line:
 
     def expected(self, source: ArrayLike) -> NDArray[np.float64]:
         """The target accuracies that the line gives to source accuracies, in [0, 1]."""
+        from scipy.special import ndtr  # a look at a store does without it
+
         return np.asarray(ndtr(self.intercept + self.slope * probit(source)))
 
     def robustness(self, source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -54,6 +55,8 @@ class Line:
 
 def probit(share: ArrayLike) -> NDArray[np.float64]:
     """Where shares lie on the probit scale."""
+    from scipy.special import ndtri  # likewise
+
     return np.asarray(ndtri(np.clip(share, EDGE, 1 - EDGE)))
 
 
