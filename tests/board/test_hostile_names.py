@@ -71,11 +71,8 @@ def plain_tokens() -> tuple[Token, ...]:
     return tuple(tokens(markdown.render(board("plain"))))
 
 
-@settings(max_examples=25, deadline=None)
-@given(NAMES)
-@example("# [x](http://e.example) | <b> @me\n\n## y")
-def test_markdown_shows_names_and_does_nothing(name: str) -> None:
-    found = list(tokens(markdown.render(board(name))))
+def markdown_does_nothing(source: str) -> None:
+    found = list(tokens(source))
     types = Counter(token.type for token in found)
     assert not types.keys() & {
         "link_open", "image", "code_inline", "strong_open", "em_open", "s_open", "hr", "html_block", "blockquote_open"
@@ -91,53 +88,27 @@ def test_markdown_shows_names_and_does_nothing(name: str) -> None:
             assert not re.search(r"\w://|www\.|(?<!\w)@\w|\w@[\w-]+\.\w", token.content, re.IGNORECASE), token.content
 
 
-@pytest.mark.parametrize(
-    "name", ["photo", "dot-matrix", "a b", "фото", "C#", "v1.0", "50% off!", "a (b)", "dgbench:vit-micro@letters"]
-)
-def test_ordinary_names_are_not_marked_up(name: str) -> None:
-    assert markdown.inline(name) == name
+def a_spreadsheet_calculates_nothing(content: str) -> None:
+    assert no_commands(content.replace("\n", ""))
+    header, *rows = csv.reader(io.StringIO(content))
+    assert rows
+    for row in [header, *rows]:
+        assert len(row) == len(header)
+        for cell in row:
+            number = re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell)
+            assert number or not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")), cell
 
 
-@settings(max_examples=25, deadline=None)
-@given(NAMES)
-def test_a_spreadsheet_calculates_nothing(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    folder = tmp_path_factory.mktemp("rendered")
-    files.write(board(name), folder)
-    for table in ("leaderboard.csv", "cells.csv"):
-        content = (folder / table).read_text(encoding="utf-8")
-        assert no_commands(content.replace("\n", ""))
-        header, *rows = csv.reader(io.StringIO(content))
-        assert rows
-        for row in [header, *rows]:
-            assert len(row) == len(header)
-            for cell in row:
-                number = re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell)
-                assert number or not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")), cell
+def a_terminal_is_told_nothing(shown: str, name: str) -> None:
+    assert no_commands(shown.replace("\n", ""))
+    # markup and emoji codes stay text: colours are off, so a name that was taken for markup would be gone
+    assert "".join(terminal.visible(f"{name}").split()) in "".join(shown.split()) or len(name) > 20
 
 
 def no_commands(text: str) -> bool:
     return not any(
         unicodedata.category(c) in ("Cc", "Cs") or c in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068" for c in text
     )
-
-
-@settings(max_examples=25, deadline=None)
-@given(NAMES)
-def test_a_terminal_is_told_nothing(name: str) -> None:
-    out = io.StringIO()
-    terminal.show(board(name), Console(file=out, width=200))
-    assert no_commands(out.getvalue().replace("\n", ""))
-    # markup and emoji codes stay text: colours are off, so a name that was taken for markup would be gone
-    shown = "".join(out.getvalue().split())
-    assert "".join(terminal.visible(f"{name}").split()) in shown or len(name) > 20
-
-
-@given(NAMES)
-def test_latex_prints_every_character(name: str) -> None:
-    left = latex.escaped(name)
-    for escape in sorted(set(latex._SPECIAL.values()), key=len, reverse=True):
-        left = left.replace(escape, "")
-    assert not set(left) & set("\\{}$&#^_~%\n\r")
 
 
 class Tags(HTMLParser):
@@ -155,15 +126,39 @@ def plain_tags(render: Callable[[Leaderboard], str]) -> list[str]:
     return Tags(render(board("plain"))).tags
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(NAMES)
-def test_the_page_has_the_tags_that_it_has_with_plain_names(name: str) -> None:
+@example("# [x](http://e.example) | <b> @me\n\n## y")
+def test_each_rendering_shows_names_and_does_nothing(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     made = board(name)
+    markdown_does_nothing(markdown.render(made))
+    folder = tmp_path_factory.mktemp("rendered")
+    files.write(made, folder)
+    for table in ("leaderboard.csv", "cells.csv"):
+        a_spreadsheet_calculates_nothing((folder / table).read_text(encoding="utf-8"))
+    out = io.StringIO()
+    terminal.show(made, Console(file=out, width=200))
+    a_terminal_is_told_nothing(out.getvalue(), name)
     for render in (html.render, notebook.render):
         page = render(made)
         page.encode("utf-8")
         assert no_commands(page.replace("\n", ""))
         assert Tags(page).tags == plain_tags(render)
+
+
+@pytest.mark.parametrize(
+    "name", ["photo", "dot-matrix", "a b", "фото", "C#", "v1.0", "50% off!", "a (b)", "dgbench:vit-micro@letters"]
+)
+def test_ordinary_names_are_not_marked_up(name: str) -> None:
+    assert markdown.inline(name) == name
+
+
+@given(NAMES)
+def test_latex_prints_every_character(name: str) -> None:
+    left = latex.escaped(name)
+    for escape in sorted(set(latex._SPECIAL.values()), key=len, reverse=True):
+        left = left.replace(escape, "")
+    assert not set(left) & set("\\{}$&#^_~%\n\r")
 
 
 def test_code_is_fenced_by_more_backticks_than_it_has(tmp_path: Path) -> None:
