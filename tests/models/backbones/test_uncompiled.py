@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 PROGRAM = """
 import sys
 import torch
@@ -15,13 +13,14 @@ from dgbench.models.backbones.uncompiled import uncompiled
 
 COMPILER = "torch._dynamo"
 real = torch.compiler.disable
-network = build(sys.argv[1]).module
-base = AdamW(lr=0.1).build(list(network.parameters()))
-network(torch.zeros(2, 3, int(sys.argv[2]), int(sys.argv[2]))).sum().backward()
-descend(base)
-assert "timm" in sys.modules and "torchvision" in sys.modules
-assert COMPILER not in sys.modules and f"{COMPILER}.utils" not in sys.modules
-assert torch.compiler.disable is real
+for name, side in (("dgbench:vit-micro", 16), ("timm:resnet18", 64)):
+    network = build(name).module
+    base = AdamW(lr=0.1).build(list(network.parameters()))
+    network(torch.zeros(2, 3, side, side)).sum().backward()
+    descend(base)
+    assert "timm" in sys.modules and "torchvision" in sys.modules
+    assert COMPILER not in sys.modules and f"{COMPILER}.utils" not in sys.modules, name
+    assert torch.compiler.disable is real
 
 try:
     with uncompiled():
@@ -46,7 +45,6 @@ assert asked("cpu") == torch._dynamo.utils.is_compile_supported("cpu")
 """
 
 
-@pytest.mark.parametrize(("backbone", "side"), [("dgbench:vit-micro", 16), ("timm:resnet18", 64)])
-def test_the_compiler_is_not_imported_where_it_is_only_told_to_pass_over_something(backbone: str, side: int) -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, backbone, str(side)], capture_output=True, text=True)
+def test_the_compiler_is_not_imported_where_it_is_only_told_to_pass_over_something() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
