@@ -33,6 +33,8 @@ ALGORITHMS = (
     "adanpc(threshold=2.0)",
 )
 """Every card of the registry whose head no weights bring along, and some recipes of several."""
+IN_BLOCKS = ("itta", "last_blocks", "levi", "lora", "lora + swad", "miro", "pego", "soma", "wise_ft_layers")
+"""Those that look into the blocks of a network, or change them: they are run on a transformer."""
 SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a", "adanpc + swad", "tent",
           "linear_probe + bn_adapt", "pl + swad")  # fmt: skip
 
@@ -68,9 +70,20 @@ def ran(board: BoardCard, name: str, workers: int = 0, **cases: tuple[str, ...])
 
 @pytest.fixture(scope="session")
 def digits() -> Ran:
-    """One target, of which three chunks are tested, and every algorithm there is."""
-    board = small_board(*ALGORITHMS).model_copy(update={"split": SplitRules(validation=0.05, test=0.3)})
-    return ran(board, "digits", workers=2, digits=("print",))
+    """One target, of which three chunks are tested, and every algorithm there is but those in blocks."""
+    others = (name for name in ALGORITHMS if name not in IN_BLOCKS)
+    return ran(on_print("dgbench:convnet-small", *others), "digits", workers=2, digits=("print",))
+
+
+@pytest.fixture(scope="session")
+def blocks() -> Ran:
+    """Those in blocks, in the same way."""
+    return ran(on_print("dgbench:vit-micro", *IN_BLOCKS), "blocks", digits=("print",))
+
+
+def on_print(backbone: str, *algorithms: str) -> BoardCard:
+    split = SplitRules(validation=0.05, test=0.3)
+    return small_board(*algorithms, backbone=backbone).model_copy(update={"split": split})
 
 
 def target(choice: Choice) -> tuple[Domain, Rows]:

@@ -1,11 +1,14 @@
 """The page *Use a model* runs from top to bottom as it stands there, on fewer pictures and a smaller board."""
 
+import contextlib
 import csv
+import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from comparing.called import within
@@ -48,16 +51,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def in_a_process(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=home, capture_output=True, text=True, timeout=600)
-
-
 def run(home: Path, program: str, *words: str) -> str:
-    """What a line prints; ``dgbench`` itself in this process, which has imported torch already."""
-    done = within(*words, folder=home) if program == "dgbench" else in_a_process(home, *words)
-    assert done.returncode == 0, (program, words, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done.stdout
+    """What a line prints, all in this process, which has imported torch already."""
+    if program == "dgbench":
+        done = within(*words, folder=home)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stdout
+    printed = io.StringIO()
+    with contextlib.chdir(home), contextlib.redirect_stdout(printed), mock.patch.object(sys, "argv", list(words)):
+        runpy.run_path(words[0], run_name="__main__")
+    return printed.getvalue()
 
 
 def test_the_page_runs_from_top_to_bottom(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

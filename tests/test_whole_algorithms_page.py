@@ -7,10 +7,14 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from comparing.called import Done, within
 from submissions.boards import write_board
+
+from dgbench.core import elsewhere, registry
 
 PAGE = (Path(__file__).parents[1] / "docs" / "whole-algorithms.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -30,14 +34,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(folder: Path, *command: str, code: int = 0) -> str:
+def _run(folder: Path, *command: str) -> str:
     environment = os.environ | {"PYTHONPATH": ".", "DGBENCH_STORE": str(folder / "store")}
     done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done.stderr if code else done.stdout
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_the_command_and_the_script_of_the_page_run_it(folder: Path) -> None:
+@pytest.fixture
+def called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
+    """``dgbench`` in this process, in which nobody has named a class, or looked for packages, before each call."""
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("DGBENCH_STORE", str(folder / "store"))
+
+    def forget() -> None:
+        for remembered in (elsewhere._loaded, elsewhere.code, registry._installed, registry.classes):
+            remembered.cache_clear()
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(elsewhere, "_TRUSTED", set())
+        forget()
+        return within(*arguments, folder=folder)
+
+    yield call
+    forget()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_method"]:
+        del sys.modules[name]
+
+
+def test_the_command_and_the_script_of_the_page_run_it(folder: Path, called: Callable[..., Done]) -> None:
     (text,) = (text for kind, text in BLOCKS if kind == "sh")
     exported, command = text.strip().split("\n")
     assert exported == "export PYTHONPATH=."
@@ -48,16 +73,17 @@ def test_the_command_and_the_script_of_the_page_run_it(folder: Path) -> None:
     shown = _run(folder, "-c", script.replace('"quick"', '"small/board.toml"'))
     assert len(re.findall(r"^My method( \+ SWAD)? domainbed:my_method\.algorithm:MyAlgorithm 0\.\d", shown, re.M)) == 2
     listed = ["leaderboard", "small/board.toml", *given[3:]]
-    board = json.loads(_run(folder, "-m", "dgbench.cli", *listed, "--json"))
+    board = json.loads(called(*listed, "--json").stdout)
     assert '"pretrained_on": "nothing"' in json.dumps(board)
-    planned = json.loads(_run(folder, "-m", "dgbench.cli", "plan", "small/board.toml", "--json", *given[3:]))
+    planned = json.loads(called("plan", "small/board.toml", "--json", *given[3:]).stdout)
     assert (planned["trainings"], planned["trainings_finished"]) == (2, 2)  # SWAD shares that of the class
 
 
-def test_a_board_names_it_where_a_package_registers_it(folder: Path) -> None:
+def test_a_board_names_it_where_a_package_registers_it(folder: Path, called: Callable[..., Done]) -> None:
     """Only then; what it lacks of hyperparameters is said when it is made."""
-    plan = ("-m", "dgbench.cli", "plan", "small/board.toml")
-    assert "there is no class of an installed package" in _run(folder, *plan, code=2)
+    unknown = called("plan", "small/board.toml")
+    assert unknown.returncode == 2
+    assert "there is no class of an installed package" in unknown.stderr
     _, project = (text for kind, text in BLOCKS if kind == "toml")
     ((group, names),) = tomllib.loads(project)["project"]["entry-points"].items()
     about = folder / "my_method-1.0.dist-info"
@@ -65,7 +91,9 @@ def test_a_board_names_it_where_a_package_registers_it(folder: Path) -> None:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my_method\nVersion: 1.0\n")
     entries = "".join(f"{name} = {target}\n" for name, target in names.items())
     (about / "entry_points.txt").write_text(f"[{group}]\n{entries}")
-    assert "cannot be made with hparams = {}: KeyError: 'width'" in _run(folder, *plan, code=2)
+    lacking = called("plan", "small/board.toml")
+    assert lacking.returncode == 2
+    assert "cannot be made with hparams = {}: KeyError: 'width'" in lacking.stderr
     given = ("-a", "domainbed:my-method(lr=0.01, width=8)", "-a", "domainbed:my-method(lr=0.01, width=8) + ema")
-    (sharing,) = json.loads(_run(folder, *plan, *given, "--json"))["sharing"]
+    (sharing,) = json.loads(called("plan", "small/board.toml", *given, "--json").stdout)["sharing"]
     assert sharing["algorithms"] == list(given[1::2])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import polars as pl
@@ -113,7 +114,11 @@ class Asked:
 
     def headline(self, dataset: str) -> Headline:
         """By which measure a dataset is judged."""
-        return headlines(self.board)[dataset]
+        return self._headlines[dataset]
+
+    @cached_property
+    def _headlines(self) -> Mapping[str, Headline]:
+        return headlines(self.board)  # which reads cards, and every run of every submission is asked for its own
 
     def summarised(self, predictions: pl.DataFrame, dataset: str) -> pl.DataFrame:
         """What predictions of a run come to, as :func:`dgbench.selection.measures.summarised` has it."""

@@ -167,8 +167,10 @@ def _repeat(one: Placed, own: Records) -> Repeat | None:
     if one.submission.method.recipe is None:
         return None
     name = compose(one.submission.method.recipe).name
-    metrics, runs = as_records(one.submission, one.rows, name, average=own.board.selection.average)
     here = own.runs.filter(pl.col("algorithm") == name)
+    if here.is_empty():
+        return None
+    metrics, runs = as_records(one.submission, one.rows, name, average=own.board.selection.average)
     if runs.is_empty() or runs.join(here, on=_CELL, how="anti").height:
         return None
     both = metrics.join(own.metrics.filter(pl.col("algorithm") == name), on=_STREAM, how="full", coalesce=True)

@@ -345,12 +345,12 @@ def test_shared_trainings_are_paid_once() -> None:
 
 
 def test_seconds_come_to_the_same_bits_in_any_order() -> None:
-    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=7, noise=0.01)
+    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=3, noise=0.01)
     random = np.random.default_rng(0)
     odd = runs.with_columns(train_seconds=random.lognormal(3, 2, runs.height), run_seconds=random.random(runs.height))
     found = set()
-    for seed in range(20):
-        made = build(metrics, odd.sample(fraction=1, shuffle=True, seed=seed), info(trials=7))
+    for seed in range(8):
+        made = build(metrics, odd.sample(fraction=1, shuffle=True, seed=seed), info(trials=3))
         cost = entries(made)["sam"].cost
         found.add((made.seconds, made.seconds_unshared, cost.train, cost.predict, cost.passes))
     assert len(found) == 1
@@ -455,7 +455,7 @@ def test_selecting_and_showing_import_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     scored=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 300)), min_size=2, max_size=8),
     draws=st.integers(1, 2),

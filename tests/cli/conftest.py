@@ -13,5 +13,5 @@ from dgbench.runs.store import Store
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     folder = tmp_path_factory.mktemp("room")
     board = write_board(folder / "small", "erm", "sam", "t3a")
-    load_script("measure_store").fill(Store(folder / "store"), rules(board))
+    load_script("measure_store").fill(Store(folder / "store"), rules(board), examples=40)
     return Room(board, folder / "store")

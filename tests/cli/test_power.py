@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cli.rooms import Room
 from comparing.called import within
 from submissions.boards import write_board
 
@@ -23,10 +24,13 @@ def test_it_says_what_the_function_says_of_a_board_that_comes_with_results(tmp_p
     assert found["difference"] == pytest.approx(known.difference.mean)
     assert found["board"]["trials"] == known.board.trials
     assert found["alone"]["smallest"] == pytest.approx(known.alone.smallest)
-    shown = within("power", "emoji", "-a", "erm", "-a", "pego", "--store", tmp_path)
+
+
+def test_it_says_it_of_a_store_in_words_and_which_algorithm_is_not_there(room: Room) -> None:
+    shown = within("power", room.board, "-a", "erm", "-a", "sam", "--store", room.store)
     assert shown.returncode == 0, shown.stderr
-    assert "ERM – PEGO" in shown.stdout
-    unknown = within("power", "emoji", "-a", "erm", "-a", "irm", "--store", tmp_path)
+    assert "ERM – SAM" in shown.stdout
+    unknown = within("power", room.board, "-a", "erm", "-a", "irm", "--store", room.store)
     assert unknown.returncode == 2
     assert "irm" in unknown.stderr
 

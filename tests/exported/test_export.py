@@ -37,7 +37,7 @@ from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.train.evaluate import CHUNK, score
-from exported_boards import ALGORITHMS, HALVED, SHAPES, Ran, target
+from exported_boards import ALGORITHMS, HALVED, IN_BLOCKS, SHAPES, Ran, target
 
 
 def export(ran: Ran, algorithm: str, folder: Path) -> tuple[Choice, Model]:
@@ -75,9 +75,12 @@ def stored(choice: Choice, store: Store) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "ensemble"])  # which is no one network
-def test_every_recipe_predicts_what_its_run_predicted(algorithm: str, digits: Ran, tmp_path: Path) -> None:
-    choice, model = export(digits, algorithm, tmp_path / "model")
-    assert replayed(model, choice).equals(stored(choice, digits.store)), "to the last bit"
+def test_every_recipe_predicts_what_its_run_predicted(
+    algorithm: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    ran: Ran = request.getfixturevalue("blocks" if algorithm in IN_BLOCKS else "digits")
+    choice, model = export(ran, algorithm, tmp_path / "model")
+    assert replayed(model, choice).equals(stored(choice, ran.store)), "to the last bit"
     assert {path.name for path in (tmp_path / "model").iterdir()} <= FILES
     assert model.card.selection.target == "print"
     assert "print" not in model.card.selection.sources

@@ -55,14 +55,13 @@ def shown_board(
     card = rules("quick").model_copy(update={"title": title, "summary": summary, "name": name})
     weights = dict.fromkeys(domains, 1.0)
     records = Records(card, metrics, runs, names, 0, (), ("2",), ("0.1",), {"digits": "0"}, domains, weights)
-    boards = {
-        criterion: build(
-            metrics, runs,
-            info(name=name, title=title, algorithms=names, domains=domains, trials=3, criterion=criterion,
-                 reference=f"erm{suffix}"),
-        )
-        for criterion in ("augmented", "source")
-    }  # fmt: skip
+    boards: dict[str, Leaderboard] = {}
+    for criterion in ("augmented", "source"):
+        asked = info(
+            name=name, title=title, algorithms=names, domains=domains, trials=3, criterion=criterion,
+            reference=f"erm{suffix}",
+        )  # fmt: skip
+        boards[criterion] = build(metrics, runs, asked, known=boards.get("augmented"))
     judged = {name: rankings(board, measured(board)) for name, board in boards.items()}
     missed = misses(boards["augmented"].cells, predicted)
     return ShownBoard(records, boards, rankings=judged, misses=missed)
