@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,31 +34,19 @@ def stamps(root: Path, paths: pl.Series) -> NDArray[np.uint64]:
         found = [_here(root, paths)]
     else:
         shares = [paths[len(paths) * n // programs : len(paths) * (n + 1) // programs] for n in range(programs)]
-        with ExitStack() as stack:
-            said = [stack.enter_context(_elsewhere(root, share)) for share in shares]
-            found = [one() for one in said]
+        with ThreadPoolExecutor(programs) as threads:
+            found = list(threads.map(partial(_elsewhere, root), shares))
     return np.concatenate([np.array(one, np.uint64) for one in found]).reshape(-1, len(NO_STAMP))
 
 
-@contextmanager
-def _elsewhere(root: Path, paths: pl.Series) -> Iterator[Callable[[], array[int]]]:
-    """Have another program read stamps; what is given waits for them, and reads them itself where that was killed."""
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
-        asked.write(BETWEEN.join(paths).encode())
-        asked.seek(0)
-        command = [sys.executable, "-I", "-S", stamp_program.__file__]
-        with subprocess.Popen(command, cwd=root, stdin=asked, stdout=said) as program:
-
-            def waited() -> array[int]:
-                if program.wait():
-                    return _here(root, paths)
-                said.seek(0)
-                return array("Q", said.read())
-
-            try:
-                yield waited
-            finally:
-                program.kill()
+def _elsewhere(root: Path, paths: pl.Series) -> array[int]:
+    """Have another program read stamps; where it is killed, they are read here."""
+    command = [sys.executable, "-I", "-S", stamp_program.__file__]
+    quiet = subprocess.DEVNULL  # Ctrl-C ends that program as well, which is not worth a word
+    done = subprocess.run(
+        [*command], cwd=root, input=BETWEEN.join(paths).encode(), stdout=subprocess.PIPE, stderr=quiet
+    )
+    return _here(root, paths) if done.returncode else array("Q", done.stdout)
 
 
 def _here(root: Path, paths: pl.Series) -> array[int]:
