@@ -15,8 +15,8 @@ from dgbench.api import measuring
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 
-def test_a_submission_is_explained(tmp_path: Path) -> None:
-    done = within("explain", "emoji", "sam", "--store", tmp_path, "--json")
+def test_a_submission_is_explained(emoji: str, tmp_path: Path) -> None:
+    done = within("explain", emoji, "sam", "--store", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["algorithm"] == "sam"
@@ -30,9 +30,9 @@ def test_a_submission_is_explained(tmp_path: Path) -> None:
 
 
 def test_the_commands_of_the_page_are_understood_and_what_differs_is_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emoji: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found, asked = measuring.explain("emoji", "erm", trials=[0], store=tmp_path), []
+    found, asked = measuring.explain(emoji, "erm", trials=[0], store=tmp_path), []
     monkeypatch.setattr(measuring, "explain", lambda *args, **options: asked.append((*args, options)) or found)
     lines = re.findall(r"^dgbench explain .*$", PAGE.read_text(encoding="utf-8"), re.M)
     shown = [within(*shlex.split(line, comments=True)[1:]) for line in lines]
@@ -43,10 +43,10 @@ def test_the_commands_of_the_page_are_understood_and_what_differs_is_exit_code_1
         ("quick", "erm", ["dot-matrix"], [1]),
     ]
     monkeypatch.setattr(type(found), "differs", True)
-    assert within("explain", "emoji", "erm").returncode == 1
+    assert within("explain", emoji, "erm").returncode == 1
 
 
-def test_a_wrong_name_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
-    done = within("explain", "emoji", "emr", "--store", tmp_path)
+def test_a_wrong_name_is_one_message_and_exit_code_2(emoji: str, tmp_path: Path) -> None:
+    done = within("explain", emoji, "emr", "--store", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no algorithm on this board named 'emr'. Did you mean 'erm'" in done.stderr

@@ -13,11 +13,11 @@ from submissions.boards import write_board
 import dgbench
 
 
-def test_it_says_what_the_function_says_of_a_board_that_comes_with_results(tmp_path: Path) -> None:
-    done = within("power", "emoji", "-a", "erm", "-a", "pego", "--store", tmp_path, "--json")
+def test_it_says_what_the_function_says_of_a_board_that_comes_with_results(emoji: str, tmp_path: Path) -> None:
+    done = within("power", emoji, "-a", "erm", "-a", "pego", "--store", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)["comparisons"]
-    (known,) = dgbench.power("emoji", ["erm", "pego"], store=tmp_path)
+    (known,) = dgbench.power(emoji, ["erm", "pego"], store=tmp_path)
     assert known.board is not None
     assert known.alone is not None
     assert (found["first"], found["second"], found["trials"]) == ("erm", "pego", known.has)

@@ -40,16 +40,16 @@ def test_the_published_table_by_one_command(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def emoji(tmp_path_factory: pytest.TempPathFactory) -> dgbench.Statistics:
-    """A board of submissions."""
-    return dgbench.statistics("emoji", store=tmp_path_factory.mktemp("none"))
+def found(emoji: str, tmp_path_factory: pytest.TempPathFactory) -> dgbench.Statistics:
+    """Of a board of submissions."""
+    return dgbench.statistics(emoji, store=tmp_path_factory.mktemp("none"))
 
 
-def test_a_board_says_the_same_to_programs_and_in_python(emoji: dgbench.Statistics, tmp_path: Path) -> None:
-    done = within("statistics", "emoji", "--store", tmp_path, "--json")
+def test_a_board_says_the_same_to_programs_and_in_python(emoji: str, found: dgbench.Statistics, tmp_path: Path) -> None:
+    done = within("statistics", emoji, "--store", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     track = json.loads(done.stdout)["tracks"][0]
-    tests, split = emoji.tracks[0].tests, emoji.tracks[0].split
+    tests, split = found.tracks[0].tests, found.tracks[0].split
     assert tests is not None
     assert split is not None
     assert track["tests"]["mean_ranks"] == dict(tests.ranks)
@@ -57,17 +57,17 @@ def test_a_board_says_the_same_to_programs_and_in_python(emoji: dgbench.Statisti
 
 
 def test_the_commands_of_the_page_are_understood(
-    emoji: dgbench.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: dgbench.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(measuring, "statistics", lambda board, **options: asked.append((board, options)) or emoji)
+    monkeypatch.setattr(measuring, "statistics", lambda board, **options: asked.append((board, options)) or found)
     monkeypatch.chdir(tmp_path)
     lines = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
     done = [within(*shlex.split(line, comments=True)[1:]) for line in lines]
     assert [one.returncode for one in done] == [0] * 4, done
     assert [board for board, _ in asked] == ["quick"] * 3
     assert [options["control"] for _, options in asked] == [None, "sam", None]
-    tests = emoji.tracks[0].tests
+    tests = found.tracks[0].tests
     assert tests is not None
     for rank in tests.ranks.values():
         assert f"{rank:.2f}" in done[0].stdout

@@ -35,19 +35,19 @@ print(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
-def told(room: Room, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+def told(room: Room, emoji: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """Of each verb how it ended, how much it said, and what of the heavy packages was imported until then."""
     here, nothing = ("--store", str(room.store)), ("--store", str(tmp_path_factory.mktemp("none")))
     asked = {
         **dict.fromkeys(("select", "leaderboard", "criteria"), (room.board, *here)),
-        "compare": ("erm", "sam", "--board", "emoji", *nothing),
-        "statistics": ("emoji", *nothing),
-        "power": ("emoji", "-a", "erm", "-a", "pego", *nothing),
-        "explain": ("emoji", "sam", *nothing),
+        "compare": ("erm", "sam", "--board", emoji, *nothing),
+        "statistics": (emoji, *nothing),
+        "power": (emoji, "-a", "erm", "-a", "pego", *nothing),
+        "explain": (emoji, "sam", *nothing),
         "published": ("pacs",),
     }
     # to find out once what the board's network is like takes torch; then it is known, as it is after any plan
-    dgbench.plan("emoji")
+    dgbench.plan(emoji)
     command = [sys.executable, "-c", PROGRAM, json.dumps([HEAVY, asked])]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(room.board).parent)
     assert done.returncode == 0, done.stderr
