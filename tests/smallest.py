@@ -3,11 +3,13 @@
 from dgbench.core.recipe import compose
 
 LOOK_INTO_BLOCKS = {"itta", "miro"}
-"""Objectives that do; most adapters change them."""
+"""Objectives that do."""
+CHANGE_BLOCKS = {"clip_lora", "last_blocks", "levi", "lora", "pego", "soma"}
+"""Adapters that do; others are about heads."""
 
 
 def smallest(algorithm: str) -> str:
     """A transformer for what knows of blocks; for all else three convolutions, a step of which is a third as long."""
     slots = compose(algorithm).slots
-    blocks = "adapter" in slots or ("objective" in slots and slots["objective"].part in LOOK_INTO_BLOCKS)
-    return "dgbench:vit-micro" if blocks else "dgbench:convnet-small"
+    parts = {slots[slot].part for slot in ("adapter", "objective") if slot in slots}
+    return "dgbench:vit-micro" if parts & (CHANGE_BLOCKS | LOOK_INTO_BLOCKS) else "dgbench:convnet-small"

@@ -30,7 +30,7 @@ from small import small_board
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 # Of one target: heads on stored features, and a network that starts from the head of the first.
-BOARD = small_board("linear_probe", "erm(head='linear_probe')").model_copy(
+BOARD = small_board("linear_probe", "erm(head='linear_probe')", backbone="dgbench:convnet-small").model_copy(
     update={
         "hyperparameters": {"sampler.augmentation": "none"},
         "cases": {"digits": CaseRules(targets=("print",))},

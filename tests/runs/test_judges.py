@@ -51,7 +51,7 @@ def board(*algorithms: str, criterion: str = "kfold", sampler: str = "crafted", 
         "defaults": RecipeSlots(sampler=PartChoice(part=sampler), averaging=PartChoice(part="best")),
         "selection": SelectionRules(views_per_domain=3),
     }
-    return small_board(*algorithms, steps=2).model_copy(update=rules | changes)
+    return small_board(*algorithms, backbone="dgbench:convnet-small", steps=2).model_copy(update=rules | changes)
 
 
 def trained_with(plan: Plan, training: str) -> tuple[str, ...]:

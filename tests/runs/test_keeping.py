@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from smallest import smallest
 
 from dgbench.api import boards
 from dgbench.core.cards import BoardCard, CaseRules, Keep, SelectionRules
@@ -51,12 +52,18 @@ ALL = ("erm", "ema", "swad", "t3a", "swad + t3a", "wise_ft", "adanpc", "ema(deca
 STEPS = (2, 4, 6)
 
 
-def board(*algorithms: str, keep: Keep | None = None, draws: int = 1, name: str = "small") -> BoardCard:
+def board(
+    *algorithms: str,
+    keep: Keep | None = None,
+    draws: int = 1,
+    name: str = "small",
+    backbone: str = "dgbench:convnet-small",
+) -> BoardCard:
     """One target, two sources, three checkpoints; the first and the last are candidates."""
     case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
     changes = {"cases": {"digits": case}, "keep": keep, "draws": draws, "name": name}
     changes["selection"] = SelectionRules(views_per_domain=3)
-    return small_board(*algorithms, steps=6, checkpoints=3).model_copy(update=changes)
+    return small_board(*algorithms, backbone=backbone, steps=6, checkpoints=3).model_copy(update=changes)
 
 
 def weights(root: Path) -> dict[str, set[str]]:
@@ -373,7 +380,9 @@ def test_a_training_done_again_can_be_stopped_and_gone_on_with(everything: Path,
 def test_the_weights_before_the_first_step_are_built_again_to_the_bit(
     algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = board(algorithm).model_copy(update={"hyperparameters": {"sampler.augmentation": "crop"}})
+    rules = board(algorithm, backbone=smallest(algorithm)).model_copy(
+        update={"hyperparameters": {"sampler.augmentation": "crop"}}
+    )
     plan, store = make_plan(rules), Store(tmp_path)
     training = plan.trainings[plan.entries[0].training]
     kept: dict[str, torch.Tensor] = {}

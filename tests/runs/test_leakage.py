@@ -21,7 +21,9 @@ from small import small_board
 
 CPU = torch.device("cpu")
 ALGORITHMS = ("erm", "udim", "swad", "t3a", "adanpc", "drm", "irm")
-BOARD = small_board(*ALGORITHMS, steps=6).model_copy(update={"selection": SelectionRules(views_per_domain=3)})
+BOARD = small_board(*ALGORITHMS, backbone="dgbench:convnet-small", steps=6).model_copy(
+    update={"selection": SelectionRules(views_per_domain=3)}
+)
 
 
 def _with_another_target(data: Dataset, target: str) -> Dataset:

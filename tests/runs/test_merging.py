@@ -45,10 +45,12 @@ CPU = torch.device("cpu")
 SOUPS = ("erm", "soup", "greedy_soup")
 
 
-def board(*algorithms: str, draws: int = 3, **changes: object) -> BoardCard:
+def board(*algorithms: str, draws: int = 3, backbone: str = "dgbench:convnet-small", **changes: object) -> BoardCard:
     """One target, few shifted images."""
     rules = {"cases": {"digits": CaseRules(targets=("print",))}, "selection": SelectionRules(views_per_domain=2)}
-    return boards.rules(small_board(*algorithms, steps=6), draws=draws).model_copy(update=rules | changes)
+    return boards.rules(small_board(*algorithms, backbone=backbone, steps=6), draws=draws).model_copy(
+        update=rules | changes
+    )
 
 
 def merges(plan: Plan) -> dict[str, TrainingSpec]:
@@ -336,7 +338,7 @@ def test_a_soup_that_is_deployed_has_no_part_that_its_draws_did_not_have() -> No
 
 
 def test_adapters_are_merged_as_the_weights_that_they_come_to() -> None:
-    made = make_plan(board("lora + soup", "pego + soup"))
+    made = make_plan(board("lora + soup", "pego + soup", backbone="dgbench:vit-micro"))
     assert len(merges(made)) == 2
 
 

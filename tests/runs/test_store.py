@@ -1,50 +1,36 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import called
 import polars as pl
 import pytest
 
 from dgbench.api import boards
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
+from dgbench.core.processes import Pool
 from dgbench.core.spec import identity
 from dgbench.runs.store import BusyError, Store
 from small import VIEWS, small_board
 
-BOARD = small_board("erm", "t3a", "wise_ft")
+BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the small board was run by two processes at once, this one and another."""
     root = tmp_path_factory.mktemp("finished") / "store"
-    code = (
-        "import sys; from pathlib import Path; from dgbench.api import boards; from small import small_board\n"
-        "if __name__ == '__main__':\n"
-        "    s = boards.run(small_board('erm', 't3a', 'wise_ft'), store=Path(sys.argv[1]), device='cpu', workers=1)\n"
-        "    print('did', s.trainings, s.runs, len(s.failed))\n"
-    )
-    script = root.parent / "work.py"
-    script.write_text(code)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    other = subprocess.Popen(
-        [sys.executable, str(script), str(root)], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    while not list(root.glob("trainings/*/spec.json")) and other.poll() is None:
-        time.sleep(0.05)
-    here = boards.run(BOARD, store=root, device="cpu", workers=1)
-    printed, _ = other.communicate(timeout=240)
-    assert other.returncode == 0
-    match = re.search(r"did (\d+) (\d+) (\d+)", printed)
-    assert match, printed
-    counts = [map(int, match.groups()), (here.trainings, here.runs, len(here.failed))]
+    with Pool(1, called.nothing, "cpu") as pool:
+        other = pool.submit(called.does_a_board, BOARD, root)
+        while not list(root.glob("trainings/*/spec.json")) and not other.done():
+            time.sleep(0.01)
+        did = [called.does_a_board(BOARD, root), other.result()]
     made = boards.plan(BOARD)
-    assert [sum(column) for column in zip(*counts, strict=True)] == [len(made.trainings), len(made.runs), 0]
+    assert sum(one.trainings for one in did) == len(made.trainings)
+    assert sum(one.runs for one in did) == len(made.runs)
     return root
 
 

@@ -54,7 +54,7 @@ def board(*algorithms: str, test: float = 0.0, **changes: object) -> BoardCard:
         "split": SplitRules(validation=0.1, test=test),
         "unlabelled": "untested" if test else "tested",
     }
-    return boards.rules(small_board(*algorithms)).model_copy(update=rules | changes)
+    return boards.rules(small_board(*algorithms, backbone="dgbench:convnet-small")).model_copy(update=rules | changes)
 
 
 def of(plan: Plan, algorithm: str) -> TrainingSpec:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparing.called import within
 from submissions.boards import write_board
 from trackers.conftest import Told
 
@@ -171,9 +172,8 @@ def test_what_targets_share_is_written_once(told: Told) -> None:
 def test_the_command_line_tracks(told: Told, tmp_path: Path) -> None:
     """On a board that is finished: what was selected is written, and standard output is the table's."""
     write_board(tmp_path / "small", "erm", "t3a", "sam")
-    command = [sys.executable, "-m", "dgbench.cli", "run", "small/board.toml", "--store", str(told.store), "--json"]
-    command += ["--track", "tensorboard:logs"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    asked = ["run", "small/board.toml", "--store", told.store, "--json", "--track", "tensorboard:logs"]
+    done = within(*asked, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["files"]
     assert "nothing was left to do" in done.stderr

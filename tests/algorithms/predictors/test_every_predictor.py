@@ -128,7 +128,7 @@ def kind() -> str:
 
 @pytest.fixture
 def network(sees: str, kind: str) -> Network:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # that of all devices notes from where it was called, which takes a while
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(32, DIM), nn.LayerNorm(DIM)]
     module = nn.Sequential(*layers) if sees == "images" else nn.Identity()
     module.feature_info = [{"module": "0", "num_chs": 8}, {"module": "2", "num_chs": 8}]
@@ -198,14 +198,14 @@ def test_inductive_predictions_depend_on_their_own_example_alone(name, settings,
     permuted = torch.empty_like(together)
     permuted[order] = run(stream, target[order])
     stream.reset(0)
-    single = run(stream, target, batch=1)
+    single = run(stream, target[:BATCH], batch=1)
     others = target.clone()
     others[1::2] = -others[1::2]
     stream.reset(0)
     among_others = run(stream, others)[::2]
     same = [
         torch.allclose(together, permuted, atol=1e-5),
-        torch.allclose(together, single, atol=1e-5),
+        torch.allclose(together[:BATCH], single, atol=1e-5),
         torch.allclose(together[::2], among_others, atol=1e-5),
     ]
     if predictor.track == "inductive":
@@ -316,22 +316,22 @@ def test_reset_before_each_batch_makes_their_order_irrelevant(name, settings, ne
     assert all(torch.equal(a, b) for a, b in zip(forwards, backwards, strict=True))
 
 
+ODD = {
+    "identical": [torch.ones(5, DIM)] * 2,
+    "one": [torch.ones(1, DIM)],
+    "zero": [torch.zeros(4, DIM)] * 2,
+    "certain": [1e4 * torch.eye(DIM)] * 2,
+    "tiny": [1e-20 * torch.eye(DIM)] * 2,
+}
+"""Batches of streams."""
+
+
 @every_predictor
-@pytest.mark.parametrize(
-    "batches",
-    [
-        [torch.ones(5, DIM)] * 2,
-        [torch.ones(1, DIM)],
-        [torch.zeros(4, DIM)] * 2,
-        [1e4 * torch.eye(DIM)] * 2,
-        [1e-20 * torch.eye(DIM)] * 2,
-    ],
-    ids=["identical", "one", "zero", "certain", "tiny"],
-)
-def test_odd_batches_give_finite_scores(name, settings, batches, network, source, shown) -> None:
-    stream = build(name, settings).prepare(network, source)
-    for batch in batches:
-        assert torch.isfinite(stream.observe(shown(batch))).all()
+def test_odd_batches_give_finite_scores(name, settings, network, source, shown) -> None:
+    for kind, batches in ODD.items():
+        stream = build(name, settings).prepare(network, source)
+        for batch in batches:
+            assert torch.isfinite(stream.observe(shown(batch))).all(), kind
 
 
 @every_predictor
