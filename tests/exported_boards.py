@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 from tiny_clip import TOWERED
 
+from dgbench.algorithms.keeper import Keeper
 from dgbench.api.boards import rules
+from dgbench.core import registry
 from dgbench.core.cards import BoardCard, CaseRules, PartChoice, SplitRules, card_names
+from dgbench.core.recipe import compose
 from dgbench.data.catalogue import load
 from dgbench.data.domain import Domain
 from dgbench.data.splits import Rows, tested
@@ -25,14 +28,31 @@ from in_process import carry_out
 from once import once
 from small import small_board
 
+
+def told_from_erm(name: str) -> bool:
+    """Whether what a recipe leaves is more than ERM's network with other weights: what of it is trained, averaged or
+    asked, or what its objective keeps beside."""
+    slots = compose(name).slots
+    if slots.keys() & {"adapter", "averaging", "predictor"}:
+        return True
+    keeper = registry.load("objective", slots["objective"].part) if "objective" in slots else Keeper
+    return any(getattr(keeper, kept) is not getattr(Keeper, kept) for kept in ("attach", "leave"))
+
+
 ALGORITHMS = (
-    *(name for name in card_names("algorithms") if name not in (*TOWERED, "as_is", "zero_shot")),
+    *(
+        name
+        for name in card_names("algorithms")
+        if name not in (*TOWERED, "as_is", "zero_shot") and told_from_erm(name)
+    ),
+    *("erm", "mixup", "irm", "coral", "sam"),
     "linear_probe + t3a",
     "lora + swad",
     "sam + adanpc",
     "adanpc(threshold=2.0)",
 )
-"""Every card of the registry whose head no weights bring along, and some recipes of several."""
+"""Every card whose head no weights bring along and whose model can be told from ERM's, and ERM. Of those that are like
+it one changes what a step sees, two what is minimised, one how it descends. And some recipes of several cards."""
 IN_BLOCKS = ("itta", "last_blocks", "levi", "lora", "lora + swad", "miro", "pego", "soma", "wise_ft_layers")
 """Those that look into the blocks of a network, or change them: they are run on a transformer."""
 SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a", "adanpc + swad", "tent",
