@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from array import array
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -40,13 +42,16 @@ def stamps(root: Path, paths: pl.Series) -> NDArray[np.uint64]:
 
 
 def _elsewhere(root: Path, paths: pl.Series) -> array[int]:
-    """Have another program read stamps; where it is killed, they are read here."""
+    """Have another program read stamps; where it is killed, or has no room, they are read here."""
     command = [sys.executable, "-I", "-S", stamp_program.__file__]
     quiet = subprocess.DEVNULL  # Ctrl-C ends that program as well, which is not worth a word
-    done = subprocess.run(
-        [*command], cwd=root, input=BETWEEN.join(paths).encode(), stdout=subprocess.PIPE, stderr=quiet
-    )
-    return _here(root, paths) if done.returncode else array("Q", done.stdout)
+    with suppress(OSError), tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        asked.write(BETWEEN.join(paths).encode())
+        asked.seek(0)
+        if not subprocess.run([*command], cwd=root, stdin=asked, stdout=said, stderr=quiet).returncode:
+            said.seek(0)
+            return array("Q", said.read())
+    return _here(root, paths)
 
 
 def _here(root: Path, paths: pl.Series) -> array[int]:

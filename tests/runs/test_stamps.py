@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import pytest
@@ -50,9 +52,10 @@ def test_as_many_programs_read_as_there_are_cores_or_none(many: Path, monkeypatc
 
     run = subprocess.run
 
-    def told(command: list[str], *, input: bytes, **how: Any) -> subprocess.CompletedProcess[bytes]:
-        shares.append(input.count(b"\0") + 1)
-        return run(command, input=input, **how)
+    def told(command: list[str], *, stdin: BinaryIO, **how: Any) -> subprocess.CompletedProcess[bytes]:
+        shares.append(stdin.read().count(b"\0") + 1)
+        stdin.seek(0)
+        return run(command, stdin=stdin, **how)
 
     monkeypatch.setattr(subprocess, "run", told)
     assert said(many, NAMES) == asked(many, NAMES)
@@ -66,6 +69,16 @@ def test_what_a_program_that_is_killed_leaves_is_read_all_the_same(many: Path, m
     program = many / "program.py"
     program.write_text("import os; os.kill(os.getpid(), 9)")
     monkeypatch.setattr(stamp_program, "__file__", str(program))
+    assert said(many, NAMES) == asked(many, NAMES)
+
+
+def test_where_no_program_can_be_started_they_are_read_all_the_same(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**how: Any) -> BinaryIO:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     assert said(many, NAMES) == asked(many, NAMES)
 
 
