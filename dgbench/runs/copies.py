@@ -31,7 +31,8 @@ SHARED = ("training", "run")
 """The kinds that machines share. Features of frozen backbones stay where they were computed, as decoded images do."""
 LAST = "last.json"
 """The object that is the seal of what a training resumes from."""
-_SPEC = "spec.json"
+SPEC = "spec.json"
+"""The file that says what a piece is."""
 _SMALL = 2**15
 """Bytes up to which a file is fetched with the seal."""
 
@@ -125,7 +126,7 @@ class Copy:
             write(folder / DONE, content)
             return False
         for name, about in files.items():
-            if about[0] <= _SMALL or name == _SPEC:
+            if about[0] <= _SMALL or name == SPEC:
                 with suppress(DamagedError):  # whoever reads it says so
                     checked(folder, name, files)
         _stand_in(folder, files)

@@ -12,14 +12,14 @@ import polars as pl
 
 from dgbench.core.errors import DamagedError
 from dgbench.core.seals import DONE, Files, checked
-from dgbench.runs.copies import FOLDERS
+from dgbench.runs.copies import FOLDERS, SPEC
 from dgbench.runs.remembered import STAMP, Tables, beside, noted, recalled, stamped
 from dgbench.runs.said import note_of, rows_of, unfolding
 from dgbench.runs.stamps import NO_STAMP, stamp
 from dgbench.runs.store import Kind, Store
 from dgbench.selection.records import METRICS, WEIGHED
 
-VERSION = "dgbench.finished/5"
+VERSION = "dgbench.finished/6"
 PIECE = pl.Schema({"kind": pl.String(), "id": pl.String()})
 COST = pl.Schema(dict.fromkeys(("images", "memory_bytes", "peak_bytes", "ended"), pl.Int64()))
 """What it took, as :func:`dgbench.train.ending.cost` has it, and when a run was finished, in seconds since 1970."""
@@ -40,7 +40,8 @@ BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
 """Of each candidate of a run that looks at weights what it finds, in :data:`WEIGHTS`."""
 LOOKED_AT = pl.Schema({"run": pl.String(), **BESIDE})
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
-"""Of each piece every file, its seal among them, as it was when it was read."""
+"""Of each piece every file, its seal among them, as it was when it was read, but for :data:`dgbench.runs.copies.SPEC`:
+nothing that is asked of finished work follows from what a piece is, and of those there are as many as seals."""
 _AT_ONCE = 2000
 """How many pieces are read before what they say becomes columns."""
 _OF_PIECES = {"files": FILES, "notes": NOTES}
@@ -172,7 +173,7 @@ def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Tables, set[str]]:
         note = store.done(kind, id_)
         if note is None or before is None:
             continue
-        stamps = {DONE: before} | {file: stamp(folder / file) or NO_STAMP for file in note["files"]}
+        stamps = {DONE: before} | {file: stamp(folder / file) or NO_STAMP for file in note["files"] if file != SPEC}
         try:
             said = note_of(folder, note)
             if kind == "run":
