@@ -369,12 +369,14 @@ def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
 def test_a_worker_that_another_process_kills_costs_nothing_but_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    killed: list[int] = []
+    def copies() -> set[int]:
+        return {copy for nursery in children(os.getpid()) for copy in children(nursery)}
+
+    before, killed = copies(), set[int]()
 
     def kill(event: Event) -> None:
         if isinstance(event, TrainingBegins) and not killed:
-            (nursery,) = children(os.getpid())
-            killed.extend(children(nursery))
+            killed.update(copies() - before)
             for worker in killed:
                 os.kill(worker, signal.SIGKILL)
 
