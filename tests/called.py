@@ -152,9 +152,10 @@ class Did:
     said: list[str]
     trainings: int
     runs: int
+    failed: int
 
 
 def does_a_board(board: BoardCard, store: Path) -> Did:
     stream = io.StringIO()
     summary = boards.run(board, store=store, device="cpu", workers=1, progress=Log(stream, every=0))
-    return Did(stream.getvalue().splitlines(), summary.trainings, summary.runs)
+    return Did(stream.getvalue().splitlines(), summary.trainings, summary.runs, len(summary.failed))

@@ -41,7 +41,7 @@ BESIDE = pl.Schema({"step": pl.Int64(), **dict.fromkeys(WEIGHED, pl.Float64())})
 LOOKED_AT = pl.Schema({"run": pl.String(), **BESIDE})
 FILES = pl.Schema({**PIECE, "file": pl.String(), **STAMP})
 """Of each piece every file, its seal among them, as it was when it was read, but for :data:`dgbench.runs.copies.SPEC`:
-nothing that is asked of finished work follows from what a piece is, and of those there are as many as seals."""
+there are as many of those as of seals, and no number follows from one."""
 _AT_ONCE = 2000
 """How many pieces are read before what they say becomes columns."""
 _OF_PIECES = {"files": FILES, "notes": NOTES}

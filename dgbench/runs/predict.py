@@ -277,7 +277,8 @@ class Bench:
         sets = [_Set((f"{of} rows", held.name), held.inputs, own) for held, own in known]
         labels = [held.labels[own.to(self.device)] for held, own in known]
         numbers = [torch.full_like(own, number) for number, own in enumerate(labels)]
-        return Source(torch.cat(self._features(step, sets)), torch.cat(labels), torch.cat(numbers))
+        seen = [own for one in sets for own in self._features(step, [one])]
+        return Source(torch.cat(seen), torch.cat(labels), torch.cat(numbers))
 
     def _seeing(self) -> Network:
         """The network that images go through; of one that is a head on stored features, with its backbone."""
@@ -316,6 +317,13 @@ class Bench:
         return among(scores, torch.from_numpy(np.unique(self.dataset.domain(stream.domain).labels)), kind)
 
     def _seen(self, streams: Sequence[_Stream], step: int) -> list[Tensor]:
-        """Features of each stream, as the domain has its rows."""
-        names = ((s.split, s.part, s.domain, s.view, len(s.places)) for s in streams)
-        return self._features(step, [_Set(name, s.inputs, s.places) for name, s in zip(names, streams, strict=True)])
+        """Features of each stream, as the domain has its rows.
+
+        The views of a source are looked at together, and all else alone: which images are neighbours may show in the
+        last bit, and is not to depend on what other runs have looked at before.
+        """
+        found: list[Tensor] = []
+        for _, some in itertools.groupby(streams, lambda s: (s.split, s.domain, s.view == "clean")):
+            sets = [_Set((s.split, s.part, s.domain, s.view, len(s.places)), s.inputs, s.places) for s in some]
+            found += self._features(step, sets)
+        return found

@@ -28,7 +28,7 @@ def stamp(path: str | os.PathLike[str]) -> Stamp | None:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def in_turn(paths: Iterable[str]) -> array[int]:
+def in_turn(paths: Iterable[str | bytes]) -> array[int]:
     """The stamps of files, one behind the other: numbers, not objects, as there may be a million files."""
     values = array("Q")
     look, note = os.stat, values.extend
@@ -43,4 +43,4 @@ def in_turn(paths: Iterable[str]) -> array[int]:
 
 
 if __name__ == "__main__":
-    in_turn(sys.stdin.buffer.read().decode().split(BETWEEN)).tofile(sys.stdout.buffer)
+    in_turn(sys.stdin.buffer.read().split(BETWEEN.encode())).tofile(sys.stdout.buffer)

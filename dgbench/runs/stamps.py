@@ -1,18 +1,19 @@
 """Stamps of files, by which each is known again without being read.
 
 A look at a store of a hundred thousand runs asks for half a million of them. Each takes microseconds, most of them of
-an interpreter that does one thing at a time; so where there are many, programs read a share each, in the
-folder itself, from where the way is shorter.
+an interpreter that does one thing at a time; so where there are many, programs read a share each, by
+paths from the folder, which are shorter to walk.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from array import array
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -36,22 +37,41 @@ def stamps(root: Path, paths: pl.Series) -> NDArray[np.uint64]:
         found = [_here(root, paths)]
     else:
         shares = [paths[len(paths) * n // programs : len(paths) * (n + 1) // programs] for n in range(programs)]
-        with ThreadPoolExecutor(programs) as threads:
-            found = list(threads.map(partial(_elsewhere, root), shares))
+        with ExitStack() as stack:
+            said = [stack.enter_context(_elsewhere(root, share)) for share in shares]
+            found = [one() for one in said]
     return np.concatenate([np.array(one, np.uint64) for one in found]).reshape(-1, len(NO_STAMP))
 
 
-def _elsewhere(root: Path, paths: pl.Series) -> array[int]:
-    """Have another program read stamps; where it is killed, or has no room, they are read here."""
-    command = [sys.executable, "-I", "-S", stamp_program.__file__]
-    quiet = subprocess.DEVNULL  # Ctrl-C ends that program as well, which is not worth a word
-    with suppress(OSError), tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
-        asked.write(BETWEEN.join(paths).encode())
-        asked.seek(0)
-        if not subprocess.run([*command], cwd=root, stdin=asked, stdout=said, stderr=quiet).returncode:
+@contextmanager
+def _elsewhere(root: Path, paths: pl.Series) -> Iterator[Callable[[], array[int]]]:
+    """Have another program read stamps; what is given waits for it, and reads them here where it fails."""
+    with ExitStack() as stack:
+        try:
+            asked, said = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+            asked.write(os.fsencode(BETWEEN.join(paths)))
+            asked.seek(0)
+            # Ctrl-C ends that program as well, which is not worth a word.
+            program = subprocess.Popen(
+                [sys.executable, "-I", "-S", stamp_program.__file__],
+                cwd=root,
+                stdin=asked,
+                stdout=said,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:  # a full disk, or as many processes as there may be
+            yield partial(_here, root, paths)
+            return
+        stack.enter_context(program)
+        stack.callback(program.kill)
+
+        def waited() -> array[int]:
+            if program.wait():
+                return _here(root, paths)
             said.seek(0)
             return array("Q", said.read())
-    return _here(root, paths)
+
+        yield waited
 
 
 def _here(root: Path, paths: pl.Series) -> array[int]:

@@ -51,7 +51,7 @@ def features(
 
 
 def features_of_sets(network: Network, sets: Sequence[tuple[Inputs, Tensor]]) -> list[Tensor]:
-    """As :func:`features` of the rows of each of several inputs; sets of few images go through the network together.
+    """As :func:`features` of the rows of each of several inputs; neighbouring sets of few images go through together.
 
     A pass over ten images takes a small network, or an accelerator, about as long as one over a chunk.
     """
@@ -66,7 +66,7 @@ def features_of_sets(network: Network, sets: Sequence[tuple[Inputs, Tensor]]) ->
 
 
 def _chunks(sets: Sequence[tuple[Inputs, Tensor]]) -> Iterator[Sequence[tuple[Inputs, Tensor]]]:
-    """Neighbours that are no more than a chunk, all together; larger ones by themselves."""
+    """Neighbours that together are no more than a chunk; what fits with none by itself."""
     first, images = 0, 0
     for number, (_, rows) in enumerate(sets):
         if number > first and images + len(rows) > CHUNK:

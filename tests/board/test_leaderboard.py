@@ -345,12 +345,12 @@ def test_shared_trainings_are_paid_once() -> None:
 
 
 def test_seconds_come_to_the_same_bits_in_any_order() -> None:
-    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=3, noise=0.01)
+    metrics, runs = board({"erm": 0.5, "sam": 0.6}, trials=7, noise=0.01)
     random = np.random.default_rng(0)
     odd = runs.with_columns(train_seconds=random.lognormal(3, 2, runs.height), run_seconds=random.random(runs.height))
     found = set()
     for seed in range(8):
-        made = build(metrics, odd.sample(fraction=1, shuffle=True, seed=seed), info(trials=3))
+        made = build(metrics, odd.sample(fraction=1, shuffle=True, seed=seed), info(trials=7))
         cost = entries(made)["sam"].cost
         found.add((made.seconds, made.seconds_unshared, cost.train, cost.predict, cost.passes))
     assert len(found) == 1

@@ -122,12 +122,12 @@ LIES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (PREDICTOR, DRM, "further heads"),
     (("backbone", "name"), "timm:hf-hub:evil/net", "no network of timm"),
     (("backbone", "name"), "evil:net", "family of backbones"),
-    (("backbone", "name"), "dgbench:convnet-small", "not those of the network: .* missing"),
+    (("backbone", "name"), "dgbench:vit-micro", "not those of the network: .* missing"),
     (("backbone", "name"), "timm:vit_giant_patch14_224", "not those of the network"),
     (("backbone", "name"), 7, "backbone.name"),
-    (("backbone", "features"), 7, "48 features here, the card says 7"),
+    (("backbone", "features"), 7, "96 features here, the card says 7"),
     (("classes", 0), "\x1b[31m", "control characters"),
-    (("classes",), [*map(str, range(11))], r"'head.weight' is \[10, 48\], not \[11, 48\]"),
+    (("classes",), [*map(str, range(11))], r"'head.weight' is \[10, 96\], not \[11, 96\]"),
 ]
 
 
@@ -153,7 +153,7 @@ def test_tensors_that_do_not_fit_are_named(model: Path) -> None:
     refused(model, r"'head.bias' is \[3\], not \[10\]")
     with_tensors(model, "head.safetensors", **{"head.bias": torch.zeros(10), "more": torch.zeros(1)})
     refused(model, "1 left over, as 'more'")
-    with_tensors(model, "head.safetensors", **{"more": None, "domain_heads.weight": torch.zeros(13, 48)})
+    with_tensors(model, "head.safetensors", **{"more": None, "domain_heads.weight": torch.zeros(13, 96)})
     refused(model, "domain_heads")
     with_tensors(model, "head.safetensors", **{"domain_heads.weight": torch.zeros(())})
     refused(model, "domain_heads")

@@ -45,9 +45,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
                 picture.save(tmp_path / "lamps" / domain / label / f"{number}.png")
     draft = look(str(tmp_path / "lamps"), None, {}, None, lambda done, total: None)
     write(draft, tmp_path / "datasets")
-    rules = boards.rules(
-        small_board("erm", "linear_probe", backbone="dgbench:convnet-small", trials=2), datasets=["lamps"]
-    )
+    rules = boards.rules(small_board("erm", "linear_probe", trials=2), datasets=["lamps"])
     return rules.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dgbench.core.cards import SelectionRules
+from dgbench.core.cards import SelectionRules, SplitRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
 from dgbench.core.registry import StreamMode
@@ -218,3 +218,22 @@ def test_a_prediction_that_is_no_number_is_no_result(ran: Ran, tmp_path: Path, m
     with pytest.raises(StoreError, match="a probability is no number"):
         do_runs(training, [plan.runs[entry.run]], store, CPU)
     assert not store.finished("run", entry.run)
+
+
+def test_bits_are_those_of_a_run_alone_whatever_was_looked_at_before(tmp_path: Path) -> None:
+    """On a network whose passes of few images give other bits than passes of many."""
+    board = small_board("erm", "t3a", backbone="timm:test_efficientnet(size=32)").model_copy(
+        update={"split": SplitRules(validation=0.02, test=0.02)}
+    )
+    plan = make_plan(board)
+    targets = [entry for entry in plan.entries if entry.domain == TARGET]
+    (training,) = {entry.training for entry in targets}
+    runs = [replace(plan.runs[entry.run], part=part) for entry in targets for part in ("tested", "untested")]
+    together, alone = Store(tmp_path / "together"), Store(tmp_path / "alone")
+    do_training(plan.trainings[training], together, CPU)
+    shutil.copytree(together.root, alone.root)
+    do_runs(plan.trainings[training], runs, together, CPU)
+    for run in reversed(runs):
+        do_runs(plan.trainings[training], [run], alone, CPU)
+        said = [store.file("run", run.id, "predictions.parquet").read_bytes() for store in (together, alone)]
+        assert said[0] == said[1]

@@ -28,6 +28,7 @@ from dgbench.runs.planning import make_plan
 from dgbench.runs.predictions import TABLE
 from dgbench.runs.remembered import place
 from dgbench.runs.store import Store
+from dgbench.runs.verify import verify
 from dgbench.selection import measures
 from dgbench.selection.familiar import Familiar, familiar
 from dgbench.selection.indicators import indicators
@@ -224,6 +225,18 @@ def test_a_file_that_was_changed_behind_its_time_and_size_is_read_again(
     assert tables(store) == unnoted(store)
     assert f"{path} is damaged" in caplog.text
     assert collect(RULES, store).missing == (file == "result.json")
+
+
+def test_a_specification_that_changed_is_found_by_who_reads_it_and_by_no_look(store: Store, read: list[str]) -> None:
+    looked = tables(store)
+    read.clear()
+    run = store.pieces("run")[0]
+    path = store.folder("run", run) / "spec.json"
+    path.write_text(path.read_text().replace('"', "'"))
+    assert tables(store) == looked
+    assert read == []
+    (damage,) = (one for seen in verify(store) for one in seen.damaged)
+    assert damage.what.startswith(f"{path} is damaged")
 
 
 def test_other_lists_of_what_pretraining_knows_are_asked_anew(store: Store) -> None:

@@ -49,17 +49,19 @@ def test_they_are_those_of_the_system_in_the_order_of_the_paths(many: Path, coun
 
 def test_as_many_programs_read_as_there_are_cores_or_none(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shares: list[int] = []
+    programs: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
 
-    run = subprocess.run
-
-    def told(command: list[str], *, stdin: BinaryIO, **how: Any) -> subprocess.CompletedProcess[bytes]:
+    def told(command: list[str], *, stdin: BinaryIO, **how: Any) -> subprocess.Popen[bytes]:
         shares.append(stdin.read().count(b"\0") + 1)
         stdin.seek(0)
-        return run(command, stdin=stdin, **how)
+        programs.append(popen(command, stdin=stdin, **how))
+        return programs[-1]
 
-    monkeypatch.setattr(subprocess, "run", told)
+    monkeypatch.setattr(subprocess, "Popen", told)
     assert said(many, NAMES) == asked(many, NAMES)
-    assert sorted(shares) == [2, 3, 3]
+    assert shares == [2, 3, 3]
+    assert [program.returncode for program in programs] == [0, 0, 0]
     shares.clear()
     assert said(many, NAMES[:3]) == asked(many, NAMES[:3])
     assert shares == [], "of so few this process reads them sooner"

@@ -31,6 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = boards.plan(BOARD)
     assert sum(one.trainings for one in did) == len(made.trainings)
     assert sum(one.runs for one in did) == len(made.runs)
+    assert not any(one.failed for one in did)
     return root
 
 
