@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from smallest import smallest
 from tiny_clip import TOWERED
 
 from dgbench.algorithms.keeper import Keeper
@@ -53,8 +54,8 @@ ALGORITHMS = (
 )
 """Every card whose head no weights bring along and whose model can be told from ERM's, and ERM. Of those that are like
 it one changes what a step sees, two what is minimised, one how it descends. And some recipes of several cards."""
-IN_BLOCKS = ("itta", "last_blocks", "levi", "lora", "lora + swad", "miro", "pego", "soma", "wise_ft_layers")
-"""Those that look into the blocks of a network, or change them: they are run on a transformer."""
+IN_BLOCKS = tuple(name for name in ALGORITHMS if smallest(name) == "dgbench:vit-micro")
+"""Those that look into the blocks of a network, or change them."""
 SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a", "adanpc + swad", "tent",
           "linear_probe + bn_adapt", "pl + swad")  # fmt: skip
 

@@ -58,9 +58,15 @@ def run(home: Path, program: str, *words: str) -> str:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stdout
-    printed = io.StringIO()
-    with contextlib.chdir(home), contextlib.redirect_stdout(printed), mock.patch.object(sys, "argv", list(words)):
+    printed, said = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(said),
+        contextlib.chdir(home),
+        mock.patch.object(sys, "argv", list(words)),
+    ):
         runpy.run_path(words[0], run_name="__main__")
+    assert "Traceback" not in said.getvalue()
     return printed.getvalue()
 
 

@@ -146,9 +146,8 @@ def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
     gone = [not store.sharing.finished(kind, id_) for kind, id_ in seals.iter_rows()]  # new seals are here after that
     folder = pl.col("kind").replace_strict(FOLDERS, return_dtype=pl.String)
     now = stamped(store.root, files.select(pl.concat_str(folder, "id", "file", separator="/")).to_series())
-    other = pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)
-    gone_too = seals.filter(pl.Series(gone, dtype=pl.Boolean))
-    return pl.concat([gone_too, files.filter(other).select(PIECE.names())]).unique()
+    other = files.filter(pl.any_horizontal(pl.col(name) != now[name] for name in STAMP)).select(PIECE.names())
+    return pl.concat([seals.filter(pl.Series(gone, dtype=pl.Boolean)), other]).unique()
 
 
 def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:

@@ -11,6 +11,7 @@ from dgbench.core.errors import DamagedError, StoreError, UnknownNameError
 from dgbench.core.files import read_json, whole
 from dgbench.core.seals import DONE, Files, foreign, read_sealed, write_sealed
 from dgbench.core.spec import Spec, identity
+from dgbench.runs.copies import SPEC
 from dgbench.runs.store import BusyError, Kind, Store
 from dgbench.runs.usage import Usage
 
@@ -103,9 +104,9 @@ def _copied(into: Store, other: Store, kind: Kind, id_: str) -> int | None:
         return None
     folder = other.folder(kind, id_)
     seal = foreign((folder / DONE).read_bytes(), folder)
-    spec = other.read(kind, id_, "spec.json")
+    spec = other.read(kind, id_, SPEC)
     if identity(spec) != id_:
-        raise DamagedError(folder, "spec.json", f"is of {kind} {identity(spec)}")
+        raise DamagedError(folder, SPEC, f"is of {kind} {identity(spec)}")
     with into.claim(kind, spec) as made:
         if made is None:
             return None

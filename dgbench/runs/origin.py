@@ -10,6 +10,7 @@ from typing import Any
 from dgbench.core.errors import StoreError, did_you_mean, shown
 from dgbench.core.files import read_json
 from dgbench.core.spec import Spec, identity
+from dgbench.runs.copies import SPEC
 from dgbench.runs.listed import INDEX, read_list
 from dgbench.runs.plan import Plan, RunSpec
 from dgbench.runs.store import Store
@@ -93,7 +94,7 @@ def origin(store: Store, run: str) -> Origin:
         StoreError: it is not finished, or a version of dgbench made it that this one cannot follow.
         DamagedError: it, or a training that it comes from, is not what was written.
     """
-    content = store.read("run", run, "spec.json")
+    content = store.read("run", run, SPEC)
     spec = RunSpec.of(content)
     if spec.spec() != content or spec.id != run:
         raise StoreError(
@@ -142,7 +143,7 @@ def _chain(store: Store, training: str) -> tuple[TrainingSpec, ...]:
 
     def add(id_: str) -> None:
         spec = store.training(id_)
-        if spec.id != id_ or identity(read_json(store.folder("training", id_) / "spec.json")) != id_:
+        if spec.id != id_ or identity(read_json(store.folder("training", id_) / SPEC)) != id_:
             raise StoreError(f"training {id_} was made by another version of dgbench, so it cannot be done again here")
         for start in spec.follows():
             add(start)

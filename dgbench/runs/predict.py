@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -62,12 +61,8 @@ class _Stream:
     part: Part | None = None
 
 
-class _Set(NamedTuple):
-    """Images whose features are wanted: what tells them from others, and where they are."""
-
-    name: tuple[object, ...]
-    inputs: Inputs
-    places: Tensor
+_Sets = dict[tuple[object, ...], tuple[Inputs, Tensor]]
+"""Sets of images, by what tells each from others: inputs, and their places among them."""
 
 
 @dataclass(frozen=True)
@@ -260,25 +255,30 @@ class Bench:
             for batch in batches:
                 yield batch.x
 
-    def _features(self, step: int, sets: Sequence[_Set]) -> list[Tensor]:
-        """Features of sets of images, computed once for all predictors that share the weights of a step."""
+    def _features(self, step: int, sets: _Sets) -> list[Tensor]:
+        """Features of sets of images, computed once for all predictors that share the weights of a step.
+
+        Args:
+            step: Of the weights.
+            sets: Of images.
+        """
         weights = (step, self.number) if self.moves else None
-        new = {(weights, one.name): one for one in sets if (weights, one.name) not in self.seen}
-        self.seen |= zip(new, features_of_sets(self.network, [one[1:] for one in new.values()]), strict=True)
-        return [self.seen[weights, one.name] for one in sets]
+        new = {(weights, name): one for name, one in sets.items() if (weights, name) not in self.seen}
+        self.seen |= zip(new, features_of_sets(self.network, list(new.values())), strict=True)
+        return [self.seen[weights, name] for name in sets]
 
     def _source(self, step: int, predictor: Predictor) -> Source | None:
         """What a predictor is prepared with."""
         if not predictor.needs_source:
             return None
+        parts, labels, numbers = [], [], []
         of = "validation" if predictor.needs_source == "validation" else "train"
-        rows = [held.validation if of == "validation" else held.train for held in self.sources.domains]
-        known = list(zip(self.sources.domains, rows, strict=True))
-        sets = [_Set((f"{of} rows", held.name), held.inputs, own) for held, own in known]
-        labels = [held.labels[own.to(self.device)] for held, own in known]
-        numbers = [torch.full_like(own, number) for number, own in enumerate(labels)]
-        seen = [own for one in sets for own in self._features(step, [one])]
-        return Source(torch.cat(seen), torch.cat(labels), torch.cat(numbers))
+        for number, held in enumerate(self.sources.domains):
+            rows = held.validation if of == "validation" else held.train
+            parts += self._features(step, {(f"{of} rows", held.name): (held.inputs, rows)})
+            labels.append(held.labels[rows.to(self.device)])
+            numbers.append(torch.full_like(labels[-1], number))
+        return Source(torch.cat(parts), torch.cat(labels), torch.cat(numbers))
 
     def _seeing(self) -> Network:
         """The network that images go through; of one that is a head on stored features, with its backbone."""
@@ -324,6 +324,6 @@ class Bench:
         """
         found: list[Tensor] = []
         for _, some in itertools.groupby(streams, lambda s: (s.split, s.domain, s.view == "clean")):
-            sets = [_Set((s.split, s.part, s.domain, s.view, len(s.places)), s.inputs, s.places) for s in some]
+            sets: _Sets = {(s.split, s.part, s.domain, s.view, len(s.places)): (s.inputs, s.places) for s in some}
             found += self._features(step, sets)
         return found

@@ -1,8 +1,8 @@
 """Stamps of files, by which each is known again without being read.
 
 A look at a store of a hundred thousand runs asks for half a million of them. Each takes microseconds, most of them of
-an interpreter that does one thing at a time; so where there are many, programs read a share each, by
-paths from the folder, which are shorter to walk.
+an interpreter that does one thing at a time; so where there are many, programs read a share each, by paths from the
+folder, which are shorter to walk.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from dgbench.core.locks import alone
 from dgbench.core.paths import is_address, store_place
 from dgbench.core.seals import MIDWAY, checked, sealed
 from dgbench.core.spec import Spec, as_id, identity, is_id
-from dgbench.runs.copies import FOLDERS, lock_of
+from dgbench.runs.copies import FOLDERS, SPEC, lock_of
 from dgbench.runs.sharing import Sharing, shared_at
 from dgbench.runs.store_lists import Lists
 from dgbench.train.spec import TrainingSpec
@@ -139,9 +139,9 @@ class Store(Lists):
         self.sharing.finished("training", id_)
         folder = self.folder("training", id_)
         try:
-            return TrainingSpec.read(read_json(folder / "spec.json"))
+            return TrainingSpec.read(read_json(folder / SPEC))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DamagedError(folder, "spec.json", f"cannot be read ({error})") from error
+            raise DamagedError(folder, SPEC, f"cannot be read ({error})") from error
 
     def say(self, error: DamagedError) -> None:
         """Warn of damage, once."""
@@ -193,8 +193,8 @@ class Store(Lists):
             self._mend(kind, id_)
             folder = self.folder(kind, id_)
             self.sharing.bring(folder)
-            if not _says(folder / "spec.json", id_):  # no seal vouches for what was just begun
-                write_json(folder / "spec.json", spec)
+            if not _says(folder / SPEC, id_):  # no seal vouches for what was just begun
+                write_json(folder / SPEC, spec)
             yield folder
 
     def damage(self, kind: Kind, id_: str) -> DamagedError | None:

@@ -172,11 +172,19 @@ def test_a_missing_package(make_card: MakeCard, waterbirds: Path, monkeypatch: p
 
 def test_nobody_asks_for_updates(make_card: MakeCard, waterbirds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the package is imported, which asks in a thread; here it is imported anew."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("wilds", "outdated")]:
+
+    def imported() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] in ("wilds", "outdated")]
+
+    for name in imported():
         monkeypatch.delitem(sys.modules, name)
     started: list[threading.Thread] = []
     monkeypatch.setattr(threading.Thread, "start", started.append)
-    read(make_card(BACKGROUNDS, ["land", "water"], 2), waterbirds)
-    assert not started
-    assert sys.modules["wilds.version"].check_outdated is None
-    assert "outdated" not in sys.modules
+    try:
+        read(make_card(BACKGROUNDS, ["land", "water"], 2), waterbirds)
+        assert not started
+        assert sys.modules["wilds.version"].check_outdated is None
+        assert "outdated" not in sys.modules
+    finally:
+        for name in imported():  # else parts of this import would stay beside those of another
+            del sys.modules[name]
