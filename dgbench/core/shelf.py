@@ -16,12 +16,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dgbench.core.amounts import in_bytes, in_words
-from dgbench.core.disk import DiskError, unwritable
+from dgbench.core.disk import WORKSHOP, DiskError, unwritable
 from dgbench.core.errors import DGBenchError
 from dgbench.core.files import whole, workshops
 from dgbench.core.in_use import unused
@@ -92,7 +92,7 @@ class Shelf:
 
     def taken(self) -> int:
         """Bytes of all that lies there, half-written files included."""
-        return sum(size for place in self.places for size in _sizes(self.root / place))
+        return sum(size_of(self.root / place) for place in self.places)
 
     def bound(self, taken: int | None = None) -> int | None:
         """Bytes that it may take; None where there is no bound.
@@ -235,21 +235,33 @@ def _files(path: Path) -> list[Path]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
-    return _size(path) if path.is_file() else sum(_sizes(path))
+    """Bytes of a file, or of all files of a folder, those that are half-written included.
+
+    A file that gets its name meanwhile is perhaps seen under neither: so where something is being made all are looked
+    at twice. Each counts once.
+    """
+    if path.is_file():
+        return _size(path.name, path.stat())
+    sizes: dict[tuple[int, int], int] = {}
+    if _look(path, sizes):
+        _look(path, sizes)
+    return sum(sizes.values())
 
 
-def _sizes(folder: Path) -> Iterator[int]:
-    for file in _files(folder):
-        try:
-            yield _size(file)
-        except FileNotFoundError:  # it has just gone
-            continue
+def _look(folder: Path, sizes: dict[tuple[int, int], int]) -> bool:
+    """Note the size of each file below a folder, whatever its name; whether something is being made there."""
+    making = False
+    for parent, folders, names in os.walk(folder):
+        making = making or any(map(WORKSHOP.fullmatch, folders))
+        for name in names:
+            with suppress(FileNotFoundError):  # it has just gone
+                known = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118 (for each file of a large shelf)
+                sizes[known.st_dev, known.st_ino] = _size(name, known)
+    return making
 
 
-def _size(file: Path) -> int:
-    known = file.stat()
-    return known.st_blocks * _SECTOR if file.suffix == SPARSE else known.st_size
+def _size(name: str, known: os.stat_result) -> int:
+    return known.st_blocks * _SECTOR if name.endswith(SPARSE) else known.st_size
 
 
 def _set(path: Path, when: int) -> None:

@@ -1,6 +1,7 @@
 """A bound that holds, against a simulation of what is least recently used; kills, clocks and other processes."""
 
 import errno
+import itertools
 import logging
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from dgbench.core import shelf as module
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError
-from dgbench.core.files import workshops
+from dgbench.core.files import whole_folder, workshops
 from dgbench.core.in_use import use
 from dgbench.core.locks import alone
 from dgbench.core.shelf import Piece, Shelf, piece, remove
@@ -113,6 +115,36 @@ def test_the_bound_holds_and_what_goes_is_what_was_not_used_for_longest(
             assert not over or open_, "nothing but what is in use goes over the bound"
     for file in open_.values():
         file.close()
+
+
+@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_gets_its_name_while_it_is_counted_counts(
+    kind: str, moment: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer needs no room for that, so it does not wait for whoever counts: it may be done between any two looks
+    at a folder."""
+    put(root, "before", 100)
+    making, looks, walk = ExitStack(), itertools.count(), os.walk
+    if kind == "file":
+        temporary = making.enter_context(shelf(root).file(root / "files" / "a.bin", 300))
+    else:
+        with shelf(root).room(300):
+            temporary = making.enter_context(whole_folder(root / "folders" / "a")) / "inside"
+    temporary.write_bytes(b"x" * 300)
+
+    def walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for found in walk(folder):
+            if next(looks) == moment:
+                making.close()
+            yield found
+        if next(looks) == moment:
+            making.close()
+
+    monkeypatch.setattr(os, "walk", walked)
+    with making:
+        assert shelf(root).taken() == 400
+    assert shelf(root).taken() == 400
 
 
 def test_a_piece_larger_than_the_bound_is_refused_with_size_and_remedy(root: Path) -> None:

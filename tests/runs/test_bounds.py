@@ -45,7 +45,8 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
                 picture.save(tmp_path / "lamps" / domain / label / f"{number}.png")
     draft = look(str(tmp_path / "lamps"), None, {}, None, lambda done, total: None)
     write(draft, tmp_path / "datasets")
-    rules = boards.rules(small_board("erm", "linear_probe", trials=2), datasets=["lamps"])
+    small = small_board("erm", "linear_probe", trials=2, backbone="dgbench:convnet-small")
+    rules = boards.rules(small, datasets=["lamps"])
     return rules.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}})
 
 
