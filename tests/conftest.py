@@ -116,11 +116,11 @@ def _untouched_store() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _copied_workers() -> Iterator[None]:
+def _copied_processes() -> Iterator[None]:
     """Pools of the session have workers at once."""
-    from nursery import copied_workers
+    from nursery import copied_processes
 
-    with copied_workers():
+    with copied_processes():
         yield
 
 

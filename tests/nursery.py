@@ -1,10 +1,11 @@
-"""Worker processes without their first seconds, which are imports: they are forked from a process that has done them.
+"""Processes without their first seconds, which are imports: they are forked from a process that has done them.
 
-A worker of :class:`dgbench.core.processes.Pool` is a fresh interpreter. It takes four seconds of a core to import torch
-and timm, and a session of tests asks for hundreds. Here each process of a session has another one beside it that
-imports them once, computes nothing, and is copied where a pool asks for a worker. The copy has the pipes, the
-environment, the working directory and the path that a fresh one would have; from there on it is a worker as any other.
-Tests of pools themselves (:func:`fresh_workers`), and programs that tests start, have fresh interpreters.
+A worker of :class:`dgbench.core.processes.Pool` is a fresh interpreter, as is a program that a test starts. It takes
+four seconds of a core to import torch and timm, and a session of tests asks for hundreds. Here each process of a
+session has another one beside it that imports them once, computes nothing, and is copied where a worker or a program
+(:func:`python`) is asked for. The copy has the pipes, the environment, the working directory, the arguments and the
+path that a fresh one would have; from there on it is a process as any other. Tests of pools themselves
+(:func:`fresh_workers`), of what is imported, and of what an interpreter is told before it starts have fresh ones.
 """
 
 from __future__ import annotations
@@ -13,37 +14,60 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import io
+import json
 import os
-import pickle
+import runpy
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest import mock
 
+from dgbench import cli
 from dgbench.core import processes, worker
 from dgbench.core.worker import receive, send
 
-IMPORTED = ("timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic")
-"""What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW."""
-_START = "import sys; sys.path[:] = sys.argv[2:]; import nursery; nursery.work(int(sys.argv[1]))"
+IMPORTED = ("timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic", "dgbench.api")
+"""What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW. The last
+is what programs import."""
+_START = (
+    "import sys; plain = sys.path[:]; sys.path[:] = sys.argv[4:]; import nursery; "
+    "nursery.work(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], plain)"
+)
+_READ_EARLY = ("CUDA_", "HF_", "HOME", "LANG", "LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH_", "XDG_")
+"""How the names of variables begin that are read when an interpreter starts, or when a library is imported."""
 _ABOVE = 500
 """Above the numbers of all files that are open."""
+_FRESH = processes._Worker.__init__
+_ALIVE = 3
+"""The number of the file that a program has besides the usual three: its other end is closed when who asked dies."""
 
 
 @dataclass(frozen=True)
-class _Birth:
-    """What a copy is to have: its environment, its folder, its path, and files under which numbers."""
+class Birth:
+    """What a copy is to have.
+
+    Attributes:
+        environment, folder: Its own.
+        files: The numbers of its files.
+        path: That of a worker, which it is; None of a program.
+        arguments: Those of a program, as ``python`` would have them.
+    """
 
     environment: dict[str, str]
     folder: str
-    path: list[str]
     files: list[int]
+    path: list[str] | None = None
+    arguments: list[str] | None = None
 
 
 class Copied:
@@ -77,95 +101,150 @@ class Copied:
             os.kill(self.pid, number)
 
 
+def copy(place: str, birth: Birth, files: Sequence[int]) -> int:
+    """The id of a copy that has files of this process under other numbers; the last one hears how it ends.
+
+    Zero where it would have read other variables when it was imported: then there is none.
+    """
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(place)
+        socket.send_fds(line, [b"."], files)
+        with line.makefile("rwb") as pipe:
+            send(pipe, json.dumps(asdict(birth)).encode())
+            return int.from_bytes(receive(pipe), "little")
+
+
 class Nursery:
     """The process that is copied: started when it is first asked, and gone with its context."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="nursery-")
+        self._place = f"{self._folder.name}/line"
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(self._place)
+        self._listening.listen(64)
         self._line, self._other = socket.socketpair()
         self._environment = dict(os.environ)  # that of the session: the test that asks first may have another
 
-    def copy(self, files: Sequence[int], numbers: Sequence[int]) -> int:
-        """The id of a copy that has files of this process under other numbers; the last one hears how it ends."""
-        birth = _Birth(dict(os.environ), str(Path.cwd()), [os.fspath(path) for path in sys.path], list(numbers))
+    def place(self) -> str:
+        """Where it listens."""
         with self._lock:
             if self._process is None:
                 self._begin()
-            socket.send_fds(self._line, [b"."], files)
-            with self._line.makefile("rwb") as pipe:
-                send(pipe, pickle.dumps(birth))
-                return int.from_bytes(receive(pipe), "little")
+        return self._place
+
+    def python(self) -> str:
+        """A program that does what ``python`` would do, as a copy."""
+        place, program = self.place(), Path(self._folder.name, "python")
+        if not program.exists():
+            command = [sys.executable, "-IS", str(Path(__file__).with_name("launched.py")), place]
+            program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+            program.chmod(0o755)
+        return str(program)
 
     def _begin(self) -> None:
         path = [str(Path(__file__).parent), *map(os.fspath, sys.path)]
-        nothing, passed = subprocess.DEVNULL, self._other.fileno()
-        command = [sys.executable, "-P", "-c", _START, str(passed), *path]
-        self._process = subprocess.Popen(
-            command, stdin=nothing, stdout=nothing, pass_fds=[passed], env=self._environment
-        )
+        nothing, passed = subprocess.DEVNULL, [self._other.fileno(), self._listening.fileno()]
+        command = [sys.executable, "-P", "-c", _START, *map(str, passed), self._place, *path]
+        self._process = subprocess.Popen(command, stdin=nothing, stdout=nothing, pass_fds=passed, env=self._environment)
         self._other.close()
+        self._listening.close()
 
     def __enter__(self) -> Nursery:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._line.close()
-        self._other.close()
+        for open_ in (self._line, self._other, self._listening):
+            open_.close()
         if self._process is not None:
             self._process.wait()
+        self._folder.cleanup()
 
-    def born(self, one: processes._Worker, inherit: Sequence[int]) -> None:
-        """Begin a worker; in place of its ``__init__``."""
-        reads, writes = [], []
-        for _ in range(3):
-            reading, writing = os.pipe()
-            reads.append(reading)
-            writes.append(writing)
-        pid = self.copy([reads[0], writes[1], 2, *inherit, writes[2]], [0, 1, 2, *inherit])
-        for file in (reads[0], *writes[1:]):
-            os.close(file)
+
+def born(place: str, one: processes._Worker, inherit: Sequence[int]) -> None:
+    """Begin a worker as a copy; in place of its ``__init__``."""
+    reads, writes = [], []
+    for _ in range(3):
+        reading, writing = os.pipe()
+        reads.append(reading)
+        writes.append(writing)
+    path = [os.fspath(path) for path in sys.path]
+    birth = Birth(dict(os.environ), str(Path.cwd()), [0, 1, 2, *inherit], path)
+    pid = copy(place, birth, [reads[0], writes[1], 2, *inherit, writes[2]])
+    for file in (reads[0], *writes[1:]):
+        os.close(file)
+    if pid:
         one.process = Copied(pid, reads[2])  # type: ignore[assignment]  # which does what is asked of the other
         one.requests, one.answers = os.fdopen(writes[0], "wb"), os.fdopen(reads[1], "rb")
+        return
+    for file in (writes[0], *reads[1:]):
+        os.close(file)
+    _FRESH(one, inherit)
 
 
-def work(line: int) -> None:
-    """Be copied until nobody can ask for it. A copy comes back from here as well, once it has done its work."""
-    for module in IMPORTED:
+def work(line: int, listening: int, place: str, plain: list[str]) -> None:
+    """Be copied until nobody can ask for it. A copy comes back from here as well, once it has done its work.
+
+    Args:
+        line: A file whose other end is open as long as the session.
+        listening: A socket on which copies are asked for.
+        place: Its address.
+        plain: The path of an interpreter that was told nothing.
+    """
+    early = _early(os.environ)  # libraries change some of it when they are imported
+    for module in (*IMPORTED, *(f"dgbench.cli.{name}" for name in cli._VERBS)):
         importlib.import_module(module)
     assert threading.active_count() == 1, "threads are not copied"
     gc.freeze()  # no copy looks through, and so writes to, what all have
-    asked = socket.socket(fileno=line)
+    asked = socket.socket(fileno=listening)
     woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     heard: dict[int, int] = {}  # by the copies' ids
     while True:
-        ready, _, _ = select.select([asked, woken], [], [])
+        ready, _, _ = select.select([line, asked, woken], [], [])
+        if line in ready:
+            return
         if woken in ready:
             os.read(woken, 4096)
             _tell(heard)
         if asked not in ready:
             continue
-        mark, files, _, _ = socket.recv_fds(asked, 1, 64)
-        if not mark:
-            return
-        with asked.makefile("rwb") as pipe:
-            birth = pickle.loads(receive(pipe))
-            if pid := os.fork():
-                send(pipe, pid.to_bytes(8, "little"))
-        if not pid:
+        with asked.accept()[0] as one:
+            _, files, _, _ = socket.recv_fds(one, 1, 64)
+            with one.makefile("rwb") as pipe:
+                birth = Birth(**json.loads(receive(pipe)))
+                suits = birth.path is not None or _early(birth.environment) == early
+                pid = os.fork() if suits else 0
+                if pid or not suits:
+                    send(pipe, pid.to_bytes(8, "little"))
+        if not pid and suits:
             break
-        *given, heard[pid] = files
-        for file in given:
+        for file in files[: -1 if suits else None]:
             os.close(file)
+        if suits:
+            heard[pid] = files[-1]
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     asked.close()
-    for file in (woken, wakes, *heard.values(), files[-1]):
+    for file in (line, woken, wakes, *heard.values(), files[-1]):
         os.close(file)
     _become(birth, files[:-1])
-    worker.main()
+    if birth.arguments is None:
+        worker.main()
+    else:
+        _run(birth.arguments, place, plain)
+
+
+def _early(environment: Mapping[str, str]) -> dict[str, str]:
+    """What an interpreter, or a library, reads of it when it begins."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_READ_EARLY) and name not in ("PYTHONPATH", "PYTHONSAFEPATH")
+    }
 
 
 def _tell(heard: dict[int, int]) -> None:
@@ -180,7 +259,7 @@ def _tell(heard: dict[int, int]) -> None:
         os.close(file)
 
 
-def _become(birth: _Birth, files: Sequence[int]) -> None:
+def _become(birth: Birth, files: Sequence[int]) -> None:
     """Have what a fresh interpreter would have, in place of what was copied."""
     import numpy as np
 
@@ -193,20 +272,64 @@ def _become(birth: _Birth, files: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(birth.environment)
     os.chdir(birth.folder)
-    sys.path[:] = birth.path
+    sys.path[:] = birth.path or sys.path
     np.random.seed()  # its state would be every copy's; the others begin anew themselves
 
 
-_FRESH = processes._Worker.__init__
+def _run(arguments: list[str], place: str, plain: list[str]) -> None:
+    """What ``python`` does with such arguments, in its main module. Workers of the program are copies, too."""
+    threading.Thread(target=_end_with, args=(_ALIVE,), daemon=True).start()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old, file = getattr(sys, name), os.fdopen(number, "wb" if number else "rb", closefd=False)
+        new = io.TextIOWrapper(file, old.encoding, old.errors, line_buffering=number == 2 or file.isatty())
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    processes._Worker.__init__ = lambda one, inherit: born(place, one, inherit)  # type: ignore[method-assign]
+    what, *rest = arguments
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [*filter(None, given), *plain]
+    if what == "-m":
+        sys.path.insert(0, str(Path.cwd()))
+        sys.argv = rest  # whose first becomes the file of the module
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        return
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.path.insert(0, "")
+    sys.argv = arguments
+    if what == "-c":
+        text, name = rest[0], "<string>"
+        sys.argv = [what, *rest[1:]]
+    elif what == "-":
+        text, name = sys.stdin.read(), "<stdin>"
+    else:
+        text, name = Path(what).read_text("utf-8"), str(Path(what).absolute())
+        sys.path[0] = str(Path(name).resolve().parent)
+        main.__file__ = name
+    exec(compile(text, name, "exec"), main.__dict__)
+
+
+def _end_with(alive: int) -> None:
+    """End when whoever asked has, whatever ended that."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_nurseries: list[Nursery] = []
+"""The nursery of this process, where it has one."""
 
 
 @contextlib.contextmanager
-def copied_workers() -> Iterator[None]:
+def copied_processes() -> Iterator[None]:
     """Inside, workers of this process are copies; on Linux, as libraries of other systems do not bear it."""
+    if sys.platform != "linux":
+        yield
+        return
     with Nursery() as nursery, contextlib.ExitStack() as patches:
-        if sys.platform == "linux":
-            new = mock.patch.object(processes._Worker, "__init__", lambda one, inherit: nursery.born(one, inherit))
-            patches.enter_context(new)
+        new = mock.patch.object(processes._Worker, "__init__", lambda one, inherit: born(nursery.place(), one, inherit))
+        patches.enter_context(new)
+        _nurseries.append(nursery)
+        patches.callback(_nurseries.clear)
         yield
 
 
@@ -215,3 +338,11 @@ def fresh_workers() -> Iterator[None]:
     """Inside, workers are fresh interpreters, as users have them."""
     with mock.patch.object(processes._Worker, "__init__", _FRESH):
         yield
+
+
+def python() -> str:
+    """A program that does what ``python`` would do, as a copy where that can be had.
+
+    It cannot with options of the interpreter's own, and where the environment has something else that is read early.
+    """
+    return _nurseries[0].python() if _nurseries else sys.executable

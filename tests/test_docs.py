@@ -3,10 +3,10 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from nursery import python
 from submissions.boards import write_board
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-an-algorithm.md"
@@ -39,7 +39,7 @@ def _run(package: Path, *command: str) -> str:
         "PYTHONPATH": str(package),
         "DGBENCH_STORE": str(package / "store"),
     }
-    done = subprocess.run([sys.executable, *command], cwd=package, env=environment, capture_output=True, text=True)
+    done = subprocess.run([python(), *command], cwd=package, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

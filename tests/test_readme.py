@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nursery import python
 
 from dgbench.api.boards import rules
 from dgbench.core.paths import shipped
@@ -67,7 +67,7 @@ def test_the_lines_of_the_readme_run(way: Callable[[Path], tuple[list[str], str 
         shutil.copytree(home / "store", store)
     arguments, given = way(home)
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [python(), *arguments],
         input=given,
         cwd=home,
         env=os.environ | {"DGBENCH_STORE": str(store)},

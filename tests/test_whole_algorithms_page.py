@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from comparing.called import Done, within
+from nursery import python
 from submissions.boards import write_board
 
 from dgbench.core import elsewhere, registry
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(folder: Path, *command: str) -> str:
     environment = os.environ | {"PYTHONPATH": ".", "DGBENCH_STORE": str(folder / "store")}
-    done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run([python(), *command], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

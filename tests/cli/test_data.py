@@ -4,12 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from comparing.called import within
+from nursery import python
 from PIL import Image
 
 from dgbench.core.paths import shipped
@@ -29,7 +29,7 @@ domains = [{name = "art"}, {name = "photo"}]
 
 def dgbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"DGBENCH_CACHE": str(cwd / "cache")}
-    command = [sys.executable, "-m", "dgbench.cli", *arguments]
+    command = [python(), "-m", "dgbench.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
 
 

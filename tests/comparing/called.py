@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from nursery import python
+
 from dgbench.cli import main
 
 
@@ -24,7 +26,7 @@ class Done:
 
 def process(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """In a process of its own, in a folder."""
-    command = [sys.executable, "-m", "dgbench.cli", *map(str, arguments)]
+    command = [python(), "-m", "dgbench.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

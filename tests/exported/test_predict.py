@@ -7,7 +7,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import polars as pl
 import pytest
 import torch
 from comparing.called import within
+from nursery import python
 from PIL import Image
 
 import dgbench
@@ -55,7 +55,7 @@ def said(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dgbench.cli", *map(str, arguments)]
+    command = [python(), "-m", "dgbench.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
 

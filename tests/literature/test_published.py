@@ -6,7 +6,6 @@ import csv
 import re
 import statistics
 import subprocess
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import grimp
 import polars as pl
 import pytest
 from board.synthetic import info, tables
+from nursery import python
 from sites.made import shown_board, small_site
 
 import dgbench
@@ -49,7 +49,7 @@ selection = "s"
 
 
 def printed(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "dgbench.cli", *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([python(), "-m", "dgbench.cli", *arguments], capture_output=True, text=True, check=True)
     return done.stdout
 
 

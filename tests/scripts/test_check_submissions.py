@@ -18,6 +18,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from nursery import python
 from scripts_loaded import load_script
 from submissions.synthetic import submit, tamper
 
@@ -76,7 +77,7 @@ def call(repository: Path, branch: str, base: str) -> tuple[int, str]:
 def test_what_a_branch_adds_is_checked_and_the_board_compared(repository: Path) -> None:
     """By the script as a workflow calls it."""
     git(repository, "checkout", "-q", "branch")
-    done = subprocess.run([sys.executable, str(SCRIPT), "main"], cwd=repository, capture_output=True, text=True)
+    done = subprocess.run([python(), str(SCRIPT), "main"], cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.replace("\\", "").splitlines()
     assert "* leaderboards/quick/submissions/erm@1: good; recomputed" in lines

@@ -2,14 +2,15 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
+
+from nursery import python
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_augmentation.py"
 
 
 def test_speed_of_both_ways_and_their_agreement_are_printed() -> None:
-    command = [sys.executable, str(SCRIPT), "--images", "24", "--repeats", "1", "--epochs", "1"]
+    command = [python(), str(SCRIPT), "--images", "24", "--repeats", "1", "--epochs", "1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = dict(re.findall(r"^(item, 1 thread|loader, 1 worker|batch, 1 thread) +([\d.]+) ", done.stdout, re.MULTILINE))

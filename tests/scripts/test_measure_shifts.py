@@ -2,10 +2,10 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from nursery import python
 
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.shifts import entries
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_shifts.py"
 
 
 def test_the_time_of_each_family_is_the_mean_over_its_entries() -> None:
-    command = [sys.executable, str(SCRIPT), "--repeats", "1", "--entries"]
+    command = [python(), str(SCRIPT), "--repeats", "1", "--entries"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = re.findall(r"^((?:  )?\S.*?) +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)

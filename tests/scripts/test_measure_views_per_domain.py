@@ -2,11 +2,11 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from nursery import python
 from scripts_loaded import load_script
 
 from dgbench.api import boards
@@ -60,7 +60,7 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
         path.write_text(as_toml({name: value for name, value in content.items() if value not in ({}, None)}))
 
     def measured() -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, str(SCRIPT), "--board", str(path), "--store", str(tmp_path / "store")]
+        command = [python(), str(SCRIPT), "--board", str(path), "--store", str(tmp_path / "store")]
         return subprocess.run([*command, "--draws", "2"], capture_output=True, text=True)
 
     written("all")
