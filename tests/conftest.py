@@ -53,6 +53,7 @@ def _clean_environment() -> Path:
         # another one has, many times in a step; and those that wait by spinning would take its time.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "POLARS_MAX_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     Path(os.environ["DGBENCH_CACHE"]).mkdir(parents=True)

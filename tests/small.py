@@ -1,5 +1,7 @@
 """A board small enough for tests: the rules of `quick`, a few steps, random weights, few images under shifts."""
 
+from smallest import smallest
+
 from dgbench.api.boards import rules
 from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
 from dgbench.core.registry import TRACKS
@@ -9,8 +11,10 @@ VIEWS = 10
 
 
 def small_board(
-    *algorithms: str, backbone: str = "dgbench:vit-micro", trials: int = 1, steps: int = 4, checkpoints: int = 2
+    *algorithms: str, backbone: str | None = None, trials: int = 1, steps: int = 4, checkpoints: int = 2
 ) -> BoardCard:
+    """On the smallest network that suits all of the algorithms, if none is named."""
+    backbone = backbone or smallest(*algorithms)
     training = TrainingRules(steps=steps, checkpoints=checkpoints, batch_per_domain=4)
     changes = {"tracks": dict.fromkeys(TRACKS, backbone), "unlabelled": "tested", "training": training, "name": "small"}
     changes |= {"selection": SelectionRules(views_per_domain=VIEWS)}

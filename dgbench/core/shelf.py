@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +92,10 @@ class Shelf:
 
     def taken(self) -> int:
         """Bytes of all that lies there, half-written files included."""
-        return sum(size_of(self.root / place) for place in self.places)
+        return self._count().settled().bytes
+
+    def _count(self) -> _Count:
+        return _Count([self.root / place for place in self.places])
 
     def bound(self, taken: int | None = None) -> int | None:
         """Bytes that it may take; None where there is no bound.
@@ -155,20 +158,23 @@ class Shelf:
             yield
 
     def _make_room(self, size: int) -> None:
-        self.clear()
-        taken, free = self.taken(), self.free()
+        count = self._count()
+        if count.making:  # or was killed at it
+            self.clear()
+            count = self._count().settled()
+        taken, free = count.bytes, self.free()
         bound = self.bound(taken)
         if bound is not None and size > bound:
             raise DiskError(self.refusal(size, bound))
-        pieces = self.pieces()
-        if pieces:
-            self._not_before(pieces[-1].used)
+        self._not_before(count.latest)
         most = taken + free if bound is None else min(bound, taken + free)
-        for piece in pieces:
-            if taken + size <= most:
-                return
+        if taken + size <= most:
+            return
+        for piece in self.pieces():
             if remove(piece):
                 taken -= piece.bytes
+            if taken + size <= most:
+                return
         if bound is not None and taken + size > bound and self.root not in _over:
             _over.add(self.root)
             log.warning(
@@ -235,29 +241,44 @@ def _files(path: Path) -> list[Path]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder, those that are half-written included.
+    """Bytes of a file, or of all files of a folder, those that are half-written included."""
+    return _size(path.name, path.stat()) if path.is_file() else _Count([path]).settled().bytes
 
-    A file that gets its name meanwhile is perhaps seen under neither: so where something is being made all are looked
-    at twice. Each counts once.
+
+class _Count:
+    """Files below some folders, each once, whatever its name: what they take, and when the latest of them was changed.
+
+    A walk through a large shelf is most of what making room takes, and no more than one is needed while nobody makes
+    anything there.
     """
-    if path.is_file():
-        return _size(path.name, path.stat())
-    sizes: dict[tuple[int, int], int] = {}
-    if _look(path, sizes):
-        _look(path, sizes)
-    return sum(sizes.values())
 
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self.sizes: dict[tuple[int, int], int] = {}
+        self.latest = 0
+        self.making = False
+        self._look()
 
-def _look(folder: Path, sizes: dict[tuple[int, int], int]) -> bool:
-    """Note the size of each file below a folder, whatever its name; whether something is being made there."""
-    making = False
-    for parent, folders, names in os.walk(folder):
-        making = making or any(map(WORKSHOP.fullmatch, folders))
-        for name in names:
-            with suppress(FileNotFoundError):  # it has just gone
-                known = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118 (for each file of a large shelf)
-                sizes[known.st_dev, known.st_ino] = _size(name, known)
-    return making
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return sum(self.sizes.values())
+
+    def settled(self) -> _Count:
+        """Looked at again if something is being made: what got its name meanwhile was perhaps seen under neither."""
+        if self.making:
+            self._look()
+        return self
+
+    def _look(self) -> None:
+        for parent, folders, names in (found for folder in self.folders for found in os.walk(folder)):
+            self.making |= any(map(WORKSHOP.fullmatch, folders))
+            for name in names:
+                self.making |= name.endswith(".lock")
+                with suppress(FileNotFoundError):  # it has just gone
+                    known = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118 (a third of the time)
+                    self.sizes[known.st_dev, known.st_ino] = _size(name, known)
+                    self.latest = max(self.latest, known.st_mtime_ns)
 
 
 def _size(name: str, known: os.stat_result) -> int:

@@ -24,6 +24,7 @@ from dgbench.models.effective import head_of, load_effective
 from dgbench.models.elsewhere import Elsewhere
 from dgbench.models.network import Backbone, Network, placed
 from dgbench.models.own_head import set_own_head
+from dgbench.models.reseed import reseed
 from dgbench.models.zero_shot import set_zero_shot_head
 from dgbench.runs.features import FeatureBank, outlined
 from dgbench.runs.parts import elsewhere, on_features, parts_of
@@ -61,7 +62,7 @@ class Setting:
 
     def backbone(self) -> Backbone:
         """The backbone with the weights that the training starts from, on the CPU."""
-        torch.manual_seed(self.spec.seed("init", self.spec.backbone))
+        reseed(self.spec.seed("init", self.spec.backbone))
         backbone = build(replace(parse(self.spec.backbone), checkpointing=self.checkpointing))
         for id_ in self.spec.starts_from():
             if id_ == self.spec.weights:
@@ -75,7 +76,7 @@ class Setting:
         """A network whose head starts as the spec says; random numbers do not depend on how the backbone was drawn."""
         reference = self.spec.reference
         zero_shot = reference is not None and reference.startswith(ZERO_SHOT)
-        torch.manual_seed(self.spec.seed("head"))
+        reseed(self.spec.seed("head"))
         network = self._with_head(backbone, zero_shot, self.parts.adapter.activation())
         if zero_shot:
             wording = dataset_card(self.spec.dataset).wording

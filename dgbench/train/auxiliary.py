@@ -17,6 +17,7 @@ from dgbench.algorithms.slots import Objective, State
 from dgbench.algorithms.step import Closure
 from dgbench.models.effective import BESIDE
 from dgbench.models.network import Network
+from dgbench.models.reseed import reseed
 from dgbench.train.layout import check_layouts
 from dgbench.train.moments import load_moments, moments
 from dgbench.train.parts import Parts
@@ -29,7 +30,7 @@ def attach_auxiliary(spec: TrainingSpec, parts: Parts, network: Network, example
     Args:
         examples: How many rows each source domain has.
     """
-    torch.manual_seed(spec.seed("auxiliary"))
+    reseed(spec.seed("auxiliary"), next(network.parameters()).device)
     parts.objective.attach(network, examples)
 
 

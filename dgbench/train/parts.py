@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dgbench.algorithms.later import Network, nn, torch
+from dgbench.algorithms.later import Network, nn
 from dgbench.algorithms.slots import Adapter, Objective, Optimizer, Sampler
+from dgbench.models.reseed import reseed
 from dgbench.train.spec import TrainingSpec
 
 
@@ -22,7 +23,7 @@ class Parts:
 
 def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
     """Make of a plain network what the first step sees."""
-    torch.manual_seed(spec.seed("adapter"))
+    reseed(spec.seed("adapter"), next(network.parameters()).device)
     parts.adapter.attach(network, len(spec.sources))
     parts.objective.leave(network)
 

@@ -23,6 +23,7 @@ from dgbench.core.seals import MIDWAY, Files, checked, described, inventory, sea
 from dgbench.core.spec import canonical
 from dgbench.models.effective import BESIDE
 from dgbench.models.network import Network
+from dgbench.models.reseed import reseed
 from dgbench.train.auxiliary import Auxiliary
 from dgbench.train.division import WHOLE, Division
 from dgbench.train.ending import History, end
@@ -50,17 +51,6 @@ class _Snapshot:
     score: float = -math.inf
     step: int = 0
     state: State = field(default_factory=dict)
-
-
-def _seed(number: int, device: torch.device) -> None:
-    """Seed what draws on the CPU and on the device.
-
-    ``torch.manual_seed`` sees to all kinds of devices, and notes from where it was called for those that are not there:
-    a fiftieth of a small step.
-    """
-    torch.default_generator.manual_seed(number)
-    if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(number)
 
 
 def _by_kind(tensors: State) -> dict[str, State]:
@@ -163,7 +153,7 @@ class Training:
         rate = parts.optimizer.rate(step, spec.steps)
         for group in self.base.param_groups:
             group["lr"] = rate
-        _seed(spec.seed("step", step), self.sources.device)  # dropout, the same for every algorithm
+        reseed(spec.seed("step", step), self.sources.device)  # dropout, the same for every algorithm
         batch = batch.once(self.objective, lambda: self._prepared(step, batch))
         closure = self.closure(
             self.network,

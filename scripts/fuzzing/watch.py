@@ -90,7 +90,8 @@ class Watch:
         """During the block, by a command of these words; raises :class:`Hangs` where it takes too long."""
         self.seen.clear()
         self.named = tuple(os.path.realpath(self.case / word) for word in words)
-        before = self._decoys()
+        before, notes = self._decoys(), sys.dont_write_bytecode
+        sys.dont_write_bytecode = True  # of what is imported first in the middle of a case
         signal.setitimer(signal.ITIMER_PROF, TOO_LONG)
         signal.alarm(10 * TOO_LONG)  # a machine may be busy, and a pipe takes no time
         _at_work.append(self)
@@ -98,6 +99,7 @@ class Watch:
             yield
         finally:
             _at_work.remove(self)
+            sys.dont_write_bytecode = notes
             signal.alarm(0)
             signal.setitimer(signal.ITIMER_PROF, 0)
             if self._decoys() != before:

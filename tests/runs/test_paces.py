@@ -49,7 +49,7 @@ def test_a_pace_is_timed_once(training: TrainingSpec, times: list[str]) -> None:
     assert paces.network_pace(replace(training, trial=1, steps=9, weights="sha256:1"), "cpu", 2) == first
     assert times == [training.backbone]
     for other in (
-        replace(training, backbone="dgbench:convnet-small"),
+        replace(training, backbone="dgbench:vit-micro"),
         replace(training, size=32),
         replace(training, precision="bfloat16"),
     ):

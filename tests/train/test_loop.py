@@ -26,12 +26,12 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.splits import split
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
+from dgbench.models.reseed import reseed
 from dgbench.train.ahead import ahead
 from dgbench.train.loop import train
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Inputs, Pixels, Sources
 from dgbench.train.spec import TrainingSpec
-from dgbench.train.training import _seed
 from dgbench.train.trajectory import DECAYS, Initial, StoredTrajectory, initial
 
 CPU = torch.device("cpu")
@@ -150,7 +150,7 @@ def test_a_step_is_seeded_as_torch_seeds(device: str) -> None:
     for number in (0, 2**63 - 1):
         torch.manual_seed(number)
         there, here = torch.rand(5, device=device), torch.rand(5)
-        _seed(number, torch.device(device))
+        reseed(number, torch.device(device))
         assert torch.equal(torch.rand(5, device=device), there)
         assert torch.equal(torch.rand(5), here)
 

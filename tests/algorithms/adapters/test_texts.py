@@ -332,7 +332,7 @@ def test_of_images_of_one_class_each_is_as_likely() -> None:
 
 @pytest.mark.parametrize("recipe", ["coop", "flyp"])
 def test_a_network_without_texts_is_refused(recipe: str) -> None:
-    with pytest.raises(DGBenchError, match=rf"'{recipe}': .* needs a text tower, which dgbench:vit-micro has not"):
+    with pytest.raises(DGBenchError, match=rf"'{recipe}': .* needs a text tower, which dgbench:convnet-small has not"):
         make_plan(small_board(recipe))
 
 

@@ -240,7 +240,8 @@ def _misfit(file: str, tensors: Tensors, network: Network, places: list[str], ot
         reason = f"none of its names is there; the file has {_some(tensors)}, the network {_some(network.tensors)}"
     else:
         reason = network.faults(found)
-    close = [other.name for other in others if any(not other.faults(_under(tensors, place)) for place in places[:3])]
+    tried = [_under(tensors, place) for place in places[:3]]
+    close = [other.name for other in others if any(not other.faults(found) for found in tried)] if tried else []
     meant = f". Did you mean {' or '.join(map(repr, close[:3]))}?" if close else ""
     return f"{file} does not fit {network.name}{where}: {reason}{meant}"
 
