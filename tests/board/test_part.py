@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def rules(**changes: Any) -> BoardCard:
     return card.model_copy(update=changes)
 
 
+@cache
+def whole() -> Leaderboard:
+    """What parts are taken of."""
+    return Leaderboard.of(records(rules()))
+
+
 def same(made: Leaderboard, expected: Leaderboard) -> None:
     """Everything but that it is a part, when it was made, and frames, which are compared as such."""
     assert replace(made.info, part="") == expected.info
@@ -93,8 +100,7 @@ WAYS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("asked", "changes"), WAYS, ids=[str(asked) for asked, _ in WAYS])
 def test_a_part_is_what_rules_that_name_less_would_give(asked: dict[str, Any], changes: dict[str, Any]) -> None:
-    whole = Leaderboard.of(records(rules()))
-    made = whole.filter(**asked)
+    made = whole().filter(**asked)
     same(made, Leaderboard.of(records(rules(**changes))))
     assert bool(made.info.part) == bool(changes)
 
@@ -136,22 +142,22 @@ def test_a_domain_stands_for_every_case_that_tests_it() -> None:
 
 
 def test_a_part_is_corrected_for_its_own_pairs_and_the_board_says_that_it_is_a_part(tmp_path: Path) -> None:
-    whole = Leaderboard.of(records(rules()))
-    pair = min(whole.tracks[0].pairs, key=lambda each: each.p)
+    board = whole()
+    pair = min(board.tracks[0].pairs, key=lambda each: each.p)
     assert pair.p == pytest.approx(6 * pair.difference.p), "Holm multiplies the smallest of six by six"
-    (alone,) = whole.filter(algorithms=[pair.first, pair.second]).tracks[0].pairs
+    (alone,) = board.filter(algorithms=[pair.first, pair.second]).tracks[0].pairs
     assert alone.difference.mean == pair.difference.mean
     assert alone.p == alone.difference.p, "and the only one by one"
-    cells = [whole.cells.filter(pl.col("algorithm") == name) for name in (pair.first, pair.second)]
-    assert alone.difference == whole.design.ahead(*cells, "accuracy"), "of two each is measured by its own trials"
-    made = whole.filter(algorithms=["erm", "sam"])
+    cells = [board.cells.filter(pl.col("algorithm") == name) for name in (pair.first, pair.second)]
+    assert alone.difference == board.design.ahead(*cells, "accuracy"), "of two each is measured by its own trials"
+    made = board.filter(algorithms=["erm", "sam"])
     assert made.info.part == "2 of 5 algorithms"
     made.write(tmp_path)
     for file in ("leaderboard.html", "leaderboard.md", "leaderboard.tex", "leaderboard.csv"):
         assert "2 of 5 algorithms" in (tmp_path / file).read_text(encoding="utf-8"), file
     for shown in (made._repr_html_(), repr(made)):
         assert "2 of 5 algorithms" in shown
-    assert "A part of the board" not in whole._repr_html_()
+    assert "A part of the board" not in board._repr_html_()
     again = made.filter(targets=["print"]).by("source")
     assert again.info.part == "2 of 5 algorithms, then 1 of 4 targets"
     assert again.criterion.name == "source"
@@ -160,7 +166,7 @@ def test_a_part_is_corrected_for_its_own_pairs_and_the_board_says_that_it_is_a_p
 
 def test_by_is_the_board_by_another_criterion() -> None:
     found = records(rules())
-    same(Leaderboard.of(found).by("source"), Leaderboard.of(found, "source"))
+    same(whole().by("source"), Leaderboard.of(found, "source"))
     with pytest.raises(RecipeError, match="reads target labels"):
         Leaderboard.of(found).by("ceiling")
 
@@ -210,7 +216,7 @@ def test_what_cannot_be_kept_is_one_error(asked: dict[str, Any], error: type[Exc
 
 
 def test_tables_are_frames_of_polars_and_of_pandas() -> None:
-    board = Leaderboard.of(records(rules()))
+    board = whole()
     ranks = board.to_polars()
     assert ranks["algorithm"].to_list() == [entry.algorithm for entry in board.entries]
     assert board.to_polars("cells").equals(board.cells)

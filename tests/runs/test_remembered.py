@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 import dgbench
 from dgbench.api import measuring
 from dgbench.board.render import files
+from dgbench.core.cards import CaseRules
 from dgbench.core.disk import DiskError
 from dgbench.core.familiar import FamiliarCard
 from dgbench.core.files import write_json
@@ -37,7 +38,7 @@ from dgbench.selection.records import CANDIDATE, INDICATED
 from drawn_stores import drawing
 from small import small_board
 
-RULES = small_board("erm", "t3a")
+RULES = small_board("erm", "t3a").model_copy(update={"cases": {"digits": CaseRules(targets=("print", "dot-matrix"))}})
 NOTE = {"seconds": 5.0, "device": "cpu", "torch": "none", "dgbench": "drawn", "environment": {}}
 
 drawn, store = drawing(RULES, examples=60)

@@ -3,13 +3,13 @@
 import json
 import math
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from comparing.called import within
+from nursery import python
 
 from dgbench.runs.deterministic import as_worker
 from dgbench.train.environment import bfloat16
@@ -56,7 +56,7 @@ def named(found: Sequence[dict[str, Any]], what: str, against: str) -> dict[str,
 def test_whole_jobs_are_timed_against_the_pipeline_and_against_a_checkout(tmp_path: Path) -> None:
     """By the script as a user runs it."""
     asked = ["--quick", "--rounds", "1", "--only", "jobs", "--peer", checkout(tmp_path, STAND_IN + DONE), "--json"]
-    command = [sys.executable, str(SCRIPTS / "benchmark_speed.py"), *asked]
+    command = [python(), str(SCRIPTS / "benchmark_speed.py"), *asked]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = sound(json.loads(done.stdout)["rows"])
