@@ -266,9 +266,8 @@ def test_a_store_that_cannot_be_written_is_one_message(verb: str, tmp_path: Path
 
 def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
-    text = (
-        text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000").replace("@letters", "")
-    )
+    text = text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000")
+    text = text.replace("@letters", "").replace("validation = 0.1", "validation = 0.02")
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     asked = ["run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu", "--workers", "1"]
     command = [sys.executable, "-m", "dgbench.cli", *asked]
