@@ -12,7 +12,7 @@ from dgbench.core.judges import KINDS
 from dgbench.selection.criteria import Criterion, among
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Judged, Quality, quality
-from dgbench.selection.records import Indicators
+from dgbench.selection.records import CANDIDATE, Indicators
 
 
 class Judging:
@@ -25,11 +25,15 @@ class Judging:
     def __init__(self, info: BoardInfo) -> None:
         self._info = info
         self._splits: defaultdict[str, set[str]] = defaultdict(set)
-        self._judged: defaultdict[tuple[str, Criterion], list[Judged]] = defaultdict(list)
+        self._models: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
+        self._sets: defaultdict[tuple[str, Criterion], list[pl.DataFrame]] = defaultdict(list)
         self._refused: dict[tuple[str, Criterion], str] = {}
 
     def look(self, metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> None:
-        """Judge by the records of some more trials: arguments as for :meth:`dgbench.selection.quality.Judged.of`."""
+        """Judge by the records of some more trials: arguments as for :meth:`dgbench.selection.quality.Judged.of`.
+
+        Of many runs there are as many models, and a score of each by each criterion; so all criteria share one table.
+        """
         shared = pl.col("trial") < self._info.trials
         for (name,), members in metrics.filter(shared).group_by("track"):
             track, own = (
@@ -37,12 +41,18 @@ class Judging:
                 runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().implode()), shared),
             )
             self._splits[track] |= set(members["split"].unique())
+            models = members.filter(split="target").select(*CANDIDATE, "accuracy")
             for criterion in among(KINDS, self._info.headline):
                 if not criterion.uses_target and (track, criterion) not in self._refused:
                     try:
-                        self._judged[track, criterion].append(Judged.of(members, own, criterion, indicators))
+                        found = Judged.of(members, own, criterion, indicators)
                     except DGBenchError as error:
                         self._refused[track, criterion] = str(error)
+                    else:
+                        self._sets[track, criterion].append(found.sets)
+                        scores = found.points.select(*CANDIDATE, pl.col("score").alias(criterion.name))
+                        models = models.join(scores, on=CANDIDATE, how="left")
+            self._models[track].append(models)
 
     def settle(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
         """What was seen, by track: how well criteria picked, and by the titles of others why they were not judged.
@@ -55,5 +65,15 @@ class Judging:
             there = [one for one in among(splits, self._info.headline) if not one.uses_target]
             refusals = {one.title: self._refused[track, one] for one in there if (track, one) in self._refused}
             judged = [one for one in there if one.title not in refusals]
-            told[track] = tuple(quality(self._judged.pop((track, one)), one, design) for one in judged), refusals
+            models = pl.concat(self._models.pop(track), how="diagonal").sort(CANDIDATE)
+            told[track] = (
+                tuple(quality(self._sets.pop((track, one)), _points(models, one), one, design) for one in judged),
+                refusals,
+            )
         return told
+
+
+def _points(models: pl.DataFrame, criterion: Criterion) -> pl.DataFrame:
+    """The models that a criterion scores, with its score; their columns are shared where it scores all of them."""
+    scored = models.select(*CANDIDATE, pl.col(criterion.name).alias("score"), "accuracy")
+    return scored.drop_nulls("score") if scored["score"].null_count() else scored

@@ -132,8 +132,7 @@ def _held(rules: BoardCard, store: Store) -> Iterator[Any]:
     """What the store has of a board: its list, every file of what is finished, and notes of what failed."""
     yield stamp(store.index(rules))
     with suppress(StoreError), unsaid():  # whoever reads the records is told
-        listed = Roll.at(store, rules)
-        pieces = Pieces.of(store, store.index(rules), listed.trainings(), listed.runs())
+        pieces = Pieces.of(store, store.index(rules), Roll.at(store, rules).pieces)
         yield pieces.files.hash_rows().sort()
         yield sorted(pieces.damaged)
     yield _stamped(store.root / "failures")

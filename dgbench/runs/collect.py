@@ -162,13 +162,12 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     """
     listed = Roll.at(store, board) if index is None else Roll.of(index)
     entries, judges, rest = listed.entries.with_row_index("place"), listed.judges, listed.rest
-    pieces = pl.concat([one.select("training", "run", "dataset") for one in (entries, judges)])
     own = set(entries["training"])
-    earlier = {id_: before for id_, before in earlier_of(rest).items() if id_ in own}
-    found = Finished.of(store, store.index(board), listed.trainings(), listed.runs())
-    measured = by_headline(board, store, pieces.select("run", "dataset"), found.measured)
+    earlier = {id_: before for id_, before in earlier_of(listed.before).items() if id_ in own}
+    found = Finished.of(store, store.index(board), listed.pieces)
+    measured = by_headline(board, store, listed.work().select("run", "dataset"), found.measured)
     trained = _noted(found, "training", train_seconds="seconds", device="device")
-    whole = measured.select(run=pl.col("run").rle().struct.field("value")).unique()  # rows of a run stand together
+    whole = measured.select("run").unique().collect()
     ran = _noted(found, "run", run_seconds="seconds").join(whole, on="run", how="semi", maintain_order="left")
     lost = diverged(store, judges, whole["run"])
     waiting = waited_for(judges, lost, whole)
@@ -184,7 +183,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     def streams(trial: int | None = None) -> pl.DataFrame:
         asked, asking, gone = (one if trial is None else one.filter(trial=trial) for one in (rows, judges, lost))
         ids = pl.concat([asked["run"], asking["run"]])
-        own = measured.filter(pl.col("run").is_in(ids.implode())).with_columns(NAMED)
+        own = measured.filter(pl.col("run").is_in(ids.implode())).collect().with_columns(NAMED)
         metrics = (
             asked.join(own, on="run", maintain_order="left_right")
             .with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy"))

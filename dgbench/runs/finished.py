@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.core.errors import DamagedError
 from dgbench.core.seals import DONE, Files, checked
 from dgbench.runs.copies import FOLDERS, SPEC
-from dgbench.runs.remembered import STAMP, Tables, beside, noted, recalled, stamped
+from dgbench.runs.remembered import STAMP, Scans, Tables, beside, noted, scanned, stamped
 from dgbench.runs.said import note_of, rows_of, unfolding
 from dgbench.runs.stamps import NO_STAMP, stamp
 from dgbench.runs.store import Kind, Store
@@ -64,12 +64,14 @@ class Pieces:
     damaged: frozenset[str]
 
     @classmethod
-    def of(cls, store: Store, listed: Path, trainings: Iterable[str], runs: Iterable[str]) -> Pieces:
-        """Of some trainings and runs on the list of a board those that are finished; what is damaged is said.
+    def of(cls, store: Store, listed: Path, asked: pl.DataFrame) -> Pieces:
+        """Of some trainings and runs on the list of a board, as :data:`PIECE`, those that are finished; what is damaged
+        is said.
 
         Those are read that were not before, or of which a file has another stamp than then. What runs measured is not.
         """
-        return cls(*_now(store, listed, _pieces(trainings, runs), _OF_PIECES))
+        found, damaged = _now(store, listed, asked, _OF_PIECES)
+        return cls(found["notes"].collect(), found["files"].collect(), damaged)
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,29 @@ class Finished(Pieces):
     """What finished work says of itself.
 
     Attributes:
-        measured: As :data:`COMPACT`.
+        measured: As :data:`COMPACT`. It stays as it is noted, and whoever asks for some runs reads those.
         weights: As :data:`LOOKED_AT`.
     """
 
-    measured: pl.DataFrame
+    measured: pl.LazyFrame
     weights: pl.DataFrame
 
     @classmethod
-    def of(cls, store: Store, listed: Path, trainings: Iterable[str], runs: Iterable[str]) -> Finished:
+    def of(cls, store: Store, listed: Path, asked: pl.DataFrame) -> Finished:
         """As :meth:`Pieces.of`, with what runs measured."""
-        return cls(*_now(store, listed, _pieces(trainings, runs), _TABLES))
+        found, damaged = _now(store, listed, asked, _TABLES)
+        return cls(
+            found["notes"].collect(), found["files"].collect(), damaged, found["measured"], found["weights"].collect()
+        )
+
+
+def pieces(trainings: Iterable[str] | pl.Series, runs: Iterable[str] | pl.Series) -> pl.DataFrame:
+    """Trainings and runs, as :data:`PIECE`."""
+    kinds: dict[Kind, Iterable[str] | pl.Series] = {"training": trainings, "run": runs}
+    return pl.concat(
+        pl.select(kind=pl.lit(kind), id=pl.Series(ids if isinstance(ids, pl.Series) else [*ids], dtype=pl.String))
+        for kind, ids in kinds.items()
+    )
 
 
 def _known(value: Any) -> Any:
@@ -95,49 +109,52 @@ def _known(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def _pieces(trainings: Iterable[str], runs: Iterable[str]) -> pl.DataFrame:
-    kinds: dict[Kind, list[str]] = {"training": list(trainings), "run": list(runs)}
-    return pl.concat(
-        pl.DataFrame({"kind": pl.repeat(kind, len(ids), eager=True), "id": ids}, PIECE) for kind, ids in kinds.items()
-    )
-
-
-def _now(store: Store, listed: Path, asked: pl.DataFrame, schemas: Mapping[str, pl.Schema]) -> tuple[Any, ...]:
-    """The fields of :class:`Pieces`, and further tables, of what was asked for."""
+def _now(
+    store: Store, listed: Path, asked: pl.DataFrame, schemas: Mapping[str, pl.Schema]
+) -> tuple[Scans, frozenset[str]]:
+    """Some tables of what was asked for, and which runs are damaged."""
     folder = beside(listed, "finished")
-    known = recalled(folder, VERSION, schemas)
-    own = _asked(known, asked)
-    stale, fresh, damaged = _news(store, own, asked)
+    known = _recalled(folder, schemas)
+    stale, fresh, damaged = _news(store, _asked(known, asked), asked)
     if stale.height or fresh["notes"].height:
-        whole = recalled(folder, VERSION, _TABLES)
-        if not whole["files"].equals(known["files"]):  # another process noted more meanwhile, or a table is damaged
+        whole = _recalled(folder, _TABLES)
+        if not whole["files"].collect().equals(known["files"].collect()):  # more is noted, or a table is damaged
             stale, fresh, damaged = _news(store, _asked(whole, asked), asked)
-        known = {name: pl.concat([_without(table, stale), fresh[name]]) for name, table in whole.items()}
+        known = {name: pl.concat([table, fresh[name].lazy()]) for name, table in _without(whole, stale).items()}
         if listed.is_file():
             noted(store, folder, VERSION, known)
-        own = _asked(known, asked)
-    return own["notes"], own["files"], damaged, *(own[name] for name in schemas if name in _OF_RUNS)
+    return _asked(known, asked), damaged
 
 
-def _news(store: Store, known: Tables, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
+def _recalled(folder: Path, schemas: Mapping[str, pl.Schema]) -> Scans:
+    """What was noted; of pieces it is read, of runs not yet."""
+    found = scanned(folder, VERSION, schemas)
+    return found | {name: found[name].collect().lazy() for name in _OF_PIECES}
+
+
+def _news(store: Store, known: Scans, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
     """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
-    stale = _changed(store, known["files"])
-    left = _without(known["notes"], stale)
+    stale = _changed(store, known["files"].collect())
+    left = _without(known, stale)["notes"].collect()
     return stale, *_read(store, asked.join(left, on=PIECE.names(), how="anti", maintain_order="left"))
 
 
-def _asked(known: Tables, asked: pl.DataFrame) -> Tables:
+def _asked(known: Scans, asked: pl.DataFrame) -> Scans:
     """What is known of some pieces: of a board's plan more is noted than its list of runs names."""
-    others = known["notes"].select(PIECE.names()).join(asked, on=PIECE.names(), how="anti")
-    return {name: _without(table, others) for name, table in known.items()}
+    return _without(known, known["notes"].select(PIECE.names()).collect().join(asked, on=PIECE.names(), how="anti"))
 
 
-def _without(table: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
-    """What a table says of all other pieces; itself where that is all, since a copy would be large."""
-    if "id" in table.columns:
-        return table.join(pieces, on=PIECE.names(), how="anti") if pieces.height else table
-    runs = pieces.filter(kind="run")["id"]
-    return table.filter(~pl.col("run").is_in(runs.implode())) if len(runs) else table
+def _without(known: Scans, pieces: pl.DataFrame) -> Scans:
+    """What is known of all other pieces; itself where that is all, since a copy would be large."""
+    if not pieces.height:
+        return known
+    others, gone = pieces.lazy(), pl.col("run").is_in(pieces.filter(kind="run")["id"].implode())
+    return {
+        name: table.join(others, on=PIECE.names(), how="anti").collect().lazy()
+        if name in _OF_PIECES
+        else table.filter(~gone)
+        for name, table in known.items()
+    }
 
 
 def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:

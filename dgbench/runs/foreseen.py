@@ -23,7 +23,7 @@ from dgbench.core.paths import shipped
 from dgbench.core.provenance import code
 from dgbench.core.registry import BUILT_IN, SLOTS, targets
 from dgbench.data.catalogue import outline
-from dgbench.runs.finished import PIECE, Pieces
+from dgbench.runs.finished import PIECE, Pieces, pieces
 from dgbench.runs.index import grown
 from dgbench.runs.overlap import Idle, Sharing, idle, sharing
 from dgbench.runs.plan import Plan
@@ -84,8 +84,7 @@ def finished_plan(store: Store, rules: BoardCard, keep: Keep, workers: int) -> F
     listed = store.index(rules)
     known = recalled(beside(listed, "plan"), VERSION, _TABLES)
     said = known["said"].filter(identity=identity)["said"].to_list()
-    ids = (known["pieces"].filter(kind=kind)["id"] for kind in ("training", "run"))
-    if not said or Pieces.of(store, listed, *ids).notes.height < known["pieces"].height:
+    if not said or Pieces.of(store, listed, known["pieces"]).notes.height < known["pieces"].height:
         return None
     return TypeAdapter(Foreseen).validate_json(said[0])
 
@@ -95,10 +94,9 @@ def note_plan(store: Store, plan: Plan, found: Foreseen, keep: Keep, workers: in
     listed, identity = store.index(plan.board), _identity(store, plan.board, keep, workers)
     if identity is None or not listed.is_file():
         return
-    ids = [("training", id_) for id_ in plan.trainings] + [("run", id_) for id_ in plan.runs]
     said = TypeAdapter(Foreseen).dump_json(found).decode()
     tables = {
-        "pieces": pl.DataFrame(ids, PIECE, orient="row"),
+        "pieces": pieces(plan.trainings, plan.runs),
         "said": pl.DataFrame([(identity, said)], _SAID, orient="row"),
     }
     noted(store, beside(listed, "plan"), VERSION, tables)

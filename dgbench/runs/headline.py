@@ -33,7 +33,7 @@ KNOWN = pl.Schema({**_STREAM, "measure": pl.String(), "headline": pl.Float64(), 
 _READ = (*STREAM, "label", "prediction", "group")
 
 
-def by_headline(board: BoardCard, store: Store, runs: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
+def by_headline(board: BoardCard, store: Store, runs: pl.DataFrame, measured: pl.LazyFrame) -> pl.LazyFrame:
     """What runs measured, with a column ``headline``: null where the board judges their dataset by accuracy.
 
     Runs whose headline is another measure, and whose predictions are damaged, which is said, are left out.
@@ -47,12 +47,13 @@ def by_headline(board: BoardCard, store: Store, runs: pl.DataFrame, measured: pl
     Raises:
         StoreError: a run was predicted before the groups were noted that the measure is about.
     """
+    by_accuracy = measured.with_columns(headline=pl.lit(None, pl.Float64))
     if not (others := other_headlines(board)):
-        return measured.with_columns(headline=pl.lit(None, pl.Float64))
-    asked = runs.unique().filter(pl.col("dataset").is_in(list(others))).join(measured, on="run", how="semi")
+        return by_accuracy
+    its = runs.unique().filter(pl.col("dataset").is_in(list(others)))
+    asked = its.join(measured.select("run").unique().collect(), on="run", how="semi", maintain_order="left")
     if not asked.height:
-        return measured.with_columns(headline=pl.lit(None, pl.Float64))
-    measured = measured.with_columns(NAMED)
+        return by_accuracy
     named = pl.col("dataset").replace_strict(others, return_dtype=pl.String)
     found = _known(board, store, asked.with_columns(measure=named))
     unknown = found.filter(pl.col("headline").is_null())
@@ -64,12 +65,8 @@ def by_headline(board: BoardCard, store: Store, runs: pl.DataFrame, measured: pl
         )
     streams = found.select(*_STREAM, "headline")
     ours = pl.col("run").is_in(asked["run"].implode())
-    return pl.concat(
-        [
-            measured.filter(~ours).with_columns(headline=pl.lit(None, pl.Float64)),
-            measured.filter(ours).join(streams, on=_STREAM.names(), maintain_order="left"),
-        ]
-    )
+    judged = measured.filter(ours).with_columns(NAMED).join(streams.lazy(), on=_STREAM.names(), maintain_order="left")
+    return pl.concat([by_accuracy.filter(~ours).with_columns(NAMED), judged])
 
 
 def of_run(store: Store, run: str, measure: str, dataset: str) -> dict[tuple[int, str, str, str], float | None]:

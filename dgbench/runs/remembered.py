@@ -29,6 +29,8 @@ STAMP = pl.Schema({"inode": pl.UInt64(), "size": pl.Int64(), "modified": pl.Int6
 """A :data:`dgbench.runs.stamps.Stamp`."""
 
 Tables = dict[str, pl.DataFrame]
+Scans = dict[str, pl.LazyFrame]
+"""Tables that are held as they lie in their files, which is a tenth of them, until something of them is asked for."""
 log = logging.getLogger(__name__)
 
 
@@ -49,6 +51,11 @@ def beside(listed: Path, what: str) -> Path:
 
 
 def recalled(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Tables:
+    """Tables as they were noted: :func:`scanned`, all of them read."""
+    return {name: table.collect() for name, table in scanned(folder, version, schemas).items()}
+
+
+def scanned(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Scans:
     """Tables as they were noted; empty ones where there are none that are whole and of this version.
 
     Args:
@@ -56,24 +63,28 @@ def recalled(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Ta
         version: What they mean; the number in it is raised whenever that changes.
         schemas: Of each.
     """
-    empty = {name: schema.to_frame() for name, schema in schemas.items()}
+    empty = {name: schema.to_frame().lazy() for name, schema in schemas.items()}
     try:
         note = sealed(folder)
         if note is None or note.get("version") != version:
             return empty
-        found = {name: pl.read_parquet(checked(folder, f"{name}.parquet", note["files"])) for name in schemas}
+        paths = {name: checked(folder, f"{name}.parquet", note["files"]) for name in schemas}
+        found = {name: pl.scan_parquet(path.read_bytes()) for name, path in paths.items()}
+        whole = all(found[name].collect_schema() == schema for name, schema in schemas.items())
     except (DamagedError, OSError, ValueError, pl.exceptions.PolarsError) as error:
         log.debug("%s is made again (%r)", folder, error)
         return empty
-    return found if all(found[name].schema == schema for name, schema in schemas.items()) else empty
+    return found if whole else empty
 
 
-def noted(store: Store, folder: Path, version: str, tables: Mapping[str, pl.DataFrame]) -> None:
+def noted(
+    store: Store, folder: Path, version: str, tables: Mapping[str, pl.DataFrame] | Mapping[str, pl.LazyFrame]
+) -> None:
     """Note tables for next time, in place of those that are there; not where another process does, or nobody can."""
     name = "-".join(folder.relative_to(store.root).parts)
     with suppress(DiskError), writing(store.root), alone(store.root / "locks" / f"{name}.lock") as mine:
         if mine:
             with whole_folder(folder) as made:
                 for table, content in tables.items():
-                    content.write_parquet(made / f"{table}.parquet")
+                    content.lazy().sink_parquet(made / f"{table}.parquet")
                 seal(made, {"version": version})

@@ -1,6 +1,6 @@
 """The list of a board's runs as columns: read from the store once, and again when another was written.
 
-    store/boards/<name>/<id>/known/list/   entries.parquet  judges.parquet  rest.parquet  done.json
+    store/boards/<name>/<id>/known/list/   entries.parquet  judges.parquet  pieces.parquet  rest.parquet  done.json
 
 The list itself is JSON, for people and for whoever changes it. Of a hundred thousand runs that is 140 MB, which take
 longer to read than all that is asked of them, and gigabytes as objects: so they become columns some thousand at a time.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ import polars as pl
 
 from dgbench.core.cards import BoardCard
 from dgbench.core.spec import Spec, canonical
+from dgbench.runs.finished import PIECE, pieces
 from dgbench.runs.judged import JUDGES, judges_of
 from dgbench.runs.listed import INDEX, read_in_blocks, read_list
-from dgbench.runs.remembered import STAMP, beside, noted, recalled
-from dgbench.runs.stamps import stamp
+from dgbench.runs.remembered import STAMP, Scans, beside, noted, scanned
+from dgbench.runs.stamps import NO_STAMP, Stamp, stamp
 from dgbench.runs.store import Store
 from dgbench.selection.records import RUNS
 
-VERSION = f"dgbench.list/1 of {INDEX}"
+VERSION = f"dgbench.list/2 of {INDEX}"
 _MEASURED_SINCE = ("train_seconds", "run_seconds", "device")
 ENTRIES = pl.Schema(
     {
@@ -36,30 +37,27 @@ ENTRIES = pl.Schema(
     }
 )
 """What a board's list says of each run."""
-_REST = pl.Schema({"rest": pl.String(), **STAMP})
+_REST = pl.Schema({"rest": pl.String(), "before": pl.String(), **STAMP})
 """All else that it says, as JSON, and of which file."""
-_TABLES = {"entries": ENTRIES, "judges": JUDGES, "rest": _REST}
+_TABLES = {"entries": ENTRIES, "judges": JUDGES, "pieces": PIECE, "rest": _REST}
+_BEFORE = ("reads", "starts")
 
 
 @dataclass(frozen=True)
 class Roll:
-    """The list of a board's runs.
+    """The list of a board's runs. Most looks are about little of it, so each table is read when it is asked for.
 
     Attributes:
-        entries: As :data:`ENTRIES`, in the list's order.
-        judges: As :data:`dgbench.runs.judged.JUDGES`.
-        rest: All else that the list says.
+        tables: What it says, by name.
     """
 
-    entries: pl.DataFrame
-    judges: pl.DataFrame
-    rest: Spec
+    tables: Scans
 
     @classmethod
     def of(cls, index: Spec) -> Roll:
         """A list as it is read from JSON."""
         rest = {name: said for name, said in index.items() if name not in ("entries", "judges")}
-        return cls(_entries_of(index), judges_of(index), rest)
+        return cls._made(_entries_of(index), judges_of(index), rest, NO_STAMP)
 
     @classmethod
     def at(cls, store: Store, board: BoardCard) -> Roll:
@@ -80,43 +78,83 @@ class Roll:
     @classmethod
     def _at(cls, store: Store, listed: Path, read: Callable[[], Spec]) -> Roll:
         now, folder = stamp(listed), beside(listed, "list")
-        known = recalled(folder, VERSION, _TABLES)
-        if now is not None and [row[1:] for row in known["rest"].iter_rows()] == [now]:
-            return cls(known["entries"], known["judges"], json.loads(known["rest"]["rest"].item()))
+        known = scanned(folder, VERSION, _TABLES)
+        if now is not None and known["rest"].select(STAMP.names()).collect().rows() == [now]:
+            return cls(known)
         try:
-            found = cls._in_blocks(listed)
+            found = cls._in_blocks(listed, now or NO_STAMP)
         except (OSError, ValueError):
             found = cls.of(read())  # an older one, or one whose damage is to be said
         if now is not None and found.rest["schema"] == INDEX:
-            rest = pl.DataFrame([(json.dumps(found.rest), *now)], _REST, orient="row")
-            noted(store, folder, VERSION, {"entries": found.entries, "judges": found.judges, "rest": rest})
+            noted(store, folder, VERSION, found.tables)
         return found
 
     @classmethod
-    def _in_blocks(cls, listed: Path) -> Roll:
+    def _in_blocks(cls, listed: Path, now: Stamp) -> Roll:
         """A list of this version, read as :func:`dgbench.runs.listed.read_in_blocks` does."""
         made = {"entries": _entries_of, "judges": judges_of}
         tables = {name: [of({name: []})] for name, of in made.items()}
         rest = read_in_blocks(listed, lambda name, block: tables[name].append(made[name]({name: block})))
-        return cls(pl.concat(tables["entries"]), pl.concat(tables["judges"]), rest)
+        return cls._made(pl.concat(tables["entries"]), pl.concat(tables["judges"]), rest, now)
 
-    def runs(self) -> list[str]:
-        """The ids of all runs, those of judges among them."""
-        return self._ids("run")
+    @classmethod
+    def _made(cls, entries: pl.DataFrame, judges: pl.DataFrame, rest: Spec, now: Stamp) -> Roll:
+        before = {name: rest[name] for name in _BEFORE if name in rest}
+        said = json.dumps({name: one for name, one in rest.items() if name not in before}), json.dumps(before)
+        runs, own = (
+            pl.concat([entries[kind], judges[kind]]).unique(maintain_order=True) for kind in ("run", "training")
+        )
+        earlier = earlier_of(before)
+        trainings = dict.fromkeys(chain(own, *(earlier[id_] for id_ in own if id_ in earlier)))
+        tables = {
+            "entries": entries,
+            "judges": judges,
+            "pieces": pieces(trainings, runs),
+            "rest": pl.DataFrame([(*said, *now)], _REST, orient="row"),
+        }
+        return cls({name: table.lazy() for name, table in tables.items()})
 
-    def trainings(self) -> list[str]:
-        """The ids of all trainings, those of judges, and those that others are part of, among them."""
-        own = self._ids("training")
-        earlier = earlier_of(self.rest)
-        return list(dict.fromkeys(chain(own, *(earlier[id_] for id_ in own if id_ in earlier))))
+    @cached_property
+    def entries(self) -> pl.DataFrame:
+        """As :data:`ENTRIES`, in the list's order."""
+        return self.tables["entries"].collect()
 
-    def _ids(self, kind: str) -> list[str]:
-        return pl.concat([self.entries[kind], self.judges[kind]]).unique(maintain_order=True).to_list()
+    @cached_property
+    def judges(self) -> pl.DataFrame:
+        """As :data:`dgbench.runs.judged.JUDGES`."""
+        return self.tables["judges"].collect()
+
+    @cached_property
+    def pieces(self) -> pl.DataFrame:
+        """All runs, those of judges among them, and all trainings, with those that others are part of: as
+        :data:`dgbench.runs.finished.PIECE`."""
+        return self.tables["pieces"].collect()
+
+    @cached_property
+    def rest(self) -> Spec:
+        """All else that the list says, but for :attr:`before`."""
+        return self._said("rest")
+
+    @cached_property
+    def before(self) -> Spec:
+        """What trainings read, and start from: for :func:`earlier_of`."""
+        return self._said("before")
+
+    def _said(self, column: str) -> Spec:
+        content: Spec = json.loads(self.tables["rest"].select(column).collect().item())
+        return content
+
+    def work(self) -> pl.DataFrame:
+        """Of each entry, and of each judge, ``run, training, dataset``."""
+        names = ("run", "training", "dataset")
+        return pl.concat([self.tables[name].select(names) for name in ("entries", "judges")]).collect()
 
     def more_trials(self, board: BoardCard) -> dict[str, int]:
         """Of algorithms of which the list has more trials than the rules give to all: how many."""
-        more = self.entries.filter(pl.col("trial") >= board.trials)
-        return dict(more.group_by("algorithm", maintain_order=True).agg(pl.col("trial").max() + 1).iter_rows())
+        more = self.tables["entries"].filter(pl.col("trial") >= board.trials)
+        return dict(
+            more.group_by("algorithm", maintain_order=True).agg(pl.col("trial").max() + 1).collect().iter_rows()
+        )
 
 
 def earlier_of(index: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

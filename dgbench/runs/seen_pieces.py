@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgbench.core.spec import Spec
-from dgbench.runs.finished import Pieces
+from dgbench.runs.finished import Pieces, pieces
 from dgbench.runs.plan import Plan
 from dgbench.runs.store import Kind, Store
 
@@ -22,10 +22,10 @@ class SeenPieces(Store):
     @classmethod
     def of(cls, store: Store, plan: Plan) -> SeenPieces:
         """The store, with the pieces of a plan as they are now; nothing is noted where it has no list of its runs."""
-        pieces = Pieces.of(store, store.index(plan.board), plan.trainings, plan.runs)
+        seen = Pieces.of(store, store.index(plan.board), pieces(plan.trainings, plan.runs))
         held: dict[Kind, dict[str, Spec]] = {"training": {}, "run": {}}
         alike: dict[tuple[str, ...], Spec] = {}  # of a hundred thousand pieces nearly all have files of the same names
-        for kind, id_, names in pieces.files.group_by("kind", "id").agg("file").iter_rows():
+        for kind, id_, names in seen.files.group_by("kind", "id").agg("file").iter_rows():
             held[kind][id_] = alike.setdefault(tuple(names), {"files": dict.fromkeys(names)})
         return cls(store, held)
 

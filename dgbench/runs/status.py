@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dgbench.runs.finished import Pieces
+from dgbench.runs.finished import PIECE, Pieces
 from dgbench.runs.roll import Roll
 from dgbench.runs.store import Store
 
@@ -93,6 +93,7 @@ def status(store: Store) -> StoreStatus:
     """How far the boards of a store are now. Damage is said, and what is damaged counts as not done."""
     store.sharing.fetch_notes("failures")
     held = {path.stem for path in (store.root / "locks").glob("*.lock")} | store.sharing.at_work()
+    pieces = pl.DataFrame([name.partition("-")[::2] for name in held], PIECE, orient="row")
     failed = {path.stem for path in (store.root / "failures").glob("*.json")}
     found, unreadable, now = [], [], time.time()
     for listed in store.indices():
@@ -101,28 +102,26 @@ def status(store: Store) -> StoreStatus:
         except (OSError, ValueError, KeyError):
             unreadable.append(listed)
             continue
-        found.append(_of_board(store, listed, roll, held, failed, now))
+        found.append(_of_board(store, listed, roll, pieces, failed, now))
     return StoreStatus(tuple(found), tuple(unreadable), now)
 
 
-def _of_board(store: Store, listed: Path, roll: Roll, held: set[str], failed: set[str], now: float) -> Status:
-    trainings, runs = roll.trainings(), roll.runs()
-    pieces = Pieces.of(store, listed, trainings, runs)
+def _of_board(store: Store, listed: Path, roll: Roll, held: pl.DataFrame, failed: set[str], now: float) -> Status:
+    pieces = Pieces.of(store, listed, roll.pieces)
     finished = {kind: pieces.notes.filter(kind=kind)["id"] for kind in ("training", "run")}
-    pairs = pl.concat([one.select("run", "training") for one in (roll.entries, roll.judges)])
-    lost = pairs.filter(pl.col("training").is_in(list(failed)), ~pl.col("run").is_in(finished["run"].implode()))
+    lost = roll.work().filter(pl.col("training").is_in(list(failed)), ~pl.col("run").is_in(finished["run"].implode()))
+    runs, trainings = (roll.pieces.filter(kind=kind).height for kind in ("run", "training"))
     broken, done = lost["run"].n_unique(), len(finished["run"])
-    left, pace = len(runs) - done - broken, _pace(pieces, now)
-    own = {"training": frozenset(trainings), "run": frozenset(runs)}
+    left, pace = runs - done - broken, _pace(pieces, now)
     return Status(
         board=listed.parent.name,
         rules=listed.stem,
-        runs=len(runs),
+        runs=runs,
         runs_finished=done,
         runs_failed=broken,
-        trainings=len(trainings),
+        trainings=trainings,
         trainings_finished=len(finished["training"]),
-        at_work=sum(id_ in own.get(kind, ()) for kind, _, id_ in (name.partition("-") for name in held)),
+        at_work=roll.pieces.join(held, on=PIECE.names(), how="semi").height,
         runs_per_hour=None if pace is None else 3600 * pace,
         seconds_to_go=0.0 if not left else None if pace is None else left / pace,
         spent=_spent(pieces.notes),

@@ -33,7 +33,7 @@ class Quality:
         candidates: Mean number of candidates in a set.
         views: What the criterion scored on, for every candidate of every set; narrower than on the board where some
             other algorithm trained with a family.
-        points: One row for each candidate: ``algorithm, target, trial, draw, step, score, accuracy``.
+        points: One row for each candidate, sorted by these: ``algorithm, target, trial, draw, step, score, accuracy``.
     """
 
     criterion: Criterion
@@ -92,15 +92,16 @@ class Judged:
         return cls(sets, points.select(*CANDIDATE, "score", "accuracy"))
 
 
-def quality(judged: Sequence[Judged], criterion: Criterion, design: Design) -> Quality:
+def quality(judged: Sequence[pl.DataFrame], points: pl.DataFrame, criterion: Criterion, design: Design) -> Quality:
     """Judge a criterion.
 
     Args:
-        judged: What it says of all sets, in whichever parts.
+        judged: :attr:`Judged.sets` of all sets, in whichever parts.
+        points: As :attr:`Quality.points`.
         criterion: Which.
         design: Of the board.
     """
-    sets = pl.concat(part.sets for part in judged).sort(_SET)
+    sets = pl.concat(judged).sort(_SET)
     correlations = sets.filter("differs").with_columns(
         correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )
@@ -113,5 +114,5 @@ def quality(judged: Sequence[Judged], criterion: Criterion, design: Design) -> Q
         blind=design.estimate(sets, "blind"),
         candidates=float(sets.select(pl.col("candidates").mean()).item()),
         views=tuple(sorted(set.intersection(*map(set, sets["views"].to_list())))),
-        points=pl.concat(part.points for part in judged).sort(CANDIDATE),
+        points=points,
     )

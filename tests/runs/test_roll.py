@@ -52,8 +52,12 @@ def test_columns_say_what_the_list_says_and_it_is_read_once(store: Store, read: 
             for entry in ({name: entry[name] for name in ENTRIES} for entry in said["entries"])
         ]
         assert found.entries.to_dicts() == entries
-        assert found.rest == {name: value for name, value in said.items() if name not in ("entries", "judges")}
-        assert set(found.runs()) == {entry["run"] for entry in said["entries"]}
+        assert found.rest | found.before == {
+            name: value for name, value in said.items() if name not in ("entries", "judges")
+        }
+        ids = {kind: {entry[kind] for entry in said["entries"]} for kind in ("run", "training")}
+        assert set(found.pieces.filter(kind="run")["id"]) == ids["run"]
+        assert set(found.pieces.filter(kind="training")["id"]) >= ids["training"]
     assert len(said["entries"]) > 5
     assert len(read) == 1
 

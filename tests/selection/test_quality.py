@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import polars as pl
 import pytest
 from board.synthetic import candidate, tables
 
@@ -10,13 +11,15 @@ from dgbench.core.errors import RecipeError
 from dgbench.selection.criteria import get
 from dgbench.selection.design import Design
 from dgbench.selection.quality import Judged, Quality, quality
-from dgbench.selection.records import by_trial
+from dgbench.selection.records import CANDIDATE, by_trial
 
 
 def judge(*candidates: Any, criterion: str = "source") -> Quality:
     metrics, runs = tables(candidates)
     by = get(criterion)
-    return quality([Judged.of(part, runs, by) for part in by_trial(metrics)], by, Design.of(runs))
+    judged = [Judged.of(part, runs, by) for part in by_trial(metrics)]
+    points = pl.concat(part.points for part in judged).sort(CANDIDATE)
+    return quality([part.sets for part in judged], points, by, Design.of(runs))
 
 
 def pool(*pairs: tuple[float, float], trial: int = 0) -> list[Any]:
