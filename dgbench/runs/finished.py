@@ -13,7 +13,7 @@ import polars as pl
 from dgbench.core.errors import DamagedError
 from dgbench.core.seals import DONE, Files, checked
 from dgbench.runs.copies import FOLDERS, SPEC
-from dgbench.runs.remembered import STAMP, Scans, Tables, beside, noted, scanned, stamped
+from dgbench.runs.remembered import STAMP, Scans, beside, held, noted, scanned, stamped
 from dgbench.runs.said import note_of, rows_of, unfolding
 from dgbench.runs.stamps import NO_STAMP, stamp
 from dgbench.runs.store import Kind, Store
@@ -116,11 +116,11 @@ def _now(
     folder = beside(listed, "finished")
     known = _recalled(folder, schemas)
     stale, fresh, damaged = _news(store, _asked(known, asked), asked)
-    if stale.height or fresh["notes"].height:
+    if stale.height or fresh["notes"].collect().height:
         whole = _recalled(folder, _TABLES)
         if not whole["files"].collect().equals(known["files"].collect()):  # more is noted, or a table is damaged
             stale, fresh, damaged = _news(store, _asked(whole, asked), asked)
-        known = {name: pl.concat([table, fresh[name].lazy()]) for name, table in _without(whole, stale).items()}
+        known = {name: pl.concat([table, fresh[name]]) for name, table in _without(whole, stale).items()}
         if listed.is_file():
             noted(store, folder, VERSION, known)
     return _asked(known, asked), damaged
@@ -132,7 +132,7 @@ def _recalled(folder: Path, schemas: Mapping[str, pl.Schema]) -> Scans:
     return found | {name: found[name].collect().lazy() for name in _OF_PIECES}
 
 
-def _news(store: Store, known: Scans, asked: pl.DataFrame) -> tuple[pl.DataFrame, Tables, frozenset[str]]:
+def _news(store: Store, known: Scans, asked: pl.DataFrame) -> tuple[pl.DataFrame, Scans, frozenset[str]]:
     """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
     stale = _changed(store, known["files"].collect())
     left = _without(known, stale)["notes"].collect()
@@ -167,14 +167,14 @@ def _changed(store: Store, files: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([seals.filter(pl.Series(gone, dtype=pl.Boolean)), other]).unique()
 
 
-def _read(store: Store, pieces: pl.DataFrame) -> tuple[Tables, frozenset[str]]:
+def _read(store: Store, pieces: pl.DataFrame) -> tuple[Scans, frozenset[str]]:
     """Read pieces, and the stamps of their files before that; which runs have a damaged result."""
     read = [_read_some(store, some) for some in (pieces[:0], *pieces.iter_slices(_AT_ONCE))]
     fresh = {name: pl.concat([tables[name] for tables, _ in read]) for name in _TABLES}
     return fresh, frozenset().union(*(damaged for _, damaged in read))
 
 
-def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Tables, set[str]]:
+def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Scans, set[str]]:
     """As :func:`_read`, of as many as may be Python's objects at a time."""
     files: list[tuple[Any, ...]] = []
     notes: list[tuple[Any, ...]] = []
@@ -204,10 +204,10 @@ def _read_some(store: Store, pieces: pl.DataFrame) -> tuple[Tables, set[str]]:
         notes.append((kind, id_, *said, *map(note.get, COST)))
         files += [(kind, id_, file, *found) for file, found in stamps.items()]
     fresh = {
-        "files": pl.DataFrame(files, FILES, orient="row"),
-        "notes": pl.DataFrame(notes, NOTES, orient="row"),
-        "measured": pl.DataFrame(measured, COMPACT),
-        "weights": pl.concat(weights),
+        "files": pl.DataFrame(files, FILES, orient="row").lazy(),
+        "notes": pl.DataFrame(notes, NOTES, orient="row").lazy(),
+        "measured": held(pl.DataFrame(measured, COMPACT)),
+        "weights": held(pl.concat(weights)),
     }
     return fresh, damaged
 

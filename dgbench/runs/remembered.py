@@ -9,6 +9,7 @@ damaged, of another version or of another store is no loss. It is written whole,
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -75,6 +76,13 @@ def scanned(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Sca
         log.debug("%s is made again (%r)", folder, error)
         return empty
     return found if whole else empty
+
+
+def held(table: pl.DataFrame) -> pl.LazyFrame:
+    """A table, held as it would lie in a file."""
+    file = io.BytesIO()
+    table.write_parquet(file)
+    return pl.scan_parquet(file.getvalue())
 
 
 def noted(

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -40,16 +39,16 @@ def stamps(root: Path, paths: pl.Series) -> NDArray[np.uint64]:
         with ExitStack() as stack:
             said = [stack.enter_context(_elsewhere(root, share)) for share in shares]
             found = [one() for one in said]
-    return np.concatenate([np.array(one, np.uint64) for one in found]).reshape(-1, len(NO_STAMP))
+    return np.concatenate(found).reshape(-1, len(NO_STAMP))
 
 
 @contextmanager
-def _elsewhere(root: Path, paths: pl.Series) -> Iterator[Callable[[], array[int]]]:
+def _elsewhere(root: Path, paths: pl.Series) -> Iterator[Callable[[], NDArray[np.uint64]]]:
     """Have another program read stamps; what is given waits for it, and reads them here where it fails."""
     with ExitStack() as stack:
         try:
             asked, said = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-            asked.write(os.fsencode(BETWEEN.join(paths)))
+            asked.write(os.fsencode(paths.str.join(BETWEEN).item()))
             asked.seek(0)
             # Ctrl-C ends that program as well, which is not worth a word.
             program = subprocess.Popen(
@@ -65,14 +64,14 @@ def _elsewhere(root: Path, paths: pl.Series) -> Iterator[Callable[[], array[int]
         stack.enter_context(program)
         stack.callback(program.kill)
 
-        def waited() -> array[int]:
+        def waited() -> NDArray[np.uint64]:
             if program.wait():
                 return _here(root, paths)
             said.seek(0)
-            return array("Q", said.read())
+            return np.fromfile(said, np.uint64)
 
         yield waited
 
 
-def _here(root: Path, paths: pl.Series) -> array[int]:
-    return in_turn(f"{root}/{path}" for path in paths)
+def _here(root: Path, paths: pl.Series) -> NDArray[np.uint64]:
+    return np.array(in_turn(f"{root}/{path}" for path in paths), np.uint64)
