@@ -187,7 +187,7 @@ class DatasetCard(Card):
     @property
     def decoding(self) -> Decoding:
         """How the files of its pictures become RGB."""
-        return Decoding(self.alpha, self.exif, self.bits)
+        return _decoding(self.alpha, self.exif, self.bits)
 
     @property
     def class_count(self) -> int:
@@ -226,6 +226,12 @@ OWN = Path("datasets")
 def dataset_names() -> tuple[str, ...]:
     """The datasets that come with dgbench, and those with a card in ``datasets/`` of the working directory."""
     return tuple(sorted({*card_names("datasets"), *_own()}))
+
+
+@cache
+def _decoding(alpha: Alpha, exif: bool, bits: int) -> Decoding:
+    """One object for all trainings of a plan."""
+    return Decoding(alpha, exif, bits)
 
 
 def dataset_card(name: str) -> DatasetCard:

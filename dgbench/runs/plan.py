@@ -130,6 +130,7 @@ class Plan:
         runs: By id.
         judges: What judges candidates where the board's criterion has judges.
         starts: What trainings start from, by the backbone's name on the board.
+        specs: Of parts, each once, by what it says: most trainings have parts in common.
     """
 
     board: BoardCard
@@ -141,6 +142,7 @@ class Plan:
     runs: dict[str, RunSpec] = field(default_factory=dict)
     judges: list[Judge] = field(default_factory=list)
     starts: dict[str, Start] = field(default_factory=dict)
+    specs: dict[str, Spec] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
@@ -165,6 +167,10 @@ class Plan:
         """The trainings and the runs that judge others, and are none of the board's own."""
         trainings = {judge.training for judge in self.judges} - {entry.training for entry in self.entries}
         return trainings, {judge.run for judge in self.judges} - {entry.run for entry in self.entries}
+
+    def shared(self, spec: Spec) -> Spec:
+        """The first spec of a part that says the same. Of a hundred thousand runs they are most of a plan's memory."""
+        return self.specs.setdefault(repr(spec), spec)
 
     def add(self, training: TrainingSpec) -> str:
         """Add a training that may be there already; its id."""

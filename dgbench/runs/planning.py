@@ -170,7 +170,7 @@ def add_cell(
             run=done.run,
             families=tuple(sorted(done.families)),
             passes=done.passes,
-            hyperparameters=resolved.specs,
+            hyperparameters={slot: plan.shared(spec) for slot, spec in resolved.specs.items()},
             without_effect=done.without_effect,
         )
     )

@@ -134,8 +134,8 @@ def work(
         training, families = _training(plan, base, resolved, probe)
     run = RunSpec(
         plan.add(training),
-        resolved.specs["averaging"],
-        _plain() if weighs else resolved.specs["predictor"],
+        plan.shared(resolved.specs["averaging"]),
+        plan.shared(_plain() if weighs else resolved.specs["predictor"]),
         case.target,
         board.selection.views_per_domain,
         shown,
@@ -274,7 +274,7 @@ def _training(
     families: frozenset[str] = resolved.parts["sampler"].families()
     parts: dict[Slot, Spec] = {}
     for slot in SHAPING:
-        parts[slot], ids = resolved.specs[slot], []
+        parts[slot], ids = plan.shared(resolved.specs[slot]), []
         for one in resolved.parts[slot].earlier():
             if slot == "sampler":
                 refuse_mute_head(resolved)
