@@ -136,7 +136,12 @@ def _news(store: Store, known: Scans, asked: pl.DataFrame) -> tuple[pl.DataFrame
     """The pieces that are not as they were noted, and, of these and of what is new, what :func:`_read` finds."""
     stale = _changed(store, known["files"].collect())
     left = _without(known, stale)["notes"].collect()
-    return stale, *_read(store, asked.join(left, on=PIECE.names(), how="anti", maintain_order="left"))
+    unread = (
+        asked.join(left, on=PIECE.names(), how="anti", maintain_order="left")
+        if left.height < asked.height
+        else asked[:0]
+    )
+    return stale, *_read(store, unread)
 
 
 def _asked(known: Scans, asked: pl.DataFrame) -> Scans:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dgbench.board.render.frame import ALONE
-from dgbench.board.render.html import environment
 from dgbench.core.amounts import duration, in_words
 from dgbench.core.files import whole
 from dgbench.runs.status import Status, StoreStatus
@@ -40,6 +38,9 @@ def devices(seen: StoreStatus) -> Iterator[list[str]]:
 
 def render(seen: StoreStatus) -> str:
     """The page."""
+    from dgbench.board.render.frame import ALONE  # a look on the terminal needs no templates
+    from dgbench.board.render.html import environment
+
     tables = [
         ("boards", "Boards", HEADINGS, [row(board) for board in seen.boards], [board.share for board in seen.boards]),
         ("devices", "Devices", DEVICES, list(devices(seen)), None),
