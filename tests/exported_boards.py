@@ -60,6 +60,8 @@ SHAPES = ("erm", "swad", "ema", "wise_ft", "drm", "lora", "linear_probe", "t3a",
           "linear_probe + bn_adapt", "pl + swad")  # fmt: skip
 
 HALVED = ("erm", "swad", "linear_probe", "linear_probe + adanpc")
+PRINT = CaseRules(targets=("print",), sources=("dot-matrix", "seven-segment"))
+WOOD = CaseRules(targets=("wood",))
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,10 @@ class Ran:
     store: Store
 
 
-def ran(board: BoardCard, name: str, workers: int = 0, **cases: tuple[str, ...]) -> Ran:
+def ran(board: BoardCard, name: str, workers: int = 0, **cases: CaseRules) -> Ran:
     """A board, run by so many workers, or as one of them would by this process."""
     best = board.defaults.model_copy(update={"averaging": PartChoice(part="best")})
-    tested = {name: CaseRules(targets=targets) for name, targets in cases.items()}
-    board = rules(board.model_copy(update={"defaults": best, "cases": tested}))
+    board = rules(board.model_copy(update={"defaults": best, "cases": cases}))
     plan = make_plan(board, fetch=True)
 
     def work(folder: Path) -> None:
@@ -91,15 +92,15 @@ def ran(board: BoardCard, name: str, workers: int = 0, **cases: tuple[str, ...])
 
 @pytest.fixture(scope="session")
 def digits() -> Ran:
-    """One target, of which three chunks are tested, and every algorithm there is but those in blocks."""
+    """Two sources and a target, of which three chunks are tested, and every algorithm there is but those in blocks."""
     others = (name for name in ALGORITHMS if name not in IN_BLOCKS)
-    return ran(on_print("dgbench:convnet-small", *others), "digits", workers=2, digits=("print",))
+    return ran(on_print("dgbench:convnet-small", *others), "digits", workers=2, digits=PRINT)
 
 
 @pytest.fixture(scope="session")
 def blocks() -> Ran:
     """Those in blocks, in the same way."""
-    return ran(on_print("dgbench:vit-micro", *IN_BLOCKS), "blocks", digits=("print",))
+    return ran(on_print("dgbench:vit-micro", *IN_BLOCKS), "blocks", digits=PRINT)
 
 
 def on_print(backbone: str, *algorithms: str) -> BoardCard:
@@ -175,7 +176,7 @@ def shapes(pictures: str) -> Ran:
     board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
     training = board.training.model_copy(update={"norm_mode": "train"})
     board = rules(board.model_copy(update={"training": training}), datasets=[name], keep="all")
-    return ran(board, "shapes", **{name: ("wood",)})
+    return ran(board, "shapes", **{name: WOOD})
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +185,7 @@ def halved(pictures: str) -> Ran:
     board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6)
     training = board.training.model_copy(update={"norm_mode": "train", "precision": "bfloat16"})
     board = rules(board.model_copy(update={"training": training}), datasets=[pictures])
-    return ran(board, "halved", **{pictures: ("wood",)})
+    return ran(board, "halved", **{pictures: WOOD})
 
 
 @pytest.fixture(scope="session")
