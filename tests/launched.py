@@ -5,6 +5,7 @@ It is told where the nursery listens, and then what ``python`` would be told. No
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ def main(place: str, arguments: list[str]) -> None:
     folder = os.getcwd()  # noqa: PTH109 (pathlib takes as long to import as all the rest)
     asked = {"environment": dict(os.environ), "folder": folder, "files": [0, 1, 2, 3], "arguments": arguments}
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(place)
+        line.connect(f"\0{place}")
         socket.send_fds(line, [b"."], [0, 1, 2, alive, tells])
         with line.makefile("rwb") as pipe:
             message = json.dumps(asked).encode()
@@ -34,7 +35,12 @@ def main(place: str, arguments: list[str]) -> None:
     os.close(alive)
     for number in HANDED_ON:
         signal.signal(number, lambda given, frame: os.kill(pid, given))
-    code = int.from_bytes(os.read(ended, 8), "little", signed=True)
+    while not select.select([ended], [], [], 0.5)[0]:
+        pass  # a signal that comes just before a wait is handed on after it
+    said = os.read(ended, 8)
+    if not said:
+        sys.exit("the process that was copied for this one has died before it")
+    code = int.from_bytes(said, "little", signed=True)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

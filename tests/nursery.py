@@ -6,6 +6,8 @@ session has another one beside it that imports them once, computes nothing, and 
 (:func:`python`) is asked for. The copy has the pipes, the environment, the working directory, the arguments and the
 path that a fresh one would have; from there on it is a process as any other. Tests of pools themselves
 (:func:`fresh_workers`), of what is imported, and of what an interpreter is told before it starts have fresh ones.
+Copies of one process iterate sets in one order, as fresh interpreters do not: ``tests/runs/test_deterministic.py`` has
+workers that differ in that.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import io
 import json
 import os
 import runpy
+import secrets
 import select
 import shlex
 import signal
@@ -43,8 +46,11 @@ _START = (
     "import sys; plain = sys.path[:]; sys.path[:] = sys.argv[4:]; import nursery; "
     "nursery.work(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], plain)"
 )
-_READ_EARLY = ("CUDA_", "HF_", "HOME", "LANG", "LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH_", "XDG_")
+_READ_EARLY = ("CUDA_", "HF_", "HOME", "LANG", "LC_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "POLARS_", "PYTHON")
+_READ_EARLY += ("PYTORCH_", "TMPDIR", "TORCH", "XDG_")
 """How the names of variables begin that are read when an interpreter starts, or when a library is imported."""
+_SET = ("TORCHINDUCTOR_CACHE_DIR", "PYTHONPATH", "PYTHONSAFEPATH")
+"""What a library sets that was imported, and what a copy has as a fresh interpreter would."""
 _ABOVE = 500
 """Above the numbers of all files that are open."""
 _FRESH = processes._Worker.__init__
@@ -87,7 +93,8 @@ class Copied:
             raise subprocess.TimeoutExpired("a worker", timeout or 0.0)
         with self._lock:  # several threads may wait
             if self.returncode is None:
-                self.returncode = int.from_bytes(os.read(self._ended, 8), "little", signed=True)
+                said = os.read(self._ended, 8)  # nothing, where the nursery has died before it
+                self.returncode = int.from_bytes(said, "little", signed=True) if said else -signal.SIGKILL
         return self.returncode
 
     def terminate(self) -> None:
@@ -102,12 +109,9 @@ class Copied:
 
 
 def copy(place: str, birth: Birth, files: Sequence[int]) -> int:
-    """The id of a copy that has files of this process under other numbers; the last one hears how it ends.
-
-    Zero where it would have read other variables when it was imported: then there is none.
-    """
+    """The id of a copy that has files of this process under other numbers; the last one hears how it ends."""
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(place)
+        line.connect(f"\0{place}")
         socket.send_fds(line, [b"."], files)
         with line.makefile("rwb") as pipe:
             send(pipe, json.dumps(asdict(birth)).encode())
@@ -121,9 +125,9 @@ class Nursery:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="nursery-")
-        self._place = f"{self._folder.name}/line"
+        self._place = f"dgbench-nursery-{secrets.token_hex(8)}"
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(self._place)
+        self._listening.bind(f"\0{self._place}")  # no file: paths of sockets are short
         self._listening.listen(64)
         self._line, self._other = socket.socketpair()
         self._environment = dict(os.environ)  # that of the session: the test that asks first may have another
@@ -142,7 +146,7 @@ class Nursery:
             command = [sys.executable, "-IS", str(Path(__file__).with_name("launched.py")), place]
             program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
             program.chmod(0o755)
-        return str(program)
+        return str(program) if os.access(program, os.X_OK) else sys.executable  # it lies where nothing may be run
 
     def _begin(self) -> None:
         path = [str(Path(__file__).parent), *map(os.fspath, sys.path)]
@@ -175,13 +179,8 @@ def born(place: str, one: processes._Worker, inherit: Sequence[int]) -> None:
     pid = copy(place, birth, [reads[0], writes[1], 2, *inherit, writes[2]])
     for file in (reads[0], *writes[1:]):
         os.close(file)
-    if pid:
-        one.process = Copied(pid, reads[2])  # type: ignore[assignment]  # which does what is asked of the other
-        one.requests, one.answers = os.fdopen(writes[0], "wb"), os.fdopen(reads[1], "rb")
-        return
-    for file in (writes[0], *reads[1:]):
-        os.close(file)
-    _FRESH(one, inherit)
+    one.process = Copied(pid, reads[2])  # type: ignore[assignment]  # which does what is asked of the other
+    one.requests, one.answers = os.fdopen(writes[0], "wb"), os.fdopen(reads[1], "rb")
 
 
 def work(line: int, listening: int, place: str, plain: list[str]) -> None:
@@ -212,20 +211,21 @@ def work(line: int, listening: int, place: str, plain: list[str]) -> None:
             _tell(heard)
         if asked not in ready:
             continue
-        with asked.accept()[0] as one:
+        with asked.accept()[0] as one, contextlib.suppress(EOFError, OSError):  # who asks may be killed meanwhile
             _, files, _, _ = socket.recv_fds(one, 1, 64)
-            with one.makefile("rwb") as pipe:
+            with one.makefile("rwb") as pipe, contextlib.ExitStack() as given:
+                for file in files:
+                    given.callback(os.close, file)
                 birth = Birth(**json.loads(receive(pipe)))
+                # A worker is always a copy; a program is none, where it would read something else as it begins.
                 suits = birth.path is not None or _early(birth.environment) == early
                 pid = os.fork() if suits else 0
-                if pid or not suits:
-                    send(pipe, pid.to_bytes(8, "little"))
-        if not pid and suits:
-            break
-        for file in files[: -1 if suits else None]:
-            os.close(file)
-        if suits:
-            heard[pid] = files[-1]
+                if suits and not pid:
+                    given.pop_all()
+                    break
+                if suits:
+                    heard[pid] = os.dup(files[-1])
+                send(pipe, pid.to_bytes(8, "little"))
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     asked.close()
@@ -240,11 +240,7 @@ def work(line: int, listening: int, place: str, plain: list[str]) -> None:
 
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
     """What an interpreter, or a library, reads of it when it begins."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name.startswith(_READ_EARLY) and name not in ("PYTHONPATH", "PYTHONSAFEPATH")
-    }
+    return {name: value for name, value in environment.items() if name.startswith(_READ_EARLY) and name not in _SET}
 
 
 def _tell(heard: dict[int, int]) -> None:

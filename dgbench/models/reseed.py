@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-CPU = torch.device("cpu")
+if TYPE_CHECKING:
+    import torch
 
 
-def reseed(number: int, device: torch.device = CPU) -> None:
-    """Seed what draws on the CPU, and on a device.
+def reseed(number: int, device: torch.device | None = None) -> None:
+    """Seed what draws on the CPU, and on the current device of a kind.
 
     ``torch.manual_seed`` sees to all kinds of devices, and notes from where it was called for those that are not there:
     a fiftieth of a small step.
     """
+    import torch  # a plan does without
+
     torch.default_generator.manual_seed(number)
-    if device.type not in ("cpu", "meta"):
+    if device is not None and device.type not in ("cpu", "meta"):
         torch.get_device_module(device).manual_seed(number)

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -31,7 +32,8 @@ STAMP = pl.Schema({"inode": pl.UInt64(), "size": pl.Int64(), "modified": pl.Int6
 
 Tables = dict[str, pl.DataFrame]
 Scans = dict[str, pl.LazyFrame]
-"""Tables that are held as they lie in their files, which is a tenth of them, until something of them is asked for."""
+"""Tables that are read when something of them is asked for: held as they lie in files, which is a tenth of them, or
+whole where they were just made."""
 log = logging.getLogger(__name__)
 
 
@@ -64,18 +66,26 @@ def scanned(folder: Path, version: str, schemas: Mapping[str, pl.Schema]) -> Sca
         version: What they mean; the number in it is raised whenever that changes.
         schemas: Of each.
     """
-    empty = {name: schema.to_frame().lazy() for name, schema in schemas.items()}
+    note, whole = _note(folder), False
+    if note is not None and note.get("version") == version:
+        try:
+            paths = {name: checked(folder, f"{name}.parquet", note["files"]) for name in schemas}
+            found = {name: pl.scan_parquet(path.read_bytes()) for name, path in paths.items()}
+            whole = all(found[name].collect_schema() == schema for name, schema in schemas.items())
+        except (DamagedError, OSError, ValueError, pl.exceptions.PolarsError) as error:
+            log.debug("%s is made again (%r)", folder, error)
+        if _note(folder) != note:  # another process noted more meanwhile, and some of this may be of before
+            return scanned(folder, version, schemas)
+    return found if whole else {name: schema.to_frame().lazy() for name, schema in schemas.items()}
+
+
+def _note(folder: Path) -> dict[str, Any] | None:
+    """The seal of tables that are there; None where they are not whole."""
     try:
-        note = sealed(folder)
-        if note is None or note.get("version") != version:
-            return empty
-        paths = {name: checked(folder, f"{name}.parquet", note["files"]) for name in schemas}
-        found = {name: pl.scan_parquet(path.read_bytes()) for name, path in paths.items()}
-        whole = all(found[name].collect_schema() == schema for name, schema in schemas.items())
-    except (DamagedError, OSError, ValueError, pl.exceptions.PolarsError) as error:
+        return sealed(folder)
+    except DamagedError as error:
         log.debug("%s is made again (%r)", folder, error)
-        return empty
-    return found if whole else empty
+        return None
 
 
 def held(table: pl.DataFrame) -> pl.LazyFrame:

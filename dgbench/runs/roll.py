@@ -54,10 +54,10 @@ class Roll:
     tables: Scans
 
     @classmethod
-    def of(cls, index: Spec) -> Roll:
-        """A list as it is read from JSON."""
+    def of(cls, index: Spec, now: Stamp = NO_STAMP) -> Roll:
+        """A list as it is read from JSON, from a file with a stamp."""
         rest = {name: said for name, said in index.items() if name not in ("entries", "judges")}
-        return cls._made(_entries_of(index), judges_of(index), rest, NO_STAMP)
+        return cls._made(_entries_of(index), judges_of(index), rest, now)
 
     @classmethod
     def at(cls, store: Store, board: BoardCard) -> Roll:
@@ -84,7 +84,7 @@ class Roll:
         try:
             found = cls._in_blocks(listed, now or NO_STAMP)
         except (OSError, ValueError):
-            found = cls.of(read())  # an older one, or one whose damage is to be said
+            found = cls.of(read(), now or NO_STAMP)  # an older one, or one whose damage is to be said
         if now is not None and found.rest["schema"] == INDEX:
             noted(store, folder, VERSION, found.tables)
         return found

@@ -30,7 +30,7 @@ def attach_auxiliary(spec: TrainingSpec, parts: Parts, network: Network, example
     Args:
         examples: How many rows each source domain has.
     """
-    reseed(spec.seed("auxiliary"), next(network.parameters()).device)
+    reseed(spec.seed("auxiliary"), next((one.device for one in network.parameters()), None))
     parts.objective.attach(network, examples)
 
 

@@ -23,7 +23,7 @@ class Parts:
 
 def attach(spec: TrainingSpec, parts: Parts, network: Network) -> None:
     """Make of a plain network what the first step sees."""
-    reseed(spec.seed("adapter"), next(network.parameters()).device)
+    reseed(spec.seed("adapter"), next((one.device for one in network.parameters()), None))
     parts.adapter.attach(network, len(spec.sources))
     parts.objective.leave(network)
 

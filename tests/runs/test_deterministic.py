@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from nursery import fresh_workers
 
+from dgbench.api import boards
+from dgbench.core.cards import CaseRules
 from dgbench.core.processes import Pool
 from dgbench.runs.deterministic import as_worker, ready
 from dgbench.runs.execute import do_training
@@ -80,6 +82,30 @@ def test_a_worker_trains_without_importing_what_would_compile(tmp_path: Path) ->
     with fresh_workers(), Pool(1, ready, "cpu") as pool:
         for training in plan.trainings.values():
             assert pool.submit(_trains, training, tmp_path).result() == []
+
+
+def test_nothing_hangs_on_the_order_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = {"digits": CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))}
+    board = small_board("mixup + swad", "coral + t3a").model_copy(update={"cases": case})
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        with fresh_workers():
+            assert boards.run(board, store=tmp_path / seed, device="cpu", workers=1).failed == {}
+    one, other = (
+        {
+            str(path.relative_to(tmp_path / seed)): path.read_bytes()
+            for name in (
+                "trainings/*/weights/*",
+                "trainings/*/history.parquet",
+                "runs/*/*.parquet",
+                "runs/*/result.json",
+            )
+            for path in (tmp_path / seed).glob(name)
+        }
+        for seed in ("1", "2")
+    )
+    assert len(one) >= 8
+    assert one == other
 
 
 @pytest.mark.gpu

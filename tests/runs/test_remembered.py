@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -263,6 +264,32 @@ def test_where_nothing_can_be_noted_the_board_is_the_same(store: Store, monkeypa
     monkeypatch.setattr(remembered, "whole_folder", full)
     assert tables(store) == expected
     assert not list(store.root.glob("boards/*/*/known"))
+
+
+def test_what_another_process_notes_while_it_is_read_is_read_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that belong together are those of before or those of after, and never some of each."""
+    folder, schemas = place(store, RULES, "known-of-a-test"), {name: pl.Schema({"n": pl.Int64()}) for name in "abc"}
+
+    def note(number: int) -> None:
+        remembered.noted(store, folder, "1", {name: pl.DataFrame({"n": [number]}) for name in schemas})
+
+    original = remembered.checked
+    for moment in range(len(schemas)):
+        note(1)
+        looks = iter(range(100))
+
+        def replaced(*given: Any, at: int = moment, looks: Iterator[int] = looks) -> Path:
+            found = original(*given)
+            if next(looks) == at:
+                note(2)
+            return found
+
+        monkeypatch.setattr(remembered, "checked", replaced)
+        found = remembered.recalled(folder, "1", schemas)
+        monkeypatch.setattr(remembered, "checked", original)
+        assert {table["n"].item() for table in found.values()} in ({1}, {2})
 
 
 def test_while_another_process_notes_nothing_is_written(store: Store) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,24 @@ def test_judges_are_columns_as_well(store: Store, read: list[Path]) -> None:
     found = Roll.at(store, RULES)
     assert found.judges.to_dicts() == [{name: judge[name] for name in JUDGES} for judge in judges]
     assert "judges" not in found.rest
+
+
+def test_a_list_in_another_order_is_read_once_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that do not sort names may have written it anew; then it is read whole, and noted like any other."""
+    path = store.index(RULES)
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text()).items()))))
+    notes: list[Path] = []
+    original = roll.noted
+
+    def counted(store: Store, folder: Path, *rest: Any) -> None:
+        notes.append(folder)
+        original(store, folder, *rest)
+
+    monkeypatch.setattr(roll, "noted", counted)
+    entries = [Roll.at(store, RULES).entries for _ in range(3)]
+    assert len(notes) == 1
+    assert entries[0].equals(entries[1])
+    assert entries[0].equals(entries[2])
 
 
 def test_a_list_that_was_written_again_is_read_again(store: Store, read: list[Path]) -> None:
