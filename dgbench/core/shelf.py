@@ -92,7 +92,7 @@ class Shelf:
 
     def taken(self) -> int:
         """Bytes of all that lies there, half-written files included."""
-        return self._count().settled().bytes
+        return self._count().bytes
 
     def _count(self) -> _Count:
         return _Count([self.root / place for place in self.places])
@@ -242,7 +242,7 @@ def _files(path: Path) -> list[Path]:
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a folder, those that are half-written included."""
-    return _size(path.name, path.stat()) if path.is_file() else _Count([path]).settled().bytes
+    return _size(path.name, path.stat()) if path.is_file() else _Count([path]).bytes
 
 
 class _Count:
@@ -265,7 +265,10 @@ class _Count:
         return sum(self.sizes.values())
 
     def settled(self) -> _Count:
-        """Looked at again if something is being made: what got its name meanwhile was perhaps seen under neither."""
+        """Looked at again if something is being made: what got its name meanwhile was perhaps seen under neither.
+
+        Only while nobody takes anything away: what went between the looks would count.
+        """
         if self.making:
             self._look()
         return self
