@@ -118,7 +118,7 @@ def _untouched_store() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _copied_processes() -> Iterator[None]:
-    """Pools of the session have workers at once."""
+    """Workers of the session, and programs that it starts as :func:`nursery.python`, begin at once."""
     from nursery import copied_processes
 
     with copied_processes():

@@ -41,6 +41,7 @@ _REST = pl.Schema({"rest": pl.String(), "before": pl.String(), **STAMP})
 """All else that it says, as JSON, and of which file."""
 _TABLES = {"entries": ENTRIES, "judges": JUDGES, "pieces": PIECE, "rest": _REST}
 _BEFORE = ("reads", "starts")
+"""Of that, what is long and few looks ask for: it has a column of its own."""
 
 
 @dataclass(frozen=True)
