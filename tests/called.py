@@ -29,8 +29,8 @@ def unknown_part(name: str) -> None:
 
 def hold(path: Path) -> None:
     """Leave a file behind only where this cannot clear away."""
-    path.touch()
     try:
+        path.touch()  # whoever sees it may ask before the next line
         time.sleep(60)
     finally:
         path.unlink()
@@ -113,12 +113,12 @@ def steps_until_asked(device: str, path: Path) -> int:
 def stops_beside(device: str, folder: Path, others: int) -> None:
     """Once this is asked to stop, say so, and end when so many others were asked as well, or after a while in vain."""
     mine = folder / device
-    mine.touch()
     try:
+        mine.touch()  # whoever sees it may ask before the next line
         time.sleep(60)
     finally:
         mine.rename(folder / f"{device} asked")
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 10
         while len(list(folder.glob("* asked"))) <= others and time.monotonic() < deadline:
             time.sleep(0.01)
         if time.monotonic() < deadline:
