@@ -287,6 +287,14 @@ def test_candidates_on_different_streams_are_not_compared() -> None:
         choose(*tables([full, half]), get("source"))
 
 
+def test_a_candidate_without_any_of_the_streams_that_the_others_have_is_not_left_out() -> None:
+    seen = candidate("erm", draw=0, clean={"a": 0.8}, shifted={"blur": {"a": 0.5}})
+    unseen = candidate("erm", draw=1, clean={"a": 0.9}, shifted={})
+    with pytest.raises(StoreError, match="different streams: run erm-b-0-1 has 0 of 1; evaluate it again"):
+        choose(*tables([seen, unseen]), get("augmented"))
+    assert chosen("source", seen, unseen) == (1, 100)
+
+
 def test_the_best_score_wins() -> None:
     pool = [
         candidate("erm", draw=d, step=s, clean={"a": 0.5 + 0.1 * (d == 1) + 0.01 * s})

@@ -53,8 +53,9 @@ class Criterion:
         description: In plain words.
         needs: What must be there.
         keep: The records of its :attr:`split` that count: an expression over ``split``, ``domain``, ``view``,
-            ``accuracy``, ``nll``, ``n``, the columns of a candidate, and ``trained``, the list of shift families that
-            any of the candidates trained with.
+            ``accuracy``, ``nll``, ``n``, and ``trained``, the list of shift families that any of the candidates trained
+            with.
+        last: Whether the last step of each run is its only candidate.
         value: What is averaged, one number for each record.
         least: ``domain``: the lowest of the domains' means counts; ``view``: the lowest of the means over domains that
             views have.
@@ -70,6 +71,7 @@ class Criterion:
     description: str
     needs: tuple[Need, ...] = ("held-out images",)
     keep: pl.Expr = field(compare=False, default_factory=lambda: CLEAN)
+    last: bool = False
     value: pl.Expr = field(compare=False, default_factory=lambda: pl.col("accuracy"))
     least: Literal["domain", "view"] | None = None
     indicator: pl.Expr | None = field(compare=False, default=None)

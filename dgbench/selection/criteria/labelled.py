@@ -8,10 +8,7 @@ of all candidates.
 
 from __future__ import annotations
 
-import polars as pl
-
-from dgbench.selection.criteria.criterion import CLEAN, Criterion
-from dgbench.selection.records import CELL
+from dgbench.selection.criteria.criterion import Criterion
 
 CEILING = Criterion(
     "ceiling",
@@ -27,5 +24,5 @@ ORACLE = Criterion(
     "Accuracy on the target domain itself, at the last step of each run, as DomainBed chooses. It uses the labels that "
     "nobody has when a model is deployed, so it stands apart and never ranks.",
     ("target labels",),
-    keep=CLEAN & (pl.col("step") == pl.col("step").max().over(*CELL, "draw")),
+    last=True,
 )

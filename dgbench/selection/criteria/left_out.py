@@ -22,10 +22,7 @@ earliest step and the lowest draw, as everywhere here.
 
 from __future__ import annotations
 
-import polars as pl
-
-from dgbench.selection.criteria.criterion import CLEAN, Criterion
-from dgbench.selection.records import CELL
+from dgbench.selection.criteria.criterion import Criterion
 
 LODO = Criterion(
     "lodo",
@@ -40,5 +37,5 @@ LODO_LAST = Criterion(
     "leave-one-domain-out validation, last step",
     "The same of the last step of each training, which alone may be chosen: hyperparameters are, and no steps.",
     ("domain trainings",),
-    keep=CLEAN & (pl.col("step") == pl.col("step").max().over(*CELL, "draw")),
+    last=True,
 )

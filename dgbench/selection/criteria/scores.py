@@ -44,6 +44,8 @@ def scores(
     """
     trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
     streams = metrics.filter(pl.col("split") == criterion.split).select(*CANDIDATE, "run", *_STREAM)
+    if criterion.last:
+        streams = streams.filter(pl.col("step") == pl.col("step").max().over(*CELL, "draw"))
     if criterion.judges is not None:
         _refuse_unjudged(criterion, criterion.judges, metrics)
     visible = streams.join(trained, on=list(within))
@@ -54,6 +56,9 @@ def scores(
     lost = visible.join(full, on=list(within), how="anti")
     if lost.height:
         _refuse(criterion, lost)
+    absent = visible.join(rows, on=CANDIDATE, how="anti").join(full, on=list(within)).with_columns(len=0)
+    if absent.height:
+        _refuse_uneven(criterion, absent)
 
     if "nll" in criterion.value.meta.root_names():
         _refuse_unknown(criterion, rows)
@@ -67,14 +72,18 @@ def scores(
     )
     uneven = scored.filter(pl.col("len") != pl.col("full"))
     if uneven.height:
-        uneven = uneven.sort(CANDIDATE)
-        raise StoreError(
-            f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run "
-            f"{uneven['run'][0]} has {uneven['len'][0]} of {uneven['full'][0]}; evaluate it again"
-        )
+        _refuse_uneven(criterion, uneven)
     if criterion.indicator is not None:
         scored = _indicated(scored, criterion, criterion.indicator, indicators(), within)
     return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+
+
+def _refuse_uneven(criterion: Criterion, uneven: pl.DataFrame) -> None:
+    run, seen, full = uneven.sort(CANDIDATE).select("run", "len", "full").row(0)
+    raise StoreError(
+        f"'{criterion.name}' cannot compare candidates that were evaluated on different streams: run {run} has {seen} "
+        f"of {full}; evaluate it again"
+    )
 
 
 def _refuse_unknown(criterion: Criterion, rows: pl.DataFrame) -> None:
