@@ -1,6 +1,7 @@
 """A program that is a copy: this has a nursery make one, hands signals on to it, and ends as it does.
 
-It is told where the nursery listens, and then what ``python`` would be told. Nothing is imported here that takes time.
+It is told where the nursery listens, by which name it was started, and then what ``python`` would be told. Nothing is
+imported here that takes time.
 """
 
 import json
@@ -13,14 +14,15 @@ import sys
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(place: str, arguments: list[str]) -> None:
+def main(place: str, program: str, arguments: list[str]) -> None:
     what = arguments[0] if arguments else "-i"
     if what.startswith("-") and what not in ("-m", "-c", "-"):  # for an interpreter that is not there yet
         os.execv(sys.executable, [sys.executable, *arguments])
     ended, tells = os.pipe()
     alive, _held = os.pipe()  # the other end of the second is closed when this process is gone
     folder = os.getcwd()  # noqa: PTH109 (pathlib takes as long to import as all the rest)
-    asked = {"environment": dict(os.environ), "folder": folder, "files": [0, 1, 2, 3], "arguments": arguments}
+    asked = {"environment": dict(os.environ), "folder": folder, "files": [0, 1, 2, 3]}
+    asked["arguments"] = [program, *arguments]
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(f"\0{place}")
         socket.send_fds(line, [b"."], [0, 1, 2, alive, tells])
@@ -47,4 +49,4 @@ def main(place: str, arguments: list[str]) -> None:
     os._exit(code)
 
 
-main(sys.argv[1], sys.argv[2:])
+main(*sys.argv[1:3], sys.argv[3:])

@@ -66,7 +66,7 @@ class Birth:
         environment, folder: Its own.
         files: The numbers of its files.
         path: That of a worker, which it is; None of a program.
-        arguments: Those of a program, as ``python`` would have them.
+        arguments: Those of a program, with its own name first.
     """
 
     environment: dict[str, str]
@@ -143,7 +143,8 @@ class Nursery:
         """A program that does what ``python`` would do, as a copy."""
         place, program = self.place(), Path(self._folder.name, "python")
         if not program.exists():
-            command = [sys.executable, "-IS", str(Path(__file__).with_name("launched.py")), place]
+            launched = Path(__file__).with_name("launched.py")
+            command = [sys.executable, "-IS", str(launched), place, str(program)]
             program.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
             program.chmod(0o755)
         return str(program) if os.access(program, os.X_OK) else sys.executable  # it lies where nothing may be run
@@ -273,7 +274,10 @@ def _become(birth: Birth, files: Sequence[int]) -> None:
 
 
 def _run(arguments: list[str], place: str, plain: list[str]) -> None:
-    """What ``python`` does with such arguments, in its main module. Workers of the program are copies, too."""
+    """What ``python`` does with such arguments, in its main module.
+
+    Workers of the program are copies, too, as is what it starts as ``sys.executable``.
+    """
     threading.Thread(target=_end_with, args=(_ALIVE,), daemon=True).start()
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         old, file = getattr(sys, name), os.fdopen(number, "wb" if number else "rb", closefd=False)
@@ -282,7 +286,7 @@ def _run(arguments: list[str], place: str, plain: list[str]) -> None:
         setattr(sys, f"__{name}__", new)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     processes._Worker.__init__ = lambda one, inherit: born(place, one, inherit)  # type: ignore[method-assign]
-    what, *rest = arguments
+    sys.executable, what, *rest = arguments
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [*filter(None, given), *plain]
     if what == "-m":
@@ -292,7 +296,7 @@ def _run(arguments: list[str], place: str, plain: list[str]) -> None:
         return
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.path.insert(0, "")
-    sys.argv = arguments
+    sys.argv = [what, *rest]
     if what == "-c":
         text, name = rest[0], "<string>"
         sys.argv = [what, *rest[1:]]

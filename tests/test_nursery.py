@@ -68,5 +68,7 @@ def test_signals_reach_it(number: signal.Signals, folder: Path) -> None:
 def test_what_is_read_early_is_read_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import sys; print('torch' in sys.modules)"
     assert subprocess.run([python(), "-c", code], capture_output=True, text=True).stdout == "True\n"
+    again = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    assert subprocess.run([python(), "-c", again], capture_output=True, text=True).stdout == "True\n"
     monkeypatch.setenv("HF_HOME", str(folder))
     assert subprocess.run([python(), "-c", code], capture_output=True, text=True).stdout == "False\n"
