@@ -16,6 +16,8 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "compare-in-a-notebook.ipynb"
+_QUIET = "import warnings; warnings.filterwarnings('ignore', 'IProgress not found')"
+"""Of widgets that nothing here uses."""
 
 
 def executed(notebook: nbformat.NotebookNode, folder: Path, timeout: int = 300) -> nbformat.NotebookNode:
@@ -32,7 +34,8 @@ def executed(notebook: nbformat.NotebookNode, folder: Path, timeout: int = 300) 
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     client = NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(folder)}})
-    client.execute(env=os.environ | {"PYTHONWARNINGS": "ignore:IProgress not found"})  # widgets that nothing here uses
+    client.extra_arguments = [f"--InteractiveShellApp.exec_lines={_QUIET}"]
+    client.execute()
     notebook.metadata.language_info = {"name": "python"}  # not which Python it was
     for cell in notebook.cells:
         cell.metadata = {}

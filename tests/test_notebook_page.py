@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from types import ModuleType
+from unittest import mock
 
 import nbformat
 import pytest
+from nursery import python
 from scripts_loaded import load_script
 
 
@@ -25,7 +28,8 @@ def executed(
     script: ModuleType, committed: nbformat.NotebookNode, tmp_path_factory: pytest.TempPathFactory
 ) -> nbformat.NotebookNode:
     folder = tmp_path_factory.mktemp("notebook")
-    found = script.executed(committed, folder)
+    with mock.patch.object(sys, "executable", python()):  # which is the kernel
+        found = script.executed(committed, folder)
     assert {path.name for path in folder.iterdir()} == {"store", "tiny-board"}
     return found
 
