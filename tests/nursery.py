@@ -7,7 +7,7 @@ session has another one beside it that imports them once, computes nothing, and 
 path that a fresh one would have; from there on it is a process as any other. Tests of pools themselves
 (:func:`fresh_workers`), of what is imported, and of what an interpreter is told before it starts have fresh ones.
 Copies of one process iterate sets in one order, as fresh interpreters do not: ``tests/runs/test_deterministic.py`` has
-workers that differ in that.
+one that differs in that.
 """
 
 from __future__ import annotations
