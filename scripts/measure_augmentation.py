@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from draw_pacs_like import SIDE, draw
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ from dgbench.data.augment.domainbed import domainbed
 from dgbench.models.network import Backbone
 from dgbench.train.sources import Pixels
 
-SIDE, SIZE, BATCH = 227, 224, 32
+SIZE, BATCH = 224, 32
 BACKBONE = Backbone("any", nn.Identity(), 1, SIZE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 REFERENCE = transforms.Compose(
@@ -62,16 +63,6 @@ class Files(Dataset[Tensor]):
     def __getitem__(self, row: int) -> Tensor:
         with Image.open(self.paths[row]) as image:
             return REFERENCE(image.convert("RGB"))
-
-
-def draw(random: np.random.Generator) -> Image.Image:
-    """A picture with large shapes, texture, a plain ground in some, and about as many bytes as one of PACS."""
-    coarse = random.integers(0, 256, (int(random.integers(3, 12)), 8, 3), dtype=np.uint8)
-    picture = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)).astype(np.float64)
-    picture += random.normal(0, random.uniform(2, 12), picture.shape)
-    if random.random() < 0.5:
-        picture[picture.mean(2) > 150] = 255
-    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
 
 def decode(paths: list[Path], cache: Path) -> NDArray[np.uint8]:

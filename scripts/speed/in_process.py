@@ -12,7 +12,8 @@ import numpy as np
 import reference_pipeline as reference
 import torch
 import torch.nn.functional as F
-from measure_augmentation import Files, batches, decode, draw
+from draw_pacs_like import draw
+from measure_augmentation import Files, batches, decode
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
