@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import called
 import pytest
+from nursery import python
 
 from dgbench.api import boards
 from dgbench.core import processes, registry
@@ -323,7 +323,7 @@ def run_quick(cwd: Path, steps: int, *options: str) -> "subprocess.Popen[str]":
     (cwd / "mine.toml").write_text(text.replace("steps = 100", f"steps = {steps}"))
     command = ["-m", "dgbench.cli", "run", "mine.toml", "-a", "erm", "--trials", "1", "--store", "store"]
     return subprocess.Popen(
-        [sys.executable, *command, "--device", "cpu", "--workers", "2", *options],
+        [python(), *command, "--device", "cpu", "--workers", "2", *options],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -331,10 +331,15 @@ def run_quick(cwd: Path, steps: int, *options: str) -> "subprocess.Popen[str]":
     )
 
 
-def children(process: int) -> list[int]:
+def children(process: int) -> set[int]:
     """The ids of the processes that a process has started and not ended."""
     threads = Path(f"/proc/{process}/task")
-    return [int(pid) for path in threads.glob("*/children") for pid in path.read_text().split()]
+    return {int(pid) for path in threads.glob("*/children") for pid in path.read_text().split()}
+
+
+def copies() -> set[int]:
+    """The ids of the processes that are copies, of programs and of workers."""
+    return {copy for nursery in children(os.getpid()) for copy in children(nursery)}
 
 
 def wait_for(process: "subprocess.Popen[str]", path: Path, pattern: str) -> None:
@@ -350,16 +355,18 @@ linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="childre
 
 @linux
 def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
+    python()  # so that who is copied is there
+    before = copies()
     process = run_quick(tmp_path, 200, "--keep", "all")
     wait_for(process, tmp_path, "store/trainings/*/weights/000020.safetensors")
-    workers = children(process.pid)
+    begun = copies() - before - children(process.pid)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 143
     assert said.splitlines()[-1].startswith("stopped; what is finished is kept")
     assert "Traceback" not in said
-    assert len(workers) == 2
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert len(begun) == 3, "a program and two workers"
+    assert not any(Path(f"/proc/{one}").exists() for one in begun)
     assert half_written(tmp_path / "store") == []
     kept = [json.loads(path.read_text())["step"] for path in tmp_path.glob("store/trainings/*/state/last.json")]
     assert max(kept) >= 20, "what was done is kept, though checkpoints of small networks seldom leave a state"
@@ -369,9 +376,6 @@ def test_sigterm_is_answered_like_ctrl_c(tmp_path: Path) -> None:
 def test_a_worker_that_another_process_kills_costs_nothing_but_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def copies() -> set[int]:
-        return {copy for nursery in children(os.getpid()) for copy in children(nursery)}
-
     before, killed = copies(), set[int]()
 
     def kill(event: Event) -> None:
