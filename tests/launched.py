@@ -15,7 +15,7 @@ HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(place: str, program: str, arguments: list[str]) -> None:
-    what = arguments[0] if arguments else "-i"
+    what = next((one for one in arguments if one != "-u"), "-i")
     if what.startswith("-") and what not in ("-m", "-c", "-"):  # for an interpreter that is not there yet
         os.execv(sys.executable, [sys.executable, *arguments])
     ended, tells = os.pipe()

@@ -49,8 +49,9 @@ _START = (
 _READ_EARLY = ("CUDA_", "HF_", "HOME", "LANG", "LC_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "POLARS_", "PYTHON")
 _READ_EARLY += ("PYTORCH_", "TMPDIR", "TORCH", "XDG_")
 """How the names of variables begin that are read when an interpreter starts, or when a library is imported."""
-_SET = ("TORCHINDUCTOR_CACHE_DIR", "PYTHONPATH", "PYTHONSAFEPATH")
-"""What a library sets that was imported, and what a copy has as a fresh interpreter would."""
+_SET = ("TORCHINDUCTOR_CACHE_DIR", "PYTHONPATH", "PYTHONSAFEPATH", "CUDA_VISIBLE_DEVICES")
+"""What a library sets that was imported, and what a copy has as a fresh interpreter would: the last is read when an
+accelerator is first asked for."""
 _ABOVE = 500
 """Above the numbers of all files that are open."""
 _FRESH = processes._Worker.__init__
@@ -279,14 +280,18 @@ def _run(arguments: list[str], place: str, plain: list[str]) -> None:
     Workers of the program are copies, too, as is what it starts as ``sys.executable``.
     """
     threading.Thread(target=_end_with, args=(_ALIVE,), daemon=True).start()
+    sys.executable, what, *rest = arguments
+    at_once = what == "-u"
+    if at_once:
+        what, *rest = rest
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        old, file = getattr(sys, name), os.fdopen(number, "wb" if number else "rb", closefd=False)
-        new = io.TextIOWrapper(file, old.encoding, old.errors, line_buffering=number == 2 or file.isatty())
+        file = os.fdopen(number, "wb" if number else "rb", 0 if number and at_once else -1, closefd=False)
+        old, by_line = getattr(sys, name), number == 2 or file.isatty()
+        new = io.TextIOWrapper(file, old.encoding, old.errors, line_buffering=by_line, write_through=at_once)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     processes._Worker.__init__ = lambda one, inherit: born(place, one, inherit)  # type: ignore[method-assign]
-    sys.executable, what, *rest = arguments
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [*filter(None, given), *plain]
     if what == "-m":
@@ -343,6 +348,7 @@ def fresh_workers() -> Iterator[None]:
 def python() -> str:
     """A program that does what ``python`` would do, as a copy where that can be had.
 
-    It cannot with options of the interpreter's own, and where the environment has something else that is read early.
+    It cannot with options of the interpreter's own but ``-u``, and where the environment has something else that is
+    read early.
     """
     return _nurseries[0].python() if _nurseries else sys.executable

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import called
 import pytest
 from launchers import fake_ray
+from nursery import python
 
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError, DivergedError, UnknownNameError
@@ -34,6 +36,13 @@ def pretend_ray(monkeypatch: pytest.MonkeyPatch, pool: Pool | None) -> None:
     del sys.modules["dgbench.launchers.ray"]
 
 
+def slurm_here(folder: Path, workers: int, **options: str) -> Launcher:
+    """What submitit does without Slurm; what it starts in the end are copies."""
+    with mock.patch.object(sys, "executable", python()):
+        asked = {"cluster": "local", "folder": str(folder / "jobs")} | options
+        return opened("slurm", ("cpu",), workers, asked, called.nothing)
+
+
 @pytest.fixture(params=NAMES)
 def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Launcher]:
     """Each of them: Ray is pretended, and Slurm is what submitit does without it."""
@@ -43,8 +52,7 @@ def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
                 pretend_ray(monkeypatch, pool)
                 yield opened("ray", ("cpu",), None, {}, called.nothing)
         case "slurm":
-            options = {"cluster": "local", "folder": str(tmp_path / "jobs")}
-            yield opened("slurm", ("cpu",), 2, options, called.nothing)
+            yield slurm_here(tmp_path, 2)
         case name:
             yield opened(name, ("cpu",), 2, {}, called.nothing)
 
@@ -70,8 +78,7 @@ def test_answers_errors_notes_and_deaths_come_back(launcher: Launcher) -> None:
 
 
 def test_a_job_that_slurm_takes_back_keeps_its_step_and_goes_on_from_there(tmp_path: Path) -> None:
-    options = {"cluster": "local", "folder": str(tmp_path / "jobs"), "notice": "5"}
-    launcher, kept = opened("slurm", ("cpu",), 1, options, called.nothing), tmp_path / "kept"
+    launcher, kept = slurm_here(tmp_path, 1, notice="5"), tmp_path / "kept"
     with launcher:
         future = launcher.submit(called.steps_until_asked, kept)
         deadline = time.monotonic() + 120
