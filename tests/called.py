@@ -1,19 +1,14 @@
-"""Functions for worker processes to call."""
+"""Functions for worker processes to call. Fresh ones import this, so it imports little."""
 
-import io
 import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from dgbench.api import boards
-from dgbench.core.cards import BoardCard
 from dgbench.core.errors import UnknownNameError
 from dgbench.core.memory import keeping_large_blocks
 from dgbench.core.stopping import in_steps
-from dgbench.runs.progress import Log
 
 
 def count(upto: int, tell: Callable[[int], None]) -> int:
@@ -143,19 +138,3 @@ def notes_itself_and_fails(folder: Path) -> None:
     """Say which process this is, and raise what a missing package raises."""
     (folder / str(os.getpid())).touch()
     raise ImportError("no such package")
-
-
-@dataclass(frozen=True)
-class Did:
-    """What a process said while it did a board, and how many trainings and runs it did."""
-
-    said: list[str]
-    trainings: int
-    runs: int
-    failed: int
-
-
-def does_a_board(board: BoardCard, store: Path) -> Did:
-    stream = io.StringIO()
-    summary = boards.run(board, store=store, device="cpu", workers=1, progress=Log(stream, every=0))
-    return Did(stream.getvalue().splitlines(), summary.trainings, summary.runs, len(summary.failed))

@@ -7,6 +7,7 @@ from pathlib import Path
 import called
 import polars as pl
 import pytest
+from rival import does_a_board
 
 from dgbench.api import boards
 from dgbench.core.errors import StoreError
@@ -24,10 +25,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the small board was run by two processes at once, this one and another."""
     root = tmp_path_factory.mktemp("finished") / "store"
     with Pool(1, called.nothing, "cpu") as pool:
-        other = pool.submit(called.does_a_board, BOARD, root)
+        other = pool.submit(does_a_board, BOARD, root)
         while not list(root.glob("trainings/*/spec.json")) and not other.done():
             time.sleep(0.01)
-        did = [called.does_a_board(BOARD, root), other.result()]
+        did = [does_a_board(BOARD, root), other.result()]
     made = boards.plan(BOARD)
     assert sum(one.trainings for one in did) == len(made.trainings)
     assert sum(one.runs for one in did) == len(made.runs)

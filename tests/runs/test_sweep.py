@@ -13,6 +13,7 @@ from pathlib import Path
 import called
 import pytest
 from nursery import python
+from rival import does_a_board
 
 from dgbench.api import boards
 from dgbench.core import processes, registry
@@ -393,11 +394,11 @@ def test_a_worker_that_another_process_kills_costs_nothing_but_time(
 def test_of_two_rivals_both_count_right(tmp_path: Path) -> None:
     board = hazardous("erm", "ema", targets=("handwritten", "print", "dot-matrix"))
     with Pool(1, called.nothing, "cpu") as pool:
-        other = pool.submit(called.does_a_board, board, tmp_path)
+        other = pool.submit(does_a_board, board, tmp_path)
         while not (begun := list(tmp_path.glob("trainings/*/spec.json"))) and not other.done():
             time.sleep(0.01)
         assert begun, other.result()
-        did = [called.does_a_board(board, tmp_path), other.result()]
+        did = [does_a_board(board, tmp_path), other.result()]
     assert sum(one.trainings for one in did) == 3, "each piece is done by one of them"
     assert sum(one.runs for one in did) == 6
     for one in did:
