@@ -94,7 +94,7 @@ def ran(board: BoardCard, name: str, workers: int = 0, **cases: CaseRules) -> Ra
 def digits() -> Ran:
     """Two sources and a target, of which three chunks are tested, and every algorithm there is but those in blocks."""
     others = (name for name in ALGORITHMS if name not in IN_BLOCKS)
-    return ran(on_print("dgbench:convnet-small", *others), "digits", workers=2, digits=PRINT)
+    return ran(on_print("dgbench:convnet-small", *others), "digits", digits=PRINT)
 
 
 @pytest.fixture(scope="session")

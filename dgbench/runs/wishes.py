@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -234,16 +235,18 @@ class Boards:
                     finished[cell][entry["draw"]] = entry
                 else:
                     complete.discard(cell)
+        if not metrics:
+            return {cell: [] for cell in cells}
         if all(math.isnan(row["nll"]) for row in metrics):  # of values
             names = [name for name in names if not get(name).classes]
         own = table(metrics, METRICS)
-        weights = self._weights(board, cells, own)
+        weights = cache(lambda: self._weights(board, cells, own))  # few criteria ask
         records = self._with_judgements(board, cells, own, complete)
         records = over_examples(records) if board.average == "examples" else records
         runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
         found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
-        for name in names if metrics else ():
-            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete, lambda: weights):
+        for name in names:
+            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete, weights):
                 found[algorithm, target, trial][draw, step] = None
         return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
 

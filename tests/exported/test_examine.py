@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -26,6 +27,8 @@ from dgbench.core.errors import DataError, RecipeError
 from dgbench.diagnostics.examined import Examined, Layer, Sharp
 from dgbench.models.effective import effective_state
 from dgbench.models.network import Backbone, Network
+from dgbench.models.sharpness import average, worst
+from dgbench.runs import examining
 from dgbench.runs.deterministic import as_worker
 from dgbench.runs.examining import along, by_layer, calibrated, sharp
 from dgbench.runs.predict import Bench, Shown
@@ -211,6 +214,13 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardCard:
     return dgbench.rules("seen/board.toml")
 
 
+@pytest.fixture
+def _few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sharpness looks at two places of twenty: of whole models their pages are tested, and not what it comes to."""
+    monkeypatch.setattr(examining, "average", partial(average, draws=2))
+    monkeypatch.setattr(examining, "worst", partial(worst, steps=2))
+
+
 def agrees(seen: Examined, rules: BoardCard, store: Path) -> None:
     """At a = 1 it is the model of the board: what its run noted of clean images."""
     runs = dgbench.plan(rules).entries
@@ -222,6 +232,7 @@ def agrees(seen: Examined, rules: BoardCard, store: Path) -> None:
         assert found == pytest.approx(noted, abs=1e-5)
 
 
+@pytest.mark.usefixtures("_few_places")
 def test_statistics_that_an_average_estimates_again_are_those_of_its_run(rules: BoardCard, tmp_path: Path) -> None:
     torch.manual_seed(0)
     torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "start.pt")
@@ -259,6 +270,7 @@ def test_predictions_among_present_classes_are_refused(rules: BoardCard, tmp_pat
         dgbench.examine(rules.model_copy(update={"among": "present"}), "erm", store=tmp_path / "store", device="cpu")
 
 
+@pytest.mark.usefixtures("_few_places")
 def test_a_model_of_a_board_is_examined_and_shown(rules: BoardCard, tmp_path: Path) -> None:
     with as_worker("cpu"):
         carry_out(rules, tmp_path / "store")
