@@ -42,7 +42,7 @@ RECIPES = (
 )
 
 
-def board(*algorithms: str, backbone: str = "dgbench:vit-micro") -> BoardCard:
+def board(*algorithms: str, backbone: str = "dgbench:convnet-small") -> BoardCard:
     """One target, one checkpoint, few views, small batches."""
     changes = {"cases": {"digits": CaseRules(targets=(TARGET,))}, "selection": SelectionRules(views_per_domain=VIEWS)}
     made = small_board(*algorithms, checkpoints=1, backbone=backbone)
