@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "use-a-model.md"
 BOARD = [
     ('name = "own"', 'name = "tiny"'),
-    ("steps = 300", "steps = 20"),
-    ("trials = 3", "trials = 2"),
+    ("steps = 300", "steps = 4"),
+    ("trials = 3", "trials = 1"),
     ("draws = 8", "draws = 1"),
     ("checkpoints = 10", "checkpoints = 2"),
     ("size=128", "size=32"),
