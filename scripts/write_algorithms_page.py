@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dgbench.core.cards import AlgorithmCard, algorithm_card, board_card, card_names
+from dgbench.core.cards import AlgorithmCard, BoardCard, algorithm_card, board_card, card_names
 from dgbench.core.composition import passes_of, track_of
 from dgbench.core.errors import RecipeError
 from dgbench.core.recipe import build_part, compose, resolve
@@ -75,6 +76,12 @@ def page() -> str:
     )
 
 
+@cache
+def board() -> BoardCard:
+    """Whose rules fill what algorithms leave open; read once, as there are thousands of pairs."""
+    return board_card("quick")
+
+
 def first(card: AlgorithmCard) -> Slot:
     """The slot below which a card stands; ERM, which fills none, is an objective."""
     return next(iter(card.recipe.filled()), "objective")
@@ -113,7 +120,7 @@ def passes(card: AlgorithmCard) -> str:
     """How many a step takes; none where there is no training of its own, or no step."""
     filled = card.recipe.filled()
     own = not filled or filled.keys() & {*SHAPING}
-    found = passes_of(resolve(compose(card.name), board_card("quick")).parts) if own else 0.0
+    found = passes_of(resolve(compose(card.name), board()).parts) if own else 0.0
     return f"{found:.3g}" if found else "–"
 
 
@@ -146,7 +153,7 @@ def refused(one: AlgorithmCard, other: AlgorithmCard) -> str:
     if one.recipe.filled().keys() & other.recipe.filled().keys():
         return ""
     try:
-        resolve(compose(f"{one.name} + {other.name}"), board_card("quick"))
+        resolve(compose(f"{one.name} + {other.name}"), board())
     except RecipeError as error:
         return str(error).partition("': ")[2]
     return ""
