@@ -110,9 +110,13 @@ def content(root: Path) -> dict[str, bytes]:
     }
 
 
+def records(root: Path) -> list[dict[str, Any]]:
+    """All that leaderboards are made of."""
+    return boards.records(BOARD, store=root).metrics.to_dicts()
+
+
 def numbers(root: Path) -> tuple[Any, Any]:
-    found = boards.records(BOARD, store=root)
-    return found.metrics.to_dicts(), boards.leaderboard(BOARD, store=root).cells.to_dicts()
+    return records(root), boards.leaderboard(BOARD, store=root).cells.to_dicts()
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +194,7 @@ def test_what_is_damaged_is_named_set_aside_and_done_again(
         aside = store.root / "damaged" / f"{kind}-{piece.name}-1"
         assert {path.name: path.read_bytes() for path in aside.rglob("*") if path.is_file()} == harmed
     assert content(store.root) == content(finished)
-    assert numbers(store.root) == expected
+    assert records(store.root) == expected[0]
     assert not [damage for result in verify(store) for damage in result.damaged]
 
 

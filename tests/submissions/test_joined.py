@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +22,19 @@ from dgbench.submissions.joined import joined
 from dgbench.submissions.place import add
 
 
-@pytest.fixture
-def into(tmp_path: Path, board: BoardCard) -> Path:
-    into = tmp_path / "submissions"
+@pytest.fixture(scope="module")
+def entered(tmp_path_factory: pytest.TempPathFactory, board: BoardCard) -> Path:
+    """Two submissions that no test changes."""
+    room = tmp_path_factory.mktemp("both")
     for recipe in ("erm", "sam"):
-        put(submit(tmp_path / "out", board, recipe), board, into)
-    return into
+        put(submit(room / "out", board, recipe), board, room / "submissions")
+    return room / "submissions"
+
+
+@pytest.fixture
+def into(tmp_path: Path, entered: Path) -> Path:
+    """A copy of them."""
+    return Path(shutil.copytree(entered, tmp_path / "submissions"))
 
 
 def put(folder: Path, board: BoardCard, into: Path, *, level: bool = True) -> Path:
