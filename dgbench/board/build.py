@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import polars as pl
 
@@ -23,7 +23,7 @@ from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import NOTHING, Failure, Seconds, beaten
 from dgbench.selection import criteria
-from dgbench.selection.criteria import CRITERIA, Criterion, best, scores
+from dgbench.selection.criteria import CRITERIA, Candidates, Criterion, best
 from dgbench.selection.design import Design
 from dgbench.selection.records import CANDIDATE, CELL, METRICS, Indicators, by_trial, check, none_at_hand
 from dgbench.selection.statistics import POSITIVE, Estimate
@@ -75,7 +75,7 @@ def build(
         if trials is not None:
             part, its = (_seen(table, trials) for table in (part, its))
         if part.height:
-            found = partial(_of_trials, indicators, its)
+            found = cache(partial(_of_trials, indicators, its))
             chosen.append(_cells(part, its, criterion, found))
             finished |= set(part["algorithm"].unique())
             if known is None:
@@ -197,10 +197,11 @@ def refuse_unfinished(metrics: pl.DataFrame, board: str, failed: Sequence[Failur
 def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators) -> pl.DataFrame:
     """What was chosen in each cell, what it reached, and what could have been reached."""
     reached = metrics.filter(pl.col("split") == "target")
-    source = scores(metrics, runs, CRITERIA["source"]).select(*CANDIDATE, pl.col("score").alias("source_accuracy"))
-    cells = best(scores(metrics, runs, criterion, indicators=indicators))
+    candidates = Candidates(metrics, runs, indicators=indicators)
+    source = candidates.scores(CRITERIA["source"]).select(*CANDIDATE, pl.col("score").alias("source_accuracy"))
+    cells = best(candidates.scores(criterion))
     for name in ("ceiling", "oracle"):
-        first = best(scores(metrics, runs, CRITERIA[name])).select(CANDIDATE).join(reached, on=CANDIDATE)
+        first = best(candidates.scores(CRITERIA[name])).select(CANDIDATE).join(reached, on=CANDIDATE)
         columns = {f"{name}_{column}": pl.col(column) for column in ("accuracy", "draw", "step")}
         cells = cells.join(first.select(*CELL, **columns), on=CELL)
     trained = runs.group_by(CELL).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))

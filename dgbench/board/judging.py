@@ -9,9 +9,9 @@ import polars as pl
 from dgbench.board.leaderboard import BoardInfo
 from dgbench.core.errors import DGBenchError
 from dgbench.core.judges import KINDS
-from dgbench.selection.criteria import Criterion, among
+from dgbench.selection.criteria import Candidates, Criterion, among
 from dgbench.selection.design import Design
-from dgbench.selection.quality import Judged, Quality, quality
+from dgbench.selection.quality import SET, Judged, Quality, quality
 from dgbench.selection.records import CANDIDATE, Indicators
 
 
@@ -30,7 +30,7 @@ class Judging:
         self._refused: dict[tuple[str, Criterion], str] = {}
 
     def look(self, metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> None:
-        """Judge by the records of some more trials: arguments as for :meth:`dgbench.selection.quality.Judged.of`.
+        """Judge by the records of some more trials: arguments as for :class:`dgbench.selection.criteria.Candidates`.
 
         Of many runs there are as many models, and a score of each by each criterion; so all criteria share one table.
         """
@@ -41,17 +41,18 @@ class Judging:
                 runs.filter(pl.col("algorithm").is_in(members["algorithm"].unique().implode()), shared),
             )
             self._splits[track] |= set(members["split"].unique())
-            models = members.filter(split="target").select(*CANDIDATE, "accuracy")
+            candidates = Candidates(members, own, SET, indicators)
+            models = candidates.reached
             for criterion in among(KINDS, self._info.headline):
                 if not criterion.uses_target and (track, criterion) not in self._refused:
                     try:
-                        found = Judged.of(members, own, criterion, indicators)
+                        found = Judged.of(candidates, criterion)
                     except DGBenchError as error:
                         self._refused[track, criterion] = str(error)
                     else:
                         self._sets[track, criterion].append(found.sets)
-                        scores = found.points.select(*CANDIDATE, pl.col("score").alias(criterion.name))
-                        models = models.join(scores, on=CANDIDATE, how="left")
+                        scored = found.points.select(*CANDIDATE, pl.col("score").alias(criterion.name))
+                        models = models.join(scored, on=CANDIDATE, how="left")
             self._models[track].append(models)
 
     def settle(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:

@@ -6,8 +6,9 @@ choosing. Each cell is chosen in by itself, so a part of a board has the choices
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from dgbench.board.part import algorithms_named, cases_named, check_names
 from dgbench.core.dataset_card import dataset_card, headlines
 from dgbench.core.errors import DGBenchError, StoreError
 from dgbench.runs.collect import Failure, Records, beaten
-from dgbench.selection.criteria import CRITERIA, Criterion, at_hand, best, ordered, refuse_misfit, scores
+from dgbench.selection.criteria import CRITERIA, Candidates, Criterion, at_hand, best, ordered, refuse_misfit
 from dgbench.selection.measure import Measure
 from dgbench.selection.measures import headline
 from dgbench.selection.records import CANDIDATE, CELL, Indicators, check
@@ -115,12 +116,13 @@ def selected(
     check(metrics, runs, by.recorded)
     refuse_misfit(criterion, by, found.board.name)
 
-    scored = scores(metrics, runs, criterion, indicators=found.indicators)
+    candidates = Candidates(metrics, runs, indicators=found.indicators)
+    scored = candidates.scores(criterion)
     reached = metrics.filter(split="target").select(*CANDIDATE, "title", "track", "accuracy")
     ceiling = reached.group_by(CELL).agg(ceiling=pl.col("accuracy").max())
     reached = reached.join(ceiling, on=CELL).with_columns(regret=pl.col("ceiling") - pl.col("accuracy"))
     cells = _cells(scored).join(reached, on=CANDIDATE).select(_CELLS)
-    others, refusals = _others(metrics, runs, criterion, by, found.indicators)
+    others, refusals = _others(candidates, found, criterion, metrics, runs)
     return Selection(
         found.board.name,
         criterion,
@@ -166,37 +168,32 @@ def _cells(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def _others(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, by: Measure, indicators: Indicators
+    candidates: Candidates, found: Records, criterion: Criterion, metrics: pl.DataFrame, runs: pl.DataFrame
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
-    """What every other criterion chooses: one that refuses some algorithms judges the rest."""
+    """What every other criterion chooses, of all algorithms at once; one that refuses some judges the rest."""
     chosen: list[pl.DataFrame] = []
     refusals: dict[tuple[str, str], str] = {}
-    for other in at_hand(metrics, by):
-        if other != criterion:
-            picked, refused = _picked(metrics, runs, other, indicators)
-            chosen += [
-                each.with_columns(criterion=pl.lit(other.name), uses_target=other.uses_target) for each in picked
-            ]
-            refusals |= {(other.name, name): why for name, why in refused.items()}
+    parts = cache(lambda: list(_apart(metrics, runs, found.indicators)))
+    for other in at_hand(metrics, headline(headlines(found.board))):
+        if other == criterion:
+            continue
+        picked: list[pl.DataFrame] = []
+        try:
+            picked.append(best(candidates.scores(other)))
+        except DGBenchError:
+            for name, own in parts():
+                try:
+                    picked.append(best(own.scores(other)))
+                except DGBenchError as error:
+                    refusals[other.name, name] = str(error)
+        chosen += [each.with_columns(criterion=pl.lit(other.name), uses_target=other.uses_target) for each in picked]
     return pl.concat(chosen), refusals
 
 
-def _picked(
-    metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators
-) -> tuple[list[pl.DataFrame], dict[str, str]]:
-    """What a criterion chooses, of all algorithms at once; where it refuses some, of each, and why of these."""
-    names = metrics["algorithm"].unique(maintain_order=True).to_list()
-    try:
-        return [best(scores(metrics, runs, criterion, indicators=indicators))], {}
-    except DGBenchError as error:
-        if len(names) == 1:
-            return [], {names[0]: str(error)}
-    parts = [
-        _picked(metrics.filter(algorithm=name), runs.filter(algorithm=name), criterion, indicators) for name in names
-    ]
-    return [each for picked, _ in parts for each in picked], {
-        name: why for _, own in parts for name, why in own.items()
-    }
+def _apart(metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> Iterator[tuple[str, Candidates]]:
+    """The candidates of each algorithm."""
+    for name in metrics["algorithm"].unique(maintain_order=True):
+        yield name, Candidates(metrics.filter(algorithm=name), runs.filter(algorithm=name), indicators=indicators)
 
 
 def _beside(others: pl.DataFrame, cells: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:

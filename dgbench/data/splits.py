@@ -159,11 +159,12 @@ def by_turns(labels: Rows, random: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _draw(labels: Labels, groups: Rows, names: tuple[str, ...], trial: int, validation: float, test: float) -> Split:
-    everything = np.arange(len(labels), dtype=np.int64)
-    tests = _take(labels, groups, everything, test, generator("split", "test", *names))
-    rest = np.setdiff1d(everything, tests)
-    validates = _take(labels, groups, rest, validation, generator("split", "validation", *names, trial))
-    return Split(np.setdiff1d(rest, validates), validates, tests)
+    left = np.ones(len(labels), bool)
+    tests = _take(labels, groups, np.flatnonzero(left), test, generator("split", "test", *names))
+    left[tests] = False
+    validates = _take(labels, groups, np.flatnonzero(left), validation, generator("split", "validation", *names, trial))
+    left[validates] = False
+    return Split(np.flatnonzero(left), validates, tests)
 
 
 def _draw_shared(dataset: Dataset, domain: Domain, trial: int, validation: float, test: float) -> Split:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from dgbench.selection.criteria import Criterion, scores
+from dgbench.selection.criteria import Candidates, Criterion
 from dgbench.selection.design import Design
-from dgbench.selection.records import CANDIDATE, Indicators, none_at_hand
+from dgbench.selection.records import CANDIDATE
 from dgbench.selection.statistics import CORRELATION, Estimate
 
-_SET = ("target", "trial")
+SET = ("target", "trial")
+"""What delimits the candidates that a criterion is judged by: those of all algorithms, draws and steps."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +61,22 @@ class Judged:
     points: pl.DataFrame
 
     @classmethod
-    def of(
-        cls, metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indicators: Indicators = none_at_hand
-    ) -> Judged:
+    def of(cls, candidates: Candidates, criterion: Criterion) -> Judged:
         """Of whole sets. A family that any candidate trained with is held out for all of its set.
 
         Args:
-            metrics, runs, criterion, indicators: As for :func:`dgbench.selection.criteria.scores`.
+            candidates: Of whole sets, within :data:`SET`.
+            criterion: What is judged.
 
         Raises:
-            StoreError, RecipeError: as :func:`dgbench.selection.criteria.scores`.
+            StoreError, RecipeError: as :meth:`dgbench.selection.criteria.Candidates.scores`.
         """
-        truth = metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
         # a score that is not a number ranks below every number
-        score = pl.col("score").fill_nan(float("-inf"))
-        scored = scores(metrics, runs, criterion, _SET, indicators).with_columns(score)
-        points = scored.join(
-            truth, on=CANDIDATE, maintain_order="left"
-        )  # in one order, so that means come to the same bits
+        scored = candidates.scores(criterion).with_columns(pl.col("score").fill_nan(float("-inf")))
+        # in one order, so that means come to the same bits
+        points = scored.join(candidates.reached, on=CANDIDATE, maintain_order="left")
         score, accuracy = pl.col("score"), pl.col("accuracy")
-        sets = points.group_by(_SET).agg(
+        sets = points.group_by(SET).agg(
             accuracy.filter(score == score.max()).mean().alias("picked"),
             accuracy.max().alias("best"),
             accuracy.mean().alias("blind"),
@@ -101,7 +98,7 @@ def quality(judged: Sequence[pl.DataFrame], points: pl.DataFrame, criterion: Cri
         criterion: Which.
         design: Of the board.
     """
-    sets = pl.concat(judged).sort(_SET)
+    sets = pl.concat(judged).sort(SET)
     correlations = sets.filter("differs").with_columns(
         correlation=pl.when("discerns").then("correlation").otherwise(0.0)
     )

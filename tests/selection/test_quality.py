@@ -8,16 +8,16 @@ import pytest
 from board.synthetic import candidate, tables
 
 from dgbench.core.errors import RecipeError
-from dgbench.selection.criteria import get
+from dgbench.selection.criteria import Candidates, get
 from dgbench.selection.design import Design
-from dgbench.selection.quality import Judged, Quality, quality
+from dgbench.selection.quality import SET, Judged, Quality, quality
 from dgbench.selection.records import CANDIDATE, by_trial
 
 
 def judge(*candidates: Any, criterion: str = "source") -> Quality:
     metrics, runs = tables(candidates)
     by = get(criterion)
-    judged = [Judged.of(part, runs, by) for part in by_trial(metrics)]
+    judged = [Judged.of(Candidates(part, runs, SET), by) for part in by_trial(metrics)]
     points = pl.concat(part.points for part in judged).sort(CANDIDATE)
     return quality([part.sets for part in judged], points, by, Design.of(runs))
 

@@ -27,7 +27,7 @@ from dgbench.selection.criteria.augmented import (
 from dgbench.selection.criteria.criterion import NEEDS, Criterion, Need
 from dgbench.selection.criteria.labelled import CEILING, ORACLE
 from dgbench.selection.criteria.left_out import LODO, LODO_LAST
-from dgbench.selection.criteria.scores import best, choose, ordered, scores
+from dgbench.selection.criteria.scores import Candidates, best, choose, ordered, scores
 from dgbench.selection.criteria.source import CALIBRATION, SOURCE, SOURCE_NLL, SOURCE_WORST
 from dgbench.selection.criteria.unlabelled import AGREEMENT, ATC, CONFIDENCE, DOC, NUCLEAR_NORM
 from dgbench.selection.criteria.weights import FLATNESS, RISK_DISCREPANCY
@@ -38,6 +38,7 @@ __all__ = [
     "CRITERIA",
     "FROM_RECORDS",
     "NEEDS",
+    "Candidates",
     "Criterion",
     "Need",
     "at_hand",

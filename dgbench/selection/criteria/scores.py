@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -22,60 +23,91 @@ def scores(
     within: Sequence[str] = CELL,
     indicators: Indicators = none_at_hand,
 ) -> pl.DataFrame:
-    """Score every candidate.
+    """Score every candidate by one criterion; as :class:`Candidates`, which is for several."""
+    return Candidates(metrics, runs, within, indicators).scores(criterion)
+
+
+class Candidates:
+    """What criteria read of some candidates, looked up once for all of them.
 
     Args:
         metrics: Records as :data:`dgbench.selection.records.METRICS`.
         runs: Records as :data:`dgbench.selection.records.RUNS`; both were seen by
             :func:`dgbench.selection.records.check`, which looks at them once for all criteria.
-        criterion: What to score by.
         within: The columns that delimit a set of candidates. Candidates of one set are scored on the same views, so
             a family that one of them trained with is held out for all of them.
-        indicators: What criteria take from single predictions and from weights; read where the criterion needs it.
-
-    Returns:
-        One row for each candidate: ``algorithm, target, trial, draw, step, run, score, views``. Scores are rounded
-        to 12 decimals, so that the order in which a sum was taken breaks no tie.
-
-    Raises:
-        StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs likelihoods,
-            single predictions or judges that are not there.
-        RecipeError: training used every family that the criterion could have held out.
+        indicators: What criteria take from single predictions and from weights; read where a criterion needs it.
     """
-    trained = runs.group_by(within).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
-    streams = metrics.filter(pl.col("split") == criterion.split).select(*CANDIDATE, "run", *_STREAM)
-    if criterion.last:
-        streams = streams.filter(pl.col("step") == pl.col("step").max().over(*CELL, "draw"))
-    if criterion.judges is not None:
-        _refuse_unjudged(criterion, criterion.judges, metrics)
-    visible = streams.join(trained, on=list(within))
-    rows = visible.filter(criterion.keep)
-    full = rows.group_by(within).agg(
-        pl.struct("domain", "view").n_unique().alias("full"), pl.col("view").unique().sort().alias("views")
-    )
-    lost = visible.join(full, on=list(within), how="anti")
-    if lost.height:
-        _refuse(criterion, lost)
-    absent = visible.join(rows, on=CANDIDATE, how="anti").join(full, on=list(within)).with_columns(len=0)
-    if absent.height:
-        _refuse_uneven(criterion, absent)
 
-    if "nll" in criterion.value.meta.root_names():
-        _refuse_unknown(criterion, rows)
-    score = pl.col("score")
-    scored = (
-        rows.group_by(*CANDIDATE, "run", criterion.least or "domain")
-        .agg(criterion.value.mean().alias("score"), pl.len())
-        .group_by(*CANDIDATE, "run")
-        .agg((score.nan_min() if criterion.least else score.mean()).round(12), pl.col("len").sum())
-        .join(full, on=list(within))
-    )
-    uneven = scored.filter(pl.col("len") != pl.col("full"))
-    if uneven.height:
-        _refuse_uneven(criterion, uneven)
-    if criterion.indicator is not None:
-        scored = _indicated(scored, criterion, criterion.indicator, indicators(), within)
-    return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+    def __init__(
+        self,
+        metrics: pl.DataFrame,
+        runs: pl.DataFrame,
+        within: Sequence[str] = CELL,
+        indicators: Indicators = none_at_hand,
+    ) -> None:
+        self._metrics, self._runs, self._within = metrics, runs, list(within)
+        self._known = cache(indicators)
+        self._visible = cache(self._read)
+
+    @cached_property
+    def reached(self) -> pl.DataFrame:
+        """What each reaches on its target, which judges choices and makes none: its columns, and ``accuracy``."""
+        return self._metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
+
+    def scores(self, criterion: Criterion) -> pl.DataFrame:
+        """Score every candidate.
+
+        Args:
+            criterion: What to score by.
+
+        Returns:
+            One row for each candidate: ``algorithm, target, trial, draw, step, run, score, views``. Scores are rounded
+            to 12 decimals, so that the order in which a sum was taken breaks no tie.
+
+        Raises:
+            StoreError: candidates of one set were not evaluated on the same streams, or the criterion needs
+                likelihoods, single predictions or judges that are not there.
+            RecipeError: training used every family that the criterion could have held out.
+        """
+        if criterion.judges is not None:
+            _refuse_unjudged(criterion, criterion.judges, self._metrics)
+        visible, sets, candidates = self._visible(criterion.split, criterion.last)
+        rows = visible.filter(criterion.keep)
+        full = rows.group_by(self._within).agg(
+            pl.struct("domain", "view").n_unique().alias("full"), pl.col("view").unique().sort().alias("views")
+        )
+        if full.height < sets:
+            _refuse(criterion, visible.join(full, on=self._within, how="anti"))
+        if "nll" in criterion.value.meta.root_names():
+            _refuse_unknown(criterion, rows)
+        score = pl.col("score")
+        scored = (
+            rows.group_by(*CANDIDATE, "run", criterion.least or "domain")
+            .agg(criterion.value.mean().alias("score"), pl.len())
+            .group_by(*CANDIDATE, "run")
+            .agg((score.nan_min() if criterion.least else score.mean()).round(12), pl.col("len").sum())
+            .join(full, on=self._within)
+        )
+        if scored.height < candidates:
+            absent = visible.join(rows, on=CANDIDATE, how="anti").join(full, on=self._within).with_columns(len=0)
+            _refuse_uneven(criterion, absent)
+        if (scored["len"] != scored["full"]).any():
+            _refuse_uneven(criterion, scored.filter(pl.col("len") != pl.col("full")))
+        if criterion.indicator is not None:
+            scored = _indicated(scored, criterion, criterion.indicator, self._known(), self._within)
+        return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
+
+    def _read(self, split: str, last: bool) -> tuple[pl.DataFrame, int, int]:
+        """The streams of a split, of the last steps alone or of all; and of how many sets and candidates there are."""
+        of_families = pl.col("families").list.explode().drop_nulls().unique().sort()
+        trained = self._runs.group_by(self._within).agg(of_families.alias("trained"))
+        streams = self._metrics.filter(pl.col("split") == split).select(*CANDIDATE, "run", *_STREAM)
+        if last:
+            streams = streams.filter(pl.col("step") == pl.col("step").max().over(*CELL, "draw"))
+        visible = streams.join(trained, on=self._within)
+        sets, candidates = (visible.select(columns).n_unique() for columns in (self._within, [*CANDIDATE, "run"]))
+        return visible, sets, candidates
 
 
 def _refuse_uneven(criterion: Criterion, uneven: pl.DataFrame) -> None:
