@@ -3,11 +3,16 @@
 from smallest import smallest
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard, SelectionRules, TrainingRules
+from dgbench.core.cards import BoardCard, SelectionRules, SplitRules, TrainingRules
 from dgbench.core.registry import TRACKS
 
 VIEWS = 10
-"""Images of a source domain that are looked at under each shift; it has 70 to 179 to validate on."""
+"""Images of a source domain that are looked at under each shift."""
+FEW = SplitRules(validation=0.05, test=0.05)
+"""Of each domain 49 to 90 images are tested, and as many validate: to look at all of them takes longer than a few steps
+do."""
+WHOLE = SplitRules(validation=0.1)
+"""As `quick` has it: targets are tested as a whole."""
 
 
 def small_board(
@@ -17,5 +22,5 @@ def small_board(
     backbone = backbone or smallest(*algorithms)
     training = TrainingRules(steps=steps, checkpoints=checkpoints, batch_per_domain=4)
     changes = {"tracks": dict.fromkeys(TRACKS, backbone), "unlabelled": "tested", "training": training, "name": "small"}
-    changes |= {"selection": SelectionRules(views_per_domain=VIEWS)}
+    changes |= {"selection": SelectionRules(views_per_domain=VIEWS), "split": FEW}
     return rules(rules("quick").model_copy(update=changes), algorithms=algorithms, trials=trials)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from submissions.boards import run_board
 
+from small import WHOLE
+
 
 @dataclass(frozen=True)
 class Room:
@@ -21,4 +23,4 @@ class Room:
 @pytest.fixture(scope="session")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     folder = tmp_path_factory.mktemp("compared")
-    return Room(folder, run_board(folder, "erm", "t3a", "sam"), folder / "store")
+    return Room(folder, run_board(folder, "erm", "t3a", "sam", split=WHOLE), folder / "store")

@@ -16,7 +16,7 @@ from dgbench.runs.store import Store
 from dgbench.runs.timing import LEARN, Pace
 from dgbench.runs.todo import todo
 from in_process import carry_out
-from small import VIEWS, small_board
+from small import VIEWS, WHOLE, small_board
 
 
 def seconds(plan: Plan, store: Store, workers: int = 1) -> float:
@@ -41,8 +41,9 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
 def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[BoardCard, Store]:
     """Four ERM trainings that are done; SAM's are not."""
     store = Store(tmp_path_factory.mktemp("begun"))
-    carry_out(small_board("erm"), store.root)
-    return small_board("erm", "sam"), store
+    erm, both = (small_board(*names).model_copy(update={"split": WHOLE}) for names in (["erm"], ["erm", "sam"]))
+    carry_out(erm, store.root)
+    return both, store
 
 
 def test_what_really_ran_here_says_how_long_the_rest_takes(

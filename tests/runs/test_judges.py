@@ -35,7 +35,7 @@ from dgbench.runs.usage import Usage
 from dgbench.runs.wishes import Boards
 from dgbench.submissions.make import make
 from in_process import carry_out
-from small import small_board
+from small import WHOLE, small_board
 
 if TYPE_CHECKING:
     from dgbench.runs.setting import Setting
@@ -271,7 +271,7 @@ def test_who_failed_is_named() -> None:
 @pytest.mark.parametrize(("draws", "further"), [(1, 4 * 3 // 2), (2, 4 * 3 // 2 + 4 * 3)])
 def test_each_source_domain_is_left_out_once_and_targets_share_it(draws: int, further: int) -> None:
     """Trainings with hyperparameters of the recipe's own are shared by two targets; drawn ones differ."""
-    rules = board("erm", criterion="lodo", cases={}, draws=draws)
+    rules = board("erm", criterion="lodo", cases={}, draws=draws, split=WHOLE)
     made, plain = make_plan(rules), make_plan(rules.model_copy(update={"criterion": "source"}))
     assert made.entries == plain.entries
     assert len(made.trainings) - len(plain.trainings) == further

@@ -37,7 +37,7 @@ from dgbench.selection.predictions import check, summarise
 from dgbench.submissions.asked import Asked
 from dgbench.train.evaluate import evaluating
 from dgbench.train.sources import Pixels
-from small import small_board
+from small import WHOLE, small_board
 
 CPU = torch.device("cpu")
 ALGORITHMS = ("erm", "t3a", "adanpc", "drm")
@@ -50,7 +50,8 @@ Ran = tuple[Plan, Store]
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One target's column of a small board."""
-    board = small_board(*ALGORITHMS).model_copy(update={"selection": SelectionRules(views_per_domain=VIEWS)})
+    changes = {"selection": SelectionRules(views_per_domain=VIEWS), "split": WHOLE}
+    board = small_board(*ALGORITHMS).model_copy(update=changes)
     plan, store = make_plan(board), Store(tmp_path_factory.mktemp("store"))
     runs = [run for run in plan.runs.values() if run.target == TARGET]
     for id_ in dict.fromkeys(run.training for run in runs):

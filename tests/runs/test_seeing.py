@@ -27,7 +27,7 @@ from dgbench.train.evaluate import evaluating, score
 from dgbench.train.sources import Pixels
 from dgbench.train.spec import TrainingSpec
 from in_process import carry_out
-from small import small_board
+from small import WHOLE, small_board
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def board(*algorithms: str, backbone: str = "dgbench:convnet-small") -> BoardCar
     """One target, one checkpoint, few views, small batches."""
     changes = {"cases": {"digits": CaseRules(targets=(TARGET,))}, "selection": SelectionRules(views_per_domain=VIEWS)}
     made = small_board(*algorithms, checkpoints=1, backbone=backbone)
-    return made.model_copy(update=changes | {"stream_batch": BATCH})
+    return made.model_copy(update=changes | {"stream_batch": BATCH, "split": WHOLE})
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from dgbench.runs.sizes import sizes, to_be_written
 from dgbench.runs.store import Store
 from dgbench.runs.todo import todo
 from in_process import carry_out
-from small import small_board
+from small import WHOLE, small_board
 
 GB = 1e9
 
@@ -43,6 +43,7 @@ def test_what_a_plan_predicts_is_within_a_quarter_of_what_is_written(
             "cases": {"digits": CaseRules(targets=("print",))},
             "keep": "all",
             "selection": SelectionRules(views_per_domain=40),
+            "split": WHOLE,
         }
     )
     heads = {"overrides": {"linear_probe": {"sampler.augmentation": "none"}}}

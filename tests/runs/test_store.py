@@ -15,9 +15,9 @@ from dgbench.core.files import read_json
 from dgbench.core.processes import Pool
 from dgbench.core.spec import identity
 from dgbench.runs.store import BusyError, Store
-from small import VIEWS, small_board
+from small import VIEWS, WHOLE, small_board
 
-BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small")
+BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small").model_copy(update={"split": WHOLE})
 
 
 @pytest.fixture(scope="module")

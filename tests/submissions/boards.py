@@ -7,25 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import CaseRules
+from dgbench.core.cards import CaseRules, SplitRules
 from dgbench.data.disk.look.toml import as_toml
 from dgbench.runs.deterministic import as_worker
 from in_process import carry_out
 from once import once
-from small import small_board
+from small import FEW, small_board
 
 
-def write_board(folder: Path, *algorithms: str, targets: tuple[str, ...] = ("print", "dot-matrix")) -> str:
+def write_board(
+    folder: Path, *algorithms: str, targets: tuple[str, ...] = ("print", "dot-matrix"), split: SplitRules = FEW
+) -> str:
     """Write ``board.toml``: some targets of the digits, one trial, four steps; its path."""
     cases = {"digits": CaseRules(targets=targets)}
-    small = small_board(*algorithms).model_copy(update={"cases": cases, "name": folder.name})
+    small = small_board(*algorithms).model_copy(update={"cases": cases, "name": folder.name, "split": split})
     folder.mkdir(parents=True)
     path = folder / "board.toml"
     path.write_text(as_toml(_filled(small.model_dump(mode="json"))))
     return str(path)
 
 
-def run_board(room: Path, *algorithms: str) -> str:
+def run_board(room: Path, *algorithms: str, split: SplitRules = FEW) -> str:
     """Write a board as ``small/board.toml``, and its runs into ``store``; its path.
 
     ERM's trainings, and T3A's runs of them, are done once in a session.
@@ -37,7 +39,7 @@ def run_board(room: Path, *algorithms: str) -> str:
     with as_worker("cpu"):
         done = once("erm-and-t3a", make) / "store"
         shutil.copytree(done, room / "store", ignore=shutil.ignore_patterns("boards", "locks"))
-        board = write_board(room / "small", *algorithms)
+        board = write_board(room / "small", *algorithms, split=split)
         carry_out(rules(board), room / "store")
     return board
 

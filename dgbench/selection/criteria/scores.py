@@ -48,7 +48,7 @@ class Candidates:
     ) -> None:
         self._metrics, self._runs, self._within = metrics, runs, list(within)
         self._known = cache(indicators)
-        self._visible = cache(self._read)
+        self._visible: dict[tuple[str, bool], tuple[pl.DataFrame, int, int]] = {}
 
     @cached_property
     def reached(self) -> pl.DataFrame:
@@ -72,7 +72,10 @@ class Candidates:
         """
         if criterion.judges is not None:
             _refuse_unjudged(criterion, criterion.judges, self._metrics)
-        visible, sets, candidates = self._visible(criterion.split, criterion.last)
+        asked = criterion.split, criterion.last
+        if asked not in self._visible:
+            self._visible[asked] = self._read(*asked)
+        visible, sets, candidates = self._visible[asked]
         rows = visible.filter(criterion.keep)
         full = rows.group_by(self._within).agg(
             pl.struct("domain", "view").n_unique().alias("full"), pl.col("view").unique().sort().alias("views")
