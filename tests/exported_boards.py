@@ -27,7 +27,7 @@ from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
 from in_process import carry_out
 from once import once
-from small import small_board
+from small import WHOLE, small_board
 
 
 def told_from_erm(name: str) -> bool:
@@ -175,7 +175,7 @@ def shapes(pictures: str) -> Ran:
     name = pictures
     board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
     training = board.training.model_copy(update={"norm_mode": "train"})
-    board = rules(board.model_copy(update={"training": training}), datasets=[name], keep="all")
+    board = rules(board.model_copy(update={"training": training, "split": WHOLE}), datasets=[name], keep="all")
     return ran(board, "shapes", **{name: WOOD})
 
 
@@ -184,7 +184,7 @@ def halved(pictures: str) -> Ran:
     """In bfloat16: whole networks, whose statistics move, and heads on stored features."""
     board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6)
     training = board.training.model_copy(update={"norm_mode": "train", "precision": "bfloat16"})
-    board = rules(board.model_copy(update={"training": training}), datasets=[pictures])
+    board = rules(board.model_copy(update={"training": training, "split": WHOLE}), datasets=[pictures])
     return ran(board, "halved", **{pictures: WOOD})
 
 
@@ -192,5 +192,6 @@ def halved(pictures: str) -> Ran:
 def tuned(pictures: str) -> Ran:
     """Every domain is left out once, in two trials; two sets of hyperparameters are tried, and no weights stay."""
     algorithms = ("erm", "sam", "drm", "linear_probe", "t3a")
-    board = rules(small_board(*algorithms, backbone="dgbench:convnet-small"), datasets=[pictures])
+    board = small_board(*algorithms, backbone="dgbench:convnet-small").model_copy(update={"split": WHOLE})
+    board = rules(board, datasets=[pictures])
     return ran(rules(board, trials=2, draws=2, keep="none"), "tuned")

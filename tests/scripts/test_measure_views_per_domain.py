@@ -57,6 +57,7 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
     def written(most: int | str) -> None:
         content = small_board("erm", "t3a").model_dump(mode="json", exclude_none=True)
         content |= {"selection": {"views_per_domain": most}, "cases": {"digits": {"targets": ["print"]}}}
+        content |= {"split": {"validation": 0.1}}
         path.write_text(as_toml({name: value for name, value in content.items() if value not in ({}, None)}))
 
     def measured() -> "subprocess.CompletedProcess[str]":
