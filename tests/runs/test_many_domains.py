@@ -126,10 +126,10 @@ class _StoppedError(Exception):
     pass
 
 
-def test_hundreds_of_domains_are_planned_trained_and_gone_on_with(written: Written) -> None:
-    root = written(300)
+def test_a_thousand_domains_are_planned_trained_and_gone_on_with(written: Written) -> None:
+    root = written(1000)
     (spec,) = make_plan(board("vrex")).trainings.values()
-    assert (len(spec.sources), spec.batch) == (300, 16)
+    assert (len(spec.sources), spec.batch) == (1000, 16)
 
     def stop(step: int) -> None:
         if step == 3:
