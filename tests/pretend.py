@@ -22,7 +22,6 @@ from torch.utils import backend_registration
 from dgbench.algorithms.slots import Source
 from dgbench.algorithms.step import Batch, Unlabelled
 from dgbench.core import registry
-from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import Wording
 from dgbench.models.backbones import build
 from dgbench.models.consistency import Consistency
@@ -75,9 +74,8 @@ def _batch(domains: int = 3, side: int = 16, *, unlabelled: bool = False) -> Bat
 
 
 def _specs(algorithm: str, backbone: str) -> list[TrainingSpec]:
-    """The trainings of a recipe on two sources: those that take steps, the last of which is its own."""
-    case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
-    plan = make_plan(small_board(algorithm, backbone=backbone).model_copy(update={"cases": {"digits": case}}))
+    """The trainings of a recipe on one target: those that take steps, the last of which is its own."""
+    plan = make_plan(small_board(algorithm, backbone=backbone))
     found = [
         spec for spec in plan.trainings.values() if spec.dataset == "digits" and spec.merged is None and spec.steps
     ]
