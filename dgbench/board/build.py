@@ -204,11 +204,10 @@ def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indi
         first = best(candidates.scores(CRITERIA[name])).select(CANDIDATE).join(reached, on=CANDIDATE)
         columns = {f"{name}_{column}": pl.col(column) for column in ("accuracy", "draw", "step")}
         cells = cells.join(first.select(*CELL, **columns), on=CELL)
-    trained = runs.group_by(CELL).agg(pl.col("families").list.explode().drop_nulls().unique().sort().alias("trained"))
     return (
         cells.join(reached.select(*CANDIDATE, "track", "title", "accuracy", "nll", "n", "digest"), on=CANDIDATE)
         .join(source, on=CANDIDATE)
-        .join(trained, on=CELL)
+        .join(candidates.trained, on=CELL)
         .join(runs.select(*CELL, "draw", "dataset", "sources", "hyperparameters"), on=[*CELL, "draw"])
         .select(
             "track", *CELL, "title", "dataset", "sources", "draw", "step", "score", "views", "trained", "accuracy",

@@ -10,7 +10,7 @@ import polars as pl
 
 from dgbench.board.leaderboard import Leaderboard
 from dgbench.runs.collect import Records
-from dgbench.selection.criteria import CRITERIA, Criterion, scores
+from dgbench.selection.criteria import CRITERIA, Candidates, Criterion
 from dgbench.selection.records import CANDIDATE
 
 _ID = ("target", "trial", "draw", "step")
@@ -85,10 +85,9 @@ class Explanations:
         self._criteria = [CRITERIA[name] for name in leaderboards]
         reached = found.metrics.filter(pl.col("split") == "target")
         table = reached.select(*CANDIDATE, "accuracy", "nll", "n")
+        candidates = Candidates(found.metrics, found.runs, indicators=found.indicators)
         for criterion in self._criteria:
-            scored = scores(found.metrics, found.runs, criterion, indicators=found.indicators).select(
-                *CANDIDATE, pl.col("score").alias(criterion.name)
-            )
+            scored = candidates.scores(criterion).select(*CANDIDATE, pl.col("score").alias(criterion.name))
             table = table.join(scored, on=CANDIDATE, how="left")
         self._candidates = _parted(table.sort(CANDIDATE))
         self._streams = _parted(found.metrics.filter(pl.col("split") == self._criteria[0].split))

@@ -6,7 +6,7 @@ choosing. Each cell is chosen in by itself, so a part of a board has the choices
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -122,7 +122,8 @@ def selected(
     ceiling = reached.group_by(CELL).agg(ceiling=pl.col("accuracy").max())
     reached = reached.join(ceiling, on=CELL).with_columns(regret=pl.col("ceiling") - pl.col("accuracy"))
     cells = _cells(scored).join(reached, on=CANDIDATE).select(_CELLS)
-    others, refusals = _others(candidates, found, criterion, metrics, runs)
+    different = [other for other in at_hand(metrics, by) if other != criterion]
+    others, refusals = _others(different, candidates, cache(lambda: _apart(metrics, runs, found.indicators)))
     return Selection(
         found.board.name,
         criterion,
@@ -168,32 +169,46 @@ def _cells(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def _others(
-    candidates: Candidates, found: Records, criterion: Criterion, metrics: pl.DataFrame, runs: pl.DataFrame
+    criteria: Sequence[Criterion], candidates: Candidates, apart: Callable[[], Mapping[str, Candidates]]
 ) -> tuple[pl.DataFrame, dict[tuple[str, str], str]]:
-    """What every other criterion chooses, of all algorithms at once; one that refuses some judges the rest."""
+    """What other criteria choose, of all algorithms at once; one that refuses some judges the rest, and why of these.
+
+    Args:
+        criteria: The others.
+        candidates: Of all algorithms.
+        apart: Those of each algorithm.
+    """
     chosen: list[pl.DataFrame] = []
     refusals: dict[tuple[str, str], str] = {}
-    parts = cache(lambda: list(_apart(metrics, runs, found.indicators)))
-    for other in at_hand(metrics, headline(headlines(found.board))):
-        if other == criterion:
-            continue
-        picked: list[pl.DataFrame] = []
+    for criterion in criteria:
         try:
-            picked.append(best(candidates.scores(other)))
+            picked = [best(candidates.scores(criterion))]
         except DGBenchError:
-            for name, own in parts():
-                try:
-                    picked.append(best(own.scores(other)))
-                except DGBenchError as error:
-                    refusals[other.name, name] = str(error)
-        chosen += [each.with_columns(criterion=pl.lit(other.name), uses_target=other.uses_target) for each in picked]
+            picked, refused = _one_by_one(criterion, apart())
+            refusals |= {(criterion.name, name): why for name, why in refused.items()}
+        marks = {"criterion": pl.lit(criterion.name), "uses_target": pl.lit(criterion.uses_target)}
+        chosen += [each.with_columns(**marks) for each in picked]
     return pl.concat(chosen), refusals
 
 
-def _apart(metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> Iterator[tuple[str, Candidates]]:
+def _one_by_one(criterion: Criterion, apart: Mapping[str, Candidates]) -> tuple[list[pl.DataFrame], dict[str, str]]:
+    """What a criterion chooses of each algorithm, and why it refuses one."""
+    picked: list[pl.DataFrame] = []
+    refused: dict[str, str] = {}
+    for name, candidates in apart.items():
+        try:
+            picked.append(best(candidates.scores(criterion)))
+        except DGBenchError as error:
+            refused[name] = str(error)
+    return picked, refused
+
+
+def _apart(metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> dict[str, Candidates]:
     """The candidates of each algorithm."""
-    for name in metrics["algorithm"].unique(maintain_order=True):
-        yield name, Candidates(metrics.filter(algorithm=name), runs.filter(algorithm=name), indicators=indicators)
+    return {
+        name: Candidates(metrics.filter(algorithm=name), runs.filter(algorithm=name), indicators=indicators)
+        for name in metrics["algorithm"].unique(maintain_order=True)
+    }
 
 
 def _beside(others: pl.DataFrame, cells: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:

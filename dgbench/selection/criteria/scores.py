@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cached_property
 
 import polars as pl
 
@@ -47,8 +47,15 @@ class Candidates:
         indicators: Indicators = none_at_hand,
     ) -> None:
         self._metrics, self._runs, self._within = metrics, runs, list(within)
-        self._known = cache(indicators)
+        self._indicators = indicators
+        # no cache of a method: that would hold this, and with it the tables, until garbage is looked for
         self._visible: dict[tuple[str, bool], tuple[pl.DataFrame, int, int]] = {}
+
+    @cached_property
+    def trained(self) -> pl.DataFrame:
+        """The shift families that any candidate of a set trained with: what delimits a set, and ``trained``."""
+        families = pl.col("families").list.explode().drop_nulls().unique().sort()
+        return self._runs.group_by(self._within).agg(families.alias("trained"))
 
     @cached_property
     def reached(self) -> pl.DataFrame:
@@ -98,17 +105,15 @@ class Candidates:
         if (scored["len"] != scored["full"]).any():
             _refuse_uneven(criterion, scored.filter(pl.col("len") != pl.col("full")))
         if criterion.indicator is not None:
-            scored = _indicated(scored, criterion, criterion.indicator, self._known(), self._within)
+            scored = _indicated(scored, criterion, criterion.indicator, self._indicators(), self._within)
         return scored.select(*CANDIDATE, "run", "score", "views").sort(CANDIDATE)
 
     def _read(self, split: str, last: bool) -> tuple[pl.DataFrame, int, int]:
         """The streams of a split, of the last steps alone or of all; and of how many sets and candidates there are."""
-        of_families = pl.col("families").list.explode().drop_nulls().unique().sort()
-        trained = self._runs.group_by(self._within).agg(of_families.alias("trained"))
         streams = self._metrics.filter(pl.col("split") == split).select(*CANDIDATE, "run", *_STREAM)
         if last:
             streams = streams.filter(pl.col("step") == pl.col("step").max().over(*CELL, "draw"))
-        visible = streams.join(trained, on=self._within)
+        visible = streams.join(self.trained, on=self._within)
         sets, candidates = (visible.select(columns).n_unique() for columns in (self._within, [*CANDIDATE, "run"]))
         return visible, sets, candidates
 
