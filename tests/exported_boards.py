@@ -21,7 +21,6 @@ from dgbench.data.domain import Domain
 from dgbench.data.splits import Rows, tested
 from dgbench.exported.choose import Choice
 from dgbench.runs.deterministic import as_worker
-from dgbench.runs.launch import launch
 from dgbench.runs.plan import Plan
 from dgbench.runs.planning import make_plan
 from dgbench.runs.store import Store
@@ -73,17 +72,13 @@ class Ran:
     store: Store
 
 
-def ran(board: BoardCard, name: str, workers: int = 0, **cases: CaseRules) -> Ran:
-    """A board, run by so many workers, or as one of them would by this process."""
+def ran(board: BoardCard, name: str, **cases: CaseRules) -> Ran:
+    """A board, run by this process as a worker would."""
     best = board.defaults.model_copy(update={"averaging": PartChoice(part="best")})
     board = rules(board.model_copy(update={"defaults": best, "cases": cases}))
     plan = make_plan(board, fetch=True)
 
     def work(folder: Path) -> None:
-        if workers:
-            summary = launch(plan, Store(folder), device="cpu", workers=workers)
-            assert not summary.failed, summary.failed
-            return
         with as_worker("cpu"):
             carry_out(board, folder)
 
@@ -104,8 +99,7 @@ def blocks() -> Ran:
 
 
 def on_print(backbone: str, *algorithms: str) -> BoardCard:
-    split = SplitRules(validation=0.05, test=0.3)
-    return small_board(*algorithms, backbone=backbone).model_copy(update={"split": split})
+    return small_board(*algorithms, backbone=backbone, split=SplitRules(validation=0.05, test=0.3))
 
 
 def target(choice: Choice) -> tuple[Domain, Rows]:
@@ -173,18 +167,18 @@ def pictures() -> str:
 def shapes(pictures: str) -> Ran:
     """Pictures in files, and a network of timm whose statistics move."""
     name = pictures
-    board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3)
+    board = small_board(*SHAPES, backbone="timm:test_efficientnet(size=32)", steps=6, checkpoints=3, split=WHOLE)
     training = board.training.model_copy(update={"norm_mode": "train"})
-    board = rules(board.model_copy(update={"training": training, "split": WHOLE}), datasets=[name], keep="all")
+    board = rules(board.model_copy(update={"training": training}), datasets=[name], keep="all")
     return ran(board, "shapes", **{name: WOOD})
 
 
 @pytest.fixture(scope="session")
 def halved(pictures: str) -> Ran:
     """In bfloat16: whole networks, whose statistics move, and heads on stored features."""
-    board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6)
+    board = small_board(*HALVED, backbone="timm:test_efficientnet(size=32)", steps=6, split=WHOLE)
     training = board.training.model_copy(update={"norm_mode": "train", "precision": "bfloat16"})
-    board = rules(board.model_copy(update={"training": training, "split": WHOLE}), datasets=[pictures])
+    board = rules(board.model_copy(update={"training": training}), datasets=[pictures])
     return ran(board, "halved", **{pictures: WOOD})
 
 
@@ -192,6 +186,5 @@ def halved(pictures: str) -> Ran:
 def tuned(pictures: str) -> Ran:
     """Every domain is left out once, in two trials; two sets of hyperparameters are tried, and no weights stay."""
     algorithms = ("erm", "sam", "drm", "linear_probe", "t3a")
-    board = small_board(*algorithms, backbone="dgbench:convnet-small").model_copy(update={"split": WHOLE})
-    board = rules(board, datasets=[pictures])
+    board = rules(small_board(*algorithms, backbone="dgbench:convnet-small", split=WHOLE), datasets=[pictures])
     return ran(rules(board, trials=2, draws=2, keep="none"), "tuned")

@@ -16,11 +16,16 @@ WHOLE = SplitRules(validation=0.1)
 
 
 def small_board(
-    *algorithms: str, backbone: str | None = None, trials: int = 1, steps: int = 4, checkpoints: int = 2
+    *algorithms: str,
+    backbone: str | None = None,
+    trials: int = 1,
+    steps: int = 4,
+    checkpoints: int = 2,
+    split: SplitRules = FEW,
 ) -> BoardCard:
     """On the smallest network that suits all of the algorithms, if none is named."""
     backbone = backbone or smallest(*algorithms)
     training = TrainingRules(steps=steps, checkpoints=checkpoints, batch_per_domain=4)
     changes = {"tracks": dict.fromkeys(TRACKS, backbone), "unlabelled": "tested", "training": training, "name": "small"}
-    changes |= {"selection": SelectionRules(views_per_domain=VIEWS), "split": FEW}
+    changes |= {"selection": SelectionRules(views_per_domain=VIEWS), "split": split}
     return rules(rules("quick").model_copy(update=changes), algorithms=algorithms, trials=trials)

@@ -56,7 +56,7 @@ def from_standard_input(home: Path) -> tuple[list[str], str | None]:
 
 def line_by_line(home: Path) -> tuple[list[str], str | None]:
     """As a console or a notebook does: what runs is no file."""
-    return ["-c", "import code; code.interact()"], program().replace("\n\n", "\n") + "\nprint(board)\n"
+    return ["-i", "-q"], program().replace("\n\n", "\n") + "\nprint(board)\n"
 
 
 @pytest.mark.parametrize("way", [as_a_file, from_standard_input, line_by_line])

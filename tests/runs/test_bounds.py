@@ -81,7 +81,7 @@ def most(shelves: dict[str, Shelf]) -> Iterator[dict[str, int]]:
     over, peaks = threading.Event(), dict.fromkeys(shelves, 0)
 
     def watch() -> None:
-        while not over.wait(0.02):
+        while not over.wait(0.005):
             for name, one in shelves.items():
                 peaks[name] = max(peaks[name], taken(one))
 

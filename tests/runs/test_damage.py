@@ -111,7 +111,7 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 def records(root: Path) -> list[dict[str, Any]]:
-    """All that leaderboards are made of."""
+    """What all runs measured."""
     return boards.records(BOARD, store=root).metrics.to_dicts()
 
 

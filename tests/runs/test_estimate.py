@@ -41,9 +41,8 @@ def test_drawing_is_counted_once_for_each_image(trials: int, tmp_path: Path, mon
 def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[BoardCard, Store]:
     """Four ERM trainings that are done; SAM's are not."""
     store = Store(tmp_path_factory.mktemp("begun"))
-    erm, both = (small_board(*names).model_copy(update={"split": WHOLE}) for names in (["erm"], ["erm", "sam"]))
-    carry_out(erm, store.root)
-    return both, store
+    carry_out(small_board("erm", split=WHOLE), store.root)
+    return small_board("erm", "sam", split=WHOLE), store
 
 
 def test_what_really_ran_here_says_how_long_the_rest_takes(

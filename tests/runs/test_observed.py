@@ -50,8 +50,8 @@ Ran = tuple[Plan, Store]
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One target's column of a small board."""
-    changes = {"selection": SelectionRules(views_per_domain=VIEWS), "split": WHOLE}
-    board = small_board(*ALGORITHMS).model_copy(update=changes)
+    changes = {"selection": SelectionRules(views_per_domain=VIEWS)}
+    board = small_board(*ALGORITHMS, split=WHOLE).model_copy(update=changes)
     plan, store = make_plan(board), Store(tmp_path_factory.mktemp("store"))
     runs = [run for run in plan.runs.values() if run.target == TARGET]
     for id_ in dict.fromkeys(run.training for run in runs):

@@ -212,7 +212,7 @@ def test_domains_that_show_the_same_things_need_things_never_trained_on(monkeypa
         "dgbench.runs.planning.outline", lambda name, build, progress: replace(known, shared_groups=True)
     )
     with pytest.raises(CardError, match=r"set 'test' in \[split\] above 0"):
-        make_plan(small_board("erm").model_copy(update={"split": WHOLE}))
+        make_plan(small_board("erm", split=WHOLE))
     split = SplitRules(validation=0.1, test=0.2)
     made = make_plan(small_board("erm").model_copy(update={"split": split}))
     assert {training.test for training in made.trainings.values()} == {0.2}

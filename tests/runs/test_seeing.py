@@ -45,8 +45,8 @@ RECIPES = (
 def board(*algorithms: str, backbone: str = "dgbench:convnet-small") -> BoardCard:
     """One target, one checkpoint, few views, small batches."""
     changes = {"cases": {"digits": CaseRules(targets=(TARGET,))}, "selection": SelectionRules(views_per_domain=VIEWS)}
-    made = small_board(*algorithms, checkpoints=1, backbone=backbone)
-    return made.model_copy(update=changes | {"stream_batch": BATCH, "split": WHOLE})
+    made = small_board(*algorithms, checkpoints=1, backbone=backbone, split=WHOLE)
+    return made.model_copy(update=changes | {"stream_batch": BATCH})
 
 
 @pytest.fixture(scope="module")

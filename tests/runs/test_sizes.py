@@ -38,12 +38,11 @@ def test_what_a_plan_predicts_is_within_a_quarter_of_what_is_written(
 ) -> None:
     """Whatever stays: first everything, then less and less of it."""
     algorithms = ("erm", "swad", "t3a", "lora", "linear_probe(head='random')", "wise_ft")
-    board = small_board(*algorithms, steps=6, checkpoints=3).model_copy(
+    board = small_board(*algorithms, steps=6, checkpoints=3, split=WHOLE).model_copy(
         update={
             "cases": {"digits": CaseRules(targets=("print",))},
             "keep": "all",
             "selection": SelectionRules(views_per_domain=40),
-            "split": WHOLE,
         }
     )
     heads = {"overrides": {"linear_probe": {"sampler.augmentation": "none"}}}

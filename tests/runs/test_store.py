@@ -17,7 +17,7 @@ from dgbench.core.spec import identity
 from dgbench.runs.store import BusyError, Store
 from small import VIEWS, WHOLE, small_board
 
-BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small").model_copy(update={"split": WHOLE})
+BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small", split=WHOLE)
 
 
 @pytest.fixture(scope="module")

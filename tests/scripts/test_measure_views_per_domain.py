@@ -12,7 +12,7 @@ from scripts_loaded import load_script
 from dgbench.api import boards
 from dgbench.data.disk.look.toml import as_toml
 from in_process import carry_out
-from small import small_board
+from small import WHOLE, small_board
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_views_per_domain.py"
 script = load_script("measure_views_per_domain")
@@ -55,9 +55,8 @@ def test_the_script_measures_a_board(tmp_path: Path) -> None:
     path = tmp_path / "small" / "board.toml"
 
     def written(most: int | str) -> None:
-        content = small_board("erm", "t3a").model_dump(mode="json", exclude_none=True)
+        content = small_board("erm", "t3a", split=WHOLE).model_dump(mode="json", exclude_none=True)
         content |= {"selection": {"views_per_domain": most}, "cases": {"digits": {"targets": ["print"]}}}
-        content |= {"split": {"validation": 0.1}}
         path.write_text(as_toml({name: value for name, value in content.items() if value not in ({}, None)}))
 
     def measured() -> "subprocess.CompletedProcess[str]":

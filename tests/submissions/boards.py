@@ -20,7 +20,7 @@ def write_board(
 ) -> str:
     """Write ``board.toml``: some targets of the digits, one trial, four steps; its path."""
     cases = {"digits": CaseRules(targets=targets)}
-    small = small_board(*algorithms).model_copy(update={"cases": cases, "name": folder.name, "split": split})
+    small = small_board(*algorithms, split=split).model_copy(update={"cases": cases, "name": folder.name})
     folder.mkdir(parents=True)
     path = folder / "board.toml"
     path.write_text(as_toml(_filled(small.model_dump(mode="json"))))

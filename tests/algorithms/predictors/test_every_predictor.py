@@ -18,8 +18,8 @@ from dgbench.models.consistency import Consistency
 from dgbench.models.network import Backbone, Network
 
 CLASSES, DIM, DOMAINS = 4, 6, 3
-BATCH, COUNT, EARLY = 8, 12, 8
-"""Examples of a batch, of a stream, whose last batch is not a full one, and of the full one before it."""
+BATCH, COUNT, EARLY = 8, 20, 16
+"""Examples of a batch, of a stream, whose last batch is not a full one, and of the full ones."""
 FEW = 4
 """Examples that are shown one by one."""
 CORNERS: list[tuple[str, dict[str, Any]]] = [
