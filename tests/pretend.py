@@ -37,6 +37,7 @@ from dgbench.train.training import Training
 from small import small_board
 
 PRETEND = "pretend"
+SMALLEST = smallest()
 IMAGES = 12
 
 
@@ -82,11 +83,19 @@ def _specs(algorithm: str, backbone: str) -> list[TrainingSpec]:
     return [spec for spec in found if spec.sources == found[0].sources]
 
 
+def _layer() -> Backbone:
+    """One of the three convolutions of the smallest network: recipes do the same with it, a third as often."""
+    convolution = nn.Conv2d(3, 24, 3, stride=2), nn.GroupNorm(4, 24), nn.ReLU()
+    module = nn.Sequential(*convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Backbone("layer", module, 24, 32, (0.5,) * 3, (0.5,) * 3)
+
+
 @contextlib.contextmanager
 def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
     """A training, and fake tensors; networks are built before, as that reads numbers back."""
     parts = parts_of(spec)
-    network = Network(build(spec.backbone), 10, activation=parts.adapter.activation())
+    backbone = _layer() if spec.backbone == SMALLEST else build(spec.backbone)
+    network = Network(backbone, 10, activation=parts.adapter.activation())
     network.texts = Texts(tuple("0123456789"), Wording())
     attach(spec, parts, network)
     attach_auxiliary(spec, parts, network, [IMAGES] * len(spec.sources))
@@ -114,11 +123,12 @@ _TAKEN: dict[str, str] = {}
 
 
 def _steps(spec: TrainingSpec, folder: Path) -> str:
-    """The first step, one in the middle, where penalties have begun, and one after it, where there are moments; where
-    the last loss is."""
+    """The first step, and one in the middle, where there are moments; of a penalty that has begun there, one after it,
+    where there are moments of that; where the last loss is."""
     with _training(spec, folder) as training:
         middle = training.spec.steps // 2
-        for step in (0, middle, middle + 1):
+        later = (middle + 1,) if hasattr(training.parts.objective, "anneal") else ()
+        for step in (0, middle, *later):
             training.take(step, _batch(len(spec.sources), spec.size, unlabelled=spec.unlabelled is not None))
         kind: str = training.loss.device.type
     return kind
