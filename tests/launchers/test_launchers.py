@@ -1,5 +1,6 @@
 """What every launcher owes to those who have work: answers, exceptions as they are, notes, and lost workers."""
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -17,6 +18,7 @@ import called
 import pytest
 from launchers import fake_ray
 from nursery import python
+from submitit.core.core import Job
 
 from dgbench.core.disk import DiskError
 from dgbench.core.errors import DGBenchError, DivergedError, UnknownNameError
@@ -36,11 +38,17 @@ def pretend_ray(monkeypatch: pytest.MonkeyPatch, pool: Pool | None) -> None:
     del sys.modules["dgbench.launchers.ray"]
 
 
-def slurm_here(folder: Path, workers: int, **options: str) -> Launcher:
-    """What submitit does without Slurm; what it starts in the end are copies."""
-    with mock.patch.object(sys, "executable", python()):
-        asked = {"cluster": "local", "folder": str(folder / "jobs")} | options
-        return opened("slurm", ("cpu",), workers, asked, called.nothing)
+@contextlib.contextmanager
+def slurm_here(folder: Path, workers: int, **options: str) -> Iterator[Launcher]:
+    """What submitit does without Slurm; what it starts in the end are copies.
+
+    For what a dead job may have left it looks 15 seconds, as a disk of a network may show it late; this disk does not.
+    """
+    asked = {"cluster": "local", "folder": str(folder / "jobs")} | options
+    with mock.patch.object(Job, "_results_timeout_s", 0):
+        with mock.patch.object(sys, "executable", python()):
+            launcher = opened("slurm", ("cpu",), workers, asked, called.nothing)
+        yield launcher
 
 
 @pytest.fixture(params=NAMES)
@@ -52,7 +60,8 @@ def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
                 pretend_ray(monkeypatch, pool)
                 yield opened("ray", ("cpu",), None, {}, called.nothing)
         case "slurm":
-            yield slurm_here(tmp_path, 2)
+            with slurm_here(tmp_path, 2) as slurm:
+                yield slurm
         case name:
             yield opened(name, ("cpu",), 2, {}, called.nothing)
 
@@ -78,8 +87,8 @@ def test_answers_errors_notes_and_deaths_come_back(launcher: Launcher) -> None:
 
 
 def test_a_job_that_slurm_takes_back_keeps_its_step_and_goes_on_from_there(tmp_path: Path) -> None:
-    launcher, kept = slurm_here(tmp_path, 1, notice="5"), tmp_path / "kept"
-    with launcher:
+    kept = tmp_path / "kept"
+    with slurm_here(tmp_path, 1, notice="5") as launcher, launcher:
         future = launcher.submit(called.steps_until_asked, kept)
         deadline = time.monotonic() + 120
         while not (begun := kept.with_suffix(".begun")).is_symlink():
