@@ -1,13 +1,13 @@
 """How much memory does a sweep of the size of PACS take, and does it grow with the number of trainings?
 
     python scripts/measure_memory.py                    # 9,991 images, ResNet-18 at 224 px, 3 x 32 images a step
-    python scripts/measure_memory.py --images 560 --pixels 64 --trainings 2
+    python scripts/measure_memory.py --images 560 --pixels 64 --batch 8 --trainings 2
 
 One worker does all trainings, one after the other, from empty folders. Steps are few, as each takes what the one
 before took; everything that a training looks at it looks at: validation images, clean and shifted, and a target.
-Linux says four times a second how large processes are (``/proc/PID/smaps_rollup``). Shown is the most until each
-training's end, in GB: ``rss`` counts every page that a process has mapped, and so files of the cache, which the system
-takes back when it needs room; ``anonymous`` are pages of no file: what a process needs for itself.
+Linux says twice a second, and when a training ends, how large processes are (``/proc/PID/smaps_rollup``). Shown is the
+most until each training's end, in GB: ``rss`` counts every page that a process has mapped, and so files of the cache,
+which the system takes back when it needs room; ``anonymous`` are pages of no file: what a process needs for itself.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from dgbench.runs.events import Event, TrainingEnds
 from speed.setup import Size, prepared
 
 FIELDS = {"Rss": "rss", "Pss": "pss", "Anonymous": "anonymous"}
-PATIENCE = 0.25
-"""Seconds between two looks."""
+PATIENCE = 0.5
+"""Seconds between two looks: each keeps a core busy for a fiftieth of one."""
 Peak = dict[str, float]
 
 
@@ -37,11 +37,17 @@ class Watch(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.over = threading.Event()
+        self.looking = threading.Lock()
         self.peaks: list[dict[str, Peak]] = [{}]
 
     def run(self) -> None:
         """Until it is over."""
         while not self.over.wait(PATIENCE):
+            self.look()
+
+    def look(self) -> None:
+        """Once."""
+        with self.looking:
             for pid in (os.getpid(), *_children()):
                 who = "the program" if pid == os.getpid() else "worker"
                 known = self.peaks[-1].setdefault(who, dict.fromkeys(FIELDS.values(), 0.0))
@@ -49,8 +55,9 @@ class Watch(threading.Thread):
                     known[name] = max(known[name], size)
 
     def hear(self, event: Event) -> None:
-        """A training's end is the end of a row."""
+        """A training's end is the end of a row, however short it was."""
         if isinstance(event, TrainingEnds):
+            self.look()
             self.peaks.append({})
 
 
@@ -75,11 +82,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, help="as many of each domain; by default as many as PACS has, 9,991")
     parser.add_argument("--pixels", type=int, default=Size.pixels)
+    parser.add_argument("--batch", type=int, default=Size.batch, help="images of each source domain in a step")
     parser.add_argument("--trainings", type=int, default=4)
     asked = parser.parse_args()
     counts = DOMAINS if asked.images is None else evenly(asked.images)
     with tempfile.TemporaryDirectory() as folder:
-        setup = prepared(Path(folder), replace(Size(), pixels=asked.pixels, steps=3), 1, counts)
+        setup = prepared(Path(folder), replace(Size(), pixels=asked.pixels, batch=asked.batch, steps=3), 1, counts)
         rules = dgbench.rules(setup.board("memory", ("erm",), "float32", checkpoints=1), trials=asked.trainings)
         watch = Watch()
         watch.start()
