@@ -21,8 +21,8 @@ from dgbench.core.paths import shipped
 from dgbench.runs.store import Store
 
 BOARD = "quick/board.toml"
-"""A copy of the board *quick* with four algorithms, and without what was submitted to it, which every command would
-read."""
+"""A copy of the board *quick* with four algorithms and two targets, and without what was submitted to it, which every
+command would read."""
 CHOICE = ("algorithm", "target", "trial", "draw", "step", "run", "score", "accuracy")
 
 
@@ -85,7 +85,7 @@ def test_the_commands_of_the_pages_run_on_a_full_store(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
     shutil.copytree(shipped("leaderboards") / "quick", "quick", ignore=shutil.ignore_patterns("submissions"))
-    text = Path(BOARD).read_text(encoding="utf-8")
+    text = Path(BOARD).read_text(encoding="utf-8") + '\n[cases.digits]\ntargets = ["print", "dot-matrix"]\n'
     Path(BOARD).write_text(
         re.sub(r"algorithms = \[.*?\]", 'algorithms = ["erm", "sam", "drm", "t3a"]', text, flags=re.DOTALL)
     )
