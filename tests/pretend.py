@@ -123,11 +123,12 @@ _TAKEN: dict[str, str] = {}
 
 
 def _steps(spec: TrainingSpec, folder: Path) -> str:
-    """The first step, and one in the middle, where there are moments; of a penalty that has begun there, one after it,
-    where there are moments of that; where the last loss is."""
+    """The first step, and one in the middle, where there are moments; of a penalty that begins between them, one after
+    it, where there are moments of that; where the last loss is."""
     with _training(spec, folder) as training:
         middle = training.spec.steps // 2
-        later = (middle + 1,) if hasattr(training.parts.objective, "anneal") else ()
+        onset = round(getattr(training.parts.objective, "anneal", 0) * training.spec.steps)
+        later = (middle + 1,) if onset > 0 else ()
         for step in (0, middle, *later):
             training.take(step, _batch(len(spec.sources), spec.size, unlabelled=spec.unlabelled is not None))
         kind: str = training.loss.device.type
