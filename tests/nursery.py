@@ -40,9 +40,15 @@ from dgbench.core import processes, worker
 from dgbench.core.worker import receive, send
 
 IMPORTED = ("timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic", "dgbench.runs.keeping")
-IMPORTED += ("dgbench.data.shifts.arithmetic", "dgbench.data.shifts.artistic", "dgbench.api")
-"""What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW, and the
-shifts, where it draws some that need SciPy. The last is what programs import."""
+IMPORTED += (
+    "dgbench.data.shifts.arithmetic",
+    "dgbench.data.shifts.artistic",
+    "numpy.ma",
+    "scipy.optimize",
+    "dgbench.api",
+)
+"""What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW, what comes
+after them, where it draws views, splits and calibrates. The last is what programs import."""
 _START = (
     "import sys; plain = sys.path[:]; sys.path[:] = sys.argv[4:]; import nursery; "
     "nursery.work(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], plain)"
