@@ -6,6 +6,7 @@ It is for data that does not fit on the disk a second time. The images are those
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from dgbench.core.processes import cores
 from dgbench.data.domain import Dataset, Domain
 from dgbench.data.listing import DomainListing, Listing, Picture, Pictures
 from dgbench.data.pixels.square import Resize, form, squared
+
+_QUICK = 0.0005
+"""Seconds in which a picture is decoded that is so small that threads, which take turns at the rest, would hinder."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,16 @@ class Streamed:
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images of some rows, decoded in a few threads; raises DataError that names an unreadable picture."""
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        # Pillow lets other threads run while it decodes and resizes. A pool starts in well under a millisecond, and
-        # none outlives the call, so that a process that forks has nothing to lose.
+        if not len(rows):
+            return images
+        first, *others = rows.tolist()
+        start = time.perf_counter()
+        images[0] = self._image(first)
+        quick = time.perf_counter() - start < _QUICK
+        # Pillow lets other threads run while it decodes and resizes. None outlives the call, so that a process that
+        # forks has nothing to lose; none starts before it is asked for something.
         with ThreadPoolExecutor(cores()) as pool:
-            for number, image in enumerate(pool.map(self._image, rows.tolist())):
+            for number, image in enumerate((map if quick else pool.map)(self._image, others), 1):
                 images[number] = image
         return images
 

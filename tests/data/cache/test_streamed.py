@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path / "cache"))
     write_pictures(tmp_path / "pets")
     return tmp_path / "pets"
+
+
+@pytest.fixture(autouse=True, params=[0.0, math.inf], ids=["in threads", "in place"])
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are as slow, or as quick, as makes the difference."""
+    monkeypatch.setattr("dgbench.data.cache.streamed._QUICK", request.param)
 
 
 @pytest.mark.parametrize("decoding", [AS_LOADERS, Decoding("white", True, 10)])
