@@ -95,23 +95,24 @@ def test_the_kernel_of_values_is_the_papers_law() -> None:
 
 
 def test_partners_of_values_are_drawn_by_the_law_and_values_are_mixed_as_images_are() -> None:
-    y = torch.tensor([-1.0, -0.9, 0.0, 0.3, 1.5, 1.6], dtype=torch.float64)
-    x = torch.eye(6, dtype=torch.float64)  # a mixed image says who its partner was, and at which share
-    batch = Batch(x, y, torch.zeros(6, dtype=torch.long), torch.arange(6), sizes=(6,))
-    part, draw, rounds = LabelKernelMixup(alpha=2.0, bandwidth=0.5), torch.Generator().manual_seed(0), 4000
+    y, copies, rounds = torch.tensor([-1.0, -0.9, 0.0, 0.3, 1.5, 1.6], dtype=torch.float64), 100, 40
+    own = torch.arange(6).repeat(copies)
+    x = torch.eye(6, dtype=torch.float64)[own]  # a mixed image says which value its partner has, and at which share
+    batch = Batch(x, y[own], torch.zeros_like(own), torch.arange(len(own)), sizes=(len(own),))
+    part, draw = LabelKernelMixup(alpha=2.0, bandwidth=0.5), torch.Generator().manual_seed(0)
     counts = torch.zeros(6, 6)
     for _ in range(rounds):
         mixed = part.prepare(batch, 1, draw)
         assert mixed.target is not None
         assert torch.allclose(mixed.target[:, 0], mixed.x @ y)  # values in the proportion of images
-        others = mixed.x - torch.diag(mixed.x.diag())
-        partner = torch.where(others.sum(1) > 0, others.argmax(1), torch.arange(6))
-        counts[torch.arange(6), partner] += 1
+        others = mixed.x * (x == 0)
+        partner = torch.where(others.sum(1) > 0, others.argmax(1), own)
+        counts += torch.bincount(6 * own + partner, minlength=36).reshape(6, 6)
     law = [[math.exp(-((a - b) ** 2) / (2 * 0.5**2)) for b in y.tolist()] for a in y.tolist()]
-    for row, weights in zip(counts / rounds, law, strict=True):
+    for row, weights in zip(counts / (copies * rounds), law, strict=True):
         for share, weight in zip(row.tolist(), weights, strict=True):
             chance = weight / sum(weights)
-            assert abs(share - chance) < 4.5 * math.sqrt(chance * (1 - chance) / rounds) + 1e-9
+            assert abs(share - chance) < 4.5 * math.sqrt(chance * (1 - chance) / (copies * rounds)) + 1e-9
 
 
 def test_far_values_never_meet_and_all_do_where_the_bandwidth_is_wide() -> None:

@@ -64,10 +64,16 @@ def test_mobilenet_computes_what_torchvisions_does() -> None:
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_facts_need_no_package(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> None:
-        raise metadata.PackageNotFoundError(name)
+    package, there = packaged.PACKAGES[name].name, metadata.distribution
+
+    def absent(asked: str) -> metadata.Distribution:
+        if asked == package:
+            raise metadata.PackageNotFoundError(asked)
+        return there(asked)
 
     monkeypatch.setattr(metadata, "distribution", absent)
+    with pytest.raises(DGBenchError, match="missing"):
+        build(name)
     known = facts(f"{name}(size=96)", fetch=False)
     assert known.size == 96
     assert known.provides == {"low_rank", "levels", "normalisation", "batch_statistics"}

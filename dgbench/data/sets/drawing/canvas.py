@@ -31,7 +31,7 @@ def grid(random: np.random.Generator, scale: float, angle: float, shear: float, 
     """
     centres = (np.arange(SIDE * ZOOM) + 0.5) / ZOOM - SIDE / 2
     shift_x, shift_y = random.uniform(-jitter, jitter, 2)
-    y, x = np.meshgrid((centres - shift_y) / scale, (centres - shift_x) / scale, indexing="ij")
+    y, x = (centres[:, None] - shift_y) / scale, (centres - shift_x) / scale
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     u, v = cos * x + sin * y, cos * y - sin * x
     return u + shear * v, v

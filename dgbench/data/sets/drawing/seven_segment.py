@@ -66,9 +66,13 @@ def draw(digit: int, display: Display, random: np.random.Generator, turn: float 
     centres = {"a": (0, -h), "b": (w, -h / 2), "c": (w, h / 2), "d": (0, h), "e": (-w, h / 2), "f": (-w, -h / 2)}
     large = np.zeros_like(u)
     for segment, (x, y) in (centres | {"g": (0, 0)}).items():
-        across, along, half = (v - y, u - x, w) if segment in "adg" else (u - x, v - y, h / 2)
-        bar = (abs(across) <= display.thickness / 2) & (abs(along) + abs(across) <= half - display.gap / 2)
         state = random.random()
         health = 0.0 if state < 0.02 else 0.5 if state < 0.1 else 1.0
-        large = np.maximum(large, bar * health * (1.0 if segment in lit else display.off))
+        brightness = health * (1.0 if segment in lit else display.off)
+        if not brightness:
+            continue
+        right, down = abs(u - x), abs(v - y)
+        across, half = (down, w) if segment in "adg" else (right, h / 2)
+        bar = (across <= display.thickness / 2) & (right + down <= half - display.gap / 2)
+        np.maximum(large, brightness, out=large, where=bar)
     return shrink(large)
