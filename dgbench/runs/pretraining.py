@@ -83,7 +83,8 @@ def start(
     Args:
         backbone: As ``dgbench:vit-micro``, ``dgbench:vit-micro@letters``, ``efficientnet-lite0(size=64)``,
             ``timm:NAME.TAG``, ``open_clip:NAME/TAG`` or ``timm:NAME(weights=PATH, pretrained_on=WORDS)``.
-        fetch: Whether published weights that are not on this machine are fetched, for their hash.
+        fetch: Whether published weights that are not on this machine are fetched, for their hash, and the data of a
+            task is built; else its card is believed, where that was not built before.
         reading: Is told how many pictures of a dataset have been built, and how many there are.
 
     Raises:
@@ -95,7 +96,7 @@ def start(
         return _own(name, fetch)
     architecture = name.without_task()
     known = facts(architecture.canonical, fetch)
-    task = _task(architecture.canonical, known.size, name.task, reading) if name.task else None
+    task = _task(architecture.canonical, known.size, name.task, fetch, reading) if name.task else None
     past = TASKS[name.task].summary.rstrip(".") if name.task else known.pretrained_on or ""
     origin = (known.weights, known.pretrained_on, past)
     offered = _offered(known) if task is None else known.provides
@@ -125,11 +126,13 @@ def _own(name: BackboneName, fetch: bool) -> Start:
     )
 
 
-def _task(architecture: str, size: int, task: str, reading: Callable[[str, int, int], None]) -> TrainingSpec:
+def _task(
+    architecture: str, size: int, task: str, build: bool, reading: Callable[[str, int, int], None]
+) -> TrainingSpec:
     if task not in TASKS:
         raise UnknownNameError("pretraining task", task, TASKS)
     rules = TASKS[task]
-    known = outline(rules.dataset[0], progress=partial(reading, rules.dataset[0]))
+    known = outline(rules.dataset[0], build=build, progress=partial(reading, rules.dataset[0]))
     resolved = resolve(compose("erm"), rules)
     assert known.manifest is not None, "pretraining data is built in"
     return TrainingSpec(
