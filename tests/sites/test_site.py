@@ -266,6 +266,7 @@ def test_boards_without_results_have_a_site_that_says_how_to_make_some(tmp_path:
     assert not (tmp_path / "other").exists()
 
 
+@few_cards
 def test_a_board_of_submissions_has_a_site_without_any_store(tmp_path: Path) -> None:
     """What is shown is what was submitted; nothing is fetched to show it, and the tables beside it are the board's."""
     done = within("site", "build", "emoji", "-o", "site", "--store", "store", "--json", folder=tmp_path)
