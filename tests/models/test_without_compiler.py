@@ -124,8 +124,9 @@ from dgbench.runs.store import Store
 from small import small_board
 
 ready("cpu")
-# DANN's discriminator and MLDG have optimizers of their own.
-for training in make_plan(small_board("erm", "dann", "mldg", steps=2)).trainings.values():
+# DANN's discriminator and MLDG have optimizers of their own; each recipe on one of its targets.
+planned = make_plan(small_board("erm", "dann", "mldg", steps=2)).trainings.values()
+for training in [one for one in planned if one.sources == next(iter(planned)).sources]:
     with tempfile.TemporaryDirectory() as store:
         do_training(training, Store.at(store), torch.device("cpu"))
     assert COMPILER not in sys.modules and "torch._inductor" not in sys.modules, training
