@@ -54,9 +54,10 @@ def test_the_page_says_where_some_twenty_things_are() -> None:
     assert 20 <= len(PLACES) <= 30
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dgbench").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_is_too_long_to_be_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+def test_no_file_is_too_long_to_be_read() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "dgbench").rglob("*.py")}
+    assert len(lines) > 600
+    assert {path: count for path, count in lines.items() if count > 350} == {}
 
 
 def packages(folder: Path) -> set[str]:
