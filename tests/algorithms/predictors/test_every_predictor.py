@@ -93,7 +93,6 @@ def on_networks(cases: list[tuple[str, dict[str, Any]]]) -> list[Case]:
     return [(*case, "plain") for case in cases] + [(*case, "levi") for case in seeing]
 
 
-NAMES = ("name", "settings", "kind")
 DEFAULTS = [(name, {}) for name in sorted(registry.BUILT_IN["predictor"])]
 MOVING: list[Case] = [
     ("itta", {"compat": "released"}, "levi"),
@@ -103,7 +102,13 @@ MOVING: list[Case] = [
 ]
 CASES = on_networks(DEFAULTS) + [(*case, "plain") for case in CORNERS] + MOVING
 """What a predictor's settings change depends little on the network: beside a side network some that move are tried."""
-every_predictor = pytest.mark.parametrize("tried", CASES, indirect=True, ids=lambda case: "-".join(map(str, case)))
+
+
+def every(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("tried", cases, indirect=True, ids=lambda case: "-".join(map(str, case)))
+
+
+every_predictor = every(CASES)
 
 
 def build(name: str, settings: dict[str, Any]) -> Predictor:
@@ -256,6 +261,27 @@ def test_a_stream_is_what_it_has_seen(tried: Tried) -> None:
     assert torch.equal(first, tried.scores[:EARLY])
     assert torch.equal(run(stream, tried.target[EARLY:]), tried.scores[EARLY:]), "and copies leave the stream alone"
     assert torch.equal(run(onwards, tried.target[EARLY:]), tried.scores[EARLY:])
+
+
+@every(on_networks(NOTHING_MOVES))
+def test_where_nothing_moves_it_is_the_plain_prediction(tried: Tried) -> None:
+    torch.testing.assert_close(tried.scores, tried.network(tried.target), rtol=1e-4, atol=1e-4)
+
+
+MOVERS: dict[str, dict[str, Any]] = {
+    "tent": {}, "pl": {"threshold": 0.0}, "shot_im": {}, "tast_bn": {}, "drm_full": {"threshold": 0.0},
+}  # fmt: skip
+
+
+@every(on_networks([(name, settings | {"lr": 0.1}) for name, settings in MOVERS.items()]))
+def test_whatever_a_stream_says_it_moves_moves(tried: Tried) -> None:
+    stream, name = tried.predictor.prepare(tried.network, None), tried.name
+    run(stream, tried.target)
+    own = dict(tried.network.named_parameters())
+    stay = [key for key, now in zip(stream.names, stream.descent.weights, strict=True) if torch.equal(own[key], now)]
+    assert stay == []
+    assert ("head.weight" in stream.names) == (name in {"pl", "drm_full"}), "the head of Tent and of SHOT stays"
+    assert ("domain_heads.weight" in stream.names) == (name == "drm_full")
 
 
 @every_predictor
