@@ -39,14 +39,10 @@ from dgbench import cli
 from dgbench.core import processes, worker
 from dgbench.core.worker import receive, send
 
-IMPORTED = ("timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic", "dgbench.runs.keeping")
-IMPORTED += (
-    "dgbench.data.shifts.arithmetic",
-    "dgbench.data.shifts.artistic",
-    "numpy.ma",
-    "scipy.optimize",
-    "dgbench.api",
-)
+IMPORTED = (
+    "timm", "torch._dynamo", "dgbench.runs.execute", "dgbench.runs.deterministic", "dgbench.runs.keeping",
+    "dgbench.data.shifts.arithmetic", "dgbench.data.shifts.artistic", "numpy.ma", "scipy.optimize", "dgbench.api",
+)  # fmt: skip
 """What a worker that trains has imported in the end; the second of them, where it does not descend by AdamW, what comes
 after them, where it draws views, splits and calibrates. The last is what programs import."""
 _START = (

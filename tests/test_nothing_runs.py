@@ -116,9 +116,8 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("canary")
     (folder / f"{CANARY}.py").write_text(f"open({str(folder / 'sang')!r}, 'w').close()\ndef fire(*a, **k): pass\n")
     sys.path.insert(0, str(folder))
-    boards.plan(
-        boards.rules("quick", algorithms=["erm"], backbone="dgbench:vit-micro")
-    )  # libraries look about when they are imported
+    # libraries look about when they are imported
+    boards.plan(boards.rules("quick", algorithms=["erm"], backbone="dgbench:vit-micro"))
     sys.addaudithook(_audit)
     sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
     yield folder

@@ -10,6 +10,7 @@ from dgbench.core.cards import SelectionRules, SplitRules, board_names
 from dgbench.core.dataset_card import dataset_card
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import CardError, DataError, RecipeError, UnknownNameError
+from dgbench.core.reader_cards import BuiltIn
 from dgbench.core.rules import rules_identity
 from dgbench.data.catalogue import outline
 from dgbench.runs.launch import launch
@@ -230,6 +231,17 @@ def test_data_that_is_not_here_is_planned_and_refused_when_it_is_to_run(
     with pytest.raises(DataError, match="DGBENCH_DATA"):
         launch(made, Store(tmp_path / "store"), device="cpu")
     assert not (tmp_path / "store").exists()
+
+
+def test_pretraining_data_is_not_built_to_count_what_there_is_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DGBENCH_CACHE", str(tmp_path))
+    made = make_plan(small_board("erm", backbone="dgbench:vit-micro@letters"))
+    reader = dataset_card("letters").reader
+    assert isinstance(reader, BuiltIn)
+    assert {one.manifest for one in made.trainings.values() if one.dataset == "letters"} == {reader.manifest}
+    assert list(tmp_path.glob("datasets/*")) == []
 
 
 @pytest.fixture(scope="module")
