@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from dgbench.runs.roll import table
 from dgbench.runs.said import rows_of
 from dgbench.runs.store import Store
 from dgbench.runs.wish import Wish, lost, made_of
-from dgbench.selection.criteria import FROM_RECORDS, get, scores
+from dgbench.selection.criteria import FROM_RECORDS, Candidates, get, ordered
 from dgbench.selection.records import CELL, METRICS, RUNS, Indicators, check, none_at_hand, over_examples
 
 Entry = dict[str, Any]
@@ -245,8 +245,9 @@ class Boards:
         records = over_examples(records) if board.average == "examples" else records
         runs = table([entry | _UNMEASURED for cell in cells for entry in board.cells[cell]], RUNS)
         found: dict[Cell, dict[tuple[int, int], None]] = {cell: {} for cell in cells}
+        measured = _Records(records, runs, weights)
         for name in names:
-            for algorithm, target, trial, draw, step in self._best(records, runs, name, complete, weights):
+            for algorithm, target, trial, draw, step in _best(measured, name, complete):
                 found[algorithm, target, trial][draw, step] = None
         return {cell: [(finished[cell][draw], step) for draw, step in found[cell]] for cell in cells}
 
@@ -293,24 +294,41 @@ class Boards:
             return []
         return [entry | row | ({"nll": math.nan} if row["nll"] is None else {}) for row in rows]
 
-    def _best(
-        self, metrics: pl.DataFrame, runs: pl.DataFrame, name: str, complete: set[Cell], indicators: Indicators
-    ) -> Iterator[tuple[Any, ...]]:
-        places = (*CELL, "draw", "step")
-        try:
-            check(metrics, runs)
-            scored = scores(metrics, runs, get(name), indicators=indicators).filter(pl.col("score").is_not_nan())
-        except DGBenchError:
-            parts = metrics.partition_by(CELL)
-            if len(parts) == 1:
-                yield from metrics.select(places).unique().iter_rows()
-            for part in parts if len(parts) > 1 else ():
-                yield from self._best(part, runs.join(part, on=CELL, how="semi"), name, complete, indicators)
-            return
-        ordered = scored.sort("score", "step", "draw", descending=[True, False, False])
-        for cell, part in ordered.group_by(CELL, maintain_order=True):
-            whole = cell in complete
-            yield from (part.head(1) if whole else part.unique("draw", keep="first")).select(places).iter_rows()
+
+@dataclass
+class _Records:
+    """What criteria choose from, checked when the first of them asks."""
+
+    metrics: pl.DataFrame
+    runs: pl.DataFrame
+    weights: Indicators
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        check(self.metrics, self.runs)
+        return Candidates(self.metrics, self.runs, indicators=self.weights)
+
+    @cached_property
+    def by_cell(self) -> list[_Records]:
+        parts = self.metrics.partition_by(CELL)
+        return [_Records(part, self.runs.join(part, on=CELL, how="semi"), self.weights) for part in parts]
+
+
+def _best(records: _Records, name: str, complete: set[Cell]) -> Iterator[tuple[Any, ...]]:
+    """Where candidates that a criterion chooses lie; all of a cell in which it cannot."""
+    places = (*CELL, "draw", "step")
+    try:
+        scored = records.candidates.scores(get(name))
+    except DGBenchError:
+        if len(records.by_cell) == 1:
+            yield from records.metrics.select(places).unique().iter_rows()
+        else:
+            for part in records.by_cell:
+                yield from _best(part, name, complete)
+        return
+    for cell, those in ordered(scored).group_by(CELL, maintain_order=True):
+        whole = cell in complete
+        yield from (those.head(1) if whole else those.unique("draw", keep="first")).select(places).iter_rows()
 
 
 def _cell(entry: Entry) -> Cell:

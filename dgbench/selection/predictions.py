@@ -234,14 +234,15 @@ def check(table: pl.DataFrame, classes: int) -> None:
             or contradicts another; the message shows the first such row.
     """
     schema = PREDICTIONS if classes else VALUES
-    wrong = [f"{column} must be {kind}" for column, kind in schema.items() if table.schema.get(column) != kind]
+    found = table.schema
+    wrong = [f"{column} must be {kind}" for column, kind in schema.items() if found.get(column) != kind]
     if wrong:
         raise StoreError(
             f"the predictions do not have the columns of dgbench.selection.predictions: {', '.join(wrong)}"
         )
     faults = dict(_of_examples())
-    for found in (_of_classes, _of_scores) if classes else (_of_values,):
-        faults |= dict(found(classes))
+    for further in (_of_classes, _of_scores) if classes else (_of_values,):
+        faults |= dict(further(classes))
     there = table.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
     for fault in (fault for fault, wrong in there.items() if wrong):
         rows = table.filter(faults[fault])

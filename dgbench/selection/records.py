@@ -111,7 +111,8 @@ def by_trial(metrics: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _check_columns(name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
-    wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if frame.schema.get(column) != dtype]
+    found = frame.schema
+    wrong = [f"{column} must be {dtype}" for column, dtype in schema.items() if found.get(column) != dtype]
     if wrong:
         raise StoreError(f"the table '{name}' does not have the columns of dgbench.selection.records: {wrong}")
 
@@ -173,24 +174,29 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame, within: Range | None = None
     validation, target, accuracy = pl.col("split") == "validation", pl.col("split") == "target", pl.col("accuracy")
     judged = pl.col("split").is_in(KINDS)
     own_domain = pl.col("domain") == pl.col("target")
-    stream = pl.struct(*CANDIDATE, "split", "domain", "view")
-    known = runs.select("run", *CELL, "draw")
-    faults = {
-        f"a split is none of 'validation', 'target', {', '.join(map(repr, KINDS))}": metrics.filter(
-            ~(validation | target | judged)
-        ),
-        f"a track is none of {', '.join(map(repr, TRACKS))}": metrics.filter(~pl.col("track").is_in(TRACKS)),
-        f"an accuracy lies outside [{low:g}, {high:g}]": metrics.filter(~(accuracy.is_nan() | possible)),
-        "an accuracy on the target is not a number": metrics.filter(target & accuracy.is_nan()),
-        "a target counts among its own source domains": metrics.filter(validation & own_domain),
-        "a target row is not the clean target": metrics.filter(target & ~(own_domain & (pl.col("view") == "clean"))),
-        "the same stream is recorded twice": metrics.filter(stream.is_duplicated()),
-        "a target is served by two sets of source domains": runs.filter(
-            pl.struct("dataset", pl.col("sources").list.sort().list.join("\0")).n_unique().over("target") > 1
-        ),
-        "a draw is listed twice": runs.filter(pl.struct(*CELL, "draw").is_duplicated()),
-        "a row's run is not in the table of runs": metrics.join(known, on=known.columns, how="anti"),
+    in_metrics = {
+        f"a split is none of 'validation', 'target', {', '.join(map(repr, KINDS))}": ~(validation | target | judged),
+        f"a track is none of {', '.join(map(repr, TRACKS))}": ~pl.col("track").is_in(TRACKS),
+        f"an accuracy lies outside [{low:g}, {high:g}]": ~(accuracy.is_nan() | possible),
+        "an accuracy on the target is not a number": target & accuracy.is_nan(),
+        "a target counts among its own source domains": validation & own_domain,
+        "a target row is not the clean target": target & ~(own_domain & (pl.col("view") == "clean")),
+        "the same stream is recorded twice": pl.struct(*CANDIDATE, "split", "domain", "view").is_duplicated(),
     }
-    for fault, rows in faults.items():
-        if rows.height:
-            raise StoreError(f"{fault} in {rows.height} rows of the records; the first: {rows.row(0, named=True)}")
+    sources = pl.struct("dataset", pl.col("sources").list.sort().list.join("\0"))
+    in_runs = {
+        "a target is served by two sets of source domains": sources.n_unique().over("target") > 1,
+        "a draw is listed twice": pl.struct(*CELL, "draw").is_duplicated(),
+    }
+    for frame, faults in ((metrics, in_metrics), (runs, in_runs)):
+        there = frame.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
+        for fault in (fault for fault, wrong in there.items() if wrong):
+            _refuse(fault, frame.filter(faults[fault]))
+    known = runs.select("run", *CELL, "draw")
+    unknown_runs = metrics.join(known, on=known.columns, how="anti")
+    if unknown_runs.height:
+        _refuse("a row's run is not in the table of runs", unknown_runs)
+
+
+def _refuse(fault: str, rows: pl.DataFrame) -> None:
+    raise StoreError(f"{fault} in {rows.height} rows of the records; the first: {rows.row(0, named=True)}")
