@@ -12,6 +12,7 @@ one that differs in that.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import gc
@@ -30,9 +31,11 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 from unittest import mock
 
 from dgbench import cli
@@ -189,7 +192,7 @@ def born(place: str, one: processes._Worker, inherit: Sequence[int]) -> None:
 
 
 def work(line: int, listening: int, place: str, plain: list[str]) -> None:
-    """Be copied until nobody can ask for it. A copy comes back from here as well, once it has done its work.
+    """Be copied until nobody can ask for it. A copy ends in here, once it has done its work.
 
     Args:
         line: A file whose other end is open as long as the session.
@@ -237,10 +240,7 @@ def work(line: int, listening: int, place: str, plain: list[str]) -> None:
     for file in (line, woken, wakes, *heard.values(), files[-1]):
         os.close(file)
     _become(birth, files[:-1])
-    if birth.arguments is None:
-        worker.main()
-    else:
-        _run(birth.arguments, place, plain)
+    _end(partial(_run, birth.arguments, place, plain) if birth.arguments else worker.main)
 
 
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
@@ -315,6 +315,33 @@ def _run(arguments: list[str], place: str, plain: list[str]) -> None:
         sys.path[0] = str(Path(name).resolve().parent)
         main.__file__ = name
     exec(compile(text, name, "exec"), main.__dict__)
+
+
+def _end(work: Callable[[], object]) -> NoReturn:
+    """Do what a copy is for and end as an interpreter would, but that nothing of what was copied is taken apart: that
+    takes a copy longer than its imports would have."""
+    code = 0
+    try:
+        work()
+    except SystemExit as said:
+        code = said.code if isinstance(said.code, int) else int(said.code is not None)
+        if isinstance(said.code, str):
+            print(said.code, file=sys.stderr)
+    except BaseException:  # noqa: BLE001 (an interpreter says it of all)
+        error = sys.exc_info()
+        sys.excepthook(*error)
+        code = -signal.SIGINT if error[0] is KeyboardInterrupt else 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 120
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code & 0xFF)
 
 
 def _end_with(alive: int) -> None:

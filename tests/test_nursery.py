@@ -21,6 +21,9 @@ sys.exit(int(sys.argv[-1]))
 WAYS = {
     "file": ["told.py", "one", "3"], "code": ["-c", TOLD, "two words", "0"], "module": ["-m", "told", "7"],
     "option": ["-q", "told.py", "1"], "error": ["-c", "import nowhere"], "text": ["-c", "import sys; sys.exit('why')"],
+    "number": ["-c", "import sys; sys.exit(300)"],
+    "later": ["-c", "import atexit, threading; atexit.register(print, 'last'); after = threading.main_thread().join\n"
+              "threading.Thread(target=lambda: (after(), print('then'))).start(); print('first')"],
     "at once": ["-u", "-c", "import os, sys; sys.stdout.write('at once'); os._exit(0)"],
 }  # fmt: skip
 

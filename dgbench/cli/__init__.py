@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import io
@@ -49,6 +50,7 @@ _VERBS = {
 def main() -> None:
     """The entry point ``dgbench``."""
     gc.set_threshold(100_000)  # a verb makes many objects and few cycles: to look for them took a twelfth of its time
+    atexit.register(gc.freeze)  # nor is it worth while in the end: what there is goes with the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text: show them all the same
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -7,7 +7,9 @@ stdout is where the answers go.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import pickle
 import queue
@@ -52,6 +54,7 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
 
 def main() -> None:
     """Work until the parent is gone, or wants nothing more."""
+    atexit.register(gc.freeze)  # it ends in a fifth of a second less where nobody looks for garbage in all that it has
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
