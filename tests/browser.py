@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import importlib.util
 import json
@@ -11,7 +10,6 @@ import select
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,9 +57,22 @@ class _Browser:
         self._number = 0
         self._unread = b""
         self._events: list[dict[str, Any]] = []
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Page.enable")
 
-    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """What comes of a command."""
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """What comes of a command to the one page."""
+        return self._call(method, self._session, **parameters)
+
+    def visit(self, url: str) -> None:
+        """Load another page in place of the one that is there; nothing of that stays, as our pages store nothing."""
+        self._events.clear()
+        self.call("Page.navigate", url=url)
+        while not any(told.get("method") == "Page.loadEventFired" for told in self._events):
+            self._events.append(self._read())
+
+    def _call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         asked = {"id": self._number, "method": method, "params": parameters}
         asked |= {"sessionId": session} if session else {}
@@ -73,22 +84,6 @@ class _Browser:
                 result: dict[str, Any] = told["result"]
                 return result
             self._events.append(told)
-
-    def wait(self, event: str, session: str) -> None:
-        """Until something has happened, or go on where it has."""
-        while not any((told.get("method"), told.get("sessionId")) == (event, session) for told in self._events):
-            self._events.append(self._read())
-
-    @contextlib.contextmanager
-    def page(self) -> Iterator[str]:
-        """A page that shares nothing with others; gives its session."""
-        context = self.call("Target.createBrowserContext")["browserContextId"]
-        try:
-            target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-            yield str(self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
-        finally:
-            self.call("Target.disposeBrowserContext", browserContextId=context)
-            self._events.clear()
 
     def _read(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE
@@ -124,17 +119,11 @@ def ask(page: Path, script: str, *, width: int = 1280, dark: bool = False) -> An
         dark: Whether the user prefers dark pages.
     """
     browser, scheme = _browser(), "dark" if dark else "light"
-    with browser.page() as session:
-        browser.call(
-            "Emulation.setDeviceMetricsOverride", session, width=width, height=900, deviceScaleFactor=1, mobile=False
-        )
-        preferred = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.call("Emulation.setEmulatedMedia", session, features=preferred)
-        browser.call("Page.enable", session)
-        browser.call("Page.navigate", session, url=page.as_uri())
-        browser.wait("Page.loadEventFired", session)
-        expression = "(async () => JSON.stringify(await (async () => {" + script + "})()))()"
-        answer = browser.call("Runtime.evaluate", session, expression=expression, awaitPromise=True, returnByValue=True)
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.visit(page.as_uri())
+    expression = "(async () => JSON.stringify(await (async () => {" + script + "})()))()"
+    answer = browser.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
     assert "exceptionDetails" not in answer, answer["exceptionDetails"]
     return json.loads(answer["result"]["value"])
 
