@@ -92,7 +92,7 @@ def described(size: Size, modes: list[Mode]) -> dict[str, object]:
         "machine": f"{machine['processor']}, {cores()} cores, {machine['vectors']}",
         "software": f"Python {machine['python']}, torch {torch.__version__}",
         "bfloat16": bfloat16(CPU.type) or "emulated by torch, many times slower: no fast rows",
-        "size": f"{size.images} images, ResNet-18 at {size.pixels} px, {size.steps} steps of 3 x {size.batch}",
+        "size": f"{size.images} images, {size.network} at {size.pixels} px, {size.steps} steps of 3 x {size.batch}",
     }
 
 

@@ -28,8 +28,8 @@ from dgbench.train.sources import Held, Pixels
 from speed.row import Mode, Row
 from speed.setup import CPU, PRECISION, Setup
 
-ITEMS, DRAWN, PENALTIES, PROBED = 256, 8, 50, 100
-"""Images of the input pipeline, images that are shifted, penalties and steps of a probe: in a round."""
+DRAWN, PENALTIES, PROBED = 8, 50, 100
+"""Images that are shifted, penalties and steps of a probe: in a round."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -122,7 +122,7 @@ def input_pipeline(setup: Setup, modes: list[Mode]) -> Iterator[Row]:
     random = np.random.default_rng(0)
     folder = setup.folder / "items"
     folder.mkdir()
-    paths = [folder / f"{number}.jpg" for number in range(min(ITEMS, setup.size.images))]
+    paths = [folder / f"{number}.jpg" for number in range(min(setup.size.items, setup.size.images))]
     for path in paths:
         draw(random).save(path, quality=90)
     files = Files(paths)

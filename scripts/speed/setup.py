@@ -13,6 +13,7 @@ import torch
 from draw_pacs_like import write
 
 import dgbench
+from dgbench.core.cards import SelectionRules
 from dgbench.models.network import Network
 from dgbench.runs.deterministic import ready
 from dgbench.runs.parts import parts_of
@@ -38,6 +39,9 @@ class Size:
         trials: Trainings of a whole job.
         workers: Of each of the reference's loaders.
         drawn: Sides of the images whose shifted views are drawn.
+        network: That our side trains; the other side has a ResNet-18.
+        items: Images of the input pipeline.
+        views: Validation images of a domain that are looked at under each shift.
     """
 
     images: int = 280
@@ -47,9 +51,12 @@ class Size:
     trials: int = 2
     workers: int = 8
     drawn: tuple[int, ...] = (128, 224)
+    network: str = "resnet18"
+    items: int = 256
+    views: int = SelectionRules().views_per_domain
 
 
-QUICK = Size(images=140, pixels=32, batch=2, steps=2, trials=1, workers=1, drawn=(32,))
+QUICK = Size(140, 32, batch=2, steps=2, trials=1, workers=1, drawn=(32,), network="test_resnet", items=8, views=2)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Setup:
         text = BOARD.format(
             name=name, dataset=DATASET, algorithms=list(algorithms), precision=precision, pixels=self.size.pixels,
             batch=self.size.batch, steps=steps or self.size.steps, checkpoints=checkpoints, sources=list(SOURCES),
-            target=TEST, trials=self.size.trials,
+            target=TEST, trials=self.size.trials, network=self.size.network, views=self.size.views,
         )  # fmt: skip
         path = self.folder / "boards" / name / "board.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,8 +139,8 @@ criterion = "augmented"
 algorithms = {algorithms}
 
 [tracks]
-inductive = "timm:resnet18(size={pixels})"
-online = "timm:resnet18(size={pixels})"
+inductive = "timm:{network}(size={pixels})"
+online = "timm:{network}(size={pixels})"
 
 [cases.{dataset}]
 sources = {sources}
@@ -141,6 +148,9 @@ targets = ["{target}"]
 
 [split]
 validation = 0.2
+
+[selection]
+views_per_domain = {views}
 
 [training]
 steps = {steps}
