@@ -16,7 +16,7 @@ import torch
 from smallest import smallest
 
 from dgbench.api import boards
-from dgbench.core.cards import CaseRules, PartChoice, RecipeSlots
+from dgbench.core.cards import BoardCard, CaseRules, PartChoice, RecipeSlots, SelectionRules, SplitRules
 from dgbench.core.errors import DGBenchError
 from dgbench.core.stopping import StoppedError, heeding
 from dgbench.runs.execute import Wanted, do_together, do_training
@@ -31,6 +31,15 @@ from small import small_board
 
 CPU = torch.device("cpu")
 KILLS = 4
+CASE = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
+FEWER = SplitRules(validation=0.01, test=0.01)
+
+
+def _small(*algorithms: str, backbone: str, steps: int, checkpoints: int = 2) -> BoardCard:
+    """Two sources, and few images to look at: what is measured at a checkpoint takes longer than steps do."""
+    board = small_board(*algorithms, backbone=backbone, steps=steps, checkpoints=checkpoints, split=FEWER)
+    changes = {"cases": {"digits": CASE}, "selection": SelectionRules(views_per_domain=2)}
+    return board.model_copy(update=changes)
 
 
 def _contents(root: Path) -> dict[str, str]:
@@ -45,9 +54,7 @@ def _contents(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("algorithm", ["udim + ema", "pego + swad", "drm", "mixup + t3a"])
 def test_sigkill_at_random_points_changes_no_bit(algorithm: str, tmp_path: Path) -> None:
-    case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
-    board = small_board(algorithm, backbone=smallest(algorithm), steps=12)
-    plan = make_plan(board.model_copy(update={"cases": {"digits": case}}))
+    plan = make_plan(_small(algorithm, backbone=smallest(algorithm), steps=12))
     touched = doomed.do(plan, tmp_path / "whole")
     assert touched is not None
     assert touched > 50
@@ -66,9 +73,11 @@ class _InterruptedError(Exception):
     pass
 
 
-def _training(algorithm: str, backbone: str, steps: int = 6, base: str = "adamw") -> TrainingSpec:
-    """With three checkpoints: two steps lie between them, or more."""
-    board = small_board(algorithm, backbone=backbone, steps=steps, checkpoints=3)
+def _training(
+    algorithm: str, backbone: str, steps: int = 6, base: str = "adamw", checkpoints: int = 3
+) -> TrainingSpec:
+    """Two steps lie between checkpoints, or more."""
+    board = _small(algorithm, backbone=backbone, steps=steps, checkpoints=checkpoints)
     board = board.model_copy(update={"defaults": RecipeSlots(optimizer=PartChoice(part=base))})
     return list(make_plan(board).trainings.values())[-1]
 
@@ -91,8 +100,8 @@ def _trained(training: TrainingSpec, root: Path, stops: Iterable[int] = ()) -> d
 
 SMALL = ("dgbench:convnet-small", "dgbench:vit-micro")
 STOPS = dict(zip(SMALL, (range(1, 7), (3, 5)), strict=True))
-"""After which steps: the quickest after every one, the other once in each stretch that it goes on from, and real ones
-when they have learned for most of the time."""
+"""After which of six steps: the quickest after every one, the other once in each stretch that it goes on from. Real
+ones take four steps and are stopped after the third, between their two checkpoints."""
 REAL = ("timm:test_efficientnet(size=32)", "timm:test_resnet(size=32)", "timm:test_vit(size=32)")
 RECIPES = (
     ("erm", "adamw"),
@@ -103,12 +112,14 @@ RECIPES = (
     ("irm(warmup=0.5)", "adamw"),
     ("udim(sam_phase=0.5)", "adamw"),
 )
+LATE = ("udim(sam_phase=0.75)", "adamw")
+"""Goes back to its best checkpoint after the third of four steps."""
 
 
 @pytest.mark.parametrize(
     ("algorithm", "base", "backbone"),
     [(*recipe, backbone) for backbone in SMALL for recipe in RECIPES]
-    + [(*recipe, backbone) for backbone in REAL for recipe in (RECIPES[0], RECIPES[-1])]
+    + [(*recipe, backbone) for backbone in REAL for recipe in (RECIPES[0], LATE)]
     + [("pego", "adamw", "dgbench:vit-micro")],
 )
 def test_a_training_that_is_stopped_time_and_again_changes_no_bit(
@@ -118,10 +129,11 @@ def test_a_training_that_is_stopped_time_and_again_changes_no_bit(
 
     UDIM goes back to a snapshot of weights and moments, IRM throws its moments away.
     """
-    training = _training(algorithm, backbone, base=base)
+    steps, checkpoints = (4, 2) if backbone in REAL else (6, 3)
+    training = _training(algorithm, backbone, steps, base, checkpoints)
     undisturbed = _trained(training, tmp_path / "whole")
-    stopped = _trained(training, tmp_path / "broken", STOPS.get(backbone, (5,)))
-    assert len(undisturbed) == 2 * 3 + 3 + 1
+    stopped = _trained(training, tmp_path / "broken", STOPS.get(backbone, (3,)))
+    assert len(undisturbed) == 2 * checkpoints + 3 + 1
     assert undisturbed.keys() == stopped.keys()
     assert [name for name in undisturbed if undisturbed[name] != stopped[name]] == []
 
