@@ -60,12 +60,21 @@ def tables(store: Store) -> dict[str, str]:
     return {"cells": files.cells(board).write_csv()} | {name: table.write_csv() for name, table in found.items()}
 
 
-def unnoted(store: Store) -> dict[str, str]:
-    """The same of a store that nobody has looked at."""
+def read_of(store: Store) -> dict[str, str]:
+    """All that a board's numbers follow from: what is noted of its runs."""
+    records = collect(RULES, store)
+    cells = records.metrics.filter(split="target").join(records.runs.select("run", "dataset"), on="run")
+    found = {"metrics": records.metrics, "runs": records.runs, "indicators": records.indicators()}
+    found["measured"] = measured.measured(RULES, store, cells, Familiar()).sort(CANDIDATE)
+    return {name: table.write_json() for name, table in found.items()}
+
+
+def unnoted(store: Store) -> Store:
+    """The same one, as nobody has looked at it."""
     bare = shutil.copytree(store.root, store.root.parent / "bare", dirs_exist_ok=True)
     for folder in bare.glob("boards/*/*/known"):
         shutil.rmtree(folder)
-    return tables(Store(bare))
+    return Store(bare)
 
 
 @pytest.fixture
@@ -162,20 +171,20 @@ def _other_columns(folder: Path) -> None:
 def test_notes_that_are_gone_damaged_or_of_another_version_are_made_again(
     store: Store, read: list[str], spoil: Callable[[Path], None]
 ) -> None:
-    first = tables(store)
+    first = read_of(store)
     spoil(place(store, RULES, "finished").parent)
     read.clear()
-    assert tables(store) == first
+    assert read_of(store) == first
     assert set(read) == {TABLE, "result.json"}
     read.clear()
-    assert tables(store) == first
+    assert read_of(store) == first
     assert read == []
 
 
 def test_a_store_that_was_moved_by_copying_is_read_again(store: Store, read: list[str]) -> None:
-    first = tables(store)
+    first = read_of(store)
     read.clear()
-    assert tables(Store(shutil.copytree(store.root, store.root.parent / "elsewhere"))) == first
+    assert read_of(Store(shutil.copytree(store.root, store.root.parent / "elsewhere"))) == first
     assert set(read) == {TABLE, "result.json"}
 
 
@@ -190,53 +199,53 @@ def _do_again(store: Store, run: str) -> None:
 
 
 def test_a_run_that_was_done_again_is_read_again_and_no_other(store: Store, read: list[str]) -> None:
-    first = tables(store)
+    first = read_of(store)
     run = next(iter(make_plan(RULES).runs))
     _do_again(store, run)
     read.clear()
-    now = tables(store)
+    now = read_of(store)
     assert read == ["result.json", TABLE, TABLE]
-    assert now == unnoted(store)
-    assert all(now[name] != first[name] for name in ("ranks", "cells", "ece"))
+    assert now == read_of(unnoted(store))
+    assert all(now[name] != first[name] for name in ("metrics", "indicators", "measured"))
 
 
 def test_runs_that_another_process_finishes_are_added(store: Store, read: list[str], tmp_path: Path) -> None:
     runs = list(make_plan(RULES).runs)
     for run in runs[::2]:
         store.folder("run", run).rename(tmp_path / run)
-    before = tables(store)
+    before = read_of(store)
     for run in runs[::2]:
         (tmp_path / run).rename(store.folder("run", run))
     read.clear()
-    after = tables(store)
+    after = read_of(store)
     assert sorted(read) == [TABLE] * 2 * len(runs[::2]) + ["result.json"] * len(runs[::2])
-    assert after == unnoted(store) != before
+    assert after == read_of(unnoted(store)) != before
 
 
 @pytest.mark.parametrize("file", [TABLE, "result.json"])
 def test_a_file_that_was_changed_behind_its_time_and_size_is_read_again(
     store: Store, file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tables(store)
+    read_of(store)
     run = next(iter(make_plan(RULES).runs))
     path = store.folder("run", run) / file
     was, content = path.stat(), bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
-    assert tables(store) == unnoted(store)
+    assert read_of(store) == read_of(unnoted(store))
     assert f"{path} is damaged" in caplog.text
     assert collect(RULES, store).missing == (file == "result.json")
 
 
 def test_a_specification_that_changed_is_found_by_who_reads_it_and_by_no_look(store: Store, read: list[str]) -> None:
-    looked = tables(store)
+    looked = read_of(store)
     read.clear()
     first, second = store.pieces("run")[:2]
     for run in (first, second):
         path = store.folder("run", run) / "spec.json"
         path.write_text(path.read_text().replace('"', "'"))
-    assert tables(store) == looked
+    assert read_of(store) == looked
     assert read == []
     assert not store.intact("run", first), "as `dgbench run` asks"
     (damage,) = (one for seen in verify(store) for one in seen.damaged)
@@ -256,7 +265,7 @@ def test_other_lists_of_what_pretraining_knows_are_asked_anew(store: Store) -> N
 
 
 def test_where_nothing_can_be_noted_the_board_is_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = unnoted(store)
+    expected = tables(unnoted(store))
 
     def full(path: Path) -> None:
         raise DiskError("the disk is full")
@@ -306,15 +315,13 @@ def test_while_another_process_notes_nothing_is_written(store: Store) -> None:
 def test_a_site_takes_from_notes_what_was_computed_from_predictions(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def built(name: str) -> dict[str, str]:
-        dgbench.build_site(tmp_path / name, [RULES], store=store.root)
-        return {str(path.relative_to(tmp_path / name)): path.read_text() for path in tmp_path.rglob("measures.csv")}
-
-    first = built("site")
-    assert len(first) > 1
+    known = measuring.rankings(RULES, dgbench.leaderboard(RULES, store=store.root), store=store.root).known
     for module in (measured, measures):
         monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("it was noted"))
-    assert built("site") == first
+    dgbench.build_site(tmp_path / "site", [RULES], store=store.root)
+    shown = [path.read_text() for path in (tmp_path / "site").rglob("measures.csv")]
+    assert len(shown) > 1
+    assert files.comma_separated(pl.concat(ranking.to_polars() for ranking in known.values())) in shown
 
 
 def test_the_calibration_error_comes_to_the_same_bits_each_time() -> None:

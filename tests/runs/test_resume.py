@@ -73,9 +73,7 @@ class _InterruptedError(Exception):
     pass
 
 
-def _training(
-    algorithm: str, backbone: str, steps: int = 6, base: str = "adamw", checkpoints: int = 3
-) -> TrainingSpec:
+def _training(algorithm: str, backbone: str, steps: int = 6, base: str = "adamw", checkpoints: int = 3) -> TrainingSpec:
     """Two steps lie between checkpoints, or more."""
     board = _small(algorithm, backbone=backbone, steps=steps, checkpoints=checkpoints)
     board = board.model_copy(update={"defaults": RecipeSlots(optimizer=PartChoice(part=base))})
