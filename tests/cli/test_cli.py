@@ -21,13 +21,13 @@ from dgbench.core.paths import shipped
 from dgbench.core.registry import BUILT_IN, SLOTS
 
 
-def dgbench(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def dgbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "dgbench.cli", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=os.environ | {"COLUMNS": "200"} | environment,
+        env=os.environ | {"COLUMNS": "200"},
     )
 
 
@@ -92,12 +92,12 @@ def test_list_answers_within_a_second() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime
 
-    seconds = []
-    for _ in range(3):
+    def taken() -> float:
         before = spent()
         subprocess.run([sys.executable, "-m", "dgbench.cli", "list"], capture_output=True, check=True)
-        seconds.append(spent() - before)
-    assert min(seconds) < 1.0
+        return spent() - before
+
+    assert any(taken() < 1.0 for _ in range(3)), "of three times the best"
 
 
 @pytest.mark.parametrize("name", ["sam", "bang", "adanpc", "digits", "quick", "emoji", "adapter.pego", "criterion.atc"])
@@ -177,8 +177,9 @@ def test_the_version() -> None:
     assert within("--version").stdout == f"dgbench {__version__}\n"
 
 
-def test_the_shell_can_complete() -> None:
-    assert "dgbench" in dgbench("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").stdout
+def test_the_shell_can_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    assert "dgbench" in within("--show-completion", "bash").stdout
 
 
 PUBLIC = (
@@ -268,6 +269,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_that_looks_finished(tmp_path: P
     text = (shipped("leaderboards") / "quick" / "board.toml").read_text(encoding="utf-8")
     text = text.replace('name = "quick"', 'name = "mine"').replace("steps = 100", "steps = 4000")
     text = text.replace("@letters", "").replace("validation = 0.1", "validation = 0.02")
+    text += "[selection]\nviews_per_domain = 1\n"
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     asked = ["run", "mine.toml", "-a", "erm", "--trials", "1", "--device", "cpu", "--workers", "1"]
     command = [sys.executable, "-m", "dgbench.cli", *asked]  # as users have it, and its worker
