@@ -23,7 +23,7 @@ from pathlib import Path
 from dgbench.core.amounts import in_bytes, in_words
 from dgbench.core.disk import WORKSHOP, DiskError, unwritable
 from dgbench.core.errors import DGBenchError
-from dgbench.core.files import whole, workshops
+from dgbench.core.files import whole
 from dgbench.core.in_use import unused
 from dgbench.core.locks import alone, clear, in_turn
 
@@ -159,9 +159,8 @@ class Shelf:
 
     def _make_room(self, size: int) -> None:
         count = self._count()
-        if count.making:  # or was killed at it
-            self.clear()
-            count = self._count().settled()
+        if count.begun:  # or left by who was killed at it
+            count = (self._count() if _clear(count.begun) else count).settled()
         taken, free = count.bytes, self.free()
         bound = self.bound(taken)
         if bound is not None and size > bound:
@@ -184,15 +183,7 @@ class Shelf:
 
     def clear(self) -> None:
         """Remove what processes that were killed left: half-written files, and locks."""
-        for place in self.places:
-            for parent, folders, names in os.walk(self.root / place):
-                for left in workshops(Path(parent)):
-                    clear(left)
-                folders[:] = [name for name in folders if not name.startswith(".")]
-                for name in names:
-                    if name.endswith(".lock"):
-                        with alone(Path(parent, name)):
-                            pass
+        _clear(self._count().begun)
 
     def refusal(self, size: int, bound: int) -> str:
         """Why so many bytes cannot lie here at once, and what to do."""
@@ -213,6 +204,18 @@ class Shelf:
         """Bytes that its disk has free."""
         root = self.root.absolute()
         return shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.is_dir())).free
+
+
+def _clear(begun: Iterable[Path]) -> bool:
+    """Remove those of locks and half-written files whose makers were killed; whether a file was among them."""
+    removed = False
+    for left in begun:
+        if not left.name.endswith(".lock"):
+            removed |= clear(left)
+        elif not WORKSHOP.search(str(left.parent)):  # what is in there goes with it
+            with alone(left):
+                pass
+    return removed
 
 
 def remove(piece: Piece) -> bool:
@@ -248,15 +251,18 @@ def size_of(path: Path) -> int:
 class _Count:
     """Files below some folders, each once, whatever its name: what they take, and when the latest of them was changed.
 
-    A walk through a large shelf is most of what making room takes, and no more than one is needed while nobody makes
-    anything there.
+    A walk through a large shelf is most of what making room takes: one is enough while nobody makes anything there,
+    and a second one where somebody does.
+
+    Attributes:
+        begun: Locks that are held and files that are half-written, or were when a process was killed.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders
         self.sizes: dict[tuple[int, int], int] = {}
         self.latest = 0
-        self.making = False
+        self.begun: set[Path] = set()
         self._look()
 
     @property
@@ -269,15 +275,16 @@ class _Count:
 
         Only while nobody takes anything away: what went between the looks would count.
         """
-        if self.making:
+        if self.begun:
             self._look()
         return self
 
     def _look(self) -> None:
         for parent, folders, names in (found for folder in self.folders for found in os.walk(folder)):
-            self.making |= any(map(WORKSHOP.fullmatch, folders))
+            self.begun |= {Path(parent, name) for name in folders if WORKSHOP.fullmatch(name)}
             for name in names:
-                self.making |= name.endswith(".lock")
+                if name.endswith(".lock"):
+                    self.begun.add(Path(parent, name))
                 with suppress(FileNotFoundError):  # it has just gone
                     known = os.stat(os.path.join(parent, name))  # noqa: PTH116, PTH118 (a third of the time)
                     self.sizes[known.st_dev, known.st_ino] = _size(name, known)
