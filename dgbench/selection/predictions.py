@@ -209,8 +209,11 @@ def otherwise(predictions: pl.DataFrame, tolerance: float) -> tuple[int, int]:
         tolerance: What a probability may differ by.
     """
     key = ["step", "domain", "sample"]
-    split = pl.col("split")
-    pairs = predictions.filter(split == "target").join(predictions.filter(split == AGAIN), on=key, suffix="_again")
+    split, seen = pl.col("split"), predictions.select(*key, "split", "prediction", *_CHANCES)
+    again = seen.filter(split == AGAIN)
+    if again.is_empty():
+        return 0, 0
+    pairs = seen.filter(split == "target").join(again, on=key, suffix="_again")
     apart = [(pl.col(name) - pl.col(f"{name}_again")).abs() > tolerance for name in _CHANCES]
     other = pl.any_horizontal(pl.col("prediction") != pl.col("prediction_again"), *apart)
     known = [pl.col(name).is_null() != pl.col(f"{name}_again").is_null() for name in _CHANCES]

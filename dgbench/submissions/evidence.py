@@ -146,10 +146,11 @@ class _Shown:
 
     def faults(self, table: pl.DataFrame, row: Row) -> Iterator[str]:
         """What is wrong with the examples of a run."""
-        for (step, split, domain, view), part in table.group_by(STREAM, maintain_order=True):
-            given = part.select(EXAMPLES.names())
-            if not official_groups(row.dataset):  # others are the store's own, and decide nothing here
-                given = given.with_columns(group=pl.lit(None, pl.Int64))
+        shown = table.select(*STREAM, *EXAMPLES.names())
+        if not official_groups(row.dataset):  # others are the store's own, and decide nothing here
+            shown = shown.with_columns(group=pl.lit(None, pl.Int64))
+        streams = shown.partition_by(STREAM, maintain_order=True, include_key=False, as_dict=True)
+        for (step, split, domain, view), given in streams.items():
             wanted = self._wanted(str(split), row, str(domain), given, shifted=view != "clean")
             if wanted is None:
                 yield f"{split} of {domain}, which the case does not have"

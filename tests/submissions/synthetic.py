@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard, CaseRules, SplitRules, TrainingRules
+from dgbench.core.cards import BoardCard, CaseRules, TrainingRules
 from dgbench.core.recipe import compose, drawn, space_of
 from dgbench.core.results import Measurement, Result
 from dgbench.core.seals import described
@@ -23,17 +23,18 @@ from dgbench.submissions.asked import Asked
 from dgbench.submissions.evidence import file_of
 from dgbench.submissions.make import slug, write
 from dgbench.submissions.runs import Row, from_table
+from small import FEW
 
 CLASSES = 10
 
 
 def toy_board(**changes: Any) -> BoardCard:
-    """Two cells of digits, two trials, two draws, chosen on clean source images: few and small tables."""
+    """One target of digits, two trials, two draws, chosen on clean source images: few and small tables."""
     training = TrainingRules(steps=4, checkpoints=2, batch_per_domain=4)
     own = {
         "name": "toy", "criterion": "source", "trials": 2, "draws": 2, "algorithms": ("erm",), "training": training,
-        "split": SplitRules(validation=0.1, test=0.1),
-        "cases": {"digits": CaseRules(targets=("print", "dot-matrix"))},
+        "split": FEW,
+        "cases": {"digits": CaseRules(targets=("print",))},
     }  # fmt: skip
     return rules(rules("quick").model_copy(update=own | changes))
 

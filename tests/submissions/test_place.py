@@ -12,7 +12,7 @@ from submissions.synthetic import submit, tamper, toy_board, usual
 
 import dgbench
 from dgbench.board.render import files, html, markdown, text
-from dgbench.core.cards import BoardCard
+from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import RecordError, StoreError
 from dgbench.submissions.check import check
 from dgbench.submissions.place import VERIFICATION, Verification, add, note, on_target, placed
@@ -135,8 +135,9 @@ def test_what_does_not_belong_on_a_board_is_named_and_left_out(
     assert "\x1b" not in caplog.text
 
 
-def test_a_board_ranks_what_was_submitted_and_says_its_level(tmp_path: Path, board: BoardCard) -> None:
+def test_a_board_ranks_what_was_submitted_and_says_its_level(tmp_path: Path) -> None:
     """The table that comes of placed submissions is that of the predictions, computed here by hand."""
+    board = toy_board(cases={"digits": CaseRules(targets=("print", "dot-matrix"))})
 
     def better(stream: dict[str, Any]) -> float:
         return 0.9 if stream["split"] == "target" else usual(stream)
