@@ -64,7 +64,7 @@ def read_of(store: Store) -> dict[str, str]:
     """All that a board's numbers follow from: what is noted of its runs."""
     records = collect(RULES, store)
     cells = records.metrics.filter(split="target").join(records.runs.select("run", "dataset"), on="run")
-    found = {"metrics": records.metrics, "runs": records.runs, "indicators": records.indicators()}
+    found = {"metrics": records.metrics, "runs": records.runs, "indicators": records.indicators().sort(CANDIDATE)}
     found["measured"] = measured.measured(RULES, store, cells, Familiar()).sort(CANDIDATE)
     return {name: table.write_json() for name, table in found.items()}
 
