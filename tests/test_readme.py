@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("steps = 100", "steps = 4"),
         ("checkpoints = 10", "checkpoints = 2"),
         ("trials = 3", "trials = 1"),
-        ("validation = 0.1", "validation = 0.02"),
+        ("validation = 0.1", "validation = 0.02\ntest = 0.02\n\n[selection]\nviews_per_domain = 2"),
         ("@letters", ""),
     ]:
         assert old in text
