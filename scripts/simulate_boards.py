@@ -30,8 +30,9 @@ from dgbench.api.boards import rules
 from dgbench.core.cards import CaseRules
 from dgbench.core.cases import Case, Place, cases
 from dgbench.selection.design import Design
+from dgbench.selection.means import means
 from dgbench.selection.pairs import pairs, ranks
-from dgbench.selection.statistics import Estimate, estimate
+from dgbench.selection.statistics import Estimate
 
 LETTERS = "abcdefghijklmnopqrst"
 PICTURES = 1000
@@ -123,14 +124,16 @@ def measure(law: Law, design: Design, boards: int, seed: int = 0) -> Found:
     """What a design comes to on simulated boards."""
     random = np.random.default_rng(seed)
     shape = design.shape(law.targets)
-    means, differences, torn = [], [], []
-    for _ in range(boards):
-        reached, truth = law.draw(random)
-        means += [_covers(estimate(values, *shape), truth) for values in reached.values()]
+    drawn = [law.draw(random) for _ in range(boards)]
+    every = {f"{number} {name}": values for number, (one, _) in enumerate(drawn) for name, values in one.items()}
+    known = means(every, *shape, variances="own")  # each by itself: of all boards at once
+    covered = [_covers(known[f"{number} {name}"], truth) for number, (one, truth) in enumerate(drawn) for name in one]
+    differences, torn = [], []
+    for reached, _ in drawn:
         compared = pairs(reached, *shape)
         differences += [_covers(pair.difference, 0.0) for pair in compared]
         torn.append(max(low for low, _ in ranks(reached, compared).values()) > 1)
-    return Found(*(float(np.mean(each)) for each in (means, differences, torn)))
+    return Found(*(float(np.mean(each)) for each in (covered, differences, torn)))
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ def parts(law: Law, boards: int, seed: int = 0) -> Parts:
     settled, picked = [], []
     for _ in range(boards):
         reached, _ = law.draw(random)
-        order = sorted(reached, key=lambda name: estimate(reached[name], *shape).mean)
+        known = means(reached, *shape, variances="own")
+        order = sorted(reached, key=lambda name: known[name].mean)
         for found, two in ((settled, list(reached)[:2]), (picked, [order[0], order[-1]])):
             part = {name: reached[name] for name in two}
             found.append(max(low for low, _ in ranks(part, pairs(part, *shape)).values()) > 1)

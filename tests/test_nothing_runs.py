@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,12 @@ def use_dataset(path: Path, root: Path) -> None:
         registry.load_builder(card.reader.builder)
 
 
+quick = cache(lambda: boards.rules("quick"))
+
+
 def use_algorithm(path: Path, root: Path) -> None:
     algorithm_card(str(path))
-    resolve(compose(str(path)), boards.rules("quick"))
+    resolve(compose(str(path)), quick())
 
 
 def use_board(path: Path, root: Path) -> None:
@@ -222,7 +226,7 @@ VALUES += ["(" * 300 + ")" * 300, "a{99999999999999}", "(?P<a", "99999", "٣٢",
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 def test_whatever_stands_in_the_expressions_of_a_board_it_is_one_error(canary: Path) -> None:
     """Algorithms with their settings, and backbones with their options: texts with a grammar of their own."""
-    board = boards.rules("quick")
+    board = quick()
     expressions = [
         f"{card}({key}={{}})" for card, key in (("sam", "rho"), ("wise_ft", "alpha"), ("erm", "optimizer.lr"))
     ]
