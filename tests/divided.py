@@ -13,12 +13,15 @@ from typing import cast
 import tiny_clip
 import torch
 import torch.distributed as dist
+from one_layer import SMALLEST, WIDTH, one_layer
 from torch import Tensor, nn
 
 from dgbench.algorithms.step import Batch, Unlabelled
+from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import Wording
 from dgbench.models.backbones import build
 from dgbench.models.network import Network
+from dgbench.models.reseed import reseed
 from dgbench.models.wording import Texts
 from dgbench.runs.parts import parts_of
 from dgbench.runs.planning import make_plan
@@ -46,9 +49,9 @@ def join(place: Path, rank: int, size: int = 2) -> None:
 
 def spec_of(algorithm: str, backbone: str) -> TrainingSpec:
     """The last training of a recipe on one target, which is its own."""
-    plan = make_plan(small_board(algorithm, backbone=backbone, steps=6))
-    found = [spec for spec in plan.trainings.values() if spec.dataset == "digits" and spec.merged is None]
-    return [spec for spec in found if spec.sources == found[0].sources][-1]
+    board = small_board(algorithm, backbone=backbone, steps=6)
+    plan = make_plan(board.model_copy(update={"cases": {"digits": CaseRules(targets=("handwritten",))}}))
+    return [spec for spec in plan.trainings.values() if spec.merged is None][-1]
 
 
 def batch(spec: TrainingSpec, step: int) -> Batch:
@@ -69,10 +72,10 @@ def batch(spec: TrainingSpec, step: int) -> Batch:
 def training(spec: TrainingSpec, division: Division = WHOLE, extra: nn.Module | None = None) -> Training:
     """A training before its first step, in double precision; ``extra`` is a layer more at the end of the backbone."""
     parts = parts_of(spec)
-    torch.manual_seed(0)
+    reseed(0)
     if spec.backbone.startswith("open_clip"):
         tiny_clip.register(Path(tempfile.mkdtemp(dir=Path.home())))  # which goes with the session
-    backbone = build(spec.backbone)
+    backbone = one_layer() if spec.backbone == SMALLEST else build(spec.backbone)
     if extra is not None:
         backbone = replace(backbone, module=nn.Sequential(backbone.module, copy.deepcopy(extra)))
     network = Network(backbone, CLASSES, activation=parts.adapter.activation())
@@ -100,7 +103,7 @@ def weights(
 
 def drawn(spec: TrainingSpec, division: Division, share: float) -> tuple[list[list[bool]], list[float]]:
     """Which features random layers left in three passes over images that are all alike, and what torch draws then."""
-    at_work = training(spec, division, nn.Sequential(nn.Linear(96, 96), nn.Dropout(share)))
+    at_work = training(spec, division, nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Dropout(share)))
     torch.manual_seed(7)
     x = torch.ones(4, 3, spec.size, spec.size).double()
     look = looks.look_by(division, at_work.network)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import tiny_clip
 import torch
+from one_layer import SMALLEST, one_layer
 from smallest import smallest
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -22,6 +23,7 @@ from torch.utils import backend_registration
 from dgbench.algorithms.slots import Source
 from dgbench.algorithms.step import Batch, Unlabelled
 from dgbench.core import registry
+from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import Wording
 from dgbench.models.backbones import build
 from dgbench.models.consistency import Consistency
@@ -37,7 +39,6 @@ from dgbench.train.training import Training
 from small import small_board
 
 PRETEND = "pretend"
-SMALLEST = smallest()
 IMAGES = 12
 
 
@@ -76,25 +77,16 @@ def _batch(domains: int = 3, side: int = 16, *, unlabelled: bool = False) -> Bat
 
 def _specs(algorithm: str, backbone: str) -> list[TrainingSpec]:
     """The trainings of a recipe on one target: those that take steps, the last of which is its own."""
-    plan = make_plan(small_board(algorithm, backbone=backbone))
-    found = [
-        spec for spec in plan.trainings.values() if spec.dataset == "digits" and spec.merged is None and spec.steps
-    ]
-    return [spec for spec in found if spec.sources == found[0].sources]
-
-
-def _layer() -> Backbone:
-    """One of the three convolutions of the smallest network: recipes do the same with it, a third as often."""
-    convolution = nn.Conv2d(3, 24, 3, stride=2), nn.GroupNorm(4, 24), nn.ReLU()
-    module = nn.Sequential(*convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Backbone("layer", module, 24, 32, (0.5,) * 3, (0.5,) * 3)
+    board = small_board(algorithm, backbone=backbone)
+    plan = make_plan(board.model_copy(update={"cases": {"digits": CaseRules(targets=("handwritten",))}}))
+    return [spec for spec in plan.trainings.values() if spec.merged is None and spec.steps]
 
 
 @contextlib.contextmanager
 def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
     """A training, and fake tensors; networks are built before, as that reads numbers back."""
     parts = parts_of(spec)
-    backbone = _layer() if spec.backbone == SMALLEST else build(spec.backbone)
+    backbone = one_layer() if spec.backbone == SMALLEST else build(spec.backbone)
     network = Network(backbone, 10, activation=parts.adapter.activation())
     network.texts = Texts(tuple("0123456789"), Wording())
     attach(spec, parts, network)

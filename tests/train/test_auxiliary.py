@@ -20,6 +20,7 @@ from dgbench.core.registry import BUILT_IN
 from dgbench.data.domain import Dataset, Domain
 from dgbench.models.effective import effective_state, load_effective
 from dgbench.models.network import Backbone, Network
+from dgbench.models.reseed import reseed
 from dgbench.train.loop import begun
 from dgbench.train.parts import Parts
 from dgbench.train.sources import Features, Sources
@@ -74,7 +75,7 @@ class Toy(Objective):
 
 
 def _network() -> Network:
-    torch.manual_seed(0)
+    reseed(0)
     backbone = Backbone("none", nn.Sequential(nn.Linear(DIM, WIDTH), nn.Tanh()), WIDTH, 4, (0.5,) * 3, (0.5,) * 3)
     return Network(backbone, CLASSES)
 
@@ -207,11 +208,12 @@ def _objective(name: str) -> Objective:
 @pytest.mark.parametrize("name", ["toy", *KEEPING])
 def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path, name: str, optimizer: str) -> None:
     given = {"sam_phase": 0.5} if optimizer == "udim" else {}  # UDIM goes back to the checkpoint after step 3
-    whole = _trained(_begun(tmp_path / "whole", _objective(name), name, optimizer, **given))
-    for stop in (2, 4, 5, None):
+    training = _begun(tmp_path / "whole", _objective(name), name, optimizer, **given)
+    started = {key: tensor.clone() for key, tensor in training.network.state_dict().items()}
+    whole = _trained(training)
+    for stop in (2, 4, 5, None) if name == "toy" else (4, None):  # when it is stopped is no matter of the objective
         broken = _trained(_begun(tmp_path / "broken", _objective(name), name, optimizer, **given), stop)
     assert [key for key in whole if not torch.equal(whole[key], broken[key])] == []
-    started = _begun(tmp_path / "fresh", _objective(name), name, optimizer, **given).network.state_dict()
     moved = {key for key in whole if not torch.equal(whole[key], started[key])}
     assert any(key.startswith("auxiliary.") for key in moved)
 
@@ -231,9 +233,9 @@ def test_until_its_penalty_sets_in_a_training_is_that_of_erm_to_the_bit(tmp_path
 @pytest.mark.parametrize("name", KEEPING)
 def test_what_keeps_something_learns(tmp_path: Path, name: str) -> None:
     """With the penalties of cards, where classes lie apart."""
-    training = _begun(tmp_path, _objective(name), name, steps=40, lr=0.03)
+    training = _begun(tmp_path, _objective(name), name, steps=30, lr=0.04)
     _trained(training)
-    assert np.mean([row["accuracy"] for row in training.history if row["step"] == 40]) > 0.9
+    assert np.mean([row["accuracy"] for row in training.history if row["step"] == 30]) > 0.9
 
 
 def test_it_moves_after_a_pass_of_its_own_where_the_optimizer_takes_batches_apart(tmp_path: Path) -> None:

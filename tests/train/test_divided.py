@@ -12,6 +12,7 @@ import tiny_clip
 import torch
 import torch.distributed as dist
 from divided import IMAGES, spec_of
+from one_layer import SMALLEST, WIDTH
 from smallest import smallest
 from torch import Tensor, nn
 
@@ -87,22 +88,22 @@ def test_every_recipe_learns_the_same_in_two_processes_and_in_micro_batches(algo
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_layers_that_normalise_by_the_batch_see_all_of_it(algorithm: str, momentum: float | None, other: Pool) -> None:
     """Gradients of gradients among them, one pass after the other, domain by domain, and of images without labels."""
-    spec = spec_of(algorithm, "dgbench:convnet-small")
+    spec = spec_of(algorithm, SMALLEST)
     spec = divided.moving(spec)
-    norm = nn.BatchNorm1d(96, momentum=momentum)
+    norm = nn.BatchNorm1d(WIDTH, momentum=momentum)
     same(both(other, spec, extra=norm), divided.weights(spec, extra=norm), 1e-9)
 
 
 def test_with_micro_batches_no_layer_may_normalise_by_the_batch() -> None:
-    spec = spec_of("erm", "dgbench:convnet-small")
-    norm = nn.BatchNorm1d(96)
+    spec = spec_of("erm", SMALLEST)
+    norm = nn.BatchNorm1d(WIDTH)
     with pytest.raises(RecipeError, match="none of them sees a whole one"):
         divided.training(divided.moving(spec), Division(micro_batch=4), norm)
     same(divided.weights(spec, Division(micro_batch=4), extra=norm), divided.weights(spec, extra=norm), 1e-9)
 
 
 def test_random_layers_draw_anew_in_each_process_and_pass_and_what_follows_draws_alike(other: Pool) -> None:
-    spec = spec_of("erm", "dgbench:convnet-small")
+    spec = spec_of("erm", SMALLEST)
     beside = other.submit(divided.drawn, spec, OTHER, 0.5)
     left, then = divided.drawn(spec, TWO, 0.5)
     assert beside.result() == (left, then)
