@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 
 import polars as pl
@@ -32,7 +32,7 @@ _PLACE = ("target", "trial")
 
 
 def build(
-    metrics: pl.DataFrame | Iterable[pl.DataFrame],
+    metrics: pl.DataFrame | Callable[[], Iterator[pl.DataFrame]],
     runs: pl.DataFrame,
     info: BoardInfo,
     pictures: Mapping[str, bytes] | None = None,
@@ -45,8 +45,8 @@ def build(
     """Compute a leaderboard.
 
     Args:
-        metrics, runs: Records as :mod:`dgbench.selection.records` has them; of the first all, or one trial after the
-            other: of a hundred thousand runs they are millions of rows, and choices are made within a trial.
+        metrics, runs: Records as :mod:`dgbench.selection.records` has them; of the first all, or what reads one trial
+            after the other: of a hundred thousand runs they are millions of rows, and choices are made within a trial.
         info: The rules.
         pictures: A PNG for each domain.
         provenance: What the numbers were computed with.
@@ -66,20 +66,17 @@ def build(
         check(METRICS.to_frame(), runs)
     trials = _whole_looks(runs, failed, info) if info.looks else None
     finished: set[str] = set()
-    chosen, judged = [], Judging(info)
-    for part in by_trial(metrics) if isinstance(metrics, pl.DataFrame) else metrics:
-        its = runs.filter(pl.col("trial").is_in(part["trial"].unique().implode()))
+    chosen = []
+    read = partial(by_trial, metrics) if isinstance(metrics, pl.DataFrame) else metrics
+    looked_at = partial(_looked_at, runs, trials, indicators)
+    for each in read():
         if known is None:
-            check(part, its, info.headline.recorded)
-            _check_rules(part, info, failed)
-        if trials is not None:
-            part, its = (_seen(table, trials) for table in (part, its))
+            check(each, _of_its_trials(runs, each), info.headline.recorded)
+            _check_rules(each, info, failed)
+        part, its, found = looked_at(each)
         if part.height:
-            found = cache(partial(_of_trials, indicators, its))
             chosen.append(_cells(part, its, criterion, found))
             finished |= set(part["algorithm"].unique())
-            if known is None:
-                judged.look(part, its, found)
     if not chosen:
         refuse_unfinished(METRICS.to_frame(), info.name, failed)
     if trials is not None:
@@ -88,8 +85,10 @@ def build(
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
-    qualities = (
-        {track.name: (track.qualities, track.refusals) for track in known.tracks} if known else judged.settle(design)
+    judging = (
+        known.tracks[0].judging
+        if known
+        else Judging(info.headline, info.trials, design, lambda: map(looked_at, read()))
     )
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
     diverged = Counter(failure.algorithm for failure in beaten(runs, failed))
@@ -119,7 +118,7 @@ def build(
             for algorithm, part in own.items()
         ]
         entries.sort(key=lambda e: (e.rank is None, -round(e.accuracy.mean, 12), info.algorithms.index(e.algorithm)))
-        tracks.append(Track(name, tuple(entries), standing.pairs(own), *qualities.get(name, ((), {}))))
+        tracks.append(Track(name, tuple(entries), standing.pairs(own), judging))
     return Leaderboard(
         info,
         criterion,
@@ -215,6 +214,21 @@ def _cells(metrics: pl.DataFrame, runs: pl.DataFrame, criterion: Criterion, indi
             "oracle_accuracy", "oracle_draw", "oracle_step", "run", "hyperparameters",
         )
     )  # fmt: skip
+
+
+def _of_its_trials(runs: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
+    """The runs of the trials that some records are of."""
+    return runs.filter(pl.col("trial").is_in(metrics["trial"].unique().implode()))
+
+
+def _looked_at(
+    runs: pl.DataFrame, trials: Mapping[str, int] | None, indicators: Indicators, metrics: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, Indicators]:
+    """Records of some trials, their runs and their indicators: of each algorithm its first trials, or all."""
+    its = _of_its_trials(runs, metrics)
+    if trials is not None:
+        metrics, its = (_seen(table, trials) for table in (metrics, its))
+    return metrics, its, cache(partial(_of_trials, indicators, its))
 
 
 def _of_trials(indicators: Indicators, runs: pl.DataFrame) -> pl.DataFrame:

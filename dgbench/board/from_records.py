@@ -32,7 +32,7 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
     info = info_of(found, criterion)
     shown = pictures(found.board, found.cases) if known is None else known.pictures
     known_of = (found.failed, known, found.indicators, found.earlier)
-    return build(found.by_trial(), found.runs, info, shown, provenance(found), *known_of)
+    return build(found.by_trial, found.runs, info, shown, provenance(found), *known_of)
 
 
 def info_of(found: Records, criterion: str | None = None) -> BoardInfo:

@@ -3,38 +3,71 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 
 import polars as pl
 
-from dgbench.board.leaderboard import BoardInfo
 from dgbench.core.errors import DGBenchError
 from dgbench.core.judges import KINDS
 from dgbench.selection.criteria import Candidates, Criterion, among
 from dgbench.selection.design import Design
+from dgbench.selection.measure import Measure
 from dgbench.selection.quality import SET, Judged, Quality, quality
 from dgbench.selection.records import CANDIDATE, Indicators
+
+Parts = Callable[[], Iterator[tuple[pl.DataFrame, pl.DataFrame, Indicators]]]
+Told = tuple[tuple[Quality, ...], Mapping[str, str]]
+"""How well criteria picked on a track, and by the titles of others why they were not judged."""
 
 
 class Judging:
     """Judges criteria by the trials that all algorithms have, and notes why one could not be judged.
 
+    That is done when somebody asks: many look at ranks alone, and to judge takes as long as to rank them, and reads
+    what criteria take from single predictions.
+
     Args:
-        info: The rules.
+        headline: Of the board.
+        trials: How many all algorithms have.
+        design: Of the board.
+        parts: Reads the records of some trials after those of others: arguments as for
+            :class:`dgbench.selection.criteria.Candidates`.
     """
 
-    def __init__(self, info: BoardInfo) -> None:
-        self._info = info
+    def __init__(self, headline: Measure, trials: int, design: Design, parts: Parts) -> None:
+        self._headline, self._trials, self._design, self._parts = headline, trials, design, parts
+
+    def of(self, track: str) -> Told:
+        """What is told of a track."""
+        return self._told.get(track, ((), {}))
+
+    @cached_property
+    def _told(self) -> dict[str, Told]:
+        """By track. Criteria whose judges nobody asked for, in any trial, are left out."""
+        seen = _Seen(self._headline, self._trials)
+        for metrics, runs, indicators in self._parts():
+            seen.look(metrics, runs, indicators)
+        del self._parts  # with which go the records
+        return seen.settle(self._design)
+
+
+class _Seen:
+    """What was seen of some trials."""
+
+    def __init__(self, headline: Measure, trials: int) -> None:
+        self._headline, self._trials = headline, trials
         self._splits: defaultdict[str, set[str]] = defaultdict(set)
         self._models: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
         self._sets: defaultdict[tuple[str, Criterion], list[pl.DataFrame]] = defaultdict(list)
         self._refused: dict[tuple[str, Criterion], str] = {}
 
     def look(self, metrics: pl.DataFrame, runs: pl.DataFrame, indicators: Indicators) -> None:
-        """Judge by the records of some more trials: arguments as for :class:`dgbench.selection.criteria.Candidates`.
+        """Judge by the records of some more trials.
 
         Of many runs there are as many models, and a score of each by each criterion; so all criteria share one table.
         """
-        shared = pl.col("trial") < self._info.trials
+        shared = pl.col("trial") < self._trials
         for (name,), members in metrics.filter(shared).group_by("track"):
             track, own = (
                 str(name),
@@ -43,7 +76,7 @@ class Judging:
             self._splits[track] |= set(members["split"].unique())
             candidates = Candidates(members, own, SET, indicators)
             models = candidates.reached
-            for criterion in among(KINDS, self._info.headline):
+            for criterion in among(KINDS, self._headline):
                 if not criterion.uses_target and (track, criterion) not in self._refused:
                     try:
                         found = Judged.of(candidates, criterion)
@@ -55,15 +88,11 @@ class Judging:
                         models = models.join(scored, on=CANDIDATE, how="left")
             self._models[track].append(models)
 
-    def settle(self, design: Design) -> dict[str, tuple[tuple[Quality, ...], dict[str, str]]]:
-        """What was seen, by track: how well criteria picked, and by the titles of others why they were not judged.
-
-        Those whose judges nobody asked for, in any trial, are left out. What is told is let go: of many runs it is
-        large.
-        """
-        told = {}
+    def settle(self, design: Design) -> dict[str, Told]:
+        """What that comes to, which is let go here: of many runs it is large."""
+        told: dict[str, Told] = {}
         for track, splits in self._splits.items():
-            there = [one for one in among(splits, self._info.headline) if not one.uses_target]
+            there = [one for one in among(splits, self._headline) if not one.uses_target]
             refusals = {one.title: self._refused[track, one] for one in there if (track, one) in self._refused}
             judged = [one for one in there if one.title not in refusals]
             models = pl.concat(self._models.pop(track), how="diagonal").sort(CANDIDATE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from dgbench.board.judging import Judging
 from dgbench.board.standing import Standing
 from dgbench.core.errors import StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Repeat
@@ -188,15 +189,23 @@ class Track:
         name: ``inductive``, ``online`` or ``unlabelled``.
         entries: Never empty.
         pairs: Every pair of ranked results, those that predict the same as the first of them.
-        qualities: How well each criterion picked among all candidates of the track.
-        refusals: Why a criterion could not be judged, by its title.
+        judging: Judges criteria once somebody asks.
     """
 
     name: str
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
-    qualities: tuple[Quality, ...]
-    refusals: Mapping[str, str]
+    judging: Judging = field(compare=False)
+
+    @property
+    def qualities(self) -> tuple[Quality, ...]:
+        """How well each criterion picked among all candidates of the track."""
+        return self.judging.of(self.name)[0]
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """Why a criterion could not be judged, by its title."""
+        return self.judging.of(self.name)[1]
 
     @property
     def reasons(self) -> dict[str, list[str]]:

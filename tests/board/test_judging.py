@@ -1,8 +1,12 @@
 """Criteria are judged trial by trial: one that a single trial refuses is refused, and all others have every trial."""
 
+from dataclasses import replace
+
+import polars as pl
 import pytest
 from board.synthetic import candidate, info, tables
 
+from dgbench.board.build import build
 from dgbench.board.judging import Judging
 from dgbench.selection.criteria import get
 from dgbench.selection.design import Design
@@ -26,12 +30,12 @@ def test_what_one_trial_refuses_of_one_track_is_refused_there_alone(refusing: in
         for name, track in TRACKS.items() for target in "ab" for trial in range(2)
     ]  # fmt: skip
     metrics, runs = tables(pool)
-    judging = Judging(info())
-    for part in by_trial(metrics):
-        judging.look(part, runs, none_at_hand)
-    told = judging.settle(Design.of(runs))
+    rules = info()
+    parts = ((part, runs, none_at_hand) for part in by_trial(metrics))
+    judging = Judging(rules.headline, rules.trials, Design.of(runs), lambda: parts)
     augmented = get("augmented")
-    for track, (judged, refusals) in told.items():
+    for track in ("inductive", "online"):
+        judged, refusals = judging.of(track)
         found = {one.criterion.name: one for one in judged}
         assert ("augmented" in found, augmented.title in refusals) == (track == "online", track == "inductive")
         members = [name for name, own in TRACKS.items() if own == track]
@@ -42,4 +46,30 @@ def test_what_one_trial_refuses_of_one_track_is_refused_there_alone(refusing: in
             for trial in range(2)
         ]
         assert found["source"].points.rows() == expected
-    assert told.keys() == {"inductive", "online"}
+    assert judging.of("unlabelled") == ((), {})
+
+
+def test_criteria_are_judged_once_somebody_asks_and_only_once() -> None:
+    pool = [
+        candidate(name, target, trial, clean={"s": 0.5}, shifted={"blur": {"s": 0.5}})
+        for name in ("erm", "sam")
+        for target in "ab"
+        for trial in range(2)
+    ]
+    metrics, runs = tables(pool)
+    read = []
+
+    def indicators() -> pl.DataFrame:
+        read.append(True)
+        return none_at_hand()
+
+    rules = info(domains=("a", "b"), trials=2)
+    made = build(metrics, runs, rules, indicators=indicators)
+    again = build(metrics, runs, replace(rules, criterion="augmented_all"), known=made, indicators=indicators)
+    assert made.entries
+    assert read == []
+    assert made.tracks[0].qualities
+    assert read
+    read.clear()
+    assert again.tracks[0].qualities == made.tracks[0].qualities
+    assert read == []
