@@ -35,7 +35,7 @@ def build(
     metrics: pl.DataFrame | Callable[[], Iterator[pl.DataFrame]],
     runs: pl.DataFrame,
     info: BoardInfo,
-    pictures: Mapping[str, bytes] | None = None,
+    pictured: Callable[[], Mapping[str, bytes]] = dict,
     provenance: Mapping[str, str] | None = None,
     failed: Sequence[Failure] = (),
     known: Leaderboard | None = None,
@@ -48,7 +48,7 @@ def build(
         metrics, runs: Records as :mod:`dgbench.selection.records` has them; of the first all, or what reads one trial
             after the other: of a hundred thousand runs they are millions of rows, and choices are made within a trial.
         info: The rules.
-        pictures: A PNG for each domain.
+        pictured: Draws a PNG for each domain.
         provenance: What the numbers were computed with.
         failed: The runs that could not be done.
         known: The leaderboard of the same records by another criterion: how well every criterion picks is taken from
@@ -131,7 +131,7 @@ def build(
         seconds=costs.shared(runs, earlier),
         seconds_unshared=costs.unshared(runs, earlier),
         devices=tuple(sorted(set(runs["device"]))),
-        pictures=pictures or {},
+        pictured=pictured,
         provenance=provenance or {},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache, partial
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
@@ -30,7 +31,7 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
     info = info_of(found, criterion)
-    shown = pictures(found.board, found.cases) if known is None else known.pictures
+    shown = cache(partial(pictures, found.board, found.cases)) if known is None else known.pictured
     known_of = (found.failed, known, found.indicators, found.earlier)
     return build(found.by_trial, found.runs, info, shown, provenance(found), *known_of)
 

@@ -47,7 +47,7 @@ class Leaderboard(leaderboard.Leaderboard):
         seconds: Work that was done, each training counted once.
         seconds_unshared: Work that the same runs would have needed had each algorithm trained for itself.
         devices: What the trainings ran on.
-        pictures: A PNG for each domain.
+        pictured: Draws a PNG for each domain.
         provenance: What the numbers were computed with.
         records: What all of it was computed from.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -239,7 +239,7 @@ class Leaderboard:
         seconds: Work that was done, each training counted once; those that others only start from are not counted.
         seconds_unshared: Work that the same runs would have needed had each algorithm trained for itself.
         devices: What the trainings ran on.
-        pictures: A PNG for each domain.
+        pictured: Draws a PNG for each domain.
         provenance: What the numbers were computed with.
     """
 
@@ -254,8 +254,13 @@ class Leaderboard:
     seconds: float
     seconds_unshared: float
     devices: tuple[str, ...]
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    pictured: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> Mapping[str, bytes]:
+        """A PNG for each domain; data is read, or made, when they are first asked for."""
+        return self.pictured()
 
     @property
     def entries(self) -> tuple[Entry, ...]:

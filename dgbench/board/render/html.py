@@ -38,7 +38,7 @@ def render(board: Leaderboard, frame: Frame = ALONE, others: Rankings | None = N
         others: The same by other measures than accuracy, to which its tables can be switched.
     """
     reference = next((entry for entry in board.entries if entry.algorithm == board.info.reference), None)
-    picked = chosen(board)
+    picked, pictures = chosen(board), board.pictures
     return environment().get_template("leaderboard.html").render(
         frame=frame,
         board=board,
@@ -53,7 +53,7 @@ def render(board: Leaderboard, frame: Frame = ALONE, others: Rankings | None = N
         chosen=picked,
         filters=_filters(board, picked),
         cited=any(cards(entry.algorithm) for entry in board.entries),
-        pictures={name: data_uri(board.pictures[name]) for name in board.info.domains if name in board.pictures},
+        pictures={name: data_uri(pictures[name]) for name in board.info.domains if name in pictures},
     )  # fmt: skip
 
 
