@@ -38,11 +38,25 @@ def zero_shot_head(backbone: str, classes: Sequence[str], wording: Wording) -> T
     Raises:
         DGBenchError: the backbone has no text tower, or the wording does not fit the classes.
     """
+    from dgbench.models.backbones import facts
+
+    said = tuple(map(tuple, sentences(classes, wording)))
+    weights = facts(backbone, fetch=False).weights
+    return _rows(backbone, said) if weights is None else _kept(backbone, weights, said)
+
+
+def _rows(backbone: str, said: Sequence[Sequence[str]]) -> Tensor:
     model, read = text_tower(backbone)
-    said = sentences(classes, wording)
     with torch.no_grad():
         rows: Tensor = model.eval().logit_scale.exp() * class_embeddings(embedded(model, read, said))
     return rows
+
+
+@lru_cache(maxsize=4)
+def _kept(backbone: str, weights: str, said: tuple[tuple[str, ...], ...]) -> Tensor:
+    """Rows of weights that are no random numbers: a training and each of its runs ask, and a thousand classes take a
+    minute; ``weights`` is the digest of those that lie there now."""
+    return _rows(backbone, said)
 
 
 def text_tower(backbone: str) -> tuple[Any, Any]:

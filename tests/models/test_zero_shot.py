@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import open_clip
 import pytest
 import tiny_clip
 import torch
+from safetensors.torch import load_file, save_file
 
+from dgbench.core.backbone_name import parse
 from dgbench.core.dataset_card import Wording
 from dgbench.core.errors import DGBenchError
-from dgbench.models.backbones import build
+from dgbench.models import zero_shot
+from dgbench.models.backbones import build, settled
 from dgbench.models.network import Network
 from dgbench.models.wording import TEMPLATES, sentences, spoken
 from dgbench.models.zero_shot import class_embeddings, set_zero_shot_head, zero_shot_head
@@ -102,6 +106,24 @@ def test_the_scale_is_part_of_the_rows(tmp_path: Path) -> None:
     rows = zero_shot_head(tiny_clip.register(tmp_path), CLASSES, Wording())
     assert rows.shape == (3, 32)
     torch.testing.assert_close(rows.norm(dim=1), torch.full((3,), 1 / 0.07))
+
+
+def test_texts_are_read_once_as_long_as_the_weights_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    towers: list[str] = []
+    tower = zero_shot.text_tower
+    monkeypatch.setattr(zero_shot, "text_tower", lambda name: towers.append(name) or tower(name))
+    named, file = parse(tiny_clip.weights(tmp_path)), tmp_path / "both.safetensors"
+    name = settled(named).canonical
+    first, again = (zero_shot_head(name, CLASSES, Wording()) for _ in range(2))
+    assert torch.equal(first, again)
+    assert len(towers) == 1
+    assert not torch.equal(zero_shot_head(name, CLASSES, Wording(names={"dog": "hound"})), first)
+    state = load_file(file)
+    save_file(state | {"logit_scale": state["logit_scale"] + math.log(2)}, file)
+    torch.testing.assert_close(zero_shot_head(settled(named).canonical, CLASSES, Wording()), 2 * first)
+    assert len(towers) == 3
 
 
 def test_features_of_length_one() -> None:

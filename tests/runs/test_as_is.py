@@ -164,7 +164,8 @@ def test_a_classifier_with_its_own_head_on_the_miniature(here: Path, tmp_path: P
         x, labels = pictures(target, 32)
         with torch.no_grad():
             agree(noted(Store(tmp_path), rules, "as_is", target), whole(x), labels, among)
-    everywhere = rules.model_copy(update={"among": "all"})
+    one = {"algorithms": ("as_is",), "cases": {"mini": CaseRules(sources=("imagenet",), targets=("r",))}}
+    everywhere = rules.model_copy(update={"among": "all"} | one)
     carry_out(everywhere, tmp_path)
     x, labels = pictures("r", 32)
     with torch.no_grad():
