@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from statistics import fmean
-
 from scripts_loaded import load_script
 
 
 def test_unlabelled_points_of_elsewhere_help_where_labels_are_few() -> None:
     script = load_script("simulate_rss")
-    alone, robust, ramp = (
-        fmean(script.accuracy(seed, 40, objective) for seed in range(2)) for objective in script.OBJECTIVES.values()
-    )
+    alone, robust, ramp = (script.accuracy(0, 40, objective) for objective in script.OBJECTIVES.values())
     assert alone < 0.7
     assert min(robust, ramp) > alone + 0.08
