@@ -12,6 +12,7 @@ import pytest
 from board.synthetic import candidate, tables
 from scipy.stats import spearmanr
 
+from dgbench.selection import judging
 from dgbench.selection.criteria import CRITERIA, choose
 from dgbench.selection.judging import (
     CHOICES,
@@ -170,6 +171,13 @@ def test_correlations_are_those_of_the_textbook() -> None:
         assert [row[name] for name in CORRELATIONS] == pytest.approx(
             [mean(spearman[1:]), mean(kendall[1:]), spearman[0], kendall[0]]
         )
+
+
+def test_correlations_of_many_models_are_those_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = drawn(3)
+    few = correlations(models, "score")
+    monkeypatch.setattr(judging, "_FEW", 0)
+    assert correlations(models, "score").equals(few)
 
 
 def test_a_correlation_is_nought_where_scores_are_equal_and_unknown_where_accuracies_are() -> None:
