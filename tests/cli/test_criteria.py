@@ -14,15 +14,21 @@ from comparing.called import within
 from scripts_loaded import load_script
 
 import dgbench
+from dgbench.api import judging
 from dgbench.core.cards import board_card
 from dgbench.runs.store import Store
 
 
-def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def made(room: Room) -> dgbench.CriteriaBoard:
+    """What the function gives."""
+    return dgbench.criteria(room.board, store=room.store)
+
+
+def test_it_says_and_writes_what_the_function_gives(room: Room, made: dgbench.CriteriaBoard, tmp_path: Path) -> None:
     done = within("criteria", room.board, "--store", room.store, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    made = dgbench.criteria(room.board, store=room.store)
     assert told["said"] == made.said
     assert pl.DataFrame(told["criteria"], made.to_polars().schema).equals(made.to_polars())
     assert {Path(path).name for path in told["files"]} == {path.name for path in (tmp_path / "out").iterdir()}
@@ -30,7 +36,10 @@ def test_it_says_and_writes_what_the_function_gives(room: Room, tmp_path: Path) 
     assert [made.to_polars(name).is_empty() for name in ("curves", "pairs")] == [False, False]
 
 
-def test_it_prints_tables_and_where_files_lie(room: Room) -> None:
+def test_it_prints_tables_and_where_files_lie(
+    room: Room, made: dgbench.CriteriaBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "criteria", lambda board, *, store: made)
     lines = within("criteria", room.board, "--store", room.store).stdout.splitlines()
     assert [line.split()[0] for line in lines[-6:]] == ["html", "md", "csv", "csv", "csv", "csv"]
     assert all(Path(line.split(maxsplit=1)[1]).is_file() for line in lines[-6:])
@@ -71,7 +80,7 @@ def test_the_commands_that_ask_for_further_trainings_run(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DGBENCH_STORE", raising=False)
     asked = dgbench.rules("quick", algorithms=["irm"], criterion="kfold", trials=1)
-    load_script("measure_store").fill(Store(tmp_path / "store"), asked)
+    load_script("measure_store").fill(Store(tmp_path / "store"), asked, examples=20)
 
     done = within(*plan)
     assert done.returncode == 0, done.stderr
