@@ -23,5 +23,5 @@ class Room:
 @pytest.fixture(scope="session")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     folder = tmp_path_factory.mktemp("compared")
-    split = SplitRules(validation=0.05, test=0.2)  # of so many images ERM and T3A tell some apart
+    split = SplitRules(validation=0.05, test=0.3)  # of so many images ERM and T3A tell some apart
     return Room(folder, run_board(folder, "erm", "t3a", "sam", split=split), folder / "store")
