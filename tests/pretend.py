@@ -99,10 +99,14 @@ def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
         yield Training(spec, parts, network, sources, folder, ())
 
 
+FEWER = {"trm": "trm(head_steps=2)"}
+"""What a recipe does many times alike in a step, and needs to do twice here."""
+
+
 def steps(algorithm: str, folder: Path) -> str:
     """The steps of each training of a recipe; where their last losses are."""
     towered = algorithm in tiny_clip.TOWERED
-    specs = _specs(algorithm, tiny_clip.register(folder) if towered else smallest(algorithm))
+    specs = _specs(FEWER.get(algorithm, algorithm), tiny_clip.register(folder) if towered else smallest(algorithm))
     for spec in specs:
         if spec.id not in _TAKEN:  # recipes that differ in averaging and prediction alone train the same
             _TAKEN[spec.id] = _steps(spec, folder)

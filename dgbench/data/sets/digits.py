@@ -10,6 +10,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 from dgbench.data.sets.drawing import dot_matrix, seven_segment
 from dgbench.data.sets.drawing.canvas import SIDE, paint
+from dgbench.data.sets.drawing.scans import scans
 from dgbench.data.sets.drawing.typefaces import FAMILIES, printed
 
 CLASSES = tuple("0123456789")
@@ -37,13 +38,11 @@ def build() -> Dataset:
 
 def _handwritten(name: str) -> Domain:
     """The 1,797 scanned digits of UCI optdigits, enlarged from 8x8 to 14x14; who wrote which is not recorded."""
-    from sklearn.datasets import load_digits
-
-    scans = load_digits()
-    small = scans.images / 16
+    shades, labels = scans()
+    small = shades / 16
     ink = np.zeros((len(small), SIDE, SIDE))
     for picture, scan in zip(ink, small, strict=True):
         larger = Image.fromarray(scan.astype(np.float32)).resize((14, 14), Image.Resampling.BICUBIC)
         picture[1:15, 1:15] = np.clip(np.asarray(larger), 0, 1)
     inputs = paint(ink, generator("digits", name, "colours"))
-    return Domain(name, inputs, scans.target.astype(np.int64), np.arange(len(ink), dtype=np.int64))
+    return Domain(name, inputs, labels, np.arange(len(ink), dtype=np.int64))

@@ -18,6 +18,7 @@ from dgbench.data.domain import Dataset, Domain
 from dgbench.data.manifest import assemble
 from dgbench.data.sets.drawing import dot_matrix, seven_segment
 from dgbench.data.sets.drawing.canvas import SIDE, ZOOM, Ink, shrink, tinted
+from dgbench.data.sets.drawing.scans import scans
 from dgbench.data.sets.drawing.seven_segment import Display
 from dgbench.data.sets.drawing.typefaces import FAMILIES, glyph, typeset
 
@@ -72,11 +73,9 @@ def _turn(random: np.random.Generator) -> float:
 
 def _handwritten() -> Drawn:
     """Scans of UCI optdigits, enlarged from 8x8 to 12x12, each in a group of its own."""
-    from sklearn.datasets import load_digits
-
     random, large = generator("turned-digits", "handwritten"), SIDE * ZOOM
     edge = 2 * ZOOM
-    for number, scan in enumerate(load_digits().images[:SCANS]):
+    for number, scan in enumerate(scans()[0][:SCANS]):
         picture = Image.new("F", (large, large))
         enlarged = Image.fromarray((scan / 16).astype(np.float32)).resize(
             (large - 2 * edge, large - 2 * edge), Image.Resampling.BICUBIC

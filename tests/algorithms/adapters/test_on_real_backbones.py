@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,14 +28,20 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=BACKBONES)
-def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return tiny_clip.register(tmp_path) if request.param == "open_clip" else request.param
+@pytest.fixture(scope="module", params=BACKBONES)
+def name(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_clip.register(tmp_path_factory.mktemp("clip")) if request.param == "open_clip" else request.param
+
+
+@cache
+def _plain(name: str) -> Network:
+    torch.manual_seed(0)
+    return Network(build(name), classes=3)
 
 
 def plain(name: str) -> Network:
-    torch.manual_seed(0)
-    return Network(build(name), classes=3)
+    """A copy: to build one takes longer than all that is done with it."""
+    return copy.deepcopy(_plain(name))
 
 
 def attached(name: str, adapter: LoRA | PEGO) -> Network:

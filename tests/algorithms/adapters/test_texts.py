@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ from small import small_board
 
 CLASSES = ("Alarm_Clock", "dog", "t-shirt")
 SAID = ["a photo of a alarm clock.", "a photo of a hound.", "a photo of a t shirt."]
-WORDING = Wording(names={"dog": "hound"})
+WORDINGS = {kind: Wording(templates=kind, names={"dog": "hound"}) for kind in ("photo", "varied")}
 ADAPTERS: dict[str, Adapter] = {
     "coop": CoOp(),
     "msgcoop": MSGCoOp(jitter=0.0),
@@ -56,23 +57,34 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     return settled(parse(tiny_clip.weights(tmp_path_factory.mktemp("clip")))).canonical
 
 
-def plain(backbone: str, wording: Wording = WORDING) -> Network:
+@cache
+def _plain(backbone: str, templates: str) -> Network:
     network = Network(build(backbone), len(CLASSES), unit_features=True)
-    set_zero_shot_head(network, backbone, CLASSES, wording)
+    set_zero_shot_head(network, backbone, CLASSES, WORDINGS[templates])
     return network.eval()
 
 
-def attached(backbone: str, adapter: Adapter, wording: Wording = WORDING) -> Network:
-    network = plain(backbone, wording)
-    torch.manual_seed(1)
+def plain(backbone: str, templates: str = "photo") -> Network:
+    """A copy: to build one, and to read its texts, takes longer than all that is done with it."""
+    return copy.deepcopy(_plain(backbone, templates))
+
+
+@cache
+def _attached(backbone: str, adapter: Adapter, templates: str) -> Network:
+    network = plain(backbone, templates)
+    torch.default_generator.manual_seed(1)
     adapter.attach(network, domains=3)
     return network
+
+
+def attached(backbone: str, adapter: Adapter, templates: str = "photo") -> Network:
+    return copy.deepcopy(_attached(backbone, adapter, templates))
 
 
 def moved(backbone: str, adapter: Adapter) -> Network:
     """As after training: everything trainable is somewhere else."""
     network = attached(backbone, adapter)
-    torch.manual_seed(2)
+    torch.default_generator.manual_seed(2)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
@@ -84,11 +96,16 @@ def images(count: int = 4) -> Tensor:
     return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(3))
 
 
-def whole(backbone: str) -> Any:
-    """open_clip's own model with the same weights."""
+@cache
+def _whole(backbone: str) -> Any:
     model = open_clip.create_model(tiny_clip.NAME)
     model.load_state_dict(load_file(found(parse(backbone).weights or "")))
     return model.eval()
+
+
+def whole(backbone: str) -> Any:
+    """open_clip's own model with the same weights."""
+    return copy.deepcopy(_whole(backbone))
 
 
 @cache
@@ -242,9 +259,8 @@ def test_prompts_that_agree_and_prompts_that_have_nothing_in_common(units: Tenso
 
 
 def test_the_penalty_is_that_of_the_formula(backbone: str) -> None:
-    wording = Wording(templates="varied", names={"dog": "hound"})
     adapter = MSGCoOp(contexts=3, guidance=2.0, diversity=0.5, jitter=0.1)
-    network = attached(backbone, adapter, wording)
+    network = attached(backbone, adapter, "varied")
     texts = rows_of(network).units().detach()
     model = whole(backbone)
     away, shared = 0.0, 0.0

@@ -9,9 +9,10 @@ import tiny_clip
 import torch
 from torch import nn
 
-from dgbench.models.backbones import build, facts
+from dgbench.models.backbones import bare, build, facts
 from dgbench.models.backbones.matrices import find_matrices
 from dgbench.models.network import Matrix
+from dgbench.models.weightless import weightless
 
 ATTENTION = ("q", "k", "v", "out", "fc1", "fc2")
 PAIR = ("expand", "project")
@@ -40,8 +41,8 @@ PAIR = ("expand", "project")
     ],
 )
 def test_every_block_of_a_family_has_its_roles_in_order(name: str, blocks: int, roles: tuple[str, ...]) -> None:
-    with torch.device("meta"):
-        module = build(name).module
+    with weightless():
+        module = bare(name).module
     found = find_matrices(module)
     assert [(matrix.block, matrix.role) for matrix in found] == [(b, role) for b in range(blocks) for role in roles]
     assert ("low_rank" in facts(name, fetch=False).provides) == bool(found)
