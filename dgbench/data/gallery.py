@@ -12,7 +12,6 @@ from PIL import Image
 from dgbench.core.shift_families import FAMILIES
 from dgbench.data.catalogue import thumbnails
 from dgbench.data.domain import Domain
-from dgbench.data.shifts import shift
 from dgbench.data.splits import strata
 
 CLEAN = "clean"
@@ -33,6 +32,8 @@ def gallery(name: str) -> dict[str, dict[str, bytes]]:
 
 
 def _rows(domain: Domain) -> dict[str, bytes]:
+    from dgbench.data.shifts import shift  # and torch: a site that shows no data does without
+
     classes = strata(domain.labels)
     first = [np.flatnonzero(classes == label)[0] for label in np.unique(classes)[:_EXAMPLES]]
     images = list(domain.inputs[np.array(first)])

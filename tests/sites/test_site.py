@@ -27,6 +27,7 @@ from dgbench.board.explain import Explanations
 from dgbench.board.misses import Misses
 from dgbench.board.render import files, text
 from dgbench.core.errors import DGBenchError, StoreError
+from dgbench.selection.criteria import Criterion, get
 from dgbench.site.build import MARK, _Writer, build
 from dgbench.site.shown import Shown
 
@@ -35,8 +36,14 @@ def three(folder: str) -> tuple[str, ...]:
     return "erm", "sam", "coral"
 
 
+def two(*_: object) -> tuple[Criterion, ...]:
+    return get("augmented"), get("source")
+
+
 few_cards = mock.patch("dgbench.site.shown.card_names", three)
 """Where it makes no difference, a site has no pages of all cards that come with dgbench."""
+two_criteria = mock.patch("dgbench.site.shown.at_hand", two)
+"""Nor has it a leaderboard by each criterion."""
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +263,7 @@ def test_no_other_folder_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "empty" / MARK).is_file()
 
 
+@few_cards
 def test_boards_without_results_have_a_site_that_says_how_to_make_some(tmp_path: Path) -> None:
     build(Shown((), waiting=(dgbench.rules("quick"),)), tmp_path / "site")
     home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
@@ -267,6 +275,7 @@ def test_boards_without_results_have_a_site_that_says_how_to_make_some(tmp_path:
 
 
 @few_cards
+@two_criteria
 def test_a_board_of_submissions_has_a_site_without_any_store(tmp_path: Path) -> None:
     """What is shown is what was submitted; nothing is fetched to show it, and the tables beside it are the board's."""
     done = within("site", "build", "emoji", "-o", "site", "--store", "store", "--json", folder=tmp_path)
@@ -274,6 +283,7 @@ def test_a_board_of_submissions_has_a_site_without_any_store(tmp_path: Path) -> 
     assert json.loads(done.stdout) == {"folder": str(tmp_path / "site"), "pages": len(pages(tmp_path / "site"))}
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
     folder = tmp_path / "site" / "boards" / "emoji" / "augmented"
+    assert (folder.with_name("source") / "leaderboard.html").is_file()
     kept = Path(__file__).parents[2] / "leaderboards" / "emoji"
     exported = pl.read_csv(folder / "leaderboard.csv")
     assert exported["accuracy"].to_list() == pytest.approx(pl.read_csv(kept / "leaderboard.csv")["accuracy"].to_list())
