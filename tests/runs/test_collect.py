@@ -17,6 +17,7 @@ import dgbench
 from dgbench.board.build import build
 from dgbench.board.from_records import from_records
 from dgbench.board.leaderboard import Leaderboard
+from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import StoreError
 from dgbench.runs.collect import collect
 from dgbench.runs.index import index
@@ -87,9 +88,14 @@ def test_the_list_of_runs_says_what_trained_and_what_the_backbone_had_seen() -> 
     assert make_plan(small_board("erm")).entries[0].pretrained_on == ""
 
 
+def two_targets(*algorithms: str, trials: int) -> BoardCard:
+    case = CaseRules(targets=("print", "dot-matrix"))
+    return small_board(*algorithms, trials=trials).model_copy(update={"cases": {"digits": case}})
+
+
 @pytest.mark.parametrize("criterion", ["augmented", "lodo"])
 def test_records_are_read_trial_by_trial_and_a_leaderboard_asks_for_no_more(tmp_path: Path, criterion: str) -> None:
-    rules = dgbench.rules(small_board("erm", "t3a", trials=3), criterion=criterion)
+    rules = dgbench.rules(two_targets("erm", "t3a", trials=3), criterion=criterion)
     load_script("measure_store").fill(Store(tmp_path), rules, examples=3, pool=2)
     made = dgbench.leaderboard(rules, store=tmp_path)
     by_trial = judged(made)
@@ -115,7 +121,7 @@ def judged(board: Leaderboard) -> list[tuple[Any, ...]]:
 
 
 def test_judges_of_some_trials_are_too_few_whichever_these_are(tmp_path: Path) -> None:
-    rules = dgbench.rules(small_board("erm", "sam", trials=2), criterion="lodo")
+    rules = dgbench.rules(two_targets("erm", "sam", trials=2), criterion="lodo")
     load_script("measure_store").fill(Store(tmp_path), rules, examples=3, pool=2)
     made = dgbench.leaderboard(rules, store=tmp_path)
     info = replace(made.info, criterion="source")

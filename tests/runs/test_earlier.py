@@ -14,7 +14,7 @@ from dgbench.algorithms.adapters.full import Full
 from dgbench.algorithms.earlier import Earlier
 from dgbench.algorithms.samplers.useful import slow
 from dgbench.api import boards
-from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
+from dgbench.core.cards import BoardCard, CaseRules, SelectionRules, SplitRules
 from dgbench.core.errors import RecipeError
 from dgbench.core.pieces import checkpoint, file
 from dgbench.data.catalogue import load
@@ -38,11 +38,12 @@ CPU = torch.device("cpu")
 
 
 def board(*algorithms: str, steps: int = 4, **changes: object) -> BoardCard:
-    """One target, few shifted images."""
-    rules = {"cases": {"digits": CaseRules(targets=("print",))}, "selection": SelectionRules(views_per_domain=2)}
-    return boards.rules(small_board(*algorithms, backbone="dgbench:convnet-small", steps=steps)).model_copy(
-        update=rules | changes
-    )
+    """One target, two sources; a fifth of their images train, as each of them is asked what earlier trainings say."""
+    case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
+    rules = {"cases": {"digits": case}, "selection": SelectionRules(views_per_domain=2)}
+    split = SplitRules(validation=0.02, test=0.78)
+    made = small_board(*algorithms, backbone="dgbench:convnet-small", steps=steps, split=split)
+    return boards.rules(made).model_copy(update=rules | changes)
 
 
 def of(plan: Plan, algorithm: str) -> TrainingSpec:

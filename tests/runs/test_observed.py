@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dgbench.core.cards import SelectionRules, SplitRules
+from dgbench.core.cards import CaseRules, SelectionRules, SplitRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
 from dgbench.core.registry import StreamMode
@@ -37,12 +37,13 @@ from dgbench.selection.predictions import check, summarise
 from dgbench.submissions.asked import Asked
 from dgbench.train.evaluate import evaluating
 from dgbench.train.sources import Pixels
-from small import WHOLE, small_board
+from small import small_board
 
 CPU = torch.device("cpu")
 ALGORITHMS = ("erm", "t3a", "adanpc", "drm")
 TARGET = "print"
 VIEWS = 25
+CASES = {"digits": CaseRules(targets=(TARGET,), sources=("handwritten", "dot-matrix"))}
 
 Ran = tuple[Plan, Store]
 
@@ -50,8 +51,8 @@ Ran = tuple[Plan, Store]
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One target's column of a small board."""
-    changes = {"selection": SelectionRules(views_per_domain=VIEWS)}
-    board = small_board(*ALGORITHMS, split=WHOLE).model_copy(update=changes)
+    changes = {"cases": CASES, "selection": SelectionRules(views_per_domain=VIEWS)}
+    board = small_board(*ALGORITHMS, split=SplitRules(validation=0.04)).model_copy(update=changes)
     plan, store = make_plan(board), Store(tmp_path_factory.mktemp("store"))
     runs = [run for run in plan.runs.values() if run.target == TARGET]
     for id_ in dict.fromkeys(run.training for run in runs):
@@ -224,7 +225,11 @@ def test_a_prediction_that_is_no_number_is_no_result(ran: Ran, tmp_path: Path, m
 def test_bits_are_those_of_a_run_alone_whatever_was_looked_at_before(tmp_path: Path) -> None:
     """On a network whose passes of few images give other bits than passes of many."""
     board = small_board("erm", "t3a", backbone="timm:test_efficientnet(size=32)").model_copy(
-        update={"split": SplitRules(validation=0.02, test=0.02)}
+        update={
+            "cases": CASES,
+            "split": SplitRules(validation=0.02, test=0.7),
+            "selection": SelectionRules(views_per_domain=4),
+        }
     )
     plan = make_plan(board)
     targets = [entry for entry in plan.entries if entry.domain == TARGET]

@@ -114,7 +114,7 @@ def test_how_long_a_network_learns_follows_from_how_long_it_looks(training: Trai
     small = replace(training, backbone="timm:resnet18(size=64)", size=64)
     device = torch.device("cpu")
     hollow = timing._hollow(small, device)
-    looking = timing._at_once(lambda number: min(timing._looking(hollow, small, device) for _ in range(4)), 1)
+    looking = timing._at_once(lambda number: min(timing._looking(hollow, small, device) for _ in range(2)), 1)
     network = Network(build("timm:resnet18(size=64)"), 2).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     x, y = torch.randn(16, 3, 64, 64).contiguous(memory_format=torch.channels_last), torch.arange(16) % 2
@@ -125,7 +125,7 @@ def test_how_long_a_network_learns_follows_from_how_long_it_looks(training: Trai
         optimizer.step()
         return (time.thread_time() - started) / 16
 
-    learning = timing._at_once(lambda number: min(step(number) for _ in range(8)), 1)
+    learning = timing._at_once(lambda number: min(step(number) for _ in range(3)), 1)
     assert LEARN * looking == pytest.approx(learning, rel=1.5)
     assert learning == pytest.approx(LEARN * looking, rel=1.5)
 

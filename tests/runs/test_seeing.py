@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from dgbench.api.boards import rules
-from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
+from dgbench.core.cards import BoardCard, CaseRules, SelectionRules, SplitRules
 from dgbench.core.elsewhere import trust
 from dgbench.core.errors import RecipeError
 from dgbench.data.cache.views import Shifted
 from dgbench.data.catalogue import load
+from dgbench.data.splits import tested as rows_tested
 from dgbench.data.splits import viewed
 from dgbench.models.effective import head_of
 from dgbench.models.network import Network
@@ -27,7 +27,7 @@ from dgbench.train.evaluate import evaluating, score
 from dgbench.train.sources import Pixels
 from dgbench.train.spec import TrainingSpec
 from in_process import carry_out
-from small import WHOLE, small_board
+from small import small_board
 
 pytestmark = pytest.mark.usefixtures("computing_as_a_worker")
 CPU = torch.device("cpu")
@@ -43,9 +43,10 @@ RECIPES = (
 
 
 def board(*algorithms: str, backbone: str = "dgbench:convnet-small") -> BoardCard:
-    """One target, one checkpoint, few views, small batches."""
-    changes = {"cases": {"digits": CaseRules(targets=(TARGET,))}, "selection": SelectionRules(views_per_domain=VIEWS)}
-    made = small_board(*algorithms, checkpoints=1, backbone=backbone, split=WHOLE)
+    """One target, one checkpoint, few images, small batches."""
+    case = CaseRules(targets=(TARGET,), sources=("handwritten", "dot-matrix"))
+    changes = {"cases": {"digits": case}, "selection": SelectionRules(views_per_domain=VIEWS)}
+    made = small_board(*algorithms, checkpoints=1, backbone=backbone, split=SplitRules(validation=0.05, test=0.15))
     return made.model_copy(update=changes | {"stream_batch": BATCH})
 
 
@@ -80,11 +81,12 @@ def test_a_run_says_what_a_plain_loop_over_its_images_says(algorithm: str, view:
     training, dataset = plan.trainings[entry.training], load("digits")
     network = trained(training, store)
     name = TARGET if view == "clean" else training.sources[0]
-    rows = np.arange(len(dataset.domain(name)))
+    rows = rows_tested(dataset, name, training.trial, training.validation, training.test, training.official)
+    assert len(rows) > 5 * BATCH
     if view != "clean":
         held = Setting(training, parts_of(training), store, CPU).sources().domains[0].validation.numpy()
         rows = viewed(dataset, name, training.trial, held, VIEWS)
-    images = dataset.domain(name).inputs if view == "clean" else Shifted(dataset, name, rows, view)
+    images = dataset.domain(name).inputs[rows] if view == "clean" else Shifted(dataset, name, rows, view)
     pixels = Pixels(images, network.info, CPU, resident=False)
     seed = training.seed("stream", name, view)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))

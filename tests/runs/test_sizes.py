@@ -40,7 +40,7 @@ def test_what_a_plan_predicts_is_within_a_quarter_of_what_is_written(
     algorithms = ("erm", "swad", "t3a", "lora", "linear_probe(head='random')", "wise_ft")
     board = small_board(*algorithms, steps=6, checkpoints=3, split=WHOLE).model_copy(
         update={
-            "cases": {"digits": CaseRules(targets=("print",))},
+            "cases": {"digits": CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))},
             "keep": "all",
             "selection": SelectionRules(views_per_domain=40),
         }
@@ -89,9 +89,8 @@ def test_the_large_boards_fit_on_a_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert chosen.decoded == pytest.approx(3 * 224**2 * (586_575 + 9_991 + 10_729 + 15_588 + 24_788), rel=0.01)
     assert chosen.views == pytest.approx(3 * 224**2 * seen_by_any("domainbed-resnet50", 3), rel=0.01)
     everything = rules("domainbed-resnet50").model_copy(update={"selection": SelectionRules(views_per_domain="all")})
-    assert sizes(plan(rules(everything, trials=1)), "chosen").views == pytest.approx(
-        10 * 0.2 * chosen.decoded, rel=0.01
-    )
+    one = plan(rules(everything, algorithms=["erm"], trials=1))
+    assert sizes(one, "chosen").views == pytest.approx(10 * 0.2 * chosen.decoded, rel=0.01)
     assert chosen.unknown == ()
 
 

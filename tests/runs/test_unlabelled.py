@@ -47,11 +47,11 @@ METHODS = (
 
 
 def board(*algorithms: str, test: float = 0.0, **changes: object) -> BoardCard:
-    """One target, few shifted images; a part of each domain is kept for testing, or a target is tested whole."""
+    """One target, two sources, few images that validate; a part of each domain is tested, or a target as a whole."""
     rules: dict[str, object] = {
-        "cases": {"digits": CaseRules(targets=("print",))},
+        "cases": {"digits": CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))},
         "selection": SelectionRules(views_per_domain=2),
-        "split": SplitRules(validation=0.1, test=test),
+        "split": SplitRules(validation=0.02, test=test),
         "unlabelled": "untested" if test else "tested",
     }
     return boards.rules(small_board(*algorithms, backbone="dgbench:convnet-small")).model_copy(update=rules | changes)
@@ -290,7 +290,7 @@ def test_a_head_sees_features_of_the_target_s_images(name: str, whole: Path) -> 
 
 
 def test_a_step_may_see_some_of_the_sources_and_the_target(tmp_path: Path) -> None:
-    rules = board("divdis")
+    rules = board("divdis", cases={"digits": CaseRules(targets=("print",))})
     few = rules.training.model_copy(update={"domains_per_step": 2})
     made = make_plan(rules.model_copy(update={"training": few}))
     spec = of(made, "divdis")
