@@ -71,7 +71,7 @@ def whole() -> Leaderboard:
 def same(made: Leaderboard, expected: Leaderboard) -> None:
     """Everything but that it is a part, when it was made, and frames, which are compared as such."""
     assert replace(made.info, part="") == expected.info
-    apart = {"info", "cells", "provenance", "records", "tracks"}
+    apart = {"info", "cells", "pictured", "provenance", "records", "tracks"}
     for each in fields(made):
         if each.name not in apart:
             assert getattr(made, each.name) == getattr(expected, each.name), each.name
@@ -81,6 +81,7 @@ def same(made: Leaderboard, expected: Leaderboard) -> None:
         )  # fmt: skip
     assert made.to_polars("criteria").equals(expected.to_polars("criteria"))
     assert made.cells.equals(expected.cells)
+    assert made.pictures == expected.pictures
     assert made.records.missing == expected.records.missing
 
 
