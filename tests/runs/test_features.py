@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dgbench.core.backbone_name import parse
+from dgbench.core.cards import CaseRules, SelectionRules, SplitRules
 from dgbench.core.decoding import Decoding
 from dgbench.core.errors import DamagedError
 from dgbench.core.in_use import use
@@ -33,8 +34,14 @@ CPU = torch.device("cpu")
 
 
 def frozen(*algorithms: str, trials: int = 1) -> Plan:
-    board = small_board(*algorithms, trials=trials)
-    return make_plan(board.model_copy(update={"hyperparameters": {"sampler.augmentation": "none"}}))
+    """Of two targets, so that each of the four domains trains for one of them; few images are looked at."""
+    board = small_board(*algorithms, trials=trials, split=SplitRules(validation=0.02, test=0.02))
+    changes = {
+        "cases": {"digits": CaseRules(targets=("print", "dot-matrix"))},
+        "hyperparameters": {"sampler.augmentation": "none"},
+        "selection": SelectionRules(views_per_domain=2),
+    }
+    return make_plan(board.model_copy(update=changes))
 
 
 def test_only_a_frozen_backbone_on_unchanged_images_is_replaced_by_its_features() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import dgbench
 from dgbench.api import boards
-from dgbench.core.cards import BoardCard, CaseRules, SelectionRules
+from dgbench.core.cards import BoardCard, CaseRules, SelectionRules, SplitRules
 from dgbench.core.errors import DivergedError, RecipeError
 from dgbench.core.pieces import checkpoint, file
 from dgbench.core.space import Space
@@ -46,11 +46,12 @@ SOUPS = ("erm", "soup", "greedy_soup")
 
 
 def board(*algorithms: str, draws: int = 3, backbone: str = "dgbench:convnet-small", **changes: object) -> BoardCard:
-    """One target, few shifted images."""
-    rules = {"cases": {"digits": CaseRules(targets=("print",))}, "selection": SelectionRules(views_per_domain=2)}
-    return boards.rules(small_board(*algorithms, backbone=backbone, steps=6), draws=draws).model_copy(
-        update=rules | changes
-    )
+    """One target, two sources, few images that are looked at."""
+    case = CaseRules(targets=("print",), sources=("handwritten", "dot-matrix"))
+    rules = {"cases": {"digits": case}, "selection": SelectionRules(views_per_domain=2)}
+    split = SplitRules(validation=0.03, test=0.02)
+    made = small_board(*algorithms, backbone=backbone, steps=6, split=split)
+    return boards.rules(made, draws=draws).model_copy(update=rules | changes)
 
 
 def merges(plan: Plan) -> dict[str, TrainingSpec]:
@@ -343,7 +344,7 @@ def test_adapters_are_merged_as_the_weights_that_they_come_to() -> None:
 
 
 def test_information_is_the_mean_square_of_single_gradients(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The head's gradient in closed form, for the likeliest class of each of two images of each domain."""
+    """The head's gradient in closed form, for the likeliest class of each of three images of each domain."""
     plan, store = make_plan(board(*SOUPS)), Store(whole)
     spec = plan.trainings[merges(plan)["soup"].reads()[0]]
     setting = Setting(spec, parts_of(spec), store, CPU)
@@ -354,7 +355,7 @@ def test_information_is_the_mean_square_of_single_gradients(whole: Path, monkeyp
     network, draw, squares = setting.initial_network().eval(), members.generator(), []
     load_effective(network, state)
     for domain in setting.sources().domains:
-        for row in domain.train[torch.randperm(len(domain.train), generator=draw)[:2]]:
+        for row in domain.train[torch.randperm(len(domain.train), generator=draw)[:3]]:
             with torch.no_grad():
                 features = network.features(domain.inputs.ready(row[None]))
                 p = network.head(features).softmax(1)

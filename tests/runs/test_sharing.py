@@ -16,7 +16,7 @@ from pretend_remote import Pretended
 
 from dgbench.api import boards
 from dgbench.cli.work import there
-from dgbench.core.cards import CaseRules
+from dgbench.core.cards import CaseRules, SelectionRules, SplitRules
 from dgbench.core.errors import DamagedError, StoreError
 from dgbench.core.files import write_json
 from dgbench.core.leases import Leases
@@ -584,8 +584,11 @@ def test_merging_verifies_before_it_copies(tmp_path: Path) -> None:
 
 
 def test_a_board_on_a_shared_disk_is_that_of_a_folder_to_the_bit(tmp_path: Path) -> None:
-    rules, url = small_board("erm", backbone="dgbench:convnet-small"), f"file://{tmp_path}/disk"
-    rules = rules.model_copy(update={"cases": {"digits": CaseRules(targets=("print", "dot-matrix"))}})
+    few, url = SplitRules(validation=0.02, test=0.02), f"file://{tmp_path}/disk"
+    cases = {"digits": CaseRules(targets=("print", "dot-matrix"))}
+    rules = small_board("erm", backbone="dgbench:convnet-small", split=few).model_copy(
+        update={"cases": cases, "selection": SelectionRules(views_per_domain=2)}
+    )
     for place in (tmp_path / "folder", url):
         assert carry_out(rules, place).runs
     other = Store(tmp_path / "other", Shared(Folder(url), tmp_path / "other"))  # of a machine that comes later

@@ -43,7 +43,7 @@ def small(*algorithms: str, trials: int = 2, **changes: object) -> BoardCard:
     little = {
         "name": "little",
         "tracks": {"inductive": "dgbench:convnet-small"},
-        "training": TrainingRules(steps=6, checkpoints=3, batch_per_domain=4),
+        "training": TrainingRules(steps=6, checkpoints=2, batch_per_domain=4),
         "selection": SelectionRules(views_per_domain=1),
         "cases": {SET: {"targets": TARGETS, "sources": ()}},
     }
