@@ -57,7 +57,7 @@ def board(name: str) -> Leaderboard:
     )  # fmt: skip
     metrics = records[0].with_columns(title="algorithm")
     failed = [Failure(name, name, name, 0, 0, name)]
-    return build(metrics, records[1], rules, {}, {"data": name, name: name}, failed)
+    return build(metrics, records[1], rules, dict, {"data": name, name: name}, failed)
 
 
 def tokens(source: str) -> Iterator[Token]:
