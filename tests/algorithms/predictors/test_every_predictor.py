@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -120,7 +121,20 @@ def shown(sees: str, rows: Tensor) -> Tensor:
     return rows.repeat(1, 8).view(-1, 3, 4, 4) if sees == "images" else rows
 
 
+def two_stages(width: int) -> nn.Sequential:
+    """What a side network asks of its small one, in two thirds of the layers."""
+    layers = [nn.Conv2d(3, 8, 3), nn.GroupNorm(4, 8), nn.ReLU(), nn.Conv2d(8, width, 2), nn.ReLU(), nn.Flatten()]
+    module = nn.Sequential(*layers)
+    module.feature_info = [{"module": "2", "num_chs": 8}, {"module": "4", "num_chs": width}]  # type: ignore[assignment]
+    return module
+
+
 def toy_network(sees: str, kind: str = "plain") -> Network:
+    return copy.deepcopy(_toy_network(sees, kind))
+
+
+@cache
+def _toy_network(sees: str, kind: str) -> Network:
     torch.default_generator.manual_seed(0)  # that of all devices notes from where it was called, which takes a while
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(32, DIM), nn.LayerNorm(DIM)]
     module = nn.Sequential(*layers) if sees == "images" else nn.Identity()
@@ -129,6 +143,8 @@ def toy_network(sees: str, kind: str = "plain") -> Network:
     network.consistency = Consistency(2, DIM)
     if kind == "levi":
         LEVI(width=DIM).attach(network, DOMAINS)
+        assert network.side is not None
+        network.side.small = two_stages(96)
     network.domain_heads = nn.Linear(DIM, DOMAINS * CLASSES)
     for head in (network.head, network.domain_heads):  # trained heads are sure of something; some predictors go by that
         head.weight.mul_(4 if kind == "plain" else 40)
