@@ -15,7 +15,7 @@ from typing import Any, cast
 import tiny_clip
 import torch
 from one_layer import SMALLEST, one_layer
-from smallest import smallest
+from smallest import LOOK_INTO_BLOCKS, smallest
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import backend_registration
@@ -86,7 +86,9 @@ def _specs(algorithm: str, backbone: str) -> list[TrainingSpec]:
 def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
     """A training, and fake tensors; networks are built before, as that reads numbers back."""
     parts = parts_of(spec)
-    backbone = one_layer() if spec.backbone == SMALLEST else build(spec.backbone)
+    objective = spec.parts["objective"]["part"]
+    small = _staged if objective in LOOK_INTO_BLOCKS else one_layer
+    backbone = small() if spec.backbone == SMALLEST else build(spec.backbone)
     network = Network(backbone, 10, activation=parts.adapter.activation())
     network.texts = Texts(tuple("0123456789"), Wording())
     attach(spec, parts, network)
@@ -105,8 +107,11 @@ FEWER = {"trm": "trm(head_steps=2)"}
 
 def steps(algorithm: str, folder: Path) -> str:
     """The steps of each training of a recipe; where their last losses are."""
-    towered = algorithm in tiny_clip.TOWERED
-    specs = _specs(FEWER.get(algorithm, algorithm), tiny_clip.register(folder) if towered else smallest(algorithm))
+    if algorithm in tiny_clip.TOWERED:
+        backbone = tiny_clip.register(folder)
+    else:  # stages are blocks enough for those that only look into them
+        backbone = SMALLEST if algorithm in LOOK_INTO_BLOCKS else smallest(algorithm)
+    specs = _specs(FEWER.get(algorithm, algorithm), backbone)
     for spec in specs:
         if spec.id not in _TAKEN:  # recipes that differ in averaging and prediction alone train the same
             _TAKEN[spec.id] = _steps(spec, folder)
@@ -132,7 +137,8 @@ def _steps(spec: TrainingSpec, folder: Path) -> str:
 
 
 def _staged() -> Backbone:
-    """Two stages that normalise by batches: all that a stream asks of a network, with few weights."""
+    """Two stages that normalise by batches: all that is asked of a network by streams, and by those that look into it,
+    with few weights."""
     stage = nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()
     other = nn.Conv2d(8, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()
     module = nn.Sequential(*stage, *other, nn.AdaptiveAvgPool2d(1), nn.Flatten())
