@@ -70,8 +70,8 @@ def naive_threshold(values: Plane, method: str) -> float:
     return found
 
 
-def naive_edges(image: Tensor, sigma: float, method: str, noise: float, low: float, high: float) -> NDArray[np.bool_]:
-    """Pixel by pixel, with a search through what hangs together."""
+def naive_slopes(image: Tensor, sigma: float) -> tuple[Plane, Plane]:
+    """How steep an image is, by which its threshold is found; and, pixel by pixel, where it is steepest."""
     red, green, blue = image.numpy().astype(np.float64)
     gray = (0.2989 * red + 0.587 * green + 0.114 * blue) / 255
 
@@ -81,9 +81,6 @@ def naive_edges(image: Tensor, sigma: float, method: str, noise: float, low: flo
     def slopes(plane: Plane) -> tuple[Plane, Plane]:
         return nd.sobel(plane, 0), nd.sobel(plane, 1)
 
-    given = np.hypot(*slopes(smoothed(gray)))
-    t = naive_threshold(given, method)
-    t = t + noise if given.min() < t + noise < given.max() else t
     down, across = slopes(smoothed(gray) / smoothed(np.ones_like(gray)))
     strength = np.hypot(down, across)
     h, w = gray.shape
@@ -102,9 +99,16 @@ def naive_edges(image: Tensor, sigma: float, method: str, noise: float, low: flo
             )
         if strength[y, x] >= max(sides) - 1e-12:
             thin[y, x] = strength[y, x]
+    return np.hypot(*slopes(smoothed(gray))), thin
+
+
+def naive_edges(given: Plane, thin: Plane, t: float, noise: float, low: float, high: float) -> NDArray[np.bool_]:
+    """With a search through what hangs together, above shares of the threshold."""
+    t = t + noise if given.min() < t + noise < given.max() else t
+    h, w = thin.shape
 
     def followed(low: float, high: float) -> NDArray[np.bool_]:
-        kept = np.zeros(gray.shape, np.bool_)
+        kept = np.zeros(thin.shape, np.bool_)
         waiting = [at for at in product(range(h), range(w)) if thin[at] > 0 and thin[at] >= high]
         while waiting:
             y, x = waiting.pop()
@@ -129,9 +133,11 @@ def edges(image: Tensor, lines: Lines) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_edges_are_those_of_a_loop_over_pixels(sigma: float, method: str) -> None:
     for image in pictures(3):
+        given, thin = naive_slopes(image, sigma)
+        t = naive_threshold(given, method)
         for noise, low, high in ((0.0, 0.5, 1.5), (0.3, 0.3, 0.9), (-20.0, 0.7, 0.8)):
             lines = drawn(sigma=sigma, method=METHODS.index(method), noise=noise, low=low, high=high)
-            expected = naive_edges(image, sigma, method, noise, low, high)
+            expected = naive_edges(given, thin, t, noise, low, high)
             assert 0 < expected.sum() < expected.size / 2
             assert np.array_equal(edges(image, lines), expected), (noise, low, high)
 
@@ -169,7 +175,8 @@ def test_where_no_edge_is_found_thresholds_are_those_of_the_library() -> None:
     """A faint square in white: the strongest gradients are those of the border, beyond which there is black."""
     image = torch.full((3, 24, 24), 250, dtype=torch.uint8)
     image[:, 8:16, 8:16] = 225
-    expected = naive_edges(image, 1.0, "otsu", 0.0, 0.5, 1.5)
+    given, thin = naive_slopes(image, 1.0)
+    expected = naive_edges(given, thin, naive_threshold(given, "otsu"), 0.0, 0.5, 1.5)
     assert np.array_equal(edges(image, drawn()), expected)
     assert np.array_equal(edges(image, drawn(low=0.0, high=0.0)) & expected, expected)
     assert expected.sum() > 20
