@@ -27,7 +27,7 @@ from dgbench.submissions.check import CHECKS, rank
 from dgbench.submissions.evidence import Evidence, Others
 from dgbench.submissions.place import Placed, lying, placed
 from dgbench.submissions.runs import as_records, trials_of
-from dgbench.submissions.verdicts import Verdict
+from dgbench.submissions.verdicts import Check, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -188,14 +188,15 @@ def _union(own: tuple[str, ...], of: Sequence[Placed], name: str) -> tuple[str, 
     return tuple(sorted({*own, *(version for one in of for version in getattr(one.submission.provenance, name))}))
 
 
-def verdicts(one: Placed, asked: Asked) -> list[Verdict]:
-    """What every check says of a placed submission by itself, without a look at predictions."""
+def verdicts(one: Placed, asked: Asked, checks: Iterable[Check] = CHECKS) -> list[Verdict]:
+    """What checks say of a placed submission by itself, without a look at predictions."""
     evidence = Evidence(one.submission, one.rows, asked, {}, {}, (), False, Others())
-    return [check.verdict(evidence) for check in CHECKS]
+    return [check.verdict(evidence) for check in checks]
 
 
 def _admitted(one: Placed, asked: Asked) -> bool:
-    refused = [found for found in verdicts(one, asked) if found.outcome == "refused"]
+    may_refuse = (check for check in CHECKS if check.code.startswith("E"))  # the others mark
+    refused = [found for found in verdicts(one, asked, may_refuse) if found.outcome == "refused"]
     if one.submission.board.name != asked.board.name:
         log.warning("left out: %s: it is for the board '%s'", one.submission.id, one.submission.board.name)
     elif refused:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import polars as pl
@@ -180,13 +181,19 @@ def _measured(rows: Sequence[Row], alike: Mapping[str, str]) -> pl.DataFrame:
         rows: The runs.
         alike: What is the same of all.
     """
-    seen = [(row, one) for row in rows for one in row.result.metrics]
+    seen = [one for row in rows for one in row.result.metrics]
+    counts = [len(row.result.metrics) for row in rows]
+
+    def of_runs(name: str) -> list[Any]:
+        return [value for row, count in zip(rows, counts, strict=True) for value in [getattr(row, name)] * count]
+
     columns: dict[str, list[Any]] = {name: [value] * len(seen) for name, value in alike.items()}
-    columns |= {name: [getattr(row, name) for row, _ in seen] for name in ("target", "trial", "draw", "run")}
-    columns |= {name: [getattr(one, name) for _, one in seen] for name in ("step", "split", "view", "n", "digest")}
+    columns |= {name: of_runs(name) for name in ("target", "trial", "draw", "run")}
+    columns |= {name: [*map(attrgetter(name), seen)] for name in ("step", "split", "view", "n", "digest")}
     columns["domain"] = [
-        row.target if (one.split, one.domain) == ("target", row.domain) else one.domain for row, one in seen
+        target if (one.split, one.domain) == ("target", domain) else one.domain
+        for one, target, domain in zip(seen, columns["target"], of_runs("domain"), strict=True)
     ]
-    columns["accuracy"] = [one.accuracy if one.headline is None else one.headline for _, one in seen]
-    columns["nll"] = [math.nan if one.nll is None else one.nll for _, one in seen]
+    columns["accuracy"] = [one.accuracy if one.headline is None else one.headline for one in seen]
+    columns["nll"] = [math.nan if one.nll is None else one.nll for one in seen]
     return pl.DataFrame({name: columns[name] for name in METRICS}, schema=METRICS)
