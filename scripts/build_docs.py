@@ -16,14 +16,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from html import escape
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import typer
-from typer.testing import CliRunner
 
 import dgbench
 from dgbench.cli import program
@@ -116,13 +117,12 @@ def commands() -> Iterator[str]:
     """Every command with the help that it prints."""
     yield "# Commands"
     yield "What `dgbench COMMAND --help` prints, for every command. Their [exit codes](exit-codes.md) are the same."
-    app = program()
-    for words in sorted(verbs(typer.main.get_command(app))):
-        done = CliRunner().invoke(
-            app, [*words, "--help"], prog_name="dgbench", env={"COLUMNS": "100"}, catch_exceptions=False
-        )
+    command = typer.main.get_command(program())  # made once: a runner of typer's makes it for each call
+    for words in sorted(verbs(command)):
+        with redirect_stdout(StringIO()) as said:
+            command.main([*words, "--help"], "dgbench", standalone_mode=False, terminal_width=80)
         yield f"## dgbench {' '.join(words)}".rstrip()
-        yield f"```text\n{done.stdout.strip()}\n```"
+        yield f"```text\n{said.getvalue().strip()}\n```"
 
 
 def verbs(command: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
