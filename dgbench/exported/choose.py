@@ -199,19 +199,19 @@ def refuse_missing(entries: Iterable[Entry], records: Records) -> None:
 
 def of_cell(board: BoardCard, plan: Plan, cell: list[Entry], records: Records, criterion: Criterion) -> Choice:
     """The choice among the candidates of one cell, all of which are there."""
-    where = cell[0]
-    picked = choose(records.metrics, records.runs, criterion, records.indicators).filter(
+    where, everywhere = cell[0], choose(records.metrics, records.runs, criterion, records.indicators)
+    picked = everywhere.filter(
         (pl.col("algorithm") == where.algorithm) & (pl.col("target") == where.target) & (pl.col("trial") == where.trial)
     )
     if picked.is_empty():
         raise StoreError(f"'{criterion.name}' gives no model of {where.title} on target {where.target} a number")
     best = picked.row(0, named=True)
     entry = next(entry for entry in cell if entry.draw == best["draw"])
-    scores = _scores(records, criterion, entry, best["step"])
+    scores = _scores(records, everywhere, entry, best["step"])
     return Choice(board, plan, entry, criterion, best["step"], best["score"], tuple(best["views"]), scores)
 
 
-def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> Scores:
+def _scores(records: Records, picked: pl.DataFrame, entry: Entry, step: int) -> Scores:
     own = records.metrics.filter(
         (pl.col("algorithm") == entry.algorithm)
         & (pl.col("target") == entry.target)
@@ -226,7 +226,7 @@ def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> 
     reached = by_split["target"].to_dicts()
     if not reached:
         return Scores(validation=validation)
-    cells = reached_cells(records, criterion).filter(pl.col("algorithm") == entry.algorithm)
+    cells = reached_cells(records, picked).filter(pl.col("algorithm") == entry.algorithm)
     design = Design.of(records.runs, records.weights)
     return Scores(
         validation=validation,
@@ -236,10 +236,10 @@ def _scores(records: Records, criterion: Criterion, entry: Entry, step: int) -> 
     )
 
 
-def reached_cells(records: Records, criterion: Criterion) -> pl.DataFrame:
+def reached_cells(records: Records, picked: pl.DataFrame) -> pl.DataFrame:
     """What was chosen in each cell, with the accuracy that it reached on the target."""
     reached = records.metrics.filter(pl.col("split") == "target").select(*CANDIDATE, "accuracy")
-    return choose(records.metrics, records.runs, criterion, records.indicators).join(reached, on=CANDIDATE)
+    return picked.join(reached, on=CANDIDATE)
 
 
 def over_trials(estimate: Estimate) -> Measured:

@@ -14,7 +14,7 @@ from dgbench.exported.card import Expectation, Measured, Rival
 from dgbench.exported.choose import over_trials, reached_cells
 from dgbench.runs.collect import Records, beaten
 from dgbench.runs.plan import Entry, Plan
-from dgbench.selection.criteria import Criterion, scores
+from dgbench.selection.criteria import Criterion, choose, scores
 from dgbench.selection.design import Design
 from dgbench.selection.records import check
 from dgbench.selection.statistics import SHARE, Estimate
@@ -86,7 +86,7 @@ def elect(plan: Plan, records: Records, criterion: Criterion) -> Elected:
     best = ranking[0][0]
     draw, target, trial, tried = _best_set(sets.filter(pl.col("algorithm") == best))
     entry = next(e for e in standing if (e.algorithm, e.draw, e.target, e.trial) == (best, draw, target, trial))
-    cells = reached_cells(records, criterion)
+    cells = reached_cells(records, choose(records.metrics, records.runs, criterion, records.indicators))
     design = Design.of(records.runs, records.weights)
     means = _means(design, cells, together)
     rivals = [

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+from huggingface_hub import constants
+
 TOKEN = "hf_" + "secretsecretsecretsecret"
 LARGE = 4_000
 """Bytes of a file that comes over LFS; binary ones always do."""
@@ -51,6 +54,14 @@ def environment(state: Hub) -> dict[str, str]:
     """Of a program that takes the stand-in for the Hub."""
     own = {"HF_ENDPOINT": state.address, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     return os.environ | own
+
+
+def at(state: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process take it for the Hub."""
+    monkeypatch.setattr(constants, "ENDPOINT", state.address)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
 
 
 @contextmanager

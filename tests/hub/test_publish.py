@@ -9,7 +9,7 @@ import datasets
 import polars as pl
 import pytest
 import yaml
-from hub.stand_in import TOKEN, Hub, hub
+from hub.stand_in import TOKEN, Hub, at, hub
 from huggingface_hub import constants
 from sites.made import shown_board
 
@@ -45,10 +45,7 @@ def folder(board: Leaderboard, tmp_path_factory: pytest.TempPathFactory) -> Path
 def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hub for this process."""
     with hub() as state:
-        monkeypatch.setattr(constants, "ENDPOINT", state.address)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        at(state, monkeypatch)
         yield state
 
 
