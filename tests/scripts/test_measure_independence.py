@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scripts_loaded import load_script
 
+from dgbench.core.cards import CaseRules
+
 script = load_script("measure_independence")
 
 
@@ -32,6 +34,9 @@ def test_targets_that_move_together_have_correlation_one() -> None:
 def test_the_script_measures_a_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Its own but for the targets, which are two."""
+    board, two = script.board, {"digits": CaseRules(targets=("print", "dot-matrix"))}
+    monkeypatch.setattr(script, "board", lambda *asked: board(*asked).model_copy(update={"cases": two}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DGBENCH_STORE", "kept")
     asked = ["--trials", "3", "--steps", "2", "--backbone", "dgbench:convnet-small"]

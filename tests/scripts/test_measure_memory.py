@@ -1,6 +1,7 @@
 """The script that measures memory, run as a user runs it, on few small images.
 
-Its worker is a fresh interpreter, and so its child, as users have it; the program itself is a copy.
+Its worker is a fresh interpreter, and so its child, as users have it; the program itself is a copy. Its network is
+smaller.
 """
 
 import re
@@ -12,9 +13,10 @@ from nursery import python
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PROGRAM = """
-import sys, nursery
+import functools, sys, nursery
 sys.path.insert(0, {scripts!r})
 import measure_memory
+measure_memory.replace = functools.partial(measure_memory.replace, network="test_resnet", views=2)
 with nursery.fresh_workers():
     measure_memory.main()
 """
