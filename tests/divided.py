@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +73,7 @@ def training(spec: TrainingSpec, division: Division = WHOLE, extra: nn.Module | 
     parts = parts_of(spec)
     reseed(0)
     if spec.backbone.startswith("open_clip"):
-        tiny_clip.register(Path(tempfile.mkdtemp(dir=Path.home())))  # which goes with the session
+        tiny_clip.tinier()
     backbone = one_layer() if spec.backbone == SMALLEST else build(spec.backbone)
     if extra is not None:
         backbone = replace(backbone, module=nn.Sequential(backbone.module, copy.deepcopy(extra)))

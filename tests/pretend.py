@@ -108,7 +108,7 @@ FEWER = {"trm": "trm(head_steps=2)"}
 def steps(algorithm: str, folder: Path) -> str:
     """The steps of each training of a recipe; where their last losses are."""
     if algorithm in tiny_clip.TOWERED:
-        backbone = tiny_clip.register(folder)
+        backbone = tiny_clip.tinier()
     else:  # stages are blocks enough for those that only look into them
         backbone = SMALLEST if algorithm in LOOK_INTO_BLOCKS else smallest(algorithm)
     specs = _specs(FEWER.get(algorithm, algorithm), backbone)
