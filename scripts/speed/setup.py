@@ -56,7 +56,7 @@ class Size:
     views: int = SelectionRules().views_per_domain
 
 
-QUICK = Size(140, 32, batch=2, steps=2, trials=1, workers=1, drawn=(32,), network="test_resnet", items=8, views=2)
+QUICK = Size(56, 32, batch=2, steps=2, trials=1, workers=1, drawn=(32,), network="test_resnet", items=8, views=2)
 
 
 @dataclass(frozen=True)
