@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -28,15 +31,20 @@ FACTORS = {
 HEAD = {"head.weight", "head.bias"}
 
 
-def plain() -> Network:
+@cache
+def _plain() -> Network:
     torch.manual_seed(0)
     return Network(build("dgbench:vit-micro"), classes=10)
+
+
+def plain() -> Network:
+    return copy.deepcopy(_plain())
 
 
 def attached(name: str) -> tuple[Adapter, Network]:
     network = plain()
     adapter = registry.load("adapter", name)()
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     adapter.attach(network, domains=3)
     return adapter, network
 
@@ -44,7 +52,7 @@ def attached(name: str) -> tuple[Adapter, Network]:
 def moved(name: str) -> Network:
     """As after a few steps: everything trainable is somewhere else."""
     _, network = attached(name)
-    torch.manual_seed(2)
+    torch.default_generator.manual_seed(2)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
