@@ -12,13 +12,12 @@ from typing import cast
 import tiny_clip
 import torch
 import torch.distributed as dist
-from one_layer import SMALLEST, WIDTH, one_layer
+from one_layer import WIDTH, network_of
 from torch import Tensor, nn
 
 from dgbench.algorithms.step import Batch, Unlabelled
 from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import Wording
-from dgbench.models.backbones import build
 from dgbench.models.network import Network
 from dgbench.models.reseed import reseed
 from dgbench.models.wording import Texts
@@ -74,7 +73,7 @@ def training(spec: TrainingSpec, division: Division = WHOLE, extra: nn.Module | 
     reseed(0)
     if spec.backbone.startswith("open_clip"):
         tiny_clip.tinier()
-    backbone = one_layer() if spec.backbone == SMALLEST else build(spec.backbone)
+    backbone = network_of(spec)
     if extra is not None:
         backbone = replace(backbone, module=nn.Sequential(backbone.module, copy.deepcopy(extra)))
     network = Network(backbone, CLASSES, activation=parts.adapter.activation())

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import tiny_clip
 import torch
-from one_layer import SMALLEST, one_layer
+from one_layer import SMALLEST, network_of
 from smallest import LOOK_INTO_BLOCKS, smallest
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -25,7 +25,6 @@ from dgbench.algorithms.step import Batch, Unlabelled
 from dgbench.core import registry
 from dgbench.core.cards import CaseRules
 from dgbench.core.dataset_card import Wording
-from dgbench.models.backbones import build
 from dgbench.models.consistency import Consistency
 from dgbench.models.network import Backbone, Network
 from dgbench.models.wording import Texts
@@ -86,9 +85,7 @@ def _specs(algorithm: str, backbone: str) -> list[TrainingSpec]:
 def _training(spec: TrainingSpec, folder: Path) -> Iterator[Training]:
     """A training, and fake tensors; networks are built before, as that reads numbers back."""
     parts = parts_of(spec)
-    objective = spec.parts["objective"]["part"]
-    small = _staged if objective in LOOK_INTO_BLOCKS else one_layer
-    backbone = small() if spec.backbone == SMALLEST else build(spec.backbone)
+    backbone = _staged() if spec.parts["objective"]["part"] in LOOK_INTO_BLOCKS else network_of(spec)
     network = Network(backbone, 10, activation=parts.adapter.activation())
     network.texts = Texts(tuple("0123456789"), Wording())
     attach(spec, parts, network)
