@@ -10,6 +10,7 @@ import pytest
 from rival import does_a_board
 
 from dgbench.api import boards
+from dgbench.core.cards import CaseRules
 from dgbench.core.errors import StoreError
 from dgbench.core.files import read_json
 from dgbench.core.processes import Pool
@@ -17,7 +18,9 @@ from dgbench.core.spec import identity
 from dgbench.runs.store import BusyError, Store
 from small import VIEWS, WHOLE, small_board
 
+DRAWN = ("print", "dot-matrix", "seven-segment")
 BOARD = small_board("erm", "t3a", "wise_ft", backbone="dgbench:convnet-small", split=WHOLE)
+BOARD = BOARD.model_copy(update={"cases": {"digits": CaseRules(targets=DRAWN, sources=DRAWN)}})
 
 
 @pytest.fixture(scope="module")
