@@ -20,6 +20,7 @@ from dgbench.models.backbones.packages import PACKAGES, Package, file_of
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.undrawn import Undrawn
 from dgbench.models.weightless import weightless
 
 SIDE = 224
@@ -67,7 +68,8 @@ def classifier(name: str) -> Any:
         DGBenchError: the package is missing, or not the one that is pinned.
     """
     package = PACKAGES[name]
-    module = _network(package)
+    with Undrawn():
+        module = _network(package)
     load_by_position(module, read_tensors(file_of(package)), name)
     return module
 

@@ -29,6 +29,7 @@ from dgbench.models.backbones.own.tensors import read_tensors
 from dgbench.models.backbones.provided import provided
 from dgbench.models.backbones.uncompiled import uncompiled
 from dgbench.models.network import Backbone
+from dgbench.models.undrawn import Undrawn
 from dgbench.models.weightless import weightless
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -47,10 +48,12 @@ def build(name: BackboneName) -> Backbone:
             image size.
     """
     config = _config(name)
-    weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
-    module = _create(name, config, weights)
-    if name.weights is not None:
-        load(module, _own(name, module)[0])
+    if name.weights is None:
+        weights = hub.fetched(config.hf_hub_id, _files(config), name.canonical) if name.tag else None
+        return _described(name, config, _create(name, config, weights))
+    with Undrawn():
+        module = _create(name, config, weights=None)
+    load(module, _own(name, module)[0])
     return _described(name, config, module)
 
 
