@@ -4,12 +4,12 @@ import ast
 import os
 import re
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nursery import python
 from sample_cards import FULL
 
 from dgbench.api import boards
@@ -59,7 +59,7 @@ def test_a_package_registers_a_builder_as_on_the_page(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(as_toml(content))
     program = "from dgbench.data.catalogue import load; print(load('mine.toml').domains[1].inputs.max())"
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
-    command = [sys.executable, "-c", program]
+    command = [python(), "-c", program]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "7", done.stderr
     without = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
