@@ -141,12 +141,13 @@ def test_ids_may_be_short_but_must_be_unique() -> None:
         resolved("0011", known)
 
 
-def test_what_cannot_be_done_is_one_message(room: Room, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_one_message(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(room, "erm")
     typo = run[:-2] + ("00" if run[-2:] != "00" else "11")
     done = within("reproduce", typo, "--store", room.store)
     assert done.returncode == 2
     assert f"Did you mean '{run}'" in done.stderr
+    monkeypatch.setattr(reproducing, "_submitted", lambda board: ())  # of all boards it is read but once
     training = runs(room).filter(pl.col("run") == run)["training"].item()
     with pytest.raises(StoreError, match=f"{training} is a training, and no run; of its runs there are .*{run}"):
         dgbench.reproduce(training, store=room.store)
