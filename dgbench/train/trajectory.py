@@ -21,8 +21,8 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, TensorSpec, serialize_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.utils import parametrize
 
@@ -42,9 +42,19 @@ _SINCE = "since"
 
 
 def save(path: Path, state: State) -> None:
-    """Write tensors, whole or not at all."""
+    """Write tensors, whole or not at all.
+
+    As ``save_file`` of safetensors does, which takes longer to describe the tensors of a small network than to write.
+    """
+    written = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     with whole(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary)
+        serialize_file({key: _described(tensor) for key, tensor in written.items()}, temporary)
+
+
+def _described(tensor: Tensor) -> TensorSpec:
+    """Where its bytes lie: as long as the tensor is there, and as they are on machines whose lowest byte is first."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return TensorSpec(dtype=kind, shape=tensor.shape, data_ptr=tensor.data_ptr(), data_len=tensor.nbytes)
 
 
 def digest(state: State) -> str | None:

@@ -1,13 +1,17 @@
-"""Memory layouts, against what an optimizer without fused kernels does and against addresses of single numbers."""
+"""Memory layouts, against an optimizer without fused kernels, addresses of single numbers, and safetensors."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dgbench.core.errors import DGBenchError
 from dgbench.train.layout import check_layouts, laid_out_like, same_layout
+from dgbench.train.trajectory import save
 
 
 @st.composite
@@ -32,6 +36,17 @@ def test_layouts_agree_where_every_number_lies_as_far_in(pair: tuple[Tensor, Ten
     assert same_layout(weight, copy)
     assert torch.equal(copy, tensor)
     assert copy.data_ptr() != tensor.data_ptr()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool, torch.uint8])
+def test_whatever_its_layout_a_tensor_is_written_as_safetensors_writes_it(kind: torch.dtype, tmp_path: Path) -> None:
+    turned = torch.arange(24).to(kind).view(2, 3, 2, 2).to(memory_format=torch.channels_last)
+    state = {"turned": turned, "part": turned[:, 1], "number": turned[0, 1, 0, 0], "none": turned[:0]}
+    save(tmp_path / "mine", state)
+    save_file(
+        {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}, tmp_path / "its"
+    )
+    assert (tmp_path / "mine").read_bytes() == (tmp_path / "its").read_bytes()
 
 
 def test_a_counter_is_copied_as_it_is() -> None:
