@@ -31,7 +31,7 @@ def test_a_row_has_passes_and_a_ratio(name: str, capsys: pytest.CaptureFixture[s
 
 def arithmetic(name: str, folder: Path) -> int:
     """Additions and multiplications of all matrix products and convolutions of a step."""
-    one = script.training(name, "dgbench:vit-micro(size=32)", 4, folder)
+    one = script.training(name, "dgbench:convnet-small(size=64)", 4, folder)
     with FlopCounterMode(display=False) as counted:
         script.seconds(one, script.LATE, 4)
     return int(counted.get_total_flops())
