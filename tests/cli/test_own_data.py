@@ -72,11 +72,17 @@ def test_what_spoils_results_is_found(home: Path, tmp_path: Path) -> None:
     assert "1 pairs" in checked.stdout
 
 
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a plan would take is not found out."""
+    monkeypatch.setattr(timing, "timed", lambda *_: Pace(3.0, 1.0))
+
+
+@pytest.mark.usefixtures("untimed")
 def test_splits_that_a_board_does_not_use_are_spoken_of(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As the page says: a copy of the board's file with ``official = true`` uses them."""
-    monkeypatch.setattr(timing, "timed", lambda *_: Pace(3.0, 1.0))  # how long it would take is not asked here
     rows = [
         f"{home}/lamps/{domain}/{label}/{number}.png;{label};{domain};{'train' if number < 3 else 'test'}"
         for domain in ("day", "night")
@@ -127,6 +133,7 @@ def test_an_error_is_one_message_with_its_remedy(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_backbone_whose_weights_cannot_be_had_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         """
