@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from comparing.called import Done, within
+from sites.made import few_cards
 from submissions.boards import write_board
 
 import dgbench
@@ -214,7 +215,8 @@ def test_classes_alone_make_a_submission_without_likelihoods(room: Path, tmp_pat
     assert (entry.nll, sure.nll is None) == (None, False)
     with pytest.raises(StoreError, match=r"'source_nll' scores by likelihoods, and of 'pixels@1' .* only classes were"):
         dgbench.leaderboard(str(board), criterion="source_nll", store=tmp_path / "none")
-    assert dgbench.build_site(tmp_path / "site", [str(board)], store=tmp_path / "none") > 1
+    with few_cards:
+        assert dgbench.build_site(tmp_path / "site", [str(board)], store=tmp_path / "none") > 1
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("boards/quick/**/*.html")]
     assert not [page for page in pages if re.search(r">\s*-?nan\b", page, re.IGNORECASE)]
     assert any("only classes were predicted" in page for page in pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from unittest import mock
 
 import polars as pl
 from board.synthetic import DOMAINS, candidate, info, tables
@@ -17,6 +18,13 @@ from dgbench.selection.measures import COMPUTED
 from dgbench.selection.records import CANDIDATE
 from dgbench.site.shown import Shown, ShownBoard
 
+
+def three(folder: str) -> tuple[str, ...]:
+    return "erm", "sam", "coral"
+
+
+few_cards = mock.patch("dgbench.site.shown.card_names", three)
+"""Where it makes no difference, a site has no pages of all cards that come with dgbench."""
 SETTINGS = '{{"objective":{{"part":"{objective}","version":1}},"optimizer":{{"part":"{optimizer}","lr":0.001}}}}'
 PARTS = {
     "erm": ("cross_entropy", "adamw"), "sam": ("cross_entropy", "sam"), "irm": ("irm", "adamw"),

@@ -20,7 +20,7 @@ from board.synthetic import DOMAINS, picture
 from board.test_hostile_names import PIECES, Tags, no_commands
 from board.test_render import Page
 from comparing.called import within
-from sites.made import shown_board, small_site
+from sites.made import few_cards, shown_board, small_site
 
 import dgbench
 from dgbench.board.explain import Explanations
@@ -32,18 +32,12 @@ from dgbench.site.build import MARK, _Writer, build
 from dgbench.site.shown import Shown
 
 
-def three(folder: str) -> tuple[str, ...]:
-    return "erm", "sam", "coral"
-
-
 def two(*_: object) -> tuple[Criterion, ...]:
     return get("augmented"), get("source")
 
 
-few_cards = mock.patch("dgbench.site.shown.card_names", three)
-"""Where it makes no difference, a site has no pages of all cards that come with dgbench."""
 two_criteria = mock.patch("dgbench.site.shown.at_hand", two)
-"""Nor has it a leaderboard by each criterion."""
+"""Nor is there a leaderboard by each criterion, where two will do."""
 
 
 @pytest.fixture(scope="module")
