@@ -196,7 +196,7 @@ print(int(peak) // 1024)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is told elsewhere in other ways")
-def test_four_small_files_of_102_megapixels_take_the_memory_of_one(tmp_path: Path) -> None:
+def test_two_small_files_of_102_megapixels_take_the_memory_of_one(tmp_path: Path) -> None:
     one = tmp_path / "0.png"
     side = 10_100
     assert 2 * side**2 > PIXELS
@@ -205,10 +205,12 @@ def test_four_small_files_of_102_megapixels_take_the_memory_of_one(tmp_path: Pat
     assert one.stat().st_size < 50_000
     for folder in ("a/x", "a/y", "b/x", "b/y"):
         (tmp_path / folder).mkdir(parents=True)
+    for folder in ("a/x", "b/y"):
         (tmp_path / folder / "0.png").hardlink_to(one)
+    for folder in ("a/y", "b/x"):
+        Image.new("1", (8, 8)).save(tmp_path / folder / "0.png")
     one.unlink()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, ""), "nobody is warned of bombs that are bounded"
-    print(done.stdout)
     assert int(done.stdout) < 800, "megabytes"
