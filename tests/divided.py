@@ -24,7 +24,7 @@ from dgbench.models.wording import Texts
 from dgbench.runs.parts import parts_of
 from dgbench.runs.planning import make_plan
 from dgbench.runs.siblings import PATIENCE
-from dgbench.train import looks
+from dgbench.train import exchange, looks
 from dgbench.train.auxiliary import attach_auxiliary
 from dgbench.train.division import WHOLE, Division
 from dgbench.train.parts import attach
@@ -107,6 +107,24 @@ def drawn(spec: TrainingSpec, division: Division, share: float) -> tuple[list[li
     look = looks.look_by(division, at_work.network)
     passes = [look(at_work.network.looked_into, x)[0] != 0 for _ in range(3)]
     return torch.cat(passes).tolist(), torch.rand(2).tolist()
+
+
+def slopes(among: Division) -> list[Tensor]:
+    """The gradient of a function of what is common, ``[IMAGES, 4]``, through every exchange, and that of its length.
+
+    In one process nothing is exchanged: there it is the function as it is written.
+    """
+    random = torch.Generator().manual_seed(3)
+    common, seen = (torch.randn(IMAGES, 4, generator=random).double() for _ in range(2))
+    common.requires_grad_()
+    rows, several = among.rows(IMAGES), among.processes > 1
+    own = exchange.whose_own(among, common) if several else common
+    cubes = exchange.together(among, own**3 * seen[rows], IMAGES) if several else own**3 * seen
+    (given,) = exchange.lent(among, [common]) if several else (common,)
+    squares = [(seen[rows] @ given.T).pow(2).sum(0)]
+    (summed,) = exchange.total(among, squares) if several else squares
+    (slope,) = torch.autograd.grad((cubes.sum(1) * summed.sin()).sum(), common, create_graph=True)
+    return [slope.detach(), *torch.autograd.grad(slope.pow(2).sum(), common)]
 
 
 def moving(spec: TrainingSpec) -> TrainingSpec:

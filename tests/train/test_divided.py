@@ -128,6 +128,13 @@ def test_every_row_is_in_one_process(count: int, processes: int) -> None:
     assert max(map(len, rows)) - min(map(len, rows)) <= 1
 
 
+def test_gradients_of_gradients_are_right_through_every_exchange(other: Pool) -> None:
+    beside = other.submit(divided.slopes, OTHER)
+    here, there, whole = divided.slopes(TWO), beside.result(), divided.slopes(WHOLE)
+    for found in (here, there):
+        torch.testing.assert_close(found, whole, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("met", "said"),
     [
