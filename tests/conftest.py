@@ -75,15 +75,14 @@ _STORE_BEFORE = _state(ROOT / "store")
 
 
 _LONG = (
-    "exported/test_export.py", "runs/test_resume.py", "runs/test_sweep.py", "train/test_pretend_accelerator.py",
-    "runs/test_keeping.py", "algorithms/predictors/test_every_predictor.py", "test_whole_algorithms_page.py",
-    "scripts/test_benchmark_speed.py", "sites/test_site.py", "test_readme.py", "runs/test_many_domains.py",
-    "board/test_leaderboard.py", "test_kept_boards.py", "test_use_a_model.py", "test_notebook_page.py",
-    "sites/test_in_browser.py", "train/test_divided.py", "scripts/test_measure_memory.py", "runs/test_damage.py",
-    "exported/test_examine.py", "runs/test_remembered.py", "cli/test_seen.py", "test_own_weights.py",
-    "board/test_selected.py", "scripts/test_check_submissions.py", "comparing/test_reproduce.py", "runs/test_bounds.py",
-    "launchers/test_launchers.py", "submissions/test_joined.py", "cli/test_cli.py", "board/test_part.py",
-    "train/test_auxiliary.py", "board/test_hostile_names.py",
+    "exported/test_export.py", "runs/test_resume.py", "train/test_pretend_accelerator.py", "test_kept_boards.py",
+    "models/test_without_compiler.py", "cli/test_seen.py", "runs/test_keeping.py", "runs/test_sweep.py",
+    "sites/test_site.py", "train/test_divided.py", "cli/test_cli.py", "algorithms/predictors/test_every_predictor.py",
+    "test_readme.py", "test_nothing_runs.py", "sites/test_in_browser.py", "exported/test_deploy.py",
+    "test_notebook_page.py", "models/backbones/test_own_weights.py", "test_own_weights.py", "test_use_a_model.py",
+    "exported/test_examine.py", "board/test_selected.py", "board/test_leaderboard.py", "runs/test_remembered.py",
+    "runs/test_bounds.py", "data/cache/test_prepare.py", "runs/test_damage.py", "train/test_auxiliary.py",
+    "runs/test_store.py", "runs/test_many_domains.py", "kit/test_page.py",
 )  # fmt: skip
 """Files of tests that take longest. They begin first: one that began last would have all cores but one wait for it."""
 

@@ -89,8 +89,7 @@ def ran(board: BoardCard, name: str, **cases: CaseRules) -> Ran:
 
 @pytest.fixture(scope="session")
 def digits() -> Ran:
-    """Two sources and a target, of which two chunks are tested, the last of them not full, and every algorithm there is
-    but those in blocks."""
+    """Two sources and a target, of which three chunks are tested, and every algorithm there is but those in blocks."""
     others = (name for name in ALGORITHMS if name not in IN_BLOCKS)
     return ran(on_print("dgbench:convnet-small", *others), "digits", digits=PRINT)
 
@@ -103,7 +102,7 @@ def blocks() -> Ran:
 
 def on_print(backbone: str, *algorithms: str) -> BoardCard:
     """What is exported is compared on the target: two images are enough to choose by under each shift."""
-    return few_views(small_board(*algorithms, backbone=backbone, split=SplitRules(validation=0.05, test=0.14)))
+    return few_views(small_board(*algorithms, backbone=backbone, split=SplitRules(validation=0.05, test=0.3)))
 
 
 def few_views(board: BoardCard) -> BoardCard:

@@ -21,8 +21,6 @@ import dgbench
 from dgbench.board.render import markdown
 from dgbench.core.errors import DGBenchError
 from dgbench.core.paths import shipped
-from dgbench.runs import timing
-from dgbench.runs.pace import Pace
 
 PAGE = (Path(__file__).parents[1] / "docs" / "your-own-backbone.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Weights of your own")[2].partition("\n## ")[0]
@@ -67,7 +65,6 @@ def test_the_commands_of_the_page_end_with_a_board_that_names_the_weights(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (commands,) = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
-    monkeypatch.setattr(timing, "timed", lambda *_: Pace(3.0, 1.0))  # how long it would take is not asked here
     (found,) = re.findall(r"```text\n(.*?)```", SECTION, re.DOTALL)
     plan, work, board = commands.splitlines()
     planned = run(plan, folder)

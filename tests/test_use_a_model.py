@@ -14,8 +14,6 @@ import pytest
 from comparing.called import within
 
 from dgbench.core.paths import shipped
-from dgbench.runs import timing
-from dgbench.runs.pace import Pace
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "use-a-model.md"
@@ -75,7 +73,6 @@ def run(home: Path, program: str, *words: str) -> str:
 def test_the_page_runs_from_top_to_bottom(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DGBENCH_CACHE", str(home / "cache"))
     monkeypatch.setenv("DGBENCH_STORE", str(home / "store"))
-    monkeypatch.setattr(timing, "timed", lambda *_: Pace(3.0, 1.0))  # how long it would take is not asked here
     printed = {}
     for line in "".join(blocks("sh")).splitlines():
         program, *words = shlex.split(changed(line, SMALLER), comments=True)

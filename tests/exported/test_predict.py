@@ -81,7 +81,7 @@ def test_files_of_the_target_get_what_the_run_said(algorithm: str, shapes: Ran, 
 
 @pytest.mark.parametrize("algorithm", ["erm", "drm", "linear_probe", "wise_ft", "t3a"])
 def test_arrays_get_what_the_run_said(algorithm: str, digits: Ran, tmp_path: Path) -> None:
-    """Two chunks, the last of which is not full."""
+    """Many chunks, and a last one that is not full."""
     choice, folder = export(digits, algorithm, tmp_path / "model")
     domain, rows = target(choice)
     images = domain.inputs[rows]

@@ -200,7 +200,7 @@ def test_two_small_files_of_102_megapixels_take_the_memory_of_one(tmp_path: Path
     one = tmp_path / "0.png"
     side = 10_100
     assert 2 * side**2 > PIXELS
-    assert side**2 > (Image.MAX_IMAGE_PIXELS or 0), "Pillow would warn of it"
+    assert side**2 > 2**30 // 12, "Pillow would warn of it, unless a library told it not to"
     Image.new("1", (side, side)).save(one)
     assert one.stat().st_size < 50_000
     for folder in ("a/x", "a/y", "b/x", "b/y"):
