@@ -54,8 +54,8 @@ def _rows(backbone: str, said: Sequence[Sequence[str]]) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _kept(backbone: str, weights: str, said: tuple[tuple[str, ...], ...]) -> Tensor:
-    """Rows of weights that are no random numbers: a training and each of its runs ask, and a thousand classes take a
-    minute; ``weights`` is the digest of those that lie there now."""
+    """Rows of weights that are no random numbers, for a training and each of its runs; ``weights`` is the digest of
+    those that lie there now."""
     return _rows(backbone, said)
 
 

@@ -34,6 +34,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dgbench.core.errors import StoreError
+from dgbench.selection.records import refuse_faults
 
 PREDICTIONS = pl.Schema(
     {
@@ -246,10 +247,7 @@ def check(table: pl.DataFrame, classes: int) -> None:
     faults = dict(_of_examples())
     for further in (_of_classes, _of_scores) if classes else (_of_values,):
         faults |= dict(further(classes))
-    there = table.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
-    for fault in (fault for fault, wrong in there.items() if wrong):
-        rows = table.filter(faults[fault])
-        raise StoreError(f"{fault} in {rows.height} rows of the predictions; the first: {rows.row(0, named=True)}")
+    refuse_faults("predictions", table, faults)
 
 
 Faults = Iterator[tuple[str, pl.Expr]]

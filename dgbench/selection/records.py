@@ -5,7 +5,7 @@ A third, of indicators, is read only where a criterion asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
 import polars as pl
@@ -188,15 +188,29 @@ def check(metrics: pl.DataFrame, runs: pl.DataFrame, within: Range | None = None
         "a target is served by two sets of source domains": sources.n_unique().over("target") > 1,
         "a draw is listed twice": pl.struct(*CELL, "draw").is_duplicated(),
     }
-    for frame, faults in ((metrics, in_metrics), (runs, in_runs)):
-        there = frame.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
-        for fault in (fault for fault, wrong in there.items() if wrong):
-            _refuse(fault, frame.filter(faults[fault]))
+    refuse_faults("records", metrics, in_metrics)
+    refuse_faults("records", runs, in_runs)
     known = runs.select("run", *CELL, "draw")
     unknown_runs = metrics.join(known, on=known.columns, how="anti")
     if unknown_runs.height:
-        _refuse("a row's run is not in the table of runs", unknown_runs)
+        _refuse("records", "a row's run is not in the table of runs", unknown_runs)
 
 
-def _refuse(fault: str, rows: pl.DataFrame) -> None:
-    raise StoreError(f"{fault} in {rows.height} rows of the records; the first: {rows.row(0, named=True)}")
+def refuse_faults(what: str, frame: pl.DataFrame, faults: Mapping[str, pl.Expr]) -> None:
+    """Refuse a table that has a fault, by one look at it.
+
+    Args:
+        what: It holds.
+        frame: The table.
+        faults: What may be wrong, each with the rows in which it is.
+
+    Raises:
+        StoreError: the first fault that is there; the message shows the first such row.
+    """
+    there = frame.select(rows.any().alias(fault) for fault, rows in faults.items()).row(0, named=True)
+    for fault in (fault for fault, wrong in there.items() if wrong):
+        _refuse(what, fault, frame.filter(faults[fault]))
+
+
+def _refuse(what: str, fault: str, rows: pl.DataFrame) -> None:
+    raise StoreError(f"{fault} in {rows.height} rows of the {what}; the first: {rows.row(0, named=True)}")
