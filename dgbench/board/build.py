@@ -85,11 +85,7 @@ def build(
     twins = _twins(cells, runs, info)
     design = Design.of(runs, info.weights, info.looks, info.headline.recorded)
     lost = {failure.algorithm for failure in failed}
-    judging = (
-        known.tracks[0].judging
-        if known
-        else Judging(info.headline, info.trials, design, lambda: map(looked_at, read()))
-    )
+    judging = known.tracks[0].judging if known else Judging(info.headline, info.trials, design, read, looked_at)
     parts = {str(name): part for (name,), part in cells.group_by("algorithm")}
     diverged = Counter(failure.algorithm for failure in beaten(runs, failed))
     complete = {name: parts[name] for name in _complete(cells, runs, diverged, info)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 
 from dgbench.board.build import build
 from dgbench.board.leaderboard import BoardInfo, Leaderboard
@@ -12,6 +12,7 @@ from dgbench.board.protocol import protocol
 from dgbench.board.recompute import command
 from dgbench.core.cards import BoardCard
 from dgbench.core.dataset_card import dataset_card, headlines
+from dgbench.core.once import Once
 from dgbench.core.provenance import revision
 from dgbench.core.rules import rules_identity
 from dgbench.runs.collect import Records
@@ -31,7 +32,7 @@ def from_records(found: Records, criterion: str | None = None, known: Leaderboar
         RecipeError: the criterion reads target labels, or has nothing to select by.
     """
     info = info_of(found, criterion)
-    shown = cache(partial(pictures, found.board, found.cases)) if known is None else known.pictured
+    shown = Once(partial(pictures, found.board, found.cases)) if known is None else known.pictured
     known_of = (found.failed, known, found.indicators, found.earlier)
     return build(found.by_trial, found.runs, info, shown, provenance(found), *known_of)
 

@@ -16,7 +16,8 @@ from dgbench.selection.measure import Measure
 from dgbench.selection.quality import SET, Judged, Quality, quality
 from dgbench.selection.records import CANDIDATE, Indicators
 
-Parts = Callable[[], Iterator[tuple[pl.DataFrame, pl.DataFrame, Indicators]]]
+Read = Callable[[], Iterator[pl.DataFrame]]
+Look = Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame, Indicators]]
 Told = tuple[tuple[Quality, ...], Mapping[str, str]]
 """How well criteria picked on a track, and by the titles of others why they were not judged."""
 
@@ -31,12 +32,12 @@ class Judging:
         headline: Of the board.
         trials: How many all algorithms have.
         design: Of the board.
-        parts: Reads the records of some trials after those of others: arguments as for
-            :class:`dgbench.selection.criteria.Candidates`.
+        read: Gives the records of some trials after those of others.
+        look: Makes of these the arguments of :class:`dgbench.selection.criteria.Candidates`.
     """
 
-    def __init__(self, headline: Measure, trials: int, design: Design, parts: Parts) -> None:
-        self._headline, self._trials, self._design, self._parts = headline, trials, design, parts
+    def __init__(self, headline: Measure, trials: int, design: Design, read: Read, look: Look) -> None:
+        self._headline, self._trials, self._design, self._parts = headline, trials, design, (read, look)
 
     def of(self, track: str) -> Told:
         """What is told of a track."""
@@ -46,8 +47,9 @@ class Judging:
     def _told(self) -> dict[str, Told]:
         """By track. Criteria whose judges nobody asked for, in any trial, are left out."""
         seen = _Seen(self._headline, self._trials)
-        for metrics, runs, indicators in self._parts():
-            seen.look(metrics, runs, indicators)
+        read, look = self._parts
+        for part in read():
+            seen.look(*look(part))
         del self._parts  # with which go the records
         return seen.settle(self._design)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from dgbench.core.cards import BoardCard
+from dgbench.core.once import Once
 from dgbench.core.results import Status
 from dgbench.core.spec import Spec
 from dgbench.runs.finished import NAMED, Finished
@@ -180,19 +181,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
     made = found.notes.filter(pl.col("id").is_in(pl.concat([done["training"], done["run"]]).implode()))
     missing = entries.join(done, on="place", how="anti", maintain_order="left")
 
-    def streams(trial: int | None = None) -> pl.DataFrame:
-        asked, asking, gone = (one if trial is None else one.filter(trial=trial) for one in (rows, judges, lost))
-        ids = pl.concat([asked["run"], asking["run"]])
-        own = measured.filter(pl.col("run").is_in(ids.implode())).collect().with_columns(NAMED)
-        metrics = (
-            asked.join(own, on="run", maintain_order="left_right")
-            .with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy"))
-            .select(METRICS.names())
-        )
-        if asking.height:
-            metrics = pl.concat([metrics, judged(asking, gone, metrics, own)])
-        return over_examples(metrics) if board.selection.average == "examples" else metrics
-
+    streams = partial(_streams, board, measured, rows, judges, lost)
     weights = weighed(judges, streams() if found.weights.height else METRICS.to_frame(), found.weights)
     took = dict(trained.select("training", "train_seconds").iter_rows())
     return Records(
@@ -207,7 +196,7 @@ def collect(board: BoardCard, store: Store, index: Spec | None = None) -> Record
         manifests=rest["manifests"],
         cases=tuple(rest["cases"]),
         weights=_weights(entries),
-        indicators=cache(partial(indicated, board, store, done.select(*CELL, "draw", "run"), weights)),
+        indicators=Once(partial(indicated, board, store, done.select(*CELL, "draw", "run"), weights)),
         trials=listed.more_trials(board),
         earlier={id_: {one: took[one] for one in before if one in took} for id_, before in earlier.items()},
         files=found.files,
@@ -226,6 +215,28 @@ def beaten(runs: pl.DataFrame, failed: Iterable[Failure]) -> tuple[Failure, ...]
     """
     cells = set(runs.select(CELL).unique().iter_rows())
     return tuple(one for one in failed if one.status == "diverged" and (one.algorithm, one.target, one.trial) in cells)
+
+
+def _streams(
+    board: BoardCard,
+    measured: pl.LazyFrame,
+    rows: pl.DataFrame,
+    judges: pl.DataFrame,
+    lost: pl.DataFrame,
+    trial: int | None = None,
+) -> pl.DataFrame:
+    """What the runs of a trial measured, or those of all, and what their judges say, as :data:`METRICS`."""
+    asked, asking, gone = (one if trial is None else one.filter(trial=trial) for one in (rows, judges, lost))
+    ids = pl.concat([asked["run"], asking["run"]])
+    own = measured.filter(pl.col("run").is_in(ids.implode())).collect().with_columns(NAMED)
+    metrics = (
+        asked.join(own, on="run", maintain_order="left_right")
+        .with_columns(domain=_IN_CASE, accuracy=pl.coalesce("headline", "accuracy"))
+        .select(METRICS.names())
+    )
+    if asking.height:
+        metrics = pl.concat([metrics, judged(asking, gone, metrics, own)])
+    return over_examples(metrics) if board.selection.average == "examples" else metrics
 
 
 def _noted(found: Finished, kind: Kind, **columns: str) -> pl.DataFrame:

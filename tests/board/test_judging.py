@@ -31,8 +31,10 @@ def test_what_one_trial_refuses_of_one_track_is_refused_there_alone(refusing: in
     ]  # fmt: skip
     metrics, runs = tables(pool)
     rules = info()
-    parts = ((part, runs, none_at_hand) for part in by_trial(metrics))
-    judging = Judging(rules.headline, rules.trials, Design.of(runs), lambda: parts)
+    parts = by_trial(metrics)
+    judging = Judging(
+        rules.headline, rules.trials, Design.of(runs), lambda: parts, lambda part: (part, runs, none_at_hand)
+    )
     augmented = get("augmented")
     for track in ("inductive", "online"):
         judged, refusals = judging.of(track)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from dgbench.core.cards import BoardCard, CaseRules
 from dgbench.core.errors import CardError, RecipeError, StoreError, UnknownNameError
 from dgbench.runs.collect import Failure, Records
 from dgbench.runs.planning import make_plan
+from dgbench.runs.store import Store
+from drawn_stores import drawing
 from small import small_board
 
 SKILLS = {"erm": 0.50, "sam": 0.58, "sam + swad": 0.61, "irm": 0.40, "t3a": 0.60}
@@ -60,6 +63,9 @@ def rules(**changes: Any) -> BoardCard:
         update={"tracks": {"inductive": "dgbench:vit-micro", "online": "dgbench:convnet-small"}}
     )
     return card.model_copy(update=changes)
+
+
+drawn, store = drawing(rules(), examples=20)
 
 
 @cache
@@ -232,3 +238,15 @@ def test_tables_are_frames_of_polars_and_of_pandas() -> None:
 
 def test_the_public_leaderboard_is_this_one() -> None:
     assert dgbench.Leaderboard is Leaderboard
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_leaderboard_can_be_sent_to_another_process(store: Store, judged: bool) -> None:
+    """Of a store as well, from which it reads what it has not read yet."""
+    board = dgbench.leaderboard(rules(), store=store.root)
+    if judged:
+        board.to_polars("criteria")
+    sent = pickle.loads(pickle.dumps(board))
+    same(sent, board)
+    same(sent.by("source"), board.by("source"))
+    assert sent.compare("sam", "erm") == board.compare("sam", "erm")
