@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from dgbench.algorithms.adapters.divdis import DivDisHeads, heads_of, logits_of_heads
 from dgbench.algorithms.slots import Adapter
 from dgbench.core import registry
 from dgbench.models.backbones import build
@@ -199,6 +200,29 @@ def test_only_the_linear_probe_leaves_the_backbone_alone(name: str) -> None:
     adapter, network = attached(name)
     trains = any(parameter.requires_grad for parameter in network.backbone.parameters())
     assert adapter.freezes_backbone() == (not trains)
+
+
+@pytest.mark.parametrize(("name", "train"), [("divdis", "heads"), ("rfc", "head"), ("divdis", "all"), ("rfc", "all")])
+def test_heads_train_alone_where_that_is_asked(name: str, train: str) -> None:
+    network = plain()
+    adapter = registry.load("adapter", name)(train=train)
+    adapter.attach(network, domains=3)
+    assert adapter.freezes_backbone() == (train != "all")
+    assert {parameter.requires_grad for parameter in network.backbone.parameters()} == {train == "all"}
+    assert all(parameter.requires_grad for parameter in network.head.parameters())
+
+
+@pytest.mark.parametrize("heads", [2, 5])
+def test_the_first_of_divdis_heads_is_the_shared_one(heads: int, images: torch.Tensor) -> None:
+    network = plain()
+    DivDisHeads(heads=heads).attach(network, domains=3)
+    assert heads_of(network) == heads
+    assert heads_of(plain()) == 1
+    features = network.features(images)
+    logits = logits_of_heads(network, features)
+    assert logits.shape == (4, heads, 10)
+    torch.testing.assert_close(logits[:, 0], network.head(features))
+    torch.testing.assert_close(logits[:, 1:], network.domain_heads(features).reshape(4, heads - 1, 10))
 
 
 @pytest.mark.parametrize("name", NAMES)

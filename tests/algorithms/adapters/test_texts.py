@@ -272,6 +272,11 @@ def test_the_penalty_is_that_of_the_formula(backbone: str) -> None:
     assert adapter.penalty(network).item() == pytest.approx(2 * away / 3 + 0.5 * shared / 3, rel=1e-4)
 
 
+def test_jitter_is_the_standard_deviation_of_what_prompts_are_apart(backbone: str) -> None:
+    plain, moved = (prompts(rows_of(attached(backbone, MSGCoOp(contexts=9, jitter=one)))) for one in (0.0, 0.5))
+    assert (moved - plain).std().item() == pytest.approx(0.5, rel=0.1)
+
+
 @pytest.mark.parametrize("jitter", [0.0, 0.02])
 def test_prompts_that_start_alike_stay_alike(jitter: float, backbone: str) -> None:
     adapter = MSGCoOp(contexts=2, jitter=jitter)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from dgbench.algorithms.averaging.ensemble import Ensemble
 from dgbench.algorithms.averaging.merging import Validated
 from dgbench.algorithms.averaging.soup import Soup
 from dgbench.algorithms.slots import State
@@ -32,7 +33,7 @@ class Pot:
 def pot(scripted: Callable[..., Any]) -> Callable[..., Pot]:
     def make(count: int, worth: Callable[[torch.Tensor], float], seed: int = 0) -> Pot:
         draw = torch.Generator().manual_seed(seed)
-        paths = [scripted([1.0, 0.5]) for _ in range(count)]
+        paths = [scripted([1.0, 0.5, 0.7]) for _ in range(count)]
         for path in paths:
             path.path[-1] = {"w": torch.randn(3, 2, generator=draw)}
         return Pot(paths, worth)
@@ -49,6 +50,13 @@ def test_the_uniform_soup_is_the_mean_and_asks_nobody(pot: Callable[..., Pot]) -
     found = Soup().merge(made)["w"]
     torch.testing.assert_close(found, torch.stack(last(made)).mean(0))
     assert made.asked == 0
+
+
+def test_an_ensemble_is_of_the_last_weights_of_each(pot: Callable[..., Pot]) -> None:
+    made = pot(3, lambda w: 0.0)
+    assert Ensemble().merge(made).keys() == {"0/w", "1/w", "2/w"}
+    for number, weights in enumerate(last(made)):
+        assert torch.equal(Ensemble().merge(made)[f"{number}/w"], weights)
 
 
 def greedy(weights: list[torch.Tensor], worth: Callable[[torch.Tensor], float]) -> list[int]:

@@ -45,6 +45,12 @@ def test_within_an_epoch_weights_stay_and_the_next_one_forgets() -> None:
     torch.testing.assert_close(after(part, second), 3 * torch.tensor([1.0, 1.0, 2.0]).double().softmax(0))
 
 
+def test_the_last_epoch_ends_as_others_do() -> None:
+    expected = 3 * torch.tensor([2.0, 0.5, 2.0]).double().softmax(0)
+    late = [(step + 8, losses) for step, losses in FIRST]
+    torch.testing.assert_close(after(DomainPenalisation(epochs=5), late), expected)
+
+
 def test_the_same_for_all_changes_nothing_and_the_limits_of_temperature() -> None:
     higher = [(step, [loss + 2 for loss in losses]) for step, losses in FIRST]
     part = DomainPenalisation(epochs=5)

@@ -55,6 +55,16 @@ def test_the_worked_example_of_a_mean_that_starts_at_zero(toy):
     torch.testing.assert_close(auxiliary.get_buffer("seen"), torch.tensor([0.99, 0, 0]).double())
 
 
+def test_one_example_moves_the_mean_of_its_domain(toy):
+    objective, forward = MTL(memory=0.1), toy()
+    equipped(forward, objective)
+    domain = torch.zeros_like(forward.batch.domain)
+    domain[3] = 2
+    objective.remember(replace(forward.detached(), batch=forward.batch.replace(domain=domain)))
+    torch.testing.assert_close(forward.network.auxiliary.get_buffer("means")[2], 0.9 * forward.features[3].detach())
+    torch.testing.assert_close(forward.network.auxiliary.get_buffer("seen"), torch.tensor([0.9, 0, 0.9]).double())
+
+
 def test_the_loss_is_that_of_one_head_on_features_and_means(uneven):
     objective = MTL(memory=0.3)
     equipped(uneven, objective)

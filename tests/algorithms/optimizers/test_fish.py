@@ -38,6 +38,15 @@ def test_two_steps_of_sgd_and_half_the_way(order: list[int], expected: float, mo
     assert walked(order, replace(part, meta_rate=0), monkeypatch) == 0
 
 
+def test_what_is_reported_is_the_mean_of_what_the_walk_met() -> None:
+    closure = toy.closure(domains=2)
+    weights = [*closure.network.parameters()]
+    part = Fish(lr=0.0)
+    apart = [closure.of(domain)("descent") for domain in range(2)]
+    reported = part.step(closure, weights, part.build(weights))
+    torch.testing.assert_close(reported, torch.stack(apart).mean())
+
+
 def test_steps_of_the_walk_are_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
     part = Fish(lr=0.1, base="sgd", momentum=0, meta_rate=1, clip_norm=0.5)
     assert walked([0, 1], part, monkeypatch) == pytest.approx(0.05 - 0.1 * 0.2)
