@@ -45,6 +45,17 @@ def test_scores_are_log_likelihoods_up_to_what_classes_share() -> None:
     torch.testing.assert_close((at @ weight.T + bias).log_softmax(1), likelihood.log_softmax(1), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.2])
+def test_a_class_without_images_is_as_likely_as_half_an_image_about_the_mean_of_all(scale: float) -> None:
+    x, y = torch.tensor(TWO).double(), torch.tensor([0, 0, 1, 1])
+    weight, bias = head(x, y, torch.full((4,), scale).double(), 3, 0.0)
+    means = torch.tensor([[1.0, 2.0], [5.0, 6.0], [3.0, 4.0]]).double()
+    priors = torch.tensor([2 / 4, 2 / 4, 0.5 / 4]).double()
+    at = torch.tensor([[0.0, 9.0], [3.0, 1.0]]).double()
+    likelihood = Normal(means, torch.ones(2).double()).log_prob(at[:, None]).sum(2) + priors.log()
+    torch.testing.assert_close((at @ weight.T + bias).log_softmax(1), likelihood.log_softmax(1))
+
+
 def test_features_may_be_scaled_and_moved_one_by_one() -> None:
     draw = torch.Generator().manual_seed(0)
     x, y = torch.randn(40, 3, generator=draw).double(), torch.randint(3, (40,), generator=draw)

@@ -7,10 +7,10 @@ import torch
 
 from dgbench.algorithms.samplers.balanced import Balanced
 from dgbench.core.shift_families import FAMILIES
-from dgbench.data.augment.augmix import OPERATIONS
-from dgbench.data.augment.crop import pad_crop
+from dgbench.data.augment.augmix import OPERATIONS, augmix
+from dgbench.data.augment.crop import flip_, pad_crop, random_resized_crop
 from dgbench.data.augment.domainbed import domainbed
-from dgbench.data.augment.rand_augment import ENTRIES
+from dgbench.data.augment.rand_augment import ENTRIES, rand_augment
 from dgbench.data.pixels.normal import PLAIN, Normal
 
 AUGMENTATIONS = get_args(get_type_hints(Balanced)["augmentation"])
@@ -55,6 +55,12 @@ def test_a_network_sees_augmented_images_less_the_mean_in_units_of_the_deviation
 def test_each_name_is_what_it_says(images: torch.Tensor) -> None:
     assert torch.equal(Balanced(augmentation="none").augment(images, seeded()), images)
     assert torch.equal(Balanced().augment(images, seeded()), pad_crop(images, seeded(), pad=40 // 16))
+    wide = images.repeat(1, 1, 1, 2)
+    assert torch.equal(Balanced().augment(wide, seeded()), pad_crop(wide, seeded(), pad=5))
+    for name, change in {"rand_augment": rand_augment, "augmix": augmix}.items():
+        drawn = seeded()
+        cropped = flip_(random_resized_crop(images, drawn, (32, 40), scale=(0.7, 1.0)), drawn)
+        assert torch.equal(Balanced(augmentation=name).augment(images, seeded()), change(cropped, drawn))
     wanted = domainbed(images, seeded(), (32, 40))
     assert torch.equal(Balanced(augmentation="domainbed").augment(images, seeded()), wanted)
 

@@ -24,6 +24,14 @@ def test_the_toy_of_four() -> None:
     assert slow(logits_of([0.9, 0.88, 0.2, 0.25]), torch.zeros(4, dtype=torch.int64)).tolist() == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("first", [0.6, 0.1])
+def test_few_that_are_bad_are_slow_beside_many_that_are_middling(first: float) -> None:
+    """Whatever their losses come to in all, and whichever cluster is found first."""
+    chances = [first, *[0.6] * 12, 0.1, 0.1]
+    expected = [chance == 0.1 for chance in chances]
+    assert slow(logits_of(chances), torch.zeros(len(chances), dtype=torch.int64)).tolist() == expected
+
+
 def best_split(points: torch.Tensor) -> list[int]:
     """The two clusters of least spread, of all that there are; the first point is in cluster 0."""
 
