@@ -37,6 +37,10 @@ class RSC(Objective):
     feature_share: Fraction = 1 / 3
     batch_share: Fraction = 1 / 3
 
+    def compares_domains(self) -> bool:
+        """Who is challenged is settled in the whole batch: of one domain it may be nobody."""
+        return True
+
     def loss(self, forward: Forward) -> Tensor:
         """Mean over the examples."""
         phi, head = forward.features, forward.network.head
