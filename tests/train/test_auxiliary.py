@@ -160,6 +160,7 @@ def test_its_weights_descend_their_own_loss_at_their_own_rate(tmp_path: Path) ->
             expected = expected - 0.01 * 5.0 * 2 * (expected - goal)
     training.take(0, batch)
     torch.testing.assert_close(weight.detach(), expected)
+    assert Objective.auxiliary_rate(Toy()) == 1, "the network's, where nothing else is said"
 
 
 def test_optimizers_and_clipping_see_the_network_alone(tmp_path: Path) -> None:

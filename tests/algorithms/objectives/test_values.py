@@ -77,6 +77,24 @@ def test_plain_parts_give_way_to_those_of_values() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("mixup", [0.0, 0.4, 1.0])
+def test_mixup_mixes_inputs_and_values_with_one_share_and_one_permutation(mixup: float) -> None:
+    """And where it is off, the batch stays what it is and no random number is drawn."""
+    n, draw = 7, torch.Generator().manual_seed(5)
+    y = torch.arange(n).double()
+    before = Batch(torch.eye(n).double(), y, torch.zeros(n, dtype=torch.long), torch.arange(n), sizes=(n,))
+    start = draw.get_state()
+    after = SquaredError(mixup=mixup).prepare(before, 1, draw)
+    assert (after is before) == torch.equal(draw.get_state(), start) == (mixup == 0)
+    if mixup:
+        assert after.target is not None
+        own = after.x.diagonal()
+        (share,) = own[own < 1].unique()
+        partner = (after.x - share * before.x).argmax(1)
+        assert sorted(partner.tolist()) == list(range(n))
+        torch.testing.assert_close(after.target[:, 0], share * y + (1 - share) * y[partner])
+
+
 def test_cross_entropy_of_values_is_the_squared_error_with_the_same_mixup() -> None:
     one, other = passed(objective=CrossEntropy(mixup=0.4)), passed(objective=SquaredError(mixup=0.4))
     assert torch.equal(one.batch.targets(1), other.batch.targets(1))
