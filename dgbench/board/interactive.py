@@ -27,8 +27,8 @@ Table = Literal["ranks", "cells", "pairs", "criteria"]
 class Leaderboard(leaderboard.Leaderboard):
     """A leaderboard, as :func:`dgbench.leaderboard` computes it: who stands where, and how sure that is.
 
-    In a notebook it shows itself as a table. It can be pickled: what it was not asked yet, it then reads from where it
-    lies, a store or data, once it is asked.
+    In a notebook it shows itself as a table. It can be pickled: what it was not asked yet is then read from its store,
+    whatever the working directory, and from datasets, which must be found by their names there.
 
         board = dgbench.leaderboard("quick")
         board.to_polars()                                      # who stands where, as a frame

@@ -63,13 +63,15 @@ class Store(Lists):
     def at(cls, place: Path | str | None = None) -> Store:
         """The store in a folder, or at an address; by default ``$DGBENCH_STORE``, else ``store/`` where one is now.
 
+        It stays that folder whatever the working directory becomes, for what is read of it later.
+
         Raises:
             StoreError: at an address is something else, or it cannot be read. Where nothing is nothing is made, until
                 something is kept there.
         """
         place = place or store_place()
         if not is_address(place):
-            return cls(Path(place))
+            return cls(Path(place).absolute())
         sharing = shared_at(str(place))
         sharing.fetch_notes("boards")
         return cls(sharing.copy.root, sharing)
